@@ -1,0 +1,179 @@
+"""Bind an algorithm to networks and a loss: for the engine, and for a user's own loop on a user's own data."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.func import replace_all_batch_norm_modules_, vmap
+
+from mamlzoo import trees
+from mamlzoo.engine.streams import derive_seed
+from mamlzoo.errors import MamlzooError, PluginError, UsageError
+from mamlzoo.interfaces import Episode, Learner, MetaAlgorithm, MetaParams, Model, Params, Spec, Task
+
+Reduction = Literal["mean", "sum"]
+DROPOUT = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
+
+
+@dataclass(frozen=True)
+class Bound:
+    """An algorithm ready to be trained for several seeds.
+
+    Attributes:
+        learner: its `constants` are those of the first seed; `with_constants` puts another's in their place.
+        meta: θ; every tensor has a leading seed axis.
+        constants: by network, buffers and frozen parameters, with a leading seed axis.
+    """
+
+    algorithm: MetaAlgorithm
+    learner: Learner
+    meta: MetaParams
+    constants: dict[str, Params]
+
+    def with_constants(self, constants: dict[str, Params]) -> Learner:
+        """The learner of one seed."""
+        return replace(self.learner, constants=constants)
+
+
+def bind_seeds(
+    task: Task,
+    model: Model,
+    algorithm: MetaAlgorithm,
+    seeds: tuple[int, ...],
+    device: torch.device,
+    dtype: torch.dtype = torch.float32,
+) -> Bound:
+    """Build the networks and θ⁰ of every seed. A seed's θ⁰ depends on that seed alone.
+
+    Raises:
+        UsageError: the combination cannot work.
+        PluginError: the model raised, or its network gives a wrong shape.
+    """
+    shapes = algorithm.networks(task.spec)
+    metas, constants, networks = [], [], {}
+    for seed in seeds:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derive_seed(seed, "init"))
+            networks = {name: _build(model, shape) for name, shape in shapes.items()}
+            params, fixed = split_parameters(networks)
+            metas.append(algorithm.init(trees.stop_gradient(params)))
+        constants.append(fixed)
+    for name, network in networks.items():
+        network.to(device, dtype)
+        _check_shape(model, network, shapes[name], device, dtype)
+    meta = trees.tree_map(torch.clone, trees.cast(trees.stack(metas), dtype, device))
+    if not trees.leaves(meta):
+        raise UsageError(f"model '{model.name}' has no parameter that requires a gradient, so nothing can be learned")
+    stacked = trees.cast(trees.stack(constants), dtype, device)
+    learner = Learner(networks, trees.index(stacked, 0), task.loss, task.spec)
+    return Bound(algorithm, learner, meta, stacked)
+
+
+def bind(
+    algorithm: MetaAlgorithm,
+    network: nn.Module | Mapping[str, nn.Module],
+    loss: Callable[[Tensor, Tensor], Tensor],
+    spec: Spec | None = None,
+) -> tuple[Learner, MetaParams]:
+    """A learner and θ for your own loop. θ holds the network's own parameters, so your optimiser trains them.
+
+    Args:
+        network: any module, or modules by the names that the algorithm wants.
+        loss: (prediction, target) -> scalar.
+        spec: what the data asks of the network; only algorithms that classify by it need one.
+
+    Raises:
+        UsageError: the network has dropout, or the algorithm wants others.
+    """
+    networks = {"network": network} if isinstance(network, nn.Module) else dict(network)
+    spec = spec or Spec(input_shape=(), output_size=0)
+    wanted = algorithm.networks(spec)
+    if set(wanted) != set(networks):
+        raise UsageError(f"algorithm '{algorithm.name}' wants networks named {', '.join(wanted)}")
+    for module in networks.values():
+        _make_pure(module)
+    params, constants = split_parameters(networks)
+    return Learner(networks, constants, loss, spec), algorithm.init(params)
+
+
+def meta_loss(
+    algorithm: MetaAlgorithm,
+    learner: Learner,
+    meta: MetaParams,
+    episodes: Episode,
+    *,
+    reduction: Reduction = "mean",
+    progress: float = 0.0,
+) -> Tensor:
+    """The meta-loss of a meta-batch, a scalar that `backward()` takes to θ.
+
+    Args:
+        episodes: every leaf begins with [meta-batch].
+        reduction: 'mean' or 'sum' over the meta-batch.
+        progress: how much of training is done, in [0, 1].
+    """
+    now = torch.tensor(progress)
+    losses = vmap(lambda episode: algorithm.meta_loss(learner, meta, episode, now)[0])(episodes)
+    return reduce_losses(losses, reduction)
+
+
+def reduce_losses(losses: Tensor, reduction: Reduction) -> Tensor:
+    """Mean or sum over the last axis, the meta-batch."""
+    return losses.sum(-1) if reduction == "sum" else losses.mean(-1)
+
+
+def split_parameters(networks: Mapping[str, nn.Module]) -> tuple[dict[str, Params], dict[str, Params]]:
+    """By network: the parameters to learn, and the constants (buffers and frozen parameters)."""
+    params, constants = {}, {}
+    for name, network in networks.items():
+        named = dict(network.named_parameters())
+        params[name] = {key: value for key, value in named.items() if value.requires_grad}
+        frozen = {key: value.detach() for key, value in named.items() if not value.requires_grad}
+        constants[name] = frozen | dict(network.named_buffers())
+    return params, constants
+
+
+def _build(model: Model, spec: Spec) -> nn.Module:
+    try:
+        network = model.build(spec)
+    except MamlzooError:
+        raise
+    except Exception as error:
+        raise PluginError(f"model '{model.name}' failed to build: {type(error).__name__}: {error}") from error
+    if not isinstance(network, nn.Module):
+        raise PluginError(f"model '{model.name}' built a {type(network).__name__}; it must be a torch.nn.Module")
+    network = copy.deepcopy(network)
+    _make_pure(network)
+    return network
+
+
+def _make_pure(network: nn.Module) -> None:
+    """Batch norm uses the batch's own statistics (it is transductive then); dropout is refused."""
+    replace_all_batch_norm_modules_(network)
+    for name, module in network.named_modules():
+        if isinstance(module, DROPOUT) and module.p > 0:
+            raise UsageError(
+                f"the network's {name} is dropout with p = {module.p:g}, which is random and so no pure function "
+                "of the parameters; set p = 0"
+            )
+
+
+def _check_shape(model: Model, network: nn.Module, spec: Spec, device: torch.device, dtype: torch.dtype) -> None:
+    examples = 2
+    x = torch.zeros(examples, *spec.input_shape, device=device, dtype=dtype)
+    want = [examples, spec.output_size]
+    needs = f"the task needs inputs [n, {', '.join(map(str, spec.input_shape))}] and outputs [n, {spec.output_size}]"
+    try:
+        with torch.no_grad():
+            output = network(x)
+    except Exception as error:
+        reason = str(error).partition("\n")[0]
+        raise UsageError(f"model '{model.name}' does not fit: {needs}; its network raised: {reason}") from error
+    if not isinstance(output, Tensor) or list(output.shape) != want:
+        got = list(output.shape) if isinstance(output, Tensor) else type(output).__name__
+        raise UsageError(f"model '{model.name}' does not fit: {needs}; for n = {examples} it returned {got}, not {want}")

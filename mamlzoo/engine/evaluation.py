@@ -1,0 +1,120 @@
+"""Evaluation as a generator: adapt to every test episode and measure after every step, for all seeds at once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Generator
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mamlzoo import trees
+from mamlzoo.engine.binding import Bound
+from mamlzoo.engine.plans import MAPS, plan_named
+from mamlzoo.engine.streams import TestSet
+from mamlzoo.errors import PluginError
+from mamlzoo.interfaces import Batch, Fast, Learner, MetaParams, Params, Task
+
+
+class EvaluationRecord(NamedTuple):
+    """How far the evaluation is, in adaptation steps of blocks of episodes."""
+
+    done: int
+    total: int
+
+
+Values = dict[str, NDArray[np.float32]]
+"""By metric, its value for every seed, test episode and number of adaptation steps: [seeds, episodes, steps + 1]."""
+
+
+def evaluate(
+    bound: Bound, meta: MetaParams, task: Task, tests: TestSet, steps: int, plan: str
+) -> Generator[EvaluationRecord, None, Values]:
+    """Adapt θ to the support set of every test episode; judge on its query set after 0, 1, … `steps` steps.
+
+    Args:
+        meta: θ with its seed axis.
+    """
+    adaptation = _Adaptation(bound, task, plan)
+    total = math.ceil(tests.size / tests.block_length) * (steps + 1)
+    done, blocks = 0, []
+    for episodes in tests.blocks():
+        fast = adaptation.start(meta, episodes.support)
+        columns = []
+        for step in range(steps + 1):
+            if step:
+                fast = adaptation.adapt(meta, fast, episodes.support)
+            columns.append(adaptation.measure(meta, fast, episodes.query))
+            done += 1
+            yield EvaluationRecord(done, total)
+        blocks.append(trees.tree_map(lambda *leaves: torch.stack(leaves, -1), *columns))
+    values = trees.tree_map(lambda *leaves: torch.cat(leaves, 1), *blocks)
+    return {name: value.cpu().numpy() for name, value in values.items()}
+
+
+def predictions(bound: Bound, meta: MetaParams, support: Batch, x: Tensor, steps: int, plan: str = "vmap") -> Tensor:
+    """What every seed predicts at `x` after 0, 1, … `steps` steps: [steps + 1, seeds, episodes, n, output_size].
+
+    Args:
+        support: every leaf begins with [episodes].
+        x: inputs [episodes, n, *input_shape].
+    """
+    adaptation = _Adaptation(bound, None, plan)
+    fast = adaptation.start(meta, support)
+    rows = [adaptation.predict(meta, fast, x)]
+    for _ in range(steps):
+        fast = adaptation.adapt(meta, fast, support)
+        rows.append(adaptation.predict(meta, fast, x))
+    return torch.stack(rows)
+
+
+class _Adaptation:
+    """The algorithm's own functions, mapped over seeds and episodes; no graph of θ is built."""
+
+    def __init__(self, bound: Bound, task: Task | None, plan: str) -> None:
+        self._bound, self._task = bound, task
+        self._algorithm = bound.algorithm
+        plan_named(plan)
+        self._map = MAPS[plan]
+
+    def start(self, meta: MetaParams, support: Batch) -> Fast:
+        def start(learner: Learner, meta: MetaParams, _: None, support: Batch) -> Fast:
+            return self._algorithm.start(learner, meta, support)
+
+        return self._over(start, meta, None, support)
+
+    def adapt(self, meta: MetaParams, fast: Fast, support: Batch) -> Fast:
+        return self._over(self._algorithm.adapt, meta, fast, support)
+
+    def predict(self, meta: MetaParams, fast: Fast, x: Tensor) -> Tensor:
+        prediction: Tensor = self._over(self._algorithm.predict, meta, fast, x)
+        return prediction
+
+    def measure(self, meta: MetaParams, fast: Fast, query: Batch) -> dict[str, Tensor]:
+        def metrics(learner: Learner, meta: MetaParams, fast: Fast, query: Batch) -> dict[str, Tensor]:
+            assert self._task is not None
+            found = self._task.metrics(self._algorithm.predict(learner, meta, fast, query.x), query.y)
+            for name, value in found.items():
+                if value.ndim:
+                    raise PluginError(
+                        f"task '{self._task.name}': metric '{name}' has shape {list(value.shape)}, it must be a scalar"
+                    )
+            return found
+
+        found: dict[str, Tensor] = self._over(metrics, meta, fast, query)
+        return found
+
+    def _over(self, function: Callable[..., Any], meta: MetaParams, fast: Fast, data: Any) -> Any:
+        """Map function(learner, θ, φ, data) over seeds (θ, constants and φ) and episodes (φ and data)."""
+
+        def one(constants: dict[str, Params], meta: MetaParams, fast: Fast, data: Any) -> Any:
+            return function(self._bound.with_constants(constants), meta, fast, data)
+
+        fast_axis = None if fast is None else 0
+        episodes = self._map(one, in_dims=(None, None, fast_axis, 0))
+        seeds = self._map(episodes, in_dims=(0, 0, fast_axis, None))
+        with torch.no_grad():
+            return seeds(self._bound.constants, meta, fast, data)

@@ -1,0 +1,130 @@
+"""Plans: ways to compute the meta-gradients of one meta-step. All give the same numbers.
+
+`vmap` computes all seeds and all tasks in one batched call. `loop` takes one task after another, which needs the least
+memory: no two tasks' graphs exist at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
+
+import torch
+from torch import Tensor
+from torch.func import vmap
+
+from mamlzoo import trees
+from mamlzoo.engine.binding import Bound, Reduction, reduce_losses
+from mamlzoo.errors import PluginError, UsageError, did_you_mean
+from mamlzoo.interfaces import Episode, MetaParams, Params
+
+T = TypeVar("T")
+
+
+class StepResult(NamedTuple):
+    """What one meta-step found out.
+
+    Attributes:
+        gradient: ∂(reduced meta-loss)/∂θ, of θ's structure.
+        losses: the meta-loss of every episode, [seeds, meta-batch].
+        logs: the algorithm's own scalars, each [seeds, meta-batch].
+    """
+
+    gradient: MetaParams
+    losses: Tensor
+    logs: dict[str, Tensor]
+
+
+Gradients = Callable[[MetaParams, Episode, Tensor], StepResult]
+"""(θ, episodes with [seeds, meta-batch], progress) -> StepResult."""
+
+
+def _objective(
+    bound: Bound, meta: MetaParams, constants: dict[str, Params], episode: Episode, progress: Tensor
+) -> tuple[Tensor, dict[str, Tensor]]:
+    loss, logs = bound.algorithm.meta_loss(bound.with_constants(constants), meta, episode, progress)
+    if loss.ndim:
+        raise PluginError(f"algorithm '{bound.algorithm.name}' returned a meta-loss of shape {list(loss.shape)}, no scalar")
+    return loss, trees.stop_gradient(logs)
+
+
+def _gradient(bound: Bound, loss: Tensor, meta: MetaParams) -> MetaParams:
+    if not loss.requires_grad:
+        raise PluginError(
+            f"algorithm '{bound.algorithm.name}': its meta-loss does not depend on θ; say trains = False if there is "
+            "nothing to train"
+        )
+    gradients = torch.autograd.grad(loss, trees.leaves(meta), allow_unused=True, materialize_grads=True)
+    return trees.replace_leaves(meta, gradients)
+
+
+def vmap_plan(bound: Bound, reduction: Reduction) -> Gradients:
+    """All seeds and tasks in one batched call."""
+
+    def objective(
+        meta: MetaParams, constants: dict[str, Params], episode: Episode, progress: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        return _objective(bound, meta, constants, episode, progress)
+
+    batched = vmap(vmap(objective, in_dims=(None, None, 0, None)), in_dims=(0, 0, 0, None))
+
+    def gradients(meta: MetaParams, episodes: Episode, progress: Tensor) -> StepResult:
+        losses, logs = batched(meta, bound.constants, episodes, progress)
+        # Seeds share nothing, so the gradient of their sum is each one's own gradient.
+        return StepResult(_gradient(bound, reduce_losses(losses, reduction).sum(), meta), losses.detach(), logs)
+
+    return gradients
+
+
+def loop_plan(bound: Bound, reduction: Reduction) -> Gradients:
+    """One seed and one task after another."""
+
+    def gradients(meta: MetaParams, episodes: Episode, progress: Tensor) -> StepResult:
+        seeds, tasks = episodes.support.x.shape[:2]
+        weight = 1.0 if reduction == "sum" else 1.0 / tasks
+        total = trees.tree_map(torch.zeros_like, trees.stop_gradient(meta))
+        rows = []
+        for seed in range(seeds):
+            own = trees.tree_map(lambda leaf, at=seed: leaf.detach()[at].requires_grad_(), meta)
+            constants = trees.index(bound.constants, seed)
+            for task in range(tasks):
+                loss, logs = _objective(bound, own, constants, trees.index(episodes, (seed, task)), progress)
+                gradient = _gradient(bound, loss, own)
+                trees.tree_map(lambda sum_, g, at=seed: sum_[at].add_(g, alpha=weight), total, gradient)
+                rows.append((loss.detach(), logs))
+        stacked = trees.tree_map(lambda leaf: leaf.unflatten(0, (seeds, tasks)), trees.stack(rows))
+        return StepResult(total, *stacked)
+
+    return gradients
+
+
+PLANS: dict[str, Callable[[Bound, Reduction], Gradients]] = {"vmap": vmap_plan, "loop": loop_plan}
+
+
+def plan_named(name: str) -> Callable[[Bound, Reduction], Gradients]:
+    """The plan of that name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if name not in PLANS:
+        raise UsageError(f"there is no plan '{name}'; {did_you_mean(name, PLANS)}")
+    return PLANS[name]
+
+
+def looped(function: Callable[..., T], in_dims: tuple[int | None, ...]) -> Callable[..., T]:
+    """`torch.vmap(function, in_dims)` as a Python loop: the same results, one example at a time."""
+
+    def mapped(*arguments: object) -> T:
+        over = [argument for argument, dim in zip(arguments, in_dims, strict=True) if dim is not None]
+        results = []
+        for at in range(len(trees.leaves(over)[0])):
+            row = [a if dim is None else trees.index(a, at) for a, dim in zip(arguments, in_dims, strict=True)]
+            results.append(function(*row))
+        return trees.stack(results)
+
+    return mapped
+
+
+MAPS: dict[str, Callable[..., Callable[..., object]]] = {"vmap": vmap, "loop": looped}
+"""How each plan maps a function over a leading axis where no meta-gradient is wanted."""

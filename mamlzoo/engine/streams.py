@@ -1,0 +1,129 @@
+"""The episodes of an experiment as pure functions of (seed, split, position): no random state is ever carried along.
+
+Episodes are drawn in blocks, each from a generator of its own whose seed is derived from (seed, split, block). How many
+meta-steps make a block depends on the task and the meta-batch alone, so it is part of the definition of the data: the
+same for every plan, and for every set of seeds that run together.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+
+from mamlzoo import trees
+from mamlzoo.errors import MamlzooError, PluginError
+from mamlzoo.interfaces import Episode, Split, Task
+
+STREAM_IDS = {"train": 0, "valid": 1, "test": 2, "init": 3}
+BLOCK_NUMBERS = 2**20
+"""About how many numbers a block holds for one seed."""
+LONGEST_BLOCK = 256
+
+
+def derive_seed(seed: int, stream: Split | Literal["init"], position: int = 0) -> int:
+    """A 64-bit seed for one position of one stream; different inputs give unrelated seeds."""
+    entropy = np.random.SeedSequence((seed, STREAM_IDS[stream], position))
+    return int(entropy.generate_state(1, np.uint64)[0])
+
+
+def draw(task: Task, count: int, seed: int, split: Split, position: int, device: torch.device) -> Episode:
+    """Block number `position` of `count` episodes.
+
+    Raises:
+        PluginError: the task raised, or did not return `count` episodes.
+    """
+    generator = torch.Generator(device).manual_seed(derive_seed(seed, split, position))
+    try:
+        episodes = task.sample(count, split=split, generator=generator)
+    except MamlzooError:
+        raise
+    except Exception as error:
+        raise PluginError(f"task '{task.name}' failed to sample: {type(error).__name__}: {error}") from error
+    for name, leaf in trees.named_leaves(episodes):
+        if leaf.ndim < 2 or len(leaf) != count:
+            raise PluginError(
+                f"task '{task.name}' was asked for {count} episodes and returned {name} of shape "
+                f"{list(leaf.shape)}; it must be [{count}, examples, …]"
+            )
+    return episodes
+
+
+def _block_length(task: Task, episodes: int, longest: int, split: Split, device: torch.device) -> int:
+    """How many groups of `episodes` episodes make a block."""
+    one = draw(task, 1, 0, split, 0, device)
+    numbers = episodes * sum(leaf.numel() for leaf in trees.leaves(one))
+    return max(1, min(longest, BLOCK_NUMBERS // max(1, numbers)))
+
+
+@dataclass(frozen=True)
+class TrainingStream:
+    """The training episodes of several seeds: for each meta-step i a meta-batch, a pure function of (seed, i)."""
+
+    task: Task
+    seeds: tuple[int, ...]
+    meta_batch: int
+    device: torch.device
+    dtype: torch.dtype = torch.float32
+
+    @functools.cached_property
+    def block_length(self) -> int:
+        """Meta-steps in a block."""
+        return _block_length(self.task, self.meta_batch, LONGEST_BLOCK, "train", self.device)
+
+    def block(self, position: int) -> Episode:
+        """Block number `position`; every leaf begins with [meta-steps, seeds, meta-batch]."""
+        count = self.block_length * self.meta_batch
+        drawn = [draw(self.task, count, seed, "train", position, self.device) for seed in self.seeds]
+        shape = (self.block_length, self.meta_batch)
+        stacked = trees.tree_map(
+            lambda *leaves: torch.stack([leaf.unflatten(0, shape) for leaf in leaves], 1), *drawn
+        )
+        return trees.cast(stacked, self.dtype, self.device)
+
+    def steps(self, first: int, last: int) -> Iterator[Episode]:
+        """The meta-batches of meta-steps first … last − 1; every leaf begins with [seeds, meta-batch]."""
+        for position in range(first // self.block_length, math.ceil(last / self.block_length)):
+            block, offset = self.block(position), position * self.block_length
+            for step in range(max(first, offset), min(last, offset + self.block_length)):
+                yield trees.index(block, step - offset)
+
+
+@dataclass(frozen=True)
+class TestSet:
+    """The frozen test episodes of (task, test seed): the same for every model, algorithm and training seed.
+
+    The first 100 of 1,000 are the 100 of a test set of 100.
+    """
+
+    task: Task
+    count: int
+    seed: int
+    device: torch.device
+    dtype: torch.dtype = torch.float32
+    split: Split = "test"
+    __test__ = False  # not a test for pytest
+
+    @property
+    def size(self) -> int:
+        """How many episodes there are: `count`, or fewer if the task has not so many different ones."""
+        available = self.task.spec.test_episodes
+        return self.count if available is None else min(self.count, available)
+
+    @functools.cached_property
+    def block_length(self) -> int:
+        """Episodes in a block."""
+        return _block_length(self.task, 1, LONGEST_BLOCK, self.split, self.device)
+
+    def blocks(self) -> Iterator[Episode]:
+        """All episodes, block by block; every leaf begins with [episodes]."""
+        for first in range(0, self.size, self.block_length):
+            block = draw(
+                self.task, self.block_length, self.seed, self.split, first // self.block_length, self.device
+            )
+            yield trees.cast(trees.index(block, slice(self.size - first)), self.dtype, self.device)

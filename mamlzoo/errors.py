@@ -1,0 +1,36 @@
+"""The errors a user can meet, each one clear line: what was wrong, where, and what would be right.
+
+The command line prints the line alone; `UsageError` ends it with exit code 2, any other with 1.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class MamlzooError(Exception):
+    """Base of every error that mamlzoo raises on purpose."""
+
+
+class UsageError(MamlzooError):
+    """Something was asked for that cannot be: an unknown name, a value out of range, a combination that does not fit."""
+
+
+class PluginError(MamlzooError):
+    """A plugin broke the contract: it failed to load, raised, or returned something of the wrong kind or shape."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A hint for an unknown name: the nearest known ones, or else all of them.
+
+    >>> did_you_mean("sin", ["sine", "scalar"])
+    "did you mean 'sine'?"
+    >>> did_you_mean("x", ["sine", "scalar"])
+    'there are: scalar, sine'
+    """
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=2, cutoff=0.6)
+    if close:
+        return "did you mean " + " or ".join(f"'{match}'" for match in close) + "?"
+    return "there are: " + ", ".join(known) if known else "there are none"

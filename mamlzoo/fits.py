@@ -1,0 +1,111 @@
+"""What a trained θ makes of one test episode: its predictions after a few numbers of adaptation steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mamlzoo import options, trees
+from mamlzoo.engine.evaluation import predictions
+from mamlzoo.engine.streams import TestSet
+from mamlzoo.errors import UsageError
+from mamlzoo.experiment import Experiment
+from mamlzoo.interfaces import Task
+from mamlzoo.result import Result
+
+GRID = 200
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One test episode of a task from one number to one number, and what one seed predicts on it.
+
+    Attributes:
+        support, query: points (x, y), each [n, 2], the query's sorted by x.
+        x: where predictions were made, [GRID].
+        predictions: number of adaptation steps -> values at x, [GRID].
+    """
+
+    title: str
+    support: NDArray[np.float32]
+    query: NDArray[np.float32]
+    x: NDArray[np.float32]
+    predictions: Mapping[int, NDArray[np.float32]]
+
+
+def is_curve(task: Task) -> bool:
+    """Whether the task's episodes are functions of one number that can be drawn."""
+    return task.spec.input_shape == (1,) and task.spec.output_size == 1 and task.spec.kind == "regression"
+
+
+def fit(
+    result: Result,
+    *,
+    steps: Sequence[int] = (0, 1, 10),
+    episode: int = 0,
+    seed: int | None = None,
+    task_options: Mapping[str, Any] | None = None,
+) -> Fit:
+    """Adapt a result's θ to one test episode.
+
+    Args:
+        episode: which of the test episodes.
+        seed: whose θ; None: the first seed's that did not diverge.
+        task_options: options of the task that are to differ from the run's, as a one-sided support range.
+
+    Raises:
+        UsageError: the task is not from one number to one number, or the seed was not trained.
+    """
+    experiment = Experiment.from_config(result.config)
+    task = replace(experiment.task, **_checked(experiment.task, task_options or {}))
+    if not is_curve(task):
+        raise UsageError(f"task '{task.name}' is not from one number to one number, so its fits cannot be drawn")
+    seeds = result.seeds
+    chosen = next((s for s in seeds if s not in result.diverged), seeds[0]) if seed is None else seed
+    if chosen not in seeds:
+        raise UsageError(f"seed {chosen} was not trained; there are: {', '.join(map(str, seeds))}")
+    available = task.spec.test_episodes
+    if episode < 0 or (available is not None and episode >= available):
+        raise UsageError(f"task '{task.name}' has {available} test episodes, numbered from 0; there is no {episode}")
+
+    experiment = replace(experiment, task=task, settings=replace(experiment.settings, seeds=(chosen,)))
+    bound, device = experiment.bind(), experiment.device()
+    meta = trees.index(result.meta, slice(seeds.index(chosen), seeds.index(chosen) + 1))
+    tests = TestSet(task, episode + 1, experiment.settings.test_seed, device)
+    last = trees.tree_map(lambda *leaves: torch.cat(leaves)[-1:], *tests.blocks())
+    seen = torch.cat([last.support.x.flatten(), last.query.x.flatten()])
+    x = torch.linspace(float(seen.min()), float(seen.max()), GRID, device=device)
+    predicted = predictions(bound, meta, last.support, x[None, :, None], max(steps))[:, 0, 0, :, 0].cpu().numpy()
+    points = [torch.cat([batch.x[0], batch.y[0]], -1).cpu().numpy() for batch in last]
+    return Fit(
+        title=result.name,
+        support=points[0],
+        query=points[1][points[1][:, 0].argsort()],
+        x=x.cpu().numpy(),
+        predictions={step: predicted[step] for step in steps},
+    )
+
+
+def _checked(task: Task, given: Mapping[str, Any]) -> Mapping[str, Any]:
+    options.make(type(task), given, f"task '{task.name}'")
+    return given
+
+
+def curves(task: Task, count: int, seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The first `count` test episodes as curves on one grid: x [n], y [count, n].
+
+    Raises:
+        UsageError: the task has no such curves.
+    """
+    if not is_curve(task):
+        raise UsageError(f"task '{task.name}' is not from one number to one number, so it has no curves to draw")
+    query = [block.query for block in TestSet(task, count, seed, torch.device("cpu")).blocks()]
+    x, y = torch.cat([batch.x[..., 0] for batch in query]), torch.cat([batch.y[..., 0] for batch in query])
+    if not torch.equal(x, x[:1].expand_as(x)) or x.shape[1] < 2:
+        raise UsageError(f"task '{task.name}' has no common grid of test inputs, so its curves cannot be overlaid")
+    return x[0].numpy(), y.numpy()

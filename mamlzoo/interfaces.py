@@ -1,0 +1,253 @@
+"""The contracts: what a task, a model and a meta-algorithm are to each other and to the engine.
+
+An experiment is three plugins, Task × Model × MetaAlgorithm. A plugin is a frozen dataclass whose fields are its
+options; its docstring's first line is what `mamlzoo list` shows and the whole of it what `mamlzoo info` does.
+
+    class Constant(mamlzoo.Task):
+        \"\"\"Guess a constant: y = c, c ~ N(0, 1).\"\"\"
+
+        name = "constant"
+        shots: int = mamlzoo.option(5, "support points of an episode", minimum=1)
+        spec = mamlzoo.Spec(input_shape=(1,), output_size=1)
+
+        def sample(self, count, *, split, generator):
+            c = torch.randn(count, 1, 1, generator=generator)
+            x, y = torch.zeros(count, self.shots, 1), c.expand(count, self.shots, 1)
+            return mamlzoo.Episode(mamlzoo.Batch(x, y), mamlzoo.Batch(x, y))
+
+        def loss(self, prediction, target):
+            return (prediction - target).square().mean()
+
+        def metrics(self, prediction, target):
+            return {"mse": self.loss(prediction, target)}
+
+Everything an algorithm does is a pure function of ONE episode. Batching over tasks and seeds, devices and optimising
+are the engine's.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, dataclass_transform, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, grad
+
+from mamlzoo import options
+
+Split = Literal["train", "valid", "test"]
+Params = dict[str, Tensor]
+"""Named tensors of one network: what `nn.Module.named_parameters` gives."""
+MetaParams = dict[str, Params]
+"""θ, what is meta-trained: named groups of named tensors. Networks are groups; rates may be another."""
+Fast = Any
+"""φ, what adaptation makes of θ for one episode: any nesting of tensors that the algorithm likes."""
+
+
+class Batch(NamedTuple):
+    """Examples: `x` of shape [n, *input_shape], `y` of shape [n, *target_shape]."""
+
+    x: Tensor
+    y: Tensor
+
+
+class Episode(NamedTuple):
+    """One problem: a support set to adapt on, a query set to be judged on."""
+
+    support: Batch
+    query: Batch
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What a task asks of a network.
+
+    Attributes:
+        input_shape: the shape of one example's input.
+        output_size: the length of one example's output vector.
+        kind: 'regression' (targets [n, output_size], floating) or 'classification' (targets [n], class indices).
+        test_episodes: how many different test episodes exist, where that is a small number; an evaluation never
+            counts one twice. None: as many as are asked for.
+    """
+
+    input_shape: tuple[int, ...]
+    output_size: int
+    kind: Literal["regression", "classification"] = "regression"
+    test_episodes: int | None = None
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=False, field_specifiers=(options.option,))
+class Plugin(ABC):
+    """Base of the three kinds. A subclass becomes a frozen dataclass by itself; its options are checked when made."""
+
+    kind: ClassVar[str]
+    name: ClassVar[str]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        dataclass(frozen=True)(cls)
+
+    def __post_init__(self) -> None:
+        """Check every option. A subclass that checks how options go together calls this first."""
+        options.validate(self, f"{self.kind} '{self.name}'")
+
+    @classmethod
+    def summary(cls) -> str:
+        """The first line of the docstring."""
+        return (cls.__doc__ or "").strip().partition("\n")[0]
+
+
+class Task(Plugin):
+    """A distribution over learning problems (the literature's task family)."""
+
+    kind = "task"
+
+    @property
+    @abstractmethod
+    def spec(self) -> Spec:
+        """What the task asks of a network."""
+
+    @abstractmethod
+    def sample(self, count: int, *, split: Split, generator: torch.Generator) -> Episode:
+        """Draw `count` episodes at once; every leaf gets a leading axis of that length.
+
+        All randomness comes from `generator`, so the same generator state gives the same episodes.
+        """
+
+    @abstractmethod
+    def loss(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """The loss that learning lowers, a scalar: prediction [n, output_size], target [n, *target_shape]."""
+
+    @abstractmethod
+    def metrics(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """What is reported, by name, each a scalar; the first is the one that tables and figures show."""
+
+
+class Model(Plugin):
+    """Builds a plain `torch.nn.Module` for a shape: no special layers, no rewriting."""
+
+    kind = "model"
+
+    @abstractmethod
+    def build(self, spec: Spec) -> nn.Module:
+        """A freshly initialised module from [n, *input_shape] to [n, output_size].
+
+        Initial parameters are drawn from torch's global generator, which the engine seeds. Parameters that do not
+        require gradients stay as they are.
+
+        Raises:
+            UsageError: the model cannot have this shape.
+        """
+
+
+@dataclass(frozen=True)
+class Learner:
+    """Networks bound to a loss, as pure functions of their parameters.
+
+    Attributes:
+        networks: the modules by name, for their structure alone.
+        constants: by network, its buffers and frozen parameters.
+        criterion: (prediction, target) -> scalar.
+        spec: the task's spec.
+    """
+
+    networks: Mapping[str, nn.Module]
+    constants: Mapping[str, Params]
+    criterion: Callable[[Tensor, Tensor], Tensor]
+    spec: Spec
+
+    def predict(self, params: Params, x: Tensor, network: str = "network") -> Tensor:
+        """The network's output [n, output_size] for inputs [n, *input_shape]."""
+        output = functional_call(self.networks[network], (params, self.constants[network]), (x,))
+        assert isinstance(output, Tensor)
+        return output
+
+    def loss(self, params: Params, batch: Batch, network: str = "network") -> Tensor:
+        """The task's loss of the network on a batch, a scalar."""
+        return self.criterion(self.predict(params, batch.x, network), batch.y)
+
+    def gradient(self, params: Params, batch: Batch, network: str = "network") -> Params:
+        """∂loss/∂params, itself differentiable."""
+        gradient: Params = grad(lambda p: self.loss(p, batch, network))(params)
+        return gradient
+
+
+class MetaAlgorithm(Plugin):
+    """How to adapt to one episode, and what to minimise so that adapting works.
+
+    Every method is a pure function of ONE episode, without a batch axis: no in-place work, no `.item()`, no branch
+    on a tensor's value, no random numbers.
+
+    Attributes:
+        trains: whether there is anything to meta-train; if not, the engine makes no meta-steps.
+        order: 'exact' if the meta-gradient is the whole derivative of the query loss through the adaptation;
+            'first-order' if ∂φ/∂θ is taken as the identity; 'surrogate' if `meta_loss` was built for its gradient.
+    """
+
+    kind = "algorithm"
+    trains: ClassVar[bool] = True
+    order: ClassVar[Literal["exact", "first-order", "surrogate"]] = "exact"
+
+    @abstractmethod
+    def networks(self, spec: Spec) -> dict[str, Spec]:
+        """The networks it wants built, by name, and their shapes. Most want `{"network": spec}`.
+
+        Raises:
+            UsageError: the algorithm cannot learn such a task.
+        """
+
+    @abstractmethod
+    def init(self, networks: dict[str, Params]) -> MetaParams:
+        """θ⁰ from the networks' initial parameters, by network."""
+
+    @abstractmethod
+    def start(self, learner: Learner, meta: MetaParams, support: Batch) -> Fast:
+        """φ before the first adaptation step."""
+
+    @abstractmethod
+    def adapt(self, learner: Learner, meta: MetaParams, fast: Fast, support: Batch) -> Fast:
+        """φ after one more adaptation step."""
+
+    @abstractmethod
+    def predict(self, learner: Learner, meta: MetaParams, fast: Fast, x: Tensor) -> Tensor:
+        """The adapted learner's output [n, output_size] for inputs [n, *input_shape]."""
+
+    @abstractmethod
+    def meta_loss(
+        self, learner: Learner, meta: MetaParams, episode: Episode, progress: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """What the outer loop minimises, a scalar, and scalars worth logging by name.
+
+        Args:
+            progress: how much of meta-training is done, a scalar in [0, 1], for schedules.
+        """
+
+
+class ClosedForm(NamedTuple):
+    """A meta-gradient worked out by hand for one episode, and the steps on the way to it.
+
+    Attributes:
+        title: what the episode is called.
+        meta_gradient: of the same structure as θ.
+        steps: (quantity, value, remark), in the order of the derivation.
+    """
+
+    title: str
+    meta_gradient: MetaParams
+    steps: list[tuple[str, float, str]]
+
+
+@runtime_checkable
+class HasClosedForm(Protocol):
+    """A task that knows some meta-gradients in closed form; `mamlzoo verify` shows them beside autograd's."""
+
+    def closed_form(self, algorithm: MetaAlgorithm, meta: MetaParams, episode: Episode) -> ClosedForm | None:
+        """The closed form for this algorithm, θ and episode, or None where none is known."""
+
+
+KINDS: dict[str, type[Plugin]] = {base.kind: base for base in (Task, Model, MetaAlgorithm)}
+"""The kinds of plugins and their base classes."""
+

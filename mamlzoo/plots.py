@@ -1,0 +1,173 @@
+"""Figures from results; the one place that imports matplotlib."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib.figure
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+
+from mamlzoo import fits
+from mamlzoo.errors import UsageError
+from mamlzoo.experiment import Experiment
+from mamlzoo.fits import Fit
+from mamlzoo.result import Result
+
+FORMATS = (".png", ".svg", ".pdf")
+COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"]
+"""Okabe and Ito's palette, which colour-blind readers can tell apart."""
+STYLE = {"axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.3, "font.size": 10}
+LOG_SPREAD = 30
+"""Curves whose values differ by more than this factor are drawn on a logarithmic axis."""
+
+
+class Figure(matplotlib.figure.Figure):
+    """A figure that shows itself in a notebook."""
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        self.savefig(buffer, format="png", dpi=100)
+        return buffer.getvalue()
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG, SVG or PDF, by the file's ending.
+
+    Raises:
+        UsageError: another ending, or a place that cannot be written.
+    """
+    check_format(path)
+    try:
+        metadata = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(path.suffix.lower())
+        figure.savefig(path, dpi=150, metadata=metadata)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def check_format(path: Path) -> None:
+    """Raises:
+    UsageError: the file's ending names no format that can be written.
+    """
+    if path.suffix.lower() not in FORMATS:
+        raise UsageError(f"{path} must end in {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
+
+
+def of_run(result: Result) -> dict[str, Figure]:
+    """The figures of a run directory, by name; only those that the result has something for."""
+    figures = {"curves": curves([result])}
+    if result.history:
+        figures["training"] = training([result])
+    try:
+        task = Experiment.from_config(result.config).task
+        drawable = fits.is_curve(task)
+    except UsageError:  # a network or task brought along in Python cannot be found again by its name
+        drawable = False
+    if drawable:
+        steps = sorted({step for step in (0, 1, 10) if step <= len(result.evaluation.steps) - 1})
+        figures["adaptation"] = adaptation([fits.fit(result, steps=steps)])
+    return figures
+
+
+def curves(results: Sequence[Result], labels: Sequence[str] | None = None) -> Figure:
+    """Test metric by adaptation steps, with 95% bands."""
+    figure, axes = _new()
+    drawn = []
+    for result, label, colour in zip(results, labels or [r.name for r in results], _colours(results), strict=True):
+        e = result.evaluation
+        mean, half = _finite(e.mean), np.nan_to_num(_finite(e.ci95))
+        few = "." if len(e.steps) <= 21 else None
+        axes.plot(e.steps, mean, color=colour, marker=few, label=label)
+        axes.fill_between(e.steps, mean - half, mean + half, color=colour, alpha=0.2, linewidth=0)
+        drawn.append(mean)
+    metric = results[0].evaluation.metric
+    axes.set(xlabel="adaptation steps", ylabel=f"test {metric}, mean ± 95%")
+    _scale(axes, drawn)
+    if len(results[0].evaluation.steps) <= 21:
+        axes.set_xticks(results[0].evaluation.steps)
+    axes.legend(frameon=False)
+    return figure
+
+
+def training(results: Sequence[Result], labels: Sequence[str] | None = None) -> Figure:
+    """Meta-loss by meta-steps, one thin line a seed and the seeds' mean."""
+    figure, axes = _new()
+    drawn = []
+    for result, label, colour in zip(results, labels or [r.name for r in results], _colours(results), strict=True):
+        steps = [record.step for record in result.history]
+        losses = _finite(np.array([record.losses for record in result.history]))
+        if losses.shape[1] > 1:
+            axes.plot(steps, losses, color=colour, alpha=0.25, linewidth=0.8)
+        with np.errstate(invalid="ignore"):
+            axes.plot(steps, losses.mean(1), color=colour, label=label)
+        drawn.append(losses)
+    axes.set(xlabel="meta-steps", ylabel="meta-loss in training")
+    _scale(axes, drawn)
+    axes.legend(frameon=False)
+    return figure
+
+
+def adaptation(several: Sequence[Fit]) -> Figure:
+    """Fits of one episode after a few numbers of steps, one panel a run: support points, true curve, predictions."""
+    figure, panels = _new(columns=len(several))
+    for axes, fit in zip(panels if len(several) > 1 else [panels], several, strict=True):
+        if len(fit.query) > 10:
+            axes.plot(*fit.query.T, color="black", label="true function")
+        else:
+            axes.plot(*fit.query.T, "o", color="black", label="query points")
+        for (steps, y), colour in zip(fit.predictions.items(), COLOURS, strict=False):
+            axes.plot(fit.x, _finite(y), "--", color=colour, label=f"after {steps} step{'s' * (steps != 1)}")
+        axes.plot(*fit.support.T, "^", color=COLOURS[3], markersize=7, label="support points")
+        axes.set(xlabel="x", ylabel="y", title=fit.title)
+        axes.legend(frameon=False, fontsize=8)
+    return figure
+
+
+def gallery(x: NDArray[np.float32], y: NDArray[np.float32], title: str) -> Figure:
+    """Sampled tasks as curves: a few in colour, many overlaid in black."""
+    figure, axes = _new()
+    if len(y) <= len(COLOURS):
+        for curve, colour in zip(y, COLOURS, strict=False):
+            axes.plot(x, curve, color=colour)
+    else:
+        axes.plot(x, y.T, color="black", linewidth=0.5, alpha=max(0.05, min(0.5, 50 / len(y))))
+    axes.set(xlabel="x", ylabel="y", title=title)
+    return figure
+
+
+def average(x: NDArray[np.float32], y: NDArray[np.float32], title: str) -> Figure:
+    """The mean of all curves beside a single one."""
+    figure, axes = _new()
+    axes.plot(x, y[0], color=COLOURS[1], label="one of them")
+    axes.plot(x, y.mean(0), color=COLOURS[0], linewidth=2, label=f"mean of {len(y):,}")
+    axes.set(xlabel="x", ylabel="y", title=title)
+    axes.legend(frameon=False)
+    return figure
+
+
+def _new(columns: int = 1) -> tuple[Figure, Axes]:
+    with rc_context(STYLE):
+        figure = Figure(figsize=(2 + 4.5 * columns, 4), layout="constrained")
+        return figure, figure.subplots(1, columns)
+
+
+def _colours(several: Sequence[object]) -> list[str]:
+    return [COLOURS[i % len(COLOURS)] for i in range(len(several))]
+
+
+def _finite(values: NDArray[np.floating]) -> NDArray[np.float64]:
+    """A gap in the line where a value is not finite or too large to draw."""
+    return np.where(np.abs(values) < 1e30, values, np.nan)
+
+
+def _scale(axes: Axes, drawn: Sequence[NDArray[np.floating]]) -> None:
+    values = np.concatenate([np.ravel(array) for array in drawn])
+    positive = values[np.isfinite(values)]
+    if len(positive) and positive.min() > 0 and positive.max() > LOG_SPREAD * positive.min():
+        axes.set_yscale("log")
+    elif len(positive) and positive.min() >= 0:
+        axes.set_ylim(bottom=0)

@@ -1,0 +1,187 @@
+"""Find the plugins, keep the failed ones apart, look the others up by name.
+
+Three steps, each on values: find the entry points, load each on its own, classify what each offers. The built-ins come
+this way too. Two environment variables steer it: `MAMLZOO_PLUGINS`, the distributions whose plugins may load besides
+mamlzoo's own, separated by commas (`none`: no other); `MAMLZOO_STRICT=1`, the first failure is raised.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import EntryPoint, entry_points
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import pluggy
+
+from mamlzoo import hooks, options
+from mamlzoo.errors import PluginError, UsageError, did_you_mean
+from mamlzoo.interfaces import KINDS, Plugin
+
+GROUP = "mamlzoo"
+OWN = "mamlzoo"
+
+
+class Origin(NamedTuple):
+    """Where a plugin comes from."""
+
+    distribution: str
+    version: str
+    entry_point: str
+    module: str
+
+    def __str__(self) -> str:
+        return f"{self.distribution} {self.version} ({self.entry_point} = {self.module})"
+
+
+class Offer(NamedTuple):
+    """A plugin that can be used."""
+
+    cls: type[Plugin]
+    origin: Origin
+
+
+class Failure(NamedTuple):
+    """A plugin that cannot: at which stage it failed, and how."""
+
+    origin: Origin
+    stage: str
+    error: Exception
+
+    def __str__(self) -> str:
+        kind = "" if isinstance(self.error, PluginError) else f"{type(self.error).__name__}: "
+        return f"{self.origin.distribution} {self.origin.version}, {self.stage} {self.origin.module}: {kind}{self.error}"
+
+
+@dataclass(frozen=True)
+class Registry:
+    """The plugins by kind and name, and the failures."""
+
+    offers: Mapping[str, dict[str, Offer]] = field(default_factory=lambda: {kind: {} for kind in KINDS})
+    failures: list[Failure] = field(default_factory=list)
+
+    def get(self, kind: str, name: str) -> type[Plugin]:
+        """The class of that kind and name.
+
+        Raises:
+            PluginError: a plugin of that name failed to load.
+            UsageError: there is none.
+        """
+        if name in self.offers[kind]:
+            return self.offers[kind][name].cls
+        for failure in self.failures:
+            if failure.origin.entry_point == name:
+                raise PluginError(f"{kind} '{name}' could not be loaded: {failure}") from failure.error
+        elsewhere = [other for other in KINDS if name in self.offers[other]]
+        if elsewhere:
+            raise UsageError(f"'{name}' is no {kind}, it is a {elsewhere[0]}; {_known(self, kind)}")
+        raise UsageError(f"there is no {kind} '{name}'; {did_you_mean(name, self.offers[kind])}")
+
+    def find(self, name: str) -> list[Offer]:
+        """Every plugin of that name, of any kind.
+
+        Raises:
+            PluginError, UsageError: as `get`.
+        """
+        found = [offers[name] for offers in self.offers.values() if name in offers]
+        if not found:
+            for failure in self.failures:
+                if failure.origin.entry_point == name:
+                    raise PluginError(f"'{name}' could not be loaded: {failure}") from failure.error
+            everything = {known for offers in self.offers.values() for known in offers}
+            raise UsageError(f"there is no plugin '{name}'; {did_you_mean(name, everything)}")
+        return found
+
+    def make(self, kind: str, name: str, given: Mapping[str, Any] | None = None) -> Plugin:
+        """A plugin with the options given, the others at their defaults."""
+        return options.make(self.get(kind, name), given or {}, f"{kind} '{name}'")
+
+
+def _known(registry: Registry, kind: str) -> str:
+    return f"{kind}s are: " + ", ".join(sorted(registry.offers[kind]))
+
+
+@functools.cache
+def installed() -> Registry:
+    """The registry of what is installed, discovered once a process."""
+    return discover(entry_points(group=GROUP), allowed=_allowed(), strict=os.environ.get("MAMLZOO_STRICT") == "1")
+
+
+def discover(found: Iterable[EntryPoint], *, allowed: set[str] | None = None, strict: bool = False) -> Registry:
+    """Load every entry point, each on its own.
+
+    Args:
+        allowed: the distributions whose plugins may load besides mamlzoo's own; None allows all.
+        strict: raise the first failure instead of keeping it apart.
+    """
+    registry = Registry()
+    unique = {(_origin(entry), entry.value): entry for entry in found}
+    # Own plugins first: a third party's can then never take their names.
+    for (origin, _), entry in sorted(unique.items(), key=lambda item: (item[0][0].distribution != OWN, item[0])):
+        if allowed is not None and origin.distribution not in {OWN, *allowed}:
+            continue
+        stage = "importing"
+        try:
+            module = entry.load()
+            stage = "registering"
+            for cls in _offered(module):
+                _add(registry, cls, origin)
+        except Exception as error:  # whatever a stranger's code raises
+            failure = Failure(origin, stage, error)
+            if strict:
+                raise PluginError(str(failure)) from error
+            registry.failures.append(failure)
+    return registry
+
+
+def _allowed() -> set[str] | None:
+    named = os.environ.get("MAMLZOO_PLUGINS")
+    return None if named is None else {name.strip() for name in named.split(",")} - {"none", ""}
+
+
+def _origin(entry: EntryPoint) -> Origin:
+    distribution = entry.dist
+    name, version = (distribution.name, distribution.version) if distribution else ("?", "?")
+    return Origin(name, version, entry.name, entry.value)
+
+
+def _offered(module: ModuleType) -> Iterator[type[Plugin]]:
+    """What a module's hook returns, once each class of it is known to be usable."""
+    manager = pluggy.PluginManager(GROUP)
+    manager.add_hookspecs(hooks.Specification)
+    manager.register(module)
+    manager.check_pending()
+    answers = manager.hook.mamlzoo_plugins()
+    if not answers:
+        raise PluginError("it has no hook; add a function mamlzoo_plugins marked with @mamlzoo.hookimpl")
+    classes = [cls for answer in answers for cls in answer]
+    for cls in classes:
+        _check(cls)
+    yield from classes
+
+
+def _check(cls: Any) -> None:
+    what = getattr(cls, "__name__", repr(cls))
+    if not (isinstance(cls, type) and issubclass(cls, tuple(KINDS.values()))):
+        raise PluginError(f"{what} is no subclass of mamlzoo.Task, mamlzoo.Model or mamlzoo.MetaAlgorithm")
+    if inspect.isabstract(cls):
+        raise PluginError(f"{what} lacks " + ", ".join(sorted(cls.__abstractmethods__)))
+    if not isinstance(getattr(cls, "name", None), str):
+        raise PluginError(f"{what} has no name; add a line such as name = 'sine'")
+    if not cls.__doc__ or cls.summary().startswith(f"{what}("):
+        raise PluginError(f"{what} has no docstring; its first line is what `mamlzoo list` shows")
+    try:
+        options.options_of(cls)
+    except (TypeError, NameError, ValueError) as error:
+        raise PluginError(f"{what} has an unusable option: {error}") from error
+
+
+def _add(registry: Registry, cls: type[Plugin], origin: Origin) -> None:
+    taken = registry.offers[cls.kind].get(cls.name)
+    if taken is not None:
+        raise PluginError(f"the name of {cls.kind} '{cls.name}' is taken by {taken.origin.distribution}")
+    registry.offers[cls.kind][cls.name] = Offer(cls, origin)

@@ -1,0 +1,278 @@
+"""What an experiment found: the numbers as arrays, and ways to see them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mamlzoo import statistics, trees
+from mamlzoo.engine.training import TrainingRecord
+from mamlzoo.interfaces import MetaParams
+from mamlzoo.tables import Table, number
+
+if TYPE_CHECKING:
+    from mamlzoo.plots import Figure
+
+FEW_NUMBERS = 8
+"""θ of a seed is shown in full if it has no more numbers than this."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Metrics on the frozen test episodes.
+
+    Attributes:
+        values: by metric, [seeds, test episodes, steps + 1].
+        rows: the rows of seeds that count: those that did not diverge in training.
+    """
+
+    values: Mapping[str, NDArray[np.float32]]
+    rows: Sequence[int]
+
+    @property
+    def metric(self) -> str:
+        """The metric that tables and figures show."""
+        return next(iter(self.values))
+
+    @property
+    def steps(self) -> NDArray[np.int64]:
+        """Numbers of adaptation steps: 0, 1, …"""
+        return np.arange(self.values[self.metric].shape[-1])
+
+    @cached_property
+    def per_seed(self) -> NDArray[np.float64]:
+        """Mean over test episodes, [seeds, steps + 1]."""
+        with np.errstate(invalid="ignore", over="ignore"):
+            mean: NDArray[np.float64] = self.values[self.metric].astype(np.float64).mean(1)
+        return mean
+
+    @property
+    def over(self) -> Literal["seeds", "test tasks"]:
+        """What the intervals are taken over: seeds, or test tasks where a single seed is left."""
+        return "seeds" if len(self.rows) > 1 else "test tasks"
+
+    @cached_property
+    def _summary(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        if not self.rows:
+            empty = np.full(len(self.steps), np.nan)
+            return empty, empty
+        if self.over == "seeds":
+            return statistics.mean_and_ci95(self.per_seed[list(self.rows)])
+        return statistics.mean_and_ci95(self.values[self.metric][self.rows[0]])
+
+    @property
+    def mean(self) -> NDArray[np.float64]:
+        """Mean over test episodes and seeds, [steps + 1]."""
+        return self._summary[0]
+
+    @property
+    def ci95(self) -> NDArray[np.float64]:
+        """Half-width of the mean's 95% interval, [steps + 1]."""
+        return self._summary[1]
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Wall-clock seconds, and tasks (episodes of all seeds) trained on a second."""
+
+    train_seconds: float
+    evaluate_seconds: float
+    tasks_per_second: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """One experiment: task × model × algorithm, all its seeds.
+
+    Attributes:
+        config: names, options, settings and versions, as JSON holds them.
+        meta: θ after training, with a leading seed axis.
+        history: the training records.
+        diverged: seed -> the meta-step at which its meta-loss was no longer finite.
+        run_dir: where it was saved.
+    """
+
+    config: dict[str, Any]
+    evaluation: Evaluation
+    meta: MetaParams
+    history: Sequence[TrainingRecord]
+    diverged: Mapping[int, int]
+    timing: Timing
+    run_dir: Path | None = field(default=None, compare=False)
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds, in the order of every seed axis."""
+        return list(self.config["settings"]["seeds"])
+
+    @property
+    def name(self) -> str:
+        """As in `sine × mlp × maml`."""
+        return " × ".join(self.config[kind]["name"] for kind in ("task", "model", "algorithm"))
+
+    def theta(self) -> dict[str, list[Any]] | None:
+        """Every tensor of θ as nested lists, [seeds, …], by path; None if θ has more than a few numbers."""
+        named = trees.named_leaves(self.meta)
+        if sum(leaf[0].numel() for _, leaf in named) > FEW_NUMBERS:
+            return None
+        return {name: leaf.tolist() for name, leaf in named}
+
+    def document(self) -> dict[str, Any]:
+        """The whole result but for the single test losses, as JSON holds it; what is not finite is null."""
+        evaluation = self.evaluation
+        rest = {name: _means(values) for name, values in evaluation.values.items() if name != evaluation.metric}
+        document = {
+            "config": self.config,
+            "evaluation": {
+                "metric": evaluation.metric,
+                "steps": evaluation.steps.tolist(),
+                "mean": evaluation.mean.tolist(),
+                "ci95": evaluation.ci95.tolist(),
+                "ci95_over": evaluation.over,
+                "per_seed": evaluation.per_seed.tolist(),
+                "test_tasks": evaluation.values[evaluation.metric].shape[1],
+                "other_metrics_per_seed": rest,
+            },
+            "diverged": {str(seed): step for seed, step in self.diverged.items()},
+            "theta": self.theta(),
+            "timing": vars(self.timing),
+            "run_dir": None if self.run_dir is None else str(self.run_dir),
+        }
+        finite: dict[str, Any] = finite_or_null(document)
+        return finite
+
+    def table(self) -> Table:
+        """The metric after each number of adaptation steps."""
+        evaluation = self.evaluation
+        columns = ["steps", evaluation.metric, "± 95%"]
+        rows = [
+            [str(step), number(mean), number(half)]
+            for step, mean, half in zip(evaluation.steps, evaluation.mean, evaluation.ci95, strict=True)
+        ]
+        if len(evaluation.rows) > 1:
+            columns += ["lowest seed", "highest seed"]
+            per_seed = evaluation.per_seed[list(evaluation.rows)]
+            for row, low, high in zip(rows, per_seed.min(0), per_seed.max(0), strict=True):
+                row += [number(low), number(high)]
+        return Table(f"{self.name}: test {evaluation.metric} after adaptation", columns, rows, self.notes())
+
+    def notes(self) -> list[str]:
+        """What a reader of the numbers must know: over what the interval is, θ where it is small, what diverged."""
+        tests = self.evaluation.values[self.evaluation.metric].shape[1]
+        count = len(self.evaluation.rows)
+        notes = [
+            f"mean over {tests} test tasks and {count} seed{'s' * (count != 1)}; 95% t interval over {self.evaluation.over}"
+        ]
+        for name, values in (self.theta() or {}).items():
+            notes.append(f"θ after training: {name} = " + "; ".join(_short(value) for value in values))
+        for seed, step in self.diverged.items():
+            notes.append(f"seed {seed} diverged at meta-step {step}: its meta-loss was not finite; left out of the mean")
+        if not np.isfinite(self.evaluation.per_seed[list(self.evaluation.rows)]).all():
+            notes.append("'diverged': adaptation ran to infinity on some test task; a smaller inner rate may help")
+        return notes
+
+    def plot(self, kind: Literal["curves", "training", "adaptation"] = "curves") -> Figure:
+        """A figure: test metric by adaptation steps, meta-loss by meta-steps, or fits of one sample task."""
+        from mamlzoo import fits, plots
+
+        if kind == "training":
+            return plots.training([self])
+        if kind == "adaptation":
+            return plots.adaptation([fits.fit(self)])
+        return plots.curves([self])
+
+    def save(self, directory: str | Path) -> Result:
+        """Write a run directory, whole or not at all, and return the result that knows where it is.
+
+        Raises:
+            UsageError: the directory exists and is not empty, or cannot be written.
+        """
+        from mamlzoo import store
+
+        return store.save(self, Path(directory))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Several experiments side by side, on the same test tasks where their task is the same."""
+
+    results: Sequence[Result]
+
+    def labels(self) -> list[str]:
+        """Each result's name, less the kinds in which all agree."""
+        differing = [
+            kind
+            for kind in ("task", "model", "algorithm")
+            if len({result.config[kind]["name"] for result in self.results}) > 1
+        ] or ["algorithm"]
+        return [" × ".join(result.config[kind]["name"] for kind in differing) for result in self.results]
+
+    def table(self) -> Table:
+        """One column an experiment, one row a number of adaptation steps."""
+        evaluations = [result.evaluation for result in self.results]
+        metrics = {evaluation.metric for evaluation in evaluations}
+        columns = ["steps"] + [
+            label if len(metrics) == 1 else f"{label} ({evaluation.metric})"
+            for label, evaluation in zip(self.labels(), evaluations, strict=True)
+        ]
+        rows = [
+            [str(step), *(f"{number(e.mean[step])} ± {number(e.ci95[step], 3)}" for e in evaluations)]
+            for step in evaluations[0].steps
+        ]
+        notes = [
+            f"{label}: {note}"
+            for label, result in zip(self.labels(), self.results, strict=True)
+            for note in result.notes()
+        ]
+        shared = {result.notes()[0] for result in self.results}
+        if len(shared) == 1:
+            notes = [*shared, *(note for note in notes if not note.endswith(next(iter(shared))))]
+        metric = metrics.pop() if len(metrics) == 1 else "metric"
+        return Table(f"test {metric} after adaptation", columns, rows, notes)
+
+    def document(self) -> dict[str, Any]:
+        """All results, as JSON holds them."""
+        return {"results": [result.document() for result in self.results]}
+
+    def plot(self) -> Figure:
+        """Test metric by adaptation steps, one band an experiment."""
+        from mamlzoo import plots
+
+        return plots.curves(self.results, self.labels())
+
+    def save(self, directory: str | Path) -> Comparison:
+        """Write a directory with a run directory for each experiment, the table's numbers and the figure.
+
+        Raises:
+            UsageError: the directory exists and is not empty, or cannot be written.
+        """
+        from mamlzoo import store
+
+        return store.save_comparison(self, Path(directory))
+
+
+def finite_or_null(value: Any) -> Any:
+    """The same document with null for every number that JSON cannot hold."""
+    if isinstance(value, dict):
+        return {key: finite_or_null(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite_or_null(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _means(values: NDArray[np.float32]) -> list[list[float]]:
+    means: list[list[float]] = values.astype(np.float64).mean(1).tolist()
+    return means
+
+
+def _short(value: Any) -> str:
+    return "[" + ", ".join(map(_short, value)) + "]" if isinstance(value, list) and len(value) > 1 else (
+        _short(value[0]) if isinstance(value, list) else f"{value:.6g}"
+    )

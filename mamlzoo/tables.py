@@ -1,0 +1,47 @@
+"""A table as a value: text in a terminal, HTML in a notebook, colours in the command line."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of text under named columns, a title above and notes below."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    notes: Sequence[str] = ()
+
+    def __str__(self) -> str:
+        lines = [self.columns, *self.rows]
+        widths = [max(len(line[at]) for line in lines) for at in range(len(self.columns))]
+        body = ["  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
+        return "\n".join([self.title, "", body[0], "  ".join("-" * width for width in widths), *body[1:], *self._below()])
+
+    def _below(self) -> list[str]:
+        return ["", *self.notes] if self.notes else []
+
+    def _repr_html_(self) -> str:
+        def row(tag: str, cells: Sequence[str]) -> str:
+            return "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"
+
+        body = "".join(row("td", cells) for cells in self.rows)
+        notes = "".join(f"<p>{html.escape(note)}</p>" for note in self.notes)
+        head = f"<caption>{html.escape(self.title)}</caption><thead>{row('th', self.columns)}</thead>"
+        return f"<table>{head}<tbody>{body}</tbody></table>{notes}"
+
+
+def number(value: float, digits: int = 4) -> str:
+    """A number for people: `digits` significant ones, never cut before the decimal point; a dash for NaN."""
+    if value != value:
+        return "–"
+    if value in (float("inf"), float("-inf")):
+        return "diverged" if value > 0 else "-inf"
+    if value and (abs(value) >= 1e6 or abs(value) < 1e-4):
+        return f"{value:.{digits - 1}e}"
+    whole = len(str(int(abs(value))))
+    return f"{value:.{max(0, digits - whole)}f}"

@@ -1,0 +1,58 @@
+"""Nested dicts and named tuples of tensors, leaf by leaf.
+
+The one place that touches torch's pytree module, which has no public name yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+from torch.utils import _pytree as pytree
+
+T = TypeVar("T")
+
+
+def tree_map(function: Callable[..., Tensor], tree: T, *others: T) -> T:
+    """The same structure with `function` applied to every leaf (and the leaves of `others` beside it)."""
+    return pytree.tree_map(function, tree, *others)
+
+
+def leaves(tree: object) -> list[Tensor]:
+    """All tensors of a tree, in a fixed order."""
+    return pytree.tree_leaves(tree)
+
+
+def named_leaves(tree: object) -> list[tuple[str, Tensor]]:
+    """All tensors of a tree with their path, as in `network.0.weight`."""
+    return [
+        (".".join(str(getattr(key, "key", getattr(key, "name", getattr(key, "idx", key)))) for key in path), leaf)
+        for path, leaf in pytree.tree_leaves_with_path(tree)
+    ]
+
+
+def replace_leaves(tree: T, new: Sequence[Tensor]) -> T:
+    """The same structure with other leaves, in the order of `leaves`."""
+    return pytree.tree_unflatten(list(new), pytree.tree_structure(tree))
+
+
+def stack(trees: Sequence[T]) -> T:
+    """Trees of one structure, each leaf stacked along a new leading axis."""
+    return tree_map(lambda *tensors: torch.stack(tensors), trees[0], *trees[1:])
+
+
+def index(tree: T, at: int | slice | tuple[int | slice, ...]) -> T:
+    """The tree of `leaf[at]`."""
+    return tree_map(lambda tensor: tensor[at], tree)
+
+
+def stop_gradient(tree: T) -> T:
+    """The same values as constants: no derivative flows through them."""
+    return tree_map(torch.Tensor.detach, tree)
+
+
+def cast(tree: T, dtype: torch.dtype, device: torch.device) -> T:
+    """Floating-point leaves in `dtype`, every leaf on `device`."""
+    return tree_map(lambda t: t.to(device, dtype) if t.is_floating_point() else t.to(device), tree)

@@ -1,0 +1,293 @@
+"""Verify meta-gradients in float64: autograd beside central differences, and beside a closed form where one is known.
+
+For one parameter θ_j of one episode,
+
+    ∂L/∂θ_j ≈ (L(θ + h·e_j) − L(θ − h·e_j)) / 2h,   with error O(h²) + O(ε·|L|/h).
+
+What an algorithm stops (`stop_gradient`, `Tensor.detach`) is a constant to autograd. The differences treat it so too:
+the stopped values are recorded at θ and put in again at θ ± h·e_j. So first-order and surrogate meta-gradients are
+checked as strictly as exact ones. For those the differences without that trick, the whole derivative, stand beside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from mamlzoo import trees
+from mamlzoo.adaptation import unroll
+from mamlzoo.engine.streams import draw
+from mamlzoo.experiment import AlgorithmLike, Experiment, ModelLike, TaskLike, experiments
+from mamlzoo.interfaces import ClosedForm, Episode, HasClosedForm, Learner, MetaParams
+from mamlzoo.result import FEW_NUMBERS, finite_or_null
+from mamlzoo.tables import Table, number
+
+STEPS = (1e-5, 1e-6, 1e-7)
+"""h relative to max(1, |θ_j|). The smaller ones are tried where a kink of the network lies within the larger."""
+TOLERANCE = 1e-6
+CLOSED_FORM_TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True)
+class Coordinate:
+    """One number of θ and the meta-gradient's component there, by each way of computing it."""
+
+    name: str
+    autograd: float
+    differences: float
+    whole: float | None
+    closed_form: float | None
+    passed: bool
+
+
+@dataclass(frozen=True)
+class EpisodeReport:
+    """One episode's meta-gradient.
+
+    Attributes:
+        adapted: φ after the training's adaptation steps, where it has only a few numbers.
+        chain_rule: the closed form's steps.
+    """
+
+    title: str
+    meta_loss: float
+    adapted: Mapping[str, list[Any]] | None
+    coordinates: list[Coordinate]
+    chain_rule: list[tuple[str, float, str]] = field(default_factory=list)
+
+    @property
+    def passed(self) -> bool:
+        """Whether all ways agree at every coordinate."""
+        return all(coordinate.passed for coordinate in self.coordinates)
+
+    @property
+    def largest_error(self) -> float:
+        """Largest |autograd − differences| / max(1, |autograd|)."""
+        return max(_relative(c.autograd, c.differences) for c in self.coordinates)
+
+
+@dataclass(frozen=True)
+class Verification:
+    """The meta-gradients of one combination on a few episodes."""
+
+    name: str
+    order: str
+    parameters: int
+    episodes: list[EpisodeReport]
+
+    @property
+    def passed(self) -> bool:
+        """Whether all ways agree everywhere."""
+        return all(episode.passed for episode in self.episodes)
+
+    def tables(self) -> Iterator[Table]:
+        """For each episode the chain rule, if known, and the meta-gradient by each way."""
+        for episode in self.episodes:
+            if episode.chain_rule:
+                rows = [(name, number(value, 6), remark) for name, value, remark in episode.chain_rule]
+                yield Table(f"{episode.title}: the chain rule in closed form", ("quantity", "value", "meaning"), rows)
+            yield self._gradients(episode)
+
+    def _gradients(self, episode: EpisodeReport) -> Table:
+        shown = episode.coordinates[:FEW_NUMBERS]
+        columns = {
+            "parameter": [c.name for c in shown],
+            "autograd": [number(c.autograd, 6) for c in shown],
+            "differences": [number(c.differences, 6) for c in shown],
+        }
+        if shown[0].closed_form is not None:
+            columns["closed form"] = [number(c.closed_form or 0.0, 6) for c in shown]
+        if shown[0].whole is not None:
+            columns["whole derivative"] = [number(c.whole, 6) for c in shown]
+        columns["agree"] = ["yes" if c.passed else "NO" for c in shown]
+        checked = f"{len(episode.coordinates)} of {self.parameters} parameters checked"
+        notes = [f"{checked}, largest relative error {episode.largest_error:.1e}"]
+        if self.order != "exact":
+            notes.append(f"a {self.order} meta-gradient: what the algorithm stops is held constant in 'differences'")
+        return Table(f"{episode.title}: the meta-gradient", tuple(columns), list(zip(*columns.values(), strict=True)), notes)
+
+    def document(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        document: dict[str, Any] = finite_or_null({
+            "combination": self.name,
+            "order": self.order,
+            "passed": self.passed,
+            "parameters": self.parameters,
+            "episodes": [
+                {
+                    "episode": episode.title,
+                    "passed": episode.passed,
+                    "meta_loss": episode.meta_loss,
+                    "adapted": episode.adapted,
+                    "largest_relative_error": episode.largest_error,
+                    "meta_gradient": [vars(coordinate) for coordinate in episode.coordinates],
+                    "chain_rule": [
+                        {"quantity": quantity, "value": value, "meaning": meaning}
+                        for quantity, value, meaning in episode.chain_rule
+                    ],
+                }
+                for episode in self.episodes
+            ],
+        })
+        return document
+
+
+def verify(
+    task: TaskLike = "sine",
+    model: ModelLike = "mlp",
+    algorithm: AlgorithmLike = "maml",
+    *,
+    options: Mapping[str, Any] | None = None,
+    episodes: int = 2,
+    coordinates: int = 64,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> Verification:
+    """Compute the meta-gradient at θ⁰ on a few training episodes in every way there is.
+
+    Args:
+        task, model, algorithm, options: as for `mamlzoo.run`.
+        episodes: how many training episodes.
+        coordinates: how many numbers of θ to check, chosen at random where θ has more.
+        seed: of θ⁰, the episodes and the choice of coordinates.
+        progress: called with (coordinates done, in all).
+
+    Raises:
+        UsageError: as for `mamlzoo.run`.
+    """
+    (experiment,) = experiments([task], [model], [algorithm], options=options, seeds=[seed])
+    bound = experiment.bind(torch.float64)
+    learner, meta = bound.learner, trees.index(bound.meta, 0)
+    device = experiment.device()
+    drawn = trees.cast(draw(experiment.task, episodes, seed, "train", 0, device), torch.float64, device)
+    places = _choose(meta, coordinates, seed)
+    reports = []
+    for at in range(episodes):
+        def tell(done: int, at: int = at) -> None:
+            if progress is not None:
+                progress(at * len(places) + done, episodes * len(places))
+
+        reports.append(_episode(experiment, learner, meta, trees.index(drawn, at), f"episode {at}", places, tell))
+    parameters = sum(leaf.numel() for leaf in trees.leaves(meta))
+    return Verification(experiment.name, experiment.algorithm.order, parameters, reports)
+
+
+def _episode(
+    experiment: Experiment,
+    learner: Learner,
+    meta: MetaParams,
+    episode: Episode,
+    title: str,
+    places: list[tuple[int, int]],
+    tell: Callable[[int], None],
+) -> EpisodeReport:
+    task, algorithm = experiment.task, experiment.algorithm
+    progress = torch.tensor(0.0, dtype=torch.float64)
+
+    def loss(theta: MetaParams) -> Tensor:
+        return algorithm.meta_loss(learner, theta, episode, progress)[0]
+
+    tracked = trees.tree_map(lambda leaf: leaf.clone().requires_grad_(), meta)
+    with _Stops() as stops:
+        value = loss(tracked)
+    gradient = torch.autograd.grad(value, trees.leaves(tracked), allow_unused=True, materialize_grads=True)
+
+    def held(theta: MetaParams) -> float:
+        with _Stops(stops.values):
+            return float(loss(theta))
+
+    closed = task.closed_form(algorithm, meta, episode) if isinstance(task, HasClosedForm) else None
+    named = trees.named_leaves(meta)
+    found = []
+    for done, (leaf, at) in enumerate(places, 1):
+        autograd = float(gradient[leaf].flatten()[at])
+        differences, agree = _difference(held, meta, leaf, at, autograd, float(value.detach()))
+        whole = None
+        if algorithm.order != "exact":
+            whole, _ = _difference(lambda theta: float(loss(theta)), meta, leaf, at, autograd, float(value.detach()))
+        by_hand = None if closed is None else float(trees.leaves(closed.meta_gradient)[leaf].flatten()[at])
+        agree = agree and (by_hand is None or _relative(autograd, by_hand) < CLOSED_FORM_TOLERANCE)
+        place = ", ".join(map(str, np.unravel_index(at, named[leaf][1].shape)))
+        found.append(Coordinate(f"{named[leaf][0]}[{place}]", autograd, differences, whole, by_hand, agree))
+        tell(done)
+    return EpisodeReport(
+        title=title if closed is None else closed.title,
+        meta_loss=float(value.detach()),
+        adapted=_adapted(experiment, learner, meta, episode),
+        coordinates=found,
+        chain_rule=_steps(closed),
+    )
+
+
+def _difference(
+    loss: Callable[[MetaParams], float], meta: MetaParams, leaf: int, at: int, expected: float, value: float
+) -> tuple[float, bool]:
+    """The central difference at one coordinate that comes closest to what is expected, and whether it is close."""
+    best = float("nan")
+    leaves = trees.leaves(meta)
+    for relative in STEPS:
+        h = relative * max(1.0, abs(float(leaves[leaf].flatten()[at])))
+        sides = []
+        for sign in (1, -1):
+            moved = leaves[leaf].clone()
+            moved.view(-1)[at] += sign * h
+            sides.append(loss(trees.replace_leaves(meta, [*leaves[:leaf], moved, *leaves[leaf + 1 :]])))
+        difference = (sides[0] - sides[1]) / (2 * h)
+        if not abs(difference - expected) >= abs(best - expected):
+            best = difference
+        rounding = 10 * float(np.finfo(np.float64).eps) * abs(value) / h
+        if abs(difference - expected) <= TOLERANCE * max(1.0, abs(expected)) + rounding:
+            return difference, True
+    return best, False
+
+
+def _adapted(
+    experiment: Experiment, learner: Learner, meta: MetaParams, episode: Episode
+) -> dict[str, list[Any]] | None:
+    steps = getattr(experiment.algorithm, "inner_steps", 1)
+    fast = trees.named_leaves(unroll(experiment.algorithm, learner, meta, episode.support, steps))
+    if sum(leaf.numel() for _, leaf in fast) > FEW_NUMBERS:
+        return None
+    return {name: leaf.tolist() for name, leaf in fast}
+
+
+def _choose(meta: MetaParams, count: int, seed: int) -> list[tuple[int, int]]:
+    """Which numbers of θ to check, as (leaf, position in it)."""
+    every = [(leaf, at) for leaf, tensor in enumerate(trees.leaves(meta)) for at in range(tensor.numel())]
+    if len(every) <= count:
+        return every
+    chosen = np.random.default_rng(seed).choice(len(every), count, replace=False)
+    return [every[i] for i in sorted(chosen)]
+
+
+def _steps(closed: ClosedForm | None) -> list[tuple[str, float, str]]:
+    return [] if closed is None else closed.steps
+
+
+def _relative(a: float, b: float) -> float:
+    return abs(a - b) / max(1.0, abs(a))
+
+
+class _Stops(TorchFunctionMode):
+    """Records what is stopped, or puts recorded values in its place."""
+
+    def __init__(self, replay: list[Tensor] | None = None) -> None:
+        super().__init__()
+        self.values: list[Tensor] = []
+        self._replay = None if replay is None else iter(replay)
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if func is not torch.Tensor.detach:
+            return result
+        if self._replay is not None:
+            return next(self._replay)
+        # A tensor inside torch.func.grad is a wrapper that dies with it; its numbers do not.
+        self.values.append(torch.tensor(result.tolist(), dtype=result.dtype, device=result.device))
+        return result

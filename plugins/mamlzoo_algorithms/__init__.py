@@ -1,0 +1,1 @@
+"""The built-in meta-algorithms, one module each."""

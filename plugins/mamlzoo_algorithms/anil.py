@@ -1,0 +1,63 @@
+"""ANIL: almost no inner loop; only the head adapts."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.func import grad
+
+import mamlzoo
+from mamlzoo import Batch, Episode, Learner, MetaParams, Params, Spec, option
+
+
+class ANIL(mamlzoo.MetaAlgorithm):
+    """Almost no inner loop: only the network's head adapts, the body is shared by all episodes.
+
+    With θ = (body ω, head h),
+
+      h₀ = h,   h_{t+1} = h_t − α·∂L_S(ω, h_t)/∂h,   meta-loss(θ) = L_Q(ω, h_k),
+
+    and the meta-gradient is the whole derivative by ω and h. The head is the module that holds the last parameter,
+    or the parameters whose names begin with `head`.
+
+    Reference: Raghu, Raghu, Bengio, Vinyals, "Rapid Learning or Feature Reuse? Towards Understanding the
+    Effectiveness of MAML", ICLR 2020, section 4.
+    """
+
+    name = "anil"
+    inner_steps: int = option(1, "adaptation steps in training, k", minimum=0)
+    inner_lr: float = option(0.01, "rate of an adaptation step, α", minimum=0)
+    head: str = option("", "prefix of the head's parameters, as in '4.'; empty: the last module's")
+
+    def networks(self, spec: Spec) -> dict[str, Spec]:
+        return {"network": spec}
+
+    def init(self, networks: dict[str, Params]) -> MetaParams:
+        return networks
+
+    def start(self, learner: Learner, meta: MetaParams, support: Batch) -> Params:
+        params = meta["network"]
+        prefix = self.head or list(params)[-1].rpartition(".")[0]
+        head = {name: value for name, value in params.items() if name.startswith(prefix)}
+        if not head:
+            raise mamlzoo.UsageError(
+                f"algorithm 'anil': no parameter's name begins with '{prefix}'; there are: {', '.join(params)}"
+            )
+        return head
+
+    def adapt(self, learner: Learner, meta: MetaParams, fast: Params, support: Batch) -> Params:
+        gradient = grad(lambda head: learner.loss(meta["network"] | head, support))(fast)
+        return mamlzoo.sgd(fast, gradient, self.inner_lr)
+
+    def predict(self, learner: Learner, meta: MetaParams, fast: Params, x: Tensor) -> Tensor:
+        return learner.predict(meta["network"] | fast, x)
+
+    def meta_loss(
+        self, learner: Learner, meta: MetaParams, episode: Episode, progress: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        fast = mamlzoo.unroll(self, learner, meta, episode.support, self.inner_steps)
+        return learner.loss(meta["network"] | fast, episode.query), {}
+
+
+@mamlzoo.hookimpl
+def mamlzoo_plugins() -> list[type[mamlzoo.Plugin]]:
+    return [ANIL]

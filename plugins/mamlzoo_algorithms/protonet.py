@@ -1,0 +1,64 @@
+"""Prototypical networks: classify by the nearest class mean in a learned space."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from torch import Tensor
+from torch.nn import functional
+
+import mamlzoo
+from mamlzoo import Batch, Episode, Learner, MetaParams, Params, Spec, option
+
+
+class ProtoNet(mamlzoo.MetaAlgorithm):
+    """Classify by the nearest class mean in a learned space; nothing is fitted to an episode by gradients.
+
+    The network f_θ embeds inputs into `embedding` dimensions. A class's prototype is the mean of its embedded support
+    points, and the logits are negative squared distances:
+
+      c_k = mean of f_θ(x) over support points of class k,   logits_k(x) = −‖f_θ(x) − c_k‖²,
+      meta-loss(θ) = L_Q, the task's loss of these logits.
+
+    Adaptation is complete before the first step, so all further steps leave φ = (c_1 … c_N) as it is.
+
+    Reference: Snell, Swersky, Zemel, "Prototypical Networks for Few-shot Learning", NeurIPS 2017, Algorithm 1.
+    """
+
+    name = "protonet"
+    embedding: int = option(32, "dimensions of the space that inputs are embedded in", minimum=1)
+
+    def networks(self, spec: Spec) -> dict[str, Spec]:
+        if spec.kind != "classification":
+            raise mamlzoo.UsageError(
+                f"algorithm 'protonet' classifies by class means, and the task is {spec.kind}; "
+                "choose a classification task"
+            )
+        return {"network": replace(spec, output_size=self.embedding)}
+
+    def init(self, networks: dict[str, Params]) -> MetaParams:
+        return networks
+
+    def start(self, learner: Learner, meta: MetaParams, support: Batch) -> Tensor:
+        embedded = learner.predict(meta["network"], support.x)
+        member = functional.one_hot(support.y, learner.spec.output_size).to(embedded.dtype)
+        return member.T @ embedded / member.sum(0)[:, None]
+
+    def adapt(self, learner: Learner, meta: MetaParams, fast: Tensor, support: Batch) -> Tensor:
+        return fast
+
+    def predict(self, learner: Learner, meta: MetaParams, fast: Tensor, x: Tensor) -> Tensor:
+        embedded = learner.predict(meta["network"], x)
+        return -(embedded[:, None] - fast).square().sum(-1)
+
+    def meta_loss(
+        self, learner: Learner, meta: MetaParams, episode: Episode, progress: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        prototypes = self.start(learner, meta, episode.support)
+        logits = self.predict(learner, meta, prototypes, episode.query.x)
+        return learner.criterion(logits, episode.query.y), {}
+
+
+@mamlzoo.hookimpl
+def mamlzoo_plugins() -> list[type[mamlzoo.Plugin]]:
+    return [ProtoNet]

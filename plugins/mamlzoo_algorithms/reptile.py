@@ -1,0 +1,52 @@
+"""Reptile: move the initialisation towards where training on an episode ends."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+import mamlzoo
+from mamlzoo import Batch, Episode, Learner, MetaParams, option
+
+
+class Reptile(mamlzoo.GradientDescent):
+    """Move the initialisation towards where plain training on an episode ends.
+
+    In training, φ takes k steps of minibatch gradient descent on all the episode's data, support and query together;
+    the meta-loss is built for its gradient (sg, stop-gradient):
+
+      φ₀ = θ,   φ_{t+1} = φ_t − α·∇L_{B_t}(φ_t),   meta-loss(θ) = ½·‖θ − sg(φ_k)‖²,
+      ∇_θ meta-loss = θ − φ_k.
+
+    With the outer optimiser SGD of rate ε that is the paper's update, θ ← θ + ε(φ_k − θ). Of n examples, minibatch
+    B_t is every (n / batch)-th one, from the t-th on and going round: each example has its turn, and where examples
+    lie sorted by class each minibatch still has all classes. At test φ takes full-batch steps on the support set.
+
+    Reference: Nichol, Achiam, Schulman, "On First-Order Meta-Learning Algorithms", 2018, Algorithm 2.
+    """
+
+    name = "reptile"
+    order = "surrogate"
+    inner_steps: int = option(10, "minibatch steps in training, k", minimum=1)
+    batch: int = option(10, "examples of a minibatch", minimum=1)
+
+    def meta_loss(
+        self, learner: Learner, meta: MetaParams, episode: Episode, progress: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        data = Batch(*(torch.cat(both) for both in zip(episode.support, episode.query, strict=True)))
+        fast = mamlzoo.stop_gradient(meta["network"])
+        for step in range(self.inner_steps):
+            fast = mamlzoo.sgd(fast, learner.gradient(fast, self._minibatch(data, step)), self.inner_lr)
+        fast = mamlzoo.stop_gradient(fast)
+        distance = [(theta - fast[name]).square().sum() for name, theta in meta["network"].items()]
+        return torch.stack(distance).sum() / 2, {"support_loss": learner.loss(fast, episode.support)}
+
+    def _minibatch(self, data: Batch, step: int) -> Batch:
+        stride = max(1, len(data.x) // self.batch)
+        part = slice(step % stride, None, stride)
+        return Batch(data.x[part], data.y[part])
+
+
+@mamlzoo.hookimpl
+def mamlzoo_plugins() -> list[type[mamlzoo.Plugin]]:
+    return [Reptile]

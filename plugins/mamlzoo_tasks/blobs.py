@@ -1,0 +1,61 @@
+"""N-way K-shot classification of Gaussian classes: few-shot learning without a data set."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+import mamlzoo
+from mamlzoo import Batch, Episode, Spec, Split, option
+
+
+class Blobs(mamlzoo.Task):
+    """Classify points of a few Gaussian classes after seeing K of each: N-way K-shot.
+
+    An episode draws N class centres μ_c ~ N(0, separation²·I) in d dimensions and points x ~ N(μ_c, I) around them:
+    `shots` a class for the support set, `queries` a class for the query set, grouped by class. Labels are the
+    centres' order, so they mean nothing outside their episode: what can be learned across episodes is how to learn.
+
+    Were the centres known, the best classifier would choose the nearest centre.
+
+    Loss: cross-entropy. Metrics: accuracy, and the loss.
+
+    Reference: the episodic protocol is Vinyals et al., "Matching Networks for One Shot Learning", NeurIPS 2016.
+    """
+
+    name = "blobs"
+    ways: int = option(5, "classes of an episode, N", minimum=2)
+    shots: int = option(5, "support points a class, K", minimum=1)
+    queries: int = option(15, "query points a class", minimum=1)
+    dimensions: int = option(8, "input dimensions, d", minimum=1)
+    separation: float = option(1.0, "standard deviation of the centres; the points' is 1", above=0)
+
+    @property
+    def spec(self) -> Spec:
+        return Spec(input_shape=(self.dimensions,), output_size=self.ways, kind="classification")
+
+    def sample(self, count: int, *, split: Split, generator: torch.Generator) -> Episode:
+        def normal(*shape: int) -> Tensor:
+            return torch.randn(count, self.ways, *shape, generator=generator, device=generator.device)
+
+        centres = self.separation * normal(1, self.dimensions)
+        points = centres + normal(self.shots + self.queries, self.dimensions)
+        labels = torch.arange(self.ways, device=generator.device)[None, :, None].expand(points.shape[:3])
+
+        def batch(part: slice) -> Batch:
+            return Batch(points[:, :, part].flatten(1, 2), labels[:, :, part].flatten(1, 2))
+
+        return Episode(batch(slice(None, self.shots)), batch(slice(self.shots, None)))
+
+    def loss(self, prediction: Tensor, target: Tensor) -> Tensor:
+        return functional.cross_entropy(prediction, target)
+
+    def metrics(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
+        correct = prediction.argmax(-1) == target
+        return {"accuracy": correct.to(prediction.dtype).mean(), "loss": self.loss(prediction, target)}
+
+
+@mamlzoo.hookimpl
+def mamlzoo_plugins() -> list[type[mamlzoo.Plugin]]:
+    return [Blobs]

@@ -1,0 +1,130 @@
+"""The sine family, the field's first regression benchmark."""
+
+from __future__ import annotations
+
+import functools
+import math
+
+import torch
+from torch import Tensor
+
+import mamlzoo
+from mamlzoo import Batch, Episode, Spec, Split, option
+
+
+class Sine(mamlzoo.Task):
+    """Regress a sine wave from a few of its points: y = A·sin(ω·x + φ).
+
+    An episode is one wave. Amplitude A, phase φ and frequency ω are uniform in their ranges; ω is 1 unless its
+    range is opened. Support inputs are uniform in [support-min, support-max], query inputs in [x-min, x-max]. In the
+    valid and test splits the query set is a grid of `test-points` evenly spaced inputs without noise, so that its loss
+    measures the fit of the whole wave.
+
+    With `pool` 0 every training episode is a new wave. With a pool of P, P waves and their support sets are drawn once
+    and for all and training draws from them with replacement; queries are fresh each time. Valid and test waves never
+    come from the pool.
+
+    Loss: mean squared error. The ranges that papers use differ: phase U(0, π) in Finn et al., U(0, 2π) in the
+    notebook and here by default.
+
+    Reference: Finn, Abbeel, Levine, "Model-Agnostic Meta-Learning for Fast Adaptation of Deep Networks", ICML 2017, §5.1.
+    """
+
+    name = "sine"
+    shots: int = option(10, "support points of an episode", minimum=1)
+    queries: int = option(10, "query points of a training episode", minimum=1)
+    test_points: int = option(50, "grid points that a test episode is judged on", minimum=1)
+    pool: int = option(0, "training waves drawn once and kept; 0: an endless stream", minimum=0)
+    noise: float = option(0.0, "standard deviation of noise on the targets, the test grid's excepted", minimum=0)
+    amplitude_min: float = option(0.1, "smallest amplitude", minimum=0)
+    amplitude_max: float = option(5.0, "largest amplitude", minimum=0)
+    phase_min: float = option(0.0, "smallest phase, in radians")
+    phase_max: float = option(2 * math.pi, "largest phase, in radians")
+    frequency_min: float = option(1.0, "smallest angular frequency", minimum=0)
+    frequency_max: float = option(1.0, "largest angular frequency", minimum=0)
+    x_min: float = option(-5.0, "left end of the inputs")
+    x_max: float = option(5.0, "right end of the inputs")
+    support_min: float | None = option(None, "left end of the support inputs; none: x-min")
+    support_max: float | None = option(None, "right end of the support inputs; none: x-max")
+
+    spec = Spec(input_shape=(1,), output_size=1)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for low, high in (("amplitude_min", "amplitude_max"), ("phase_min", "phase_max"),
+                          ("frequency_min", "frequency_max"), ("x_min", "x_max")):  # fmt: skip
+            if getattr(self, low) > getattr(self, high):
+                raise mamlzoo.UsageError(
+                    f"task 'sine': {low} must not exceed {high}, {getattr(self, low)} > {getattr(self, high)}"
+                )
+        low, high = self.support_range
+        if low > high:
+            raise mamlzoo.UsageError(f"task 'sine': support_min must not exceed support_max, {low} > {high}")
+
+    @property
+    def support_range(self) -> tuple[float, float]:
+        """The interval that support inputs are drawn from."""
+        low, high = self.support_min, self.support_max
+        return self.x_min if low is None else low, self.x_max if high is None else high
+
+    def sample(self, count: int, *, split: Split, generator: torch.Generator) -> Episode:
+        if split == "train" and self.pool:
+            chosen = torch.randint(self.pool, (count,), generator=generator, device=generator.device)
+            wave, support = self._pool
+            wave = wave.to(chosen.device)[:, chosen]
+            support = Batch(support.x.to(chosen.device)[chosen], support.y.to(chosen.device)[chosen])
+        else:
+            wave = self._waves(count, generator)
+            support = self._noisy(wave, _uniform(generator, *self.support_range, count, self.shots, 1), generator)
+        if split == "train":
+            query = self._noisy(
+                wave, _uniform(generator, self.x_min, self.x_max, count, self.queries, 1), generator
+            )
+        else:
+            grid = torch.linspace(self.x_min, self.x_max, self.test_points, device=wave.device)
+            x = grid[None, :, None].expand(count, -1, -1).contiguous()
+            query = Batch(x, _value(wave, x))
+        return Episode(support, query)
+
+    def loss(self, prediction: Tensor, target: Tensor) -> Tensor:
+        return (prediction - target).square().mean()
+
+    def metrics(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
+        return {"mse": self.loss(prediction, target)}
+
+    @functools.cached_property
+    def _pool(self) -> tuple[Tensor, Batch]:
+        """The kept training waves and their support sets: the same for every seed of every run."""
+        generator = torch.Generator().manual_seed(0)
+        waves = self._waves(self.pool, generator)
+        x = _uniform(generator, *self.support_range, self.pool, self.shots, 1)
+        return waves, self._noisy(waves, x, generator)
+
+    def _waves(self, count: int, generator: torch.Generator) -> Tensor:
+        """[3, count, 1, 1]: amplitude, phase and frequency of each wave."""
+        ranges = (
+            (self.amplitude_min, self.amplitude_max),
+            (self.phase_min, self.phase_max),
+            (self.frequency_min, self.frequency_max),
+        )
+        return torch.stack([_uniform(generator, low, high, count, 1, 1) for low, high in ranges])
+
+    def _noisy(self, wave: Tensor, x: Tensor, generator: torch.Generator) -> Batch:
+        y = _value(wave, x)
+        if self.noise:
+            y = y + self.noise * torch.randn(y.shape, generator=generator, device=y.device)
+        return Batch(x, y)
+
+
+def _value(wave: Tensor, x: Tensor) -> Tensor:
+    amplitude, phase, frequency = wave
+    return amplitude * torch.sin(frequency * x + phase)
+
+
+def _uniform(generator: torch.Generator, low: float, high: float, *shape: int) -> Tensor:
+    return low + (high - low) * torch.rand(shape, generator=generator, device=generator.device)
+
+
+@mamlzoo.hookimpl
+def mamlzoo_plugins() -> list[type[mamlzoo.Plugin]]:
+    return [Sine]
