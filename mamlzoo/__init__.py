@@ -11,40 +11,50 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from mamlzoo.errors import MamlzooError, PluginError, UsageError
-from mamlzoo.hooks import hookimpl
-from mamlzoo.options import option
+from mamlzoo.errors import MamlzooError as MamlzooError
+from mamlzoo.errors import PluginError as PluginError
+from mamlzoo.errors import UsageError as UsageError
+from mamlzoo.hooks import hookimpl as hookimpl
+from mamlzoo.options import option as option
 
 if TYPE_CHECKING:
-    from mamlzoo.adaptation import GradientDescent, sgd, unroll
-    from mamlzoo.engine.binding import bind, meta_loss
-    from mamlzoo.experiment import Experiment, compare, run
-    from mamlzoo.interfaces import (
-        Batch,
-        ClosedForm,
-        Episode,
-        Learner,
-        MetaAlgorithm,
-        MetaParams,
-        Model,
-        Params,
-        Plugin,
-        Spec,
-        Split,
-        Task,
-    )
-    from mamlzoo.registry import installed
-    from mamlzoo.result import Comparison, Result
-    from mamlzoo.store import load
-    from mamlzoo.trees import leaves, named_leaves, stop_gradient, tree_map
-    from mamlzoo.verification import verify
+    from mamlzoo.adaptation import GradientDescent as GradientDescent
+    from mamlzoo.adaptation import sgd as sgd
+    from mamlzoo.adaptation import unroll as unroll
+    from mamlzoo.engine.binding import bind as bind
+    from mamlzoo.engine.binding import meta_loss as meta_loss
+    from mamlzoo.experiment import Experiment as Experiment
+    from mamlzoo.experiment import Settings as Settings
+    from mamlzoo.experiment import compare as compare
+    from mamlzoo.experiment import run as run
+    from mamlzoo.interfaces import Batch as Batch
+    from mamlzoo.interfaces import ClosedForm as ClosedForm
+    from mamlzoo.interfaces import Episode as Episode
+    from mamlzoo.interfaces import Learner as Learner
+    from mamlzoo.interfaces import MetaAlgorithm as MetaAlgorithm
+    from mamlzoo.interfaces import MetaParams as MetaParams
+    from mamlzoo.interfaces import Model as Model
+    from mamlzoo.interfaces import Params as Params
+    from mamlzoo.interfaces import Plugin as Plugin
+    from mamlzoo.interfaces import Spec as Spec
+    from mamlzoo.interfaces import Split as Split
+    from mamlzoo.interfaces import Task as Task
+    from mamlzoo.registry import installed as installed
+    from mamlzoo.result import Comparison as Comparison
+    from mamlzoo.result import Result as Result
+    from mamlzoo.store import load as load
+    from mamlzoo.trees import leaves as leaves
+    from mamlzoo.trees import named_leaves as named_leaves
+    from mamlzoo.trees import stop_gradient as stop_gradient
+    from mamlzoo.trees import tree_map as tree_map
+    from mamlzoo.verification import verify as verify
 
 __version__ = "0.1.0"
 
 _LAZY = {
     "mamlzoo.adaptation": ("GradientDescent", "sgd", "unroll"),
     "mamlzoo.engine.binding": ("bind", "meta_loss"),
-    "mamlzoo.experiment": ("Experiment", "compare", "run"),
+    "mamlzoo.experiment": ("Experiment", "Settings", "compare", "run"),
     "mamlzoo.interfaces": (
         "Batch", "ClosedForm", "Episode", "Learner", "MetaAlgorithm", "MetaParams", "Model", "Params", "Plugin",
         "Spec", "Split", "Task",
@@ -57,14 +67,7 @@ _LAZY = {
 }  # fmt: skip
 _HOME = {name: module for module, names in _LAZY.items() for name in names}
 
-__all__ = [  # noqa: PLE0604
-    "MamlzooError",
-    "PluginError",
-    "UsageError",
-    "hookimpl",
-    "option",
-    *_HOME,
-]
+__all__ = ["MamlzooError", "PluginError", "UsageError", "hookimpl", "option", *_HOME]
 
 
 def __getattr__(name: str) -> Any:

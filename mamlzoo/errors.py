@@ -14,7 +14,7 @@ class MamlzooError(Exception):
 
 
 class UsageError(MamlzooError):
-    """Something was asked for that cannot be: an unknown name, a value out of range, a combination that does not fit."""
+    """What was asked for cannot be: an unknown name, a value out of range, a combination that does not fit."""
 
 
 class PluginError(MamlzooError):

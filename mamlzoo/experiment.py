@@ -49,9 +49,7 @@ class Settings:
     test_steps: int = options.option(10, "adaptation steps at test", minimum=0)
     test_seed: int = options.option(0, "which frozen set of test episodes", minimum=0)
     device: str = options.option("cpu", "where to compute, as torch names it: cpu, cuda, cuda:1")
-    plan: Literal["vmap", "loop"] = options.option(
-        "vmap", "how: all tasks in one batched call, or one after another"
-    )
+    plan: Literal["vmap", "loop"] = options.option("vmap", "how: all tasks in one batched call, or one after another")
 
     def __post_init__(self) -> None:
         options.validate(self, "settings")
@@ -70,7 +68,7 @@ class Experiment:
     task: Task
     model: Model
     algorithm: MetaAlgorithm
-    settings: Settings = Settings()  # noqa: RUF009 (frozen)
+    settings: Settings = Settings()
 
     @property
     def name(self) -> str:
@@ -110,7 +108,9 @@ class Experiment:
             torch.empty(0, device=device)
         except (RuntimeError, AssertionError, NotImplementedError) as error:
             there = ["cpu"] + [f"cuda:{i}" for i in range(torch.cuda.device_count())]
-            raise UsageError(f"there is no device '{self.settings.device}' here; there are: {', '.join(there)}") from error
+            raise UsageError(
+                f"there is no device '{self.settings.device}' here; there are: {', '.join(there)}"
+            ) from error
         return device
 
     def bind(self, dtype: torch.dtype = torch.float32) -> Bound:
@@ -216,7 +216,9 @@ def compare(
     **settings: Any,
 ) -> Comparison:
     """Train and test every combination of several tasks, models and algorithms; arguments as for `run`."""
-    several = experiments(_several(task), _several(model), _several(algorithm), options=options, seeds=seeds, **settings)
+    several = experiments(
+        _several(task), _several(model), _several(algorithm), options=options, seeds=seeds, **settings
+    )
     return Comparison([experiment.run(progress) for experiment in several])
 
 
@@ -237,15 +239,11 @@ def experiments(
         UsageError: as `run`.
     """
     given = _by_kind(options or {})
-    chosen = {
-        "task": [_resolve(Task, like, given["task"]) for like in tasks],
-        "model": [_resolve(Model, _as_model(like), given["model"]) for like in models],
-        "algorithm": [_resolve(MetaAlgorithm, like, given["algorithm"]) for like in algorithms],
-    }
-    for kind, plugins in chosen.items():
-        _check_used(kind, plugins, given[kind])
+    chosen_tasks = _resolve_all(Task, tasks, given["task"])  # type: ignore[type-abstract]
+    chosen_models = _resolve_all(Model, map(_as_model, models), given["model"])  # type: ignore[type-abstract]
+    chosen_algorithms = _resolve_all(MetaAlgorithm, algorithms, given["algorithm"])  # type: ignore[type-abstract]
     budget = _settings(seeds, settings)
-    combinations = [Experiment(t, m, a, budget) for t, m, a in product(*chosen.values())]
+    combinations = [Experiment(*plugins, budget) for plugins in product(chosen_tasks, chosen_models, chosen_algorithms)]
     for experiment in combinations:
         experiment.bind()
     return combinations
@@ -273,9 +271,17 @@ def _by_kind(given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return split
 
 
+def _resolve_all(base: type[P], several: Iterable[str | P | type[P]], given: Mapping[str, Any]) -> list[P]:
+    plugins = [_resolve(base, like, given) for like in several]
+    for name, value in given.items():
+        if not any(name in options.options_of(type(plugin)) for plugin in plugins):
+            options.make(type(plugins[0]), {name: value}, f"{base.kind} '{plugins[0].name}'")  # says what there is
+    return plugins
+
+
 def _resolve(base: type[P], like: str | P | type[P], given: Mapping[str, Any]) -> P:
     if isinstance(like, base):
-        return replace(like, **_known(type(like), given))
+        return cast(P, replace(cast(Any, like), **_known(type(like), given)))
     if isinstance(like, str):
         like = cast(type[P], installed().get(base.kind, like))
     if isinstance(like, type) and issubclass(like, base):
@@ -287,17 +293,12 @@ def _known(cls: type[Plugin], given: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in given.items() if name in options.options_of(cls)}
 
 
-def _check_used(kind: str, plugins: Sequence[Plugin], given: Mapping[str, Any]) -> None:
-    for name, value in given.items():
-        if not any(name in options.options_of(type(plugin)) for plugin in plugins):
-            options.make(type(plugins[0]), {name: value}, f"{kind} '{plugins[0].name}'")
-
-
 def _as_model(like: ModelLike) -> str | Model | type[Model]:
     """A module, or a function that makes one, as a Model."""
     if isinstance(like, str | Model) or (isinstance(like, type) and issubclass(like, Model)):
         return like
-    if not callable(like):
+    make = cast(Callable[..., nn.Module], like)
+    if not callable(make):
         raise UsageError(f"a model must be a name, a mamlzoo.Model, a torch.nn.Module or a function, not {like!r}")
 
     class Given(Model):
@@ -308,6 +309,6 @@ def _as_model(like: ModelLike) -> str | Model | type[Model]:
         def build(self, spec: Spec) -> nn.Module:
             if isinstance(like, nn.Module):
                 return copy.deepcopy(like)
-            return cast(nn.Module, like(spec) if inspect.signature(like).parameters else like())
+            return make(spec) if inspect.signature(make).parameters else make()
 
     return Given()

@@ -250,4 +250,3 @@ class HasClosedForm(Protocol):
 
 KINDS: dict[str, type[Plugin]] = {base.kind: base for base in (Task, Model, MetaAlgorithm)}
 """The kinds of plugins and their base classes."""
-

@@ -12,7 +12,6 @@ sine`, the check that 0 is refused, and what is saved in a run's config.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import math
 import types
 import typing
@@ -149,7 +148,6 @@ def option(
     return dataclasses.field(default=default, metadata={"help": help, **bounds})
 
 
-@functools.cache
 def options_of(cls: type) -> dict[str, Option]:
     """The options that a plugin's class declares, in order.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib.figure
 import numpy as np
@@ -21,7 +22,13 @@ from mamlzoo.result import Result
 FORMATS = (".png", ".svg", ".pdf")
 COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"]
 """Okabe and Ito's palette, which colour-blind readers can tell apart."""
-STYLE = {"axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.3, "font.size": 10}
+STYLE: Any = {
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.3,
+    "font.size": 10,
+}
 LOG_SPREAD = 30
 """Curves whose values differ by more than this factor are drawn on a logarithmic axis."""
 
@@ -113,8 +120,8 @@ def training(results: Sequence[Result], labels: Sequence[str] | None = None) -> 
 
 def adaptation(several: Sequence[Fit]) -> Figure:
     """Fits of one episode after a few numbers of steps, one panel a run: support points, true curve, predictions."""
-    figure, panels = _new(columns=len(several))
-    for axes, fit in zip(panels if len(several) > 1 else [panels], several, strict=True):
+    figure, panels = _panels(len(several))
+    for axes, fit in zip(panels, several, strict=True):
         if len(fit.query) > 10:
             axes.plot(*fit.query.T, color="black", label="true function")
         else:
@@ -149,10 +156,15 @@ def average(x: NDArray[np.float32], y: NDArray[np.float32], title: str) -> Figur
     return figure
 
 
-def _new(columns: int = 1) -> tuple[Figure, Axes]:
+def _new() -> tuple[Figure, Axes]:
+    figure, (axes,) = _panels(1)
+    return figure, axes
+
+
+def _panels(count: int) -> tuple[Figure, list[Axes]]:
     with rc_context(STYLE):
-        figure = Figure(figsize=(2 + 4.5 * columns, 4), layout="constrained")
-        return figure, figure.subplots(1, columns)
+        figure = Figure(figsize=(2 + 4.5 * count, 4), layout="constrained")
+        return figure, list(figure.subplots(1, count, squeeze=False)[0])
 
 
 def _colours(several: Sequence[object]) -> list[str]:

@@ -54,7 +54,9 @@ class Failure(NamedTuple):
 
     def __str__(self) -> str:
         kind = "" if isinstance(self.error, PluginError) else f"{type(self.error).__name__}: "
-        return f"{self.origin.distribution} {self.origin.version}, {self.stage} {self.origin.module}: {kind}{self.error}"
+        return (
+            f"{self.origin.distribution} {self.origin.version}, {self.stage} {self.origin.module}: {kind}{self.error}"
+        )
 
 
 @dataclass(frozen=True)
@@ -166,10 +168,10 @@ def _offered(module: ModuleType) -> Iterator[type[Plugin]]:
 
 def _check(cls: Any) -> None:
     what = getattr(cls, "__name__", repr(cls))
-    if not (isinstance(cls, type) and issubclass(cls, tuple(KINDS.values()))):
+    if not (isinstance(cls, type) and issubclass(cls, Plugin) and getattr(cls, "kind", None) in KINDS):
         raise PluginError(f"{what} is no subclass of mamlzoo.Task, mamlzoo.Model or mamlzoo.MetaAlgorithm")
     if inspect.isabstract(cls):
-        raise PluginError(f"{what} lacks " + ", ".join(sorted(cls.__abstractmethods__)))
+        raise PluginError(f"{what} lacks " + ", ".join(sorted(getattr(cls, "__abstractmethods__", []))))
     if not isinstance(getattr(cls, "name", None), str):
         raise PluginError(f"{what} has no name; add a line such as name = 'sine'")
     if not cls.__doc__ or cls.summary().startswith(f"{what}("):

@@ -167,13 +167,14 @@ class Result:
         """What a reader of the numbers must know: over what the interval is, θ where it is small, what diverged."""
         tests = self.evaluation.values[self.evaluation.metric].shape[1]
         count = len(self.evaluation.rows)
-        notes = [
-            f"mean over {tests} test tasks and {count} seed{'s' * (count != 1)}; 95% t interval over {self.evaluation.over}"
-        ]
+        seeds = f"{count} seed{'s' * (count != 1)}"
+        notes = [f"mean over {tests} test tasks and {seeds}; 95% t interval over {self.evaluation.over}"]
         for name, values in (self.theta() or {}).items():
             notes.append(f"θ after training: {name} = " + "; ".join(_short(value) for value in values))
         for seed, step in self.diverged.items():
-            notes.append(f"seed {seed} diverged at meta-step {step}: its meta-loss was not finite; left out of the mean")
+            notes.append(
+                f"seed {seed} diverged at meta-step {step}: its meta-loss was not finite; left out of the mean"
+            )
         if not np.isfinite(self.evaluation.per_seed[list(self.evaluation.rows)]).all():
             notes.append("'diverged': adaptation ran to infinity on some test task; a smaller inner rate may help")
         return notes
@@ -273,6 +274,6 @@ def _means(values: NDArray[np.float32]) -> list[list[float]]:
 
 
 def _short(value: Any) -> str:
-    return "[" + ", ".join(map(_short, value)) + "]" if isinstance(value, list) and len(value) > 1 else (
-        _short(value[0]) if isinstance(value, list) else f"{value:.6g}"
-    )
+    if not isinstance(value, list):
+        return f"{value:.6g}"
+    return _short(value[0]) if len(value) == 1 else "[" + ", ".join(map(_short, value)) + "]"

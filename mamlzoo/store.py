@@ -1,11 +1,11 @@
 """Run directories: written under a temporary name, then renamed, so a reader never sees half of one.
 
-    config.json        names, options, settings, versions
-    result.json        the document that `--json` prints
-    metrics.jsonl      one training record a line: meta-step, mean meta-loss of each seed
-    test_losses.npz    by metric, [seeds, test episodes, steps + 1]
-    checkpoint.pt      θ, tensors only; loads with `weights_only=True`
-    *.png              figures
+- config.json: names, options, settings, versions.
+- result.json: the document that `--json` prints.
+- metrics.jsonl: one training record a line: meta-step, mean meta-loss of each seed.
+- test_losses.npz: by metric, [seeds, test episodes, steps + 1].
+- checkpoint.pt: θ, tensors only; loads with `weights_only=True`.
+- curves.png, training.png, adaptation.png: figures, where there is something to draw.
 """
 
 from __future__ import annotations

@@ -20,7 +20,9 @@ class Table:
         lines = [self.columns, *self.rows]
         widths = [max(len(line[at]) for line in lines) for at in range(len(self.columns))]
         body = ["  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
-        return "\n".join([self.title, "", body[0], "  ".join("-" * width for width in widths), *body[1:], *self._below()])
+        return "\n".join(
+            [self.title, "", body[0], "  ".join("-" * width for width in widths), *body[1:], *self._below()]
+        )
 
     def _below(self) -> list[str]:
         return ["", *self.notes] if self.notes else []

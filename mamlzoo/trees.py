@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
+from typing import cast as cast_type
 
 import torch
 from torch import Tensor
@@ -17,7 +18,7 @@ T = TypeVar("T")
 
 def tree_map(function: Callable[..., Tensor], tree: T, *others: T) -> T:
     """The same structure with `function` applied to every leaf (and the leaves of `others` beside it)."""
-    return pytree.tree_map(function, tree, *others)
+    return cast_type(T, pytree.tree_map(function, tree, *others))
 
 
 def leaves(tree: object) -> list[Tensor]:
@@ -35,7 +36,7 @@ def named_leaves(tree: object) -> list[tuple[str, Tensor]]:
 
 def replace_leaves(tree: T, new: Sequence[Tensor]) -> T:
     """The same structure with other leaves, in the order of `leaves`."""
-    return pytree.tree_unflatten(list(new), pytree.tree_structure(tree))
+    return cast_type(T, pytree.tree_unflatten(list(new), pytree.tree_structure(tree)))
 
 
 def stack(trees: Sequence[T]) -> T:

@@ -26,7 +26,7 @@ from mamlzoo.engine.streams import draw
 from mamlzoo.experiment import AlgorithmLike, Experiment, ModelLike, TaskLike, experiments
 from mamlzoo.interfaces import ClosedForm, Episode, HasClosedForm, Learner, MetaParams
 from mamlzoo.result import FEW_NUMBERS, finite_or_null
-from mamlzoo.tables import Table, number
+from mamlzoo.tables import Table
 
 STEPS = (1e-5, 1e-6, 1e-7)
 """h relative to max(1, |θ_j|). The smaller ones are tried where a kink of the network lies within the larger."""
@@ -90,7 +90,7 @@ class Verification:
         """For each episode the chain rule, if known, and the meta-gradient by each way."""
         for episode in self.episodes:
             if episode.chain_rule:
-                rows = [(name, number(value, 6), remark) for name, value, remark in episode.chain_rule]
+                rows = [(name, f"{value:.7g}", remark) for name, value, remark in episode.chain_rule]
                 yield Table(f"{episode.title}: the chain rule in closed form", ("quantity", "value", "meaning"), rows)
             yield self._gradients(episode)
 
@@ -98,43 +98,47 @@ class Verification:
         shown = episode.coordinates[:FEW_NUMBERS]
         columns = {
             "parameter": [c.name for c in shown],
-            "autograd": [number(c.autograd, 6) for c in shown],
-            "differences": [number(c.differences, 6) for c in shown],
+            "autograd": [f"{c.autograd:.7g}" for c in shown],
+            "differences": [f"{c.differences:.7g}" for c in shown],
         }
         if shown[0].closed_form is not None:
-            columns["closed form"] = [number(c.closed_form or 0.0, 6) for c in shown]
+            columns["closed form"] = [f"{c.closed_form:.7g}" for c in shown]
         if shown[0].whole is not None:
-            columns["whole derivative"] = [number(c.whole, 6) for c in shown]
+            columns["whole derivative"] = [f"{c.whole:.7g}" for c in shown]
         columns["agree"] = ["yes" if c.passed else "NO" for c in shown]
         checked = f"{len(episode.coordinates)} of {self.parameters} parameters checked"
         notes = [f"{checked}, largest relative error {episode.largest_error:.1e}"]
         if self.order != "exact":
             notes.append(f"a {self.order} meta-gradient: what the algorithm stops is held constant in 'differences'")
-        return Table(f"{episode.title}: the meta-gradient", tuple(columns), list(zip(*columns.values(), strict=True)), notes)
+        return Table(
+            f"{episode.title}: the meta-gradient", tuple(columns), list(zip(*columns.values(), strict=True)), notes
+        )
 
     def document(self) -> dict[str, Any]:
         """As JSON holds it."""
-        document: dict[str, Any] = finite_or_null({
-            "combination": self.name,
-            "order": self.order,
-            "passed": self.passed,
-            "parameters": self.parameters,
-            "episodes": [
-                {
-                    "episode": episode.title,
-                    "passed": episode.passed,
-                    "meta_loss": episode.meta_loss,
-                    "adapted": episode.adapted,
-                    "largest_relative_error": episode.largest_error,
-                    "meta_gradient": [vars(coordinate) for coordinate in episode.coordinates],
-                    "chain_rule": [
-                        {"quantity": quantity, "value": value, "meaning": meaning}
-                        for quantity, value, meaning in episode.chain_rule
-                    ],
-                }
-                for episode in self.episodes
-            ],
-        })
+        document: dict[str, Any] = finite_or_null(
+            {
+                "combination": self.name,
+                "order": self.order,
+                "passed": self.passed,
+                "parameters": self.parameters,
+                "episodes": [
+                    {
+                        "episode": episode.title,
+                        "passed": episode.passed,
+                        "meta_loss": episode.meta_loss,
+                        "adapted": episode.adapted,
+                        "largest_relative_error": episode.largest_error,
+                        "meta_gradient": [vars(coordinate) for coordinate in episode.coordinates],
+                        "chain_rule": [
+                            {"quantity": quantity, "value": value, "meaning": meaning}
+                            for quantity, value, meaning in episode.chain_rule
+                        ],
+                    }
+                    for episode in self.episodes
+                ],
+            }
+        )
         return document
 
 
@@ -169,6 +173,7 @@ def verify(
     places = _choose(meta, coordinates, seed)
     reports = []
     for at in range(episodes):
+
         def tell(done: int, at: int = at) -> None:
             if progress is not None:
                 progress(at * len(places) + done, episodes * len(places))
@@ -210,7 +215,7 @@ def _episode(
         differences, agree = _difference(held, meta, leaf, at, autograd, float(value.detach()))
         whole = None
         if algorithm.order != "exact":
-            whole, _ = _difference(lambda theta: float(loss(theta)), meta, leaf, at, autograd, float(value.detach()))
+            whole, _ = _central(lambda theta: float(loss(theta)), meta, leaf, at, STEPS[1])
         by_hand = None if closed is None else float(trees.leaves(closed.meta_gradient)[leaf].flatten()[at])
         agree = agree and (by_hand is None or _relative(autograd, by_hand) < CLOSED_FORM_TOLERANCE)
         place = ", ".join(map(str, np.unravel_index(at, named[leaf][1].shape)))
@@ -230,21 +235,28 @@ def _difference(
 ) -> tuple[float, bool]:
     """The central difference at one coordinate that comes closest to what is expected, and whether it is close."""
     best = float("nan")
-    leaves = trees.leaves(meta)
-    for relative in STEPS:
-        h = relative * max(1.0, abs(float(leaves[leaf].flatten()[at])))
-        sides = []
-        for sign in (1, -1):
-            moved = leaves[leaf].clone()
-            moved.view(-1)[at] += sign * h
-            sides.append(loss(trees.replace_leaves(meta, [*leaves[:leaf], moved, *leaves[leaf + 1 :]])))
-        difference = (sides[0] - sides[1]) / (2 * h)
+    for step in STEPS:
+        difference, h = _central(loss, meta, leaf, at, step)
         if not abs(difference - expected) >= abs(best - expected):
             best = difference
         rounding = 10 * float(np.finfo(np.float64).eps) * abs(value) / h
         if abs(difference - expected) <= TOLERANCE * max(1.0, abs(expected)) + rounding:
             return difference, True
     return best, False
+
+
+def _central(
+    loss: Callable[[MetaParams], float], meta: MetaParams, leaf: int, at: int, step: float
+) -> tuple[float, float]:
+    """(L(θ + h·e) − L(θ − h·e)) / 2h, and h."""
+    leaves = trees.leaves(meta)
+    h = step * max(1.0, abs(float(leaves[leaf].flatten()[at])))
+    sides = []
+    for sign in (1, -1):
+        moved = leaves[leaf].clone()
+        moved.view(-1)[at] += sign * h
+        sides.append(loss(trees.replace_leaves(meta, [*leaves[:leaf], moved, *leaves[leaf + 1 :]])))
+    return (sides[0] - sides[1]) / (2 * h), h
 
 
 def _adapted(

@@ -129,7 +129,8 @@ def reduce_losses(losses: Tensor, reduction: Reduction) -> Tensor:
 
 def split_parameters(networks: Mapping[str, nn.Module]) -> tuple[dict[str, Params], dict[str, Params]]:
     """By network: the parameters to learn, and the constants (buffers and frozen parameters)."""
-    params, constants = {}, {}
+    params: dict[str, Params] = {}
+    constants: dict[str, Params] = {}
     for name, network in networks.items():
         named = dict(network.named_parameters())
         params[name] = {key: value for key, value in named.items() if value.requires_grad}
@@ -176,4 +177,6 @@ def _check_shape(model: Model, network: nn.Module, spec: Spec, device: torch.dev
         raise UsageError(f"model '{model.name}' does not fit: {needs}; its network raised: {reason}") from error
     if not isinstance(output, Tensor) or list(output.shape) != want:
         got = list(output.shape) if isinstance(output, Tensor) else type(output).__name__
-        raise UsageError(f"model '{model.name}' does not fit: {needs}; for n = {examples} it returned {got}, not {want}")
+        raise UsageError(
+            f"model '{model.name}' does not fit: {needs}; for n = {examples} it returned {got}, not {want}"
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -20,7 +20,7 @@ UNFIT = {
 }
 
 
-def optimizer_class(name: str) -> type[torch.optim.Optimizer]:
+def optimizer_class(name: str) -> Callable[..., torch.optim.Optimizer]:
     """The class of torch.optim of that name, however it is capitalised.
 
     Raises:
@@ -34,7 +34,9 @@ def optimizer_class(name: str) -> type[torch.optim.Optimizer]:
     if name.lower() in UNFIT:
         raise UsageError(f"optimizer '{name}' cannot be the outer optimiser: {UNFIT[name.lower()]}")
     if name.lower() not in classes:
-        raise UsageError(f"torch.optim has no optimizer '{name}'; {did_you_mean(name.lower(), set(classes) - set(UNFIT))}")
+        raise UsageError(
+            f"torch.optim has no optimizer '{name}'; {did_you_mean(name.lower(), set(classes) - set(UNFIT))}"
+        )
     return classes[name.lower()]
 
 

@@ -44,7 +44,9 @@ def _objective(
 ) -> tuple[Tensor, dict[str, Tensor]]:
     loss, logs = bound.algorithm.meta_loss(bound.with_constants(constants), meta, episode, progress)
     if loss.ndim:
-        raise PluginError(f"algorithm '{bound.algorithm.name}' returned a meta-loss of shape {list(loss.shape)}, no scalar")
+        raise PluginError(
+            f"algorithm '{bound.algorithm.name}' returned a meta-loss of shape {list(loss.shape)}, no scalar"
+        )
     return loss, trees.stop_gradient(logs)
 
 
@@ -66,7 +68,9 @@ def vmap_plan(bound: Bound, reduction: Reduction) -> Gradients:
     ) -> tuple[Tensor, dict[str, Tensor]]:
         return _objective(bound, meta, constants, episode, progress)
 
-    batched = vmap(vmap(objective, in_dims=(None, None, 0, None)), in_dims=(0, 0, 0, None))
+    # A single seed needs no batching of its own, and each level of vmap costs time in every operation.
+    over_seeds = vmap if len(trees.leaves(bound.meta)[0]) > 1 else looped
+    batched = over_seeds(vmap(objective, in_dims=(None, None, 0, None)), in_dims=(0, 0, 0, None))
 
     def gradients(meta: MetaParams, episodes: Episode, progress: Tensor) -> StepResult:
         losses, logs = batched(meta, bound.constants, episodes, progress)

@@ -81,9 +81,7 @@ class TrainingStream:
         count = self.block_length * self.meta_batch
         drawn = [draw(self.task, count, seed, "train", position, self.device) for seed in self.seeds]
         shape = (self.block_length, self.meta_batch)
-        stacked = trees.tree_map(
-            lambda *leaves: torch.stack([leaf.unflatten(0, shape) for leaf in leaves], 1), *drawn
-        )
+        stacked = trees.tree_map(lambda *leaves: torch.stack([leaf.unflatten(0, shape) for leaf in leaves], 1), *drawn)
         return trees.cast(stacked, self.dtype, self.device)
 
     def steps(self, first: int, last: int) -> Iterator[Episode]:
@@ -123,7 +121,5 @@ class TestSet:
     def blocks(self) -> Iterator[Episode]:
         """All episodes, block by block; every leaf begins with [episodes]."""
         for first in range(0, self.size, self.block_length):
-            block = draw(
-                self.task, self.block_length, self.seed, self.split, first // self.block_length, self.device
-            )
+            block = draw(self.task, self.block_length, self.seed, self.split, first // self.block_length, self.device)
             yield trees.cast(trees.index(block, slice(self.size - first)), self.dtype, self.device)

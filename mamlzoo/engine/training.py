@@ -86,15 +86,13 @@ def train(
     return trees.stop_gradient(meta)
 
 
-def _record(step: int, recent: list[tuple[torch.Tensor, dict[str, torch.Tensor]]], diverged: dict[int, int]) -> TrainingRecord:
+def _record(
+    step: int, recent: list[tuple[torch.Tensor, dict[str, torch.Tensor]]], diverged: dict[int, int]
+) -> TrainingRecord:
     """Looked at only now and then: reading a tensor's value waits for the device."""
     losses, logs = trees.tree_map(lambda leaf: leaf.double().mean(-1).cpu(), trees.stack(recent))  # [steps, seeds]
     bad = ~torch.isfinite(losses)
     first = step - len(recent)
-    new = {
-        seed: first + int(bad[:, seed].nonzero()[0, 0])
-        for seed in range(bad.shape[1])
-        if bool(bad[:, seed].any())
-    }
+    new = {seed: first + int(bad[:, seed].nonzero()[0, 0]) for seed in range(bad.shape[1]) if bool(bad[:, seed].any())}
     means = trees.tree_map(lambda leaf: leaf.mean(0), (losses, logs))
     return TrainingRecord(step, means[0].numpy(), {name: log.numpy() for name, log in means[1].items()}, new | diverged)

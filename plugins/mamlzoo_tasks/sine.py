@@ -27,7 +27,8 @@ class Sine(mamlzoo.Task):
     Loss: mean squared error. The ranges that papers use differ: phase U(0, π) in Finn et al., U(0, 2π) in the
     notebook and here by default.
 
-    Reference: Finn, Abbeel, Levine, "Model-Agnostic Meta-Learning for Fast Adaptation of Deep Networks", ICML 2017, §5.1.
+    Reference: Finn, Abbeel, Levine, "Model-Agnostic Meta-Learning for Fast Adaptation of Deep Networks",
+    ICML 2017, section 5.1.
     """
 
     name = "sine"
@@ -51,15 +52,16 @@ class Sine(mamlzoo.Task):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for low, high in (("amplitude_min", "amplitude_max"), ("phase_min", "phase_max"),
-                          ("frequency_min", "frequency_max"), ("x_min", "x_max")):  # fmt: skip
-            if getattr(self, low) > getattr(self, high):
-                raise mamlzoo.UsageError(
-                    f"task 'sine': {low} must not exceed {high}, {getattr(self, low)} > {getattr(self, high)}"
-                )
-        low, high = self.support_range
-        if low > high:
-            raise mamlzoo.UsageError(f"task 'sine': support_min must not exceed support_max, {low} > {high}")
+        ranges = {
+            "amplitude": (self.amplitude_min, self.amplitude_max),
+            "phase": (self.phase_min, self.phase_max),
+            "frequency": (self.frequency_min, self.frequency_max),
+            "x": (self.x_min, self.x_max),
+            "support": self.support_range,
+        }
+        for name, (low, high) in ranges.items():
+            if low > high:
+                raise mamlzoo.UsageError(f"task 'sine': {name}_min must not exceed {name}_max, {low:g} > {high:g}")
 
     @property
     def support_range(self) -> tuple[float, float]:
@@ -77,9 +79,7 @@ class Sine(mamlzoo.Task):
             wave = self._waves(count, generator)
             support = self._noisy(wave, _uniform(generator, *self.support_range, count, self.shots, 1), generator)
         if split == "train":
-            query = self._noisy(
-                wave, _uniform(generator, self.x_min, self.x_max, count, self.queries, 1), generator
-            )
+            query = self._noisy(wave, _uniform(generator, self.x_min, self.x_max, count, self.queries, 1), generator)
         else:
             grid = torch.linspace(self.x_min, self.x_max, self.test_points, device=wave.device)
             x = grid[None, :, None].expand(count, -1, -1).contiguous()
@@ -118,7 +118,8 @@ class Sine(mamlzoo.Task):
 
 def _value(wave: Tensor, x: Tensor) -> Tensor:
     amplitude, phase, frequency = wave
-    return amplitude * torch.sin(frequency * x + phase)
+    value: Tensor = amplitude * torch.sin(frequency * x + phase)
+    return value
 
 
 def _uniform(generator: torch.Generator, low: float, high: float, *shape: int) -> Tensor:

@@ -1,0 +1,57 @@
+"""The command line. Commands are imported when they are called, so that `mamlzoo --help` starts without torch."""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+from mamlzoo import __version__
+from mamlzoo.errors import MamlzooError, UsageError
+
+COMMANDS = {
+    "list": "Show the tasks, models and algorithms there are, and the plugins that failed.",
+    "info": "Explain one plugin: its maths, its options, its reference.",
+    "run": "Train and test one task × model × algorithm.",
+    "compare": "Train and test several combinations and show them side by side.",
+    "verify": "Check a combination's meta-gradient in float64.",
+    "plot": "Draw sample tasks, fits and learning curves.",
+}
+
+
+class Commands(click.Group):
+    """Loads the module of a command when it is asked for, and turns errors into one line and an exit code."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"mamlzoo.cli.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except MamlzooError as error:
+            if ctx.params["debug"]:
+                raise
+            click.echo(f"Error: {error}", err=True)
+            ctx.exit(2 if isinstance(error, UsageError) else 1)
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog="With no option at all, `mamlzoo run` trains MAML on the sine family, in less than a minute.",
+)
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.version_option(__version__, prog_name="mamlzoo")
+def main(debug: bool) -> None:
+    """A zoo of meta-learning: mix any task, model and meta-algorithm, and trust the numbers."""

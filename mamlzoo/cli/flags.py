@@ -1,0 +1,151 @@
+"""Flags from declared options: a run's settings, and `--task.X`, `--model.X`, `--algorithm.X` of the plugins chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mamlzoo.errors import UsageError
+
+if TYPE_CHECKING:
+    from mamlzoo.interfaces import Plugin
+    from mamlzoo.options import Option
+
+KINDS = {"task": "-t", "model": "-m", "algorithm": "-a"}
+CHOSEN = "mamlzoo.cli.chosen"
+
+
+class DeclaredType(click.ParamType[Any]):
+    """A flag's value, parsed and checked as its option is declared."""
+
+    def __init__(self, option: Option) -> None:
+        self.option = option
+        self.name = option.metavar
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        return self.option.metavar
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return self.option.check(self.option.parse(value) if isinstance(value, str) else value)
+        except UsageError as error:
+            self.fail(str(error), param, ctx)
+
+
+class Flag(click.Option):
+    """A click option made from a declared one; without a value it stays out of the way."""
+
+    def __init__(self, option: Option, prefix: str = "") -> None:
+        default = option.text(option.default)
+        super().__init__(
+            [f"--{prefix}{option.flag}", f"{prefix.replace('.', '_')}{option.name}"],
+            type=DeclaredType(option),
+            help=f"{option.help[0].upper()}{option.help[1:]}.  [default: {default or 'empty'}]",
+        )
+        self.key = f"{prefix}{option.name}"
+
+
+class PluginCommand(click.Command):
+    """A command with the flags of the plugins that its own arguments choose.
+
+    Each of `kinds` (`-t`, `-m`, `-a`) may be given once, or many times where `several` is set. The callback gets
+    `chosen`, the names by kind, and `options`, the plugin options given, by key as in "task.shots".
+    """
+
+    kinds: Sequence[str] = tuple(KINDS)
+    several = False
+    defaults: Mapping[str, Sequence[str]] = {"task": ["sine"], "model": ["mlp"], "algorithm": ["maml"]}
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta[CHOSEN] = self.choose(args)
+        return super().parse_args(ctx, args)
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        kinds = [self._kind_flag(kind) for kind in self.kinds]
+        own = super().get_params(ctx)
+        return [*kinds, *own[:-1], *self._plugin_flags(ctx), own[-1]]
+
+    def invoke(self, ctx: click.Context) -> Any:
+        flags = self._plugin_flags(ctx)
+        values = {flag.key: ctx.params.pop(flag.name or "") for flag in flags}
+        for kind in self.kinds:
+            del ctx.params[kind]
+        ctx.params["chosen"] = ctx.meta[CHOSEN]
+        ctx.params["options"] = {key: value for key, value in values.items() if value is not None}
+        return super().invoke(ctx)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        own: list[tuple[str, str]] = []
+        plugins: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None:
+                key = getattr(parameter, "key", "")
+                kind = key.partition(".")[0] if "." in key else None
+                (own if kind is None else plugins.setdefault(kind, [])).append(record)
+        with formatter.section("Options"):
+            formatter.write_dl(own)
+        for kind, records in plugins.items():
+            with formatter.section(f"Options of {kind} {', '.join(ctx.meta[CHOSEN][kind])}"):
+                formatter.write_dl(records)
+
+    def _kind_flag(self, kind: str) -> click.Option:
+        return click.Option(
+            [KINDS[kind], f"--{kind}", kind],
+            metavar="NAME",
+            multiple=self.several,
+            help=f"The {kind}{', or several' * self.several}.  [default: {', '.join(self.defaults[kind])}]",
+        )
+
+    def choose(self, args: list[str]) -> dict[str, list[str]]:
+        """What `-t`, `-m` and `-a` say, before the flags that depend on it are known."""
+        scout = click.Command(
+            "scout",
+            params=[click.Option([KINDS[kind], f"--{kind}", kind], multiple=True) for kind in self.kinds],
+            context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+            add_help_option=False,
+        )
+        context = click.Context(scout, resilient_parsing=True, ignore_unknown_options=True, allow_extra_args=True)
+        scout.parse_args(context, list(args))
+        chosen = {}
+        for kind in self.kinds:
+            given = list(dict.fromkeys(context.params[kind] or ()))
+            if len(given) > 1 and not self.several:
+                raise UsageError(f"one {kind} only, not {', '.join(given)}; `mamlzoo compare` takes several")
+            chosen[kind] = given or list(self.defaults[kind])
+        return chosen
+
+    def _plugin_flags(self, ctx: click.Context) -> list[Flag]:
+        from mamlzoo.options import options_of
+        from mamlzoo.registry import installed
+
+        flags: dict[str, Flag] = {}
+        for kind, names in ctx.meta[CHOSEN].items():
+            for name in names:
+                cls: type[Plugin] = installed().get(kind, name)
+                for option in options_of(cls).values():
+                    flags.setdefault(f"{kind}.{option.name}", Flag(option, f"{kind}."))
+        return list(flags.values())
+
+
+class SettingsCommand(PluginCommand):
+    """A `PluginCommand` that also has the flags of a run's settings; the callback gets them as `settings`."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        params = super().get_params(ctx)
+        kinds = len(self.kinds)
+        return [*params[:kinds], *self._settings_flags(), *params[kinds:]]
+
+    def invoke(self, ctx: click.Context) -> Any:
+        given = {flag.key: ctx.params.pop(flag.name or "") for flag in self._settings_flags()}
+        ctx.params["settings"] = {key: value for key, value in given.items() if value is not None}
+        return super().invoke(ctx)
+
+    def _settings_flags(self) -> list[Flag]:
+        from mamlzoo.experiment import Settings
+        from mamlzoo.options import options_of
+
+        # Seeds have two flags of their own: how many, or which.
+        return [Flag(option) for option in options_of(Settings).values() if option.name != "seeds"]

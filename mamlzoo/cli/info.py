@@ -1,0 +1,60 @@
+"""`mamlzoo info`."""
+
+from __future__ import annotations
+
+import inspect
+
+import click
+from rich.markup import escape
+
+from mamlzoo.cli import console
+from mamlzoo.tables import Table
+
+
+@click.command("info")
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def command(name: str, as_json: bool) -> None:
+    """Explain the plugin NAME: its maths, its options with defaults, its reference."""
+    from mamlzoo.options import describe
+    from mamlzoo.registry import installed
+
+    found = installed().find(name)
+    if as_json:
+        plugins = [
+            {
+                "kind": offer.cls.kind,
+                "name": name,
+                "summary": offer.cls.summary(),
+                "description": inspect.getdoc(offer.cls),
+                "distribution": offer.origin.distribution,
+                "version": offer.origin.version,
+                "options": [
+                    {
+                        "name": option.name,
+                        "type": option.metavar,
+                        "default": option.default,
+                        "help": option.help,
+                        "bounds": bounds,
+                    }
+                    for option, bounds in describe(offer.cls)
+                ],
+            }
+            for offer in found
+        ]
+        console.print_json(plugins[0] if len(plugins) == 1 else plugins)
+        return
+    for offer in found:
+        kind = offer.cls.kind
+        console.out().print(
+            f"[bold]{kind} {escape(name)}[/bold]  ({escape(offer.origin.distribution)} {offer.origin.version})\n"
+        )
+        console.out().print(escape(inspect.getdoc(offer.cls) or "") + "\n")
+        rows = [
+            (f"--{kind}.{option.flag}", option.text(option.default), option.help + f" ({bounds})" * bool(bounds))
+            for option, bounds in describe(offer.cls)
+        ]
+        if rows:
+            console.print_table(Table("options", ("option", "default", "meaning"), rows), left=3)
+        else:
+            console.out().print("It has no options.")

@@ -1,0 +1,154 @@
+"""`mamlzoo plot`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from mamlzoo.cli import console
+from mamlzoo.cli.flags import PluginCommand
+from mamlzoo.errors import UsageError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+runs_argument = click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+
+
+def output_flag(default: str) -> Callable[[F], F]:
+    """`-o`, which every plot has."""
+    return click.option(
+        "-o",
+        "--output",
+        type=click.Path(path_type=Path, dir_okay=False),
+        default=Path(default),
+        show_default=True,
+        help="File to write: PNG, SVG or PDF by its ending.",
+    )
+
+
+class TaskCommand(PluginCommand):
+    """A command about a task alone."""
+
+    kinds = ("task",)
+
+
+class RunsCommand(PluginCommand):
+    """A command about run directories; it has the flags of their tasks."""
+
+    kinds = ()
+
+    def choose(self, args: list[str]) -> dict[str, list[str]]:
+        configs = [Path(arg) / "config.json" for arg in args]
+        names = [json.loads(path.read_text(encoding="utf-8"))["task"]["name"] for path in configs if path.is_file()]
+        return {"task": list(dict.fromkeys(names))}
+
+
+@click.group("plot")
+def command() -> None:
+    """Draw sample tasks, fits and learning curves, as PNG, SVG or PDF."""
+
+
+@command.command("gallery", cls=TaskCommand)
+@click.option("--count", type=click.IntRange(min=1), default=3, show_default=True, help="How many test tasks.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Which set of test tasks.")
+@output_flag("gallery.png")
+def gallery(chosen: dict[str, list[str]], options: dict[str, Any], count: int, seed: int, output: Path) -> None:
+    """Draw sample tasks as curves; many of them overlaid in black."""
+    from mamlzoo import fits, plots
+
+    plots.check_format(output)
+    task = _task(chosen, options)
+    x, y = fits.curves(task, count, seed)
+    _write(plots.gallery(x, y, f"{count:,} tasks of '{task.name}'"), output)
+
+
+@command.command("average", cls=TaskCommand)
+@click.option("--count", type=click.IntRange(min=2), default=10_000, show_default=True, help="How many test tasks.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Which set of test tasks.")
+@output_flag("average.png")
+def average(chosen: dict[str, list[str]], options: dict[str, Any], count: int, seed: int, output: Path) -> None:
+    """Draw the mean of many tasks beside a single one: what plain pre-training learns."""
+    from mamlzoo import fits, plots
+
+    plots.check_format(output)
+    task = _task(chosen, options)
+    x, y = fits.curves(task, count, seed)
+    _write(plots.average(x, y, f"the mean of '{task.name}'"), output)
+
+
+@command.command("curves")
+@runs_argument
+@click.option("--training", is_flag=True, help="Meta-loss by meta-steps instead of test metric by adaptation steps.")
+@output_flag("curves.png")
+def curves(runs: tuple[Path, ...], training: bool, output: Path) -> None:
+    """Draw the learning curves of RUNS with 95% bands, in one figure."""
+    from mamlzoo import plots, store
+    from mamlzoo.result import Comparison
+
+    plots.check_format(output)
+    comparison = Comparison([store.load(run) for run in runs])
+    if training:
+        untrained = [str(result.run_dir) for result in comparison.results if not result.history]
+        if untrained:
+            raise UsageError(f"{', '.join(untrained)}: nothing was trained, so there is no meta-loss to draw")
+        _write(plots.training(comparison.results, comparison.labels()), output)
+    else:
+        _write(comparison.plot(), output)
+
+
+@command.command("adaptation", cls=RunsCommand)
+@runs_argument
+@click.option("--steps", default="0,1,10", show_default=True, metavar="INT,...", help="Numbers of adaptation steps.")
+@click.option("--episode", type=click.IntRange(min=0), default=0, show_default=True, help="Which test task.")
+@click.option("--seed", type=click.IntRange(min=0), help="Whose θ.  [default: the first that did not diverge]")
+@output_flag("adaptation.png")
+def adaptation(
+    runs: tuple[Path, ...],
+    chosen: dict[str, list[str]],
+    options: dict[str, Any],
+    steps: str,
+    episode: int,
+    seed: int | None,
+    output: Path,
+) -> None:
+    """Draw what RUNS predict on one test task after a few numbers of steps, one panel a run.
+
+    The task's own options change what is drawn: --task.support-min 0 makes the support set one-sided.
+    """
+    from mamlzoo import fits, plots, store
+
+    plots.check_format(output)
+    changed = {key.partition(".")[2]: value for key, value in options.items()}
+    fitted = [
+        fits.fit(store.load(run), steps=_whole_numbers(steps), episode=episode, seed=seed, task_options=changed)
+        for run in runs
+    ]
+    _write(plots.adaptation(fitted), output)
+
+
+def _task(chosen: dict[str, list[str]], options: dict[str, Any]) -> Any:
+    from mamlzoo.registry import installed
+
+    given = {key.partition(".")[2]: value for key, value in options.items()}
+    return installed().make("task", chosen["task"][0], given)
+
+
+def _whole_numbers(text: str) -> list[int]:
+    try:
+        numbers = [int(part) for part in text.split(",")]
+    except ValueError:
+        numbers = [-1]
+    if min(numbers) < 0:
+        raise UsageError(f"--steps: '{text}' is no list of whole numbers such as 0,1,10")
+    return numbers
+
+
+def _write(figure: Any, output: Path) -> None:
+    from mamlzoo import plots
+
+    plots.save(figure, output)
+    console.say_where(output)

@@ -1,0 +1,100 @@
+"""What `run` and `compare` share: their flags, and a progress bar over an experiment's records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+import torch
+
+from mamlzoo.cli import console
+from mamlzoo.engine.training import TrainingRecord
+from mamlzoo.errors import UsageError
+from mamlzoo.tables import number
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from mamlzoo.experiment import Event, Experiment
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def run_flags(function: F) -> F:
+    """The flags of `run` and `compare` that are no settings."""
+    for flag in (
+        click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of the table."),
+        click.option("--quiet", "-q", is_flag=True, help="No progress and no logs."),
+        click.option(
+            "--out", type=click.Path(path_type=Path), help="Directory to save to.  [default: a new one below runs/]"
+        ),
+        click.option(
+            "--threads", type=click.IntRange(min=1), default=1, show_default=True, help="CPU threads inside torch."
+        ),
+        click.option("--seed-list", metavar="INT,...", help="Which seeds, instead of how many."),
+        click.option(
+            "--seeds", type=click.IntRange(min=1), help="How many seeds, 0, 1, …, trained side by side.  [default: 1]"
+        ),
+    ):
+        function = flag(function)
+    return function
+
+
+def seeds_of(count: int | None, listed: str | None) -> int | Sequence[int]:
+    """The seeds that `--seeds` or `--seed-list` ask for.
+
+    Raises:
+        UsageError: both are given, or the list is none.
+    """
+    if listed is None:
+        return count or 1
+    if count is not None:
+        raise UsageError("--seeds says how many and --seed-list says which; give one of them")
+    try:
+        return [int(part) for part in listed.split(",")]
+    except ValueError:
+        raise UsageError(f"--seed-list: '{listed}' is no list of whole numbers such as 0,1,2") from None
+
+
+@contextmanager
+def watched(threads: int, quiet: bool) -> Iterator[Callable[[Experiment, Event], None]]:
+    """A listener for experiments that shows a progress bar; torch computes with so many threads meanwhile."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        with console.progress_bar(quiet) as bar:
+            yield _Bars(bar)
+    finally:
+        torch.set_num_threads(before)
+
+
+class _Bars:
+    """Shows each experiment's training, then its evaluation, as one bar."""
+
+    def __init__(self, bar: Progress) -> None:
+        self._bar = bar
+        self._shown: tuple[Experiment, type[Event]] | None = None
+
+    def __call__(self, experiment: Experiment, event: Event) -> None:
+        if self._shown != (experiment, type(event)):
+            for task in self._bar.task_ids:
+                self._bar.remove_task(task)
+            verb = "train" if isinstance(event, TrainingRecord) else "test"
+            self._bar.add_task(f"{verb} {experiment.name}", total=None, info="")
+            self._shown = (experiment, type(event))
+        if isinstance(event, TrainingRecord):
+            self._training(experiment, event)
+        else:
+            self._bar.update(self._bar.task_ids[-1], completed=event.done, total=event.total)
+
+    def _training(self, experiment: Experiment, record: TrainingRecord) -> None:
+        settings, task = experiment.settings, self._bar.tasks[-1]
+        info = f"loss {number(float(record.losses.mean()))}"
+        if task.speed:
+            info += f" · {task.speed * settings.meta_batch * len(settings.seeds):,.0f} tasks/s"
+        if record.diverged:
+            info += f" · {len(record.diverged)} of {len(settings.seeds)} seeds diverged"
+        self._bar.update(task.id, completed=record.step, total=settings.iterations, info=info)
