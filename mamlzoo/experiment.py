@@ -6,7 +6,8 @@ import copy
 import inspect
 import platform
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, Literal, TypeVar, cast
@@ -22,7 +23,7 @@ from mamlzoo.engine.optimizers import optimizer_class
 from mamlzoo.engine.plans import plan_named
 from mamlzoo.engine.streams import TestSet, TrainingStream
 from mamlzoo.engine.training import TrainingRecord, TrainingSettings, train
-from mamlzoo.errors import UsageError
+from mamlzoo.errors import MamlzooError, PluginError, UsageError
 from mamlzoo.interfaces import KINDS, MetaAlgorithm, Model, Plugin, Spec, Task
 from mamlzoo.registry import installed
 from mamlzoo.result import Comparison, Evaluation, Result, Timing
@@ -135,18 +136,20 @@ class Experiment:
         )
         history: list[TrainingRecord] = []
         start = time.perf_counter()
-        training = train(bound, stream, budget)
-        while True:
-            try:
-                record = next(training)
-            except StopIteration as end:
-                meta = end.value
-                break
-            history.append(record)
-            yield record
+        with self.blame("training"):
+            training = train(bound, stream, budget)
+            while True:
+                try:
+                    record = next(training)
+                except StopIteration as end:
+                    meta = end.value
+                    break
+                history.append(record)
+                yield record
         trained = time.perf_counter()
         tests = TestSet(self.task, settings.test_tasks, settings.test_seed, device)
-        values = yield from evaluate(bound, meta, self.task, tests, settings.test_steps, settings.plan)
+        with self.blame("testing"):
+            values = yield from evaluate(bound, meta, self.task, tests, settings.test_steps, settings.plan)
         evaluated = time.perf_counter()
 
         diverged = history[-1].diverged if history else {}
@@ -160,6 +163,17 @@ class Experiment:
             diverged={settings.seeds[row]: step for row, step in sorted(diverged.items())},
             timing=Timing(trained - start, evaluated - trained, tasks / (trained - start)),
         )
+
+    @contextmanager
+    def blame(self, stage: str) -> Iterator[None]:
+        """Name the experiment in whatever a plugin raises."""
+        try:
+            yield
+        except MamlzooError:
+            raise
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}".partition("\n")[0]
+            raise PluginError(f"{self.name} failed in {stage}: {reason} (`mamlzoo --debug …` shows where)") from error
 
     def run(self, progress: Listener | None = None) -> Result:
         """Train and test; `progress` is called with every record."""

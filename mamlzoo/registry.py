@@ -80,7 +80,8 @@ class Registry:
                 raise PluginError(f"{kind} '{name}' could not be loaded: {failure}") from failure.error
         elsewhere = [other for other in KINDS if name in self.offers[other]]
         if elsewhere:
-            raise UsageError(f"'{name}' is no {kind}, it is a {elsewhere[0]}; {_known(self, kind)}")
+            known = ", ".join(sorted(self.offers[kind]))
+            raise UsageError(f"'{name}' names no {kind} but another kind, {elsewhere[0]}; {kind}s are: {known}")
         raise UsageError(f"there is no {kind} '{name}'; {did_you_mean(name, self.offers[kind])}")
 
     def find(self, name: str) -> list[Offer]:
@@ -101,10 +102,6 @@ class Registry:
     def make(self, kind: str, name: str, given: Mapping[str, Any] | None = None) -> Plugin:
         """A plugin with the options given, the others at their defaults."""
         return options.make(self.get(kind, name), given or {}, f"{kind} '{name}'")
-
-
-def _known(registry: Registry, kind: str) -> str:
-    return f"{kind}s are: " + ", ".join(sorted(registry.offers[kind]))
 
 
 @functools.cache

@@ -45,5 +45,5 @@ def number(value: float, digits: int = 4) -> str:
         return "diverged" if value > 0 else "-inf"
     if value and (abs(value) >= 1e6 or abs(value) < 1e-4):
         return f"{value:.{digits - 1}e}"
-    whole = len(str(int(abs(value))))
+    whole = len(str(int(abs(value)))) if abs(value) >= 1 else 0
     return f"{value:.{max(0, digits - whole)}f}"

@@ -178,7 +178,8 @@ def verify(
             if progress is not None:
                 progress(at * len(places) + done, episodes * len(places))
 
-        reports.append(_episode(experiment, learner, meta, trees.index(drawn, at), f"episode {at}", places, tell))
+        with experiment.blame("verification"):
+            reports.append(_episode(experiment, learner, meta, trees.index(drawn, at), f"episode {at}", places, tell))
     parameters = sum(leaf.numel() for leaf in trees.leaves(meta))
     return Verification(experiment.name, experiment.algorithm.order, parameters, reports)
 

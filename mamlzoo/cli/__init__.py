@@ -39,11 +39,12 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
-        except MamlzooError as error:
+        except (MamlzooError, click.UsageError) as error:
             if ctx.params["debug"]:
                 raise
-            click.echo(f"Error: {error}", err=True)
-            ctx.exit(2 if isinstance(error, UsageError) else 1)
+            message = error.format_message() if isinstance(error, click.UsageError) else str(error)
+            click.echo(f"Error: {message}", err=True)
+            ctx.exit(2 if isinstance(error, UsageError | click.UsageError) else 1)
 
 
 @click.group(

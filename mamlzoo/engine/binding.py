@@ -98,7 +98,10 @@ def bind(
     for module in networks.values():
         _make_pure(module)
     params, constants = split_parameters(networks)
-    return Learner(networks, constants, loss, spec), algorithm.init(params)
+    meta = trees.tree_map(
+        lambda leaf: leaf if leaf.requires_grad else leaf.clone().requires_grad_(), algorithm.init(params)
+    )
+    return Learner(networks, constants, loss, spec), meta
 
 
 def meta_loss(

@@ -1,0 +1,77 @@
+"""Shared fixtures: the command line in a folder of its own, and small third-party distributions."""
+
+from __future__ import annotations
+
+import json
+import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from click.testing import CliRunner, Result
+
+from mamlzoo import registry
+from mamlzoo.cli import main
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    torch.set_num_threads(1)
+
+
+class Cli:
+    """Runs commands in this process and keeps stdout and stderr apart."""
+
+    def __call__(self, *args: str, code: int = 0) -> Result:
+        result = CliRunner().invoke(main, [str(arg) for arg in args])
+        if result.exit_code != code:
+            raise AssertionError(f"exit {result.exit_code}\n{result.output}") from result.exception
+        return result
+
+    def json(self, *args: str, code: int = 0) -> Any:
+        return json.loads(self(*args, "--json", code=code).stdout)
+
+    def error(self, *args: str, code: int = 2) -> str:
+        """The one line that a failing command prints."""
+        result = self(*args, code=code)
+        assert result.stdout == ""
+        lines = result.stderr.splitlines()
+        assert len(lines) == 1, result.stderr
+        assert lines[0].startswith("Error: ")
+        return lines[0].removeprefix("Error: ")
+
+
+@pytest.fixture
+def cli(tmp_path, monkeypatch) -> Cli:
+    monkeypatch.chdir(tmp_path)
+    return Cli()
+
+
+@pytest.fixture
+def distribution(tmp_path, monkeypatch) -> Callable[..., None]:
+    """Installs a distribution of one module, offered under the entry point group, for the length of a test."""
+    site = tmp_path / "site"
+    site.mkdir()
+    monkeypatch.syspath_prepend(site)
+
+    def install(name: str, source: str, *, entry_point: str | None = None) -> None:
+        module = f"plugin_of_{name}"
+        (site / f"{module}.py").write_text(textwrap.dedent(source), encoding="utf-8")
+        info = site / f"{name}-1.5.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.5\n")
+        (info / "entry_points.txt").write_text(f"[mamlzoo]\n{entry_point or name} = {module}\n")
+        registry.installed.cache_clear()
+
+    yield install
+    registry.installed.cache_clear()
+    for module in [m for m in sys.modules if m.startswith("plugin_of_")]:
+        del sys.modules[module]
+
+
+@pytest.fixture
+def repository() -> Path:
+    return Path(__file__).parent.parent

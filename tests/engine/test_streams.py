@@ -1,0 +1,127 @@
+"""Data are a pure function of (seed, split, position)."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mamlzoo import trees
+from mamlzoo.engine.streams import TestSet, TrainingStream, derive_seed
+from mamlzoo.errors import PluginError
+from mamlzoo.interfaces import Batch, Episode
+from mamlzoo_tasks.blobs import Blobs
+from mamlzoo_tasks.scalar import Scalar
+from mamlzoo_tasks.sine import Sine
+
+CPU = torch.device("cpu")
+TASKS = [Sine(), Sine(pool=20, noise=0.1), Blobs(), Scalar()]
+
+
+def stream(task=TASKS[0], seeds=(0,), meta_batch=3):
+    return TrainingStream(task, seeds, meta_batch, CPU)
+
+
+def equal(a, b) -> bool:
+    return all(torch.equal(x, y) for x, y in zip(trees.leaves(a), trees.leaves(b), strict=True))
+
+
+@pytest.mark.parametrize("task", TASKS, ids=repr)
+def test_the_same_seed_gives_the_same_data(task):
+    for one, two in zip(stream(task).steps(0, 5), stream(task).steps(0, 5), strict=True):
+        assert equal(one, two)
+
+
+@given(first=st.integers(0, 600), length=st.integers(1, 5))
+@settings(max_examples=20, deadline=None)
+def test_starting_in_the_middle_gives_what_starting_at_the_beginning_gave(first, length):
+    whole = list(stream().steps(0, first + length))[first:]
+    part = list(stream().steps(first, first + length))
+    assert len(whole) == len(part) == length
+    assert all(equal(one, two) for one, two in zip(whole, part, strict=True))
+
+
+@pytest.mark.parametrize("task", TASKS, ids=repr)
+def test_a_seeds_data_do_not_depend_on_the_seeds_beside_it(task):
+    alone = next(stream(task, seeds=(7,)).steps(0, 1))
+    beside = next(stream(task, seeds=(3, 7)).steps(0, 1))
+    assert equal(trees.index(alone, 0), trees.index(beside, 1))
+
+
+@pytest.mark.parametrize("task", TASKS[:3], ids=repr)
+def test_other_seeds_steps_and_splits_give_other_data(task):
+    first, second = stream(task).steps(0, 2)
+    (other_seed,) = stream(task, seeds=(1,)).steps(0, 1)
+    assert not torch.equal(first.support.x, second.support.x)
+    assert not torch.equal(first.support.x, other_seed.support.x)
+    draws = {
+        split: next(TestSet(task, 3, 0, CPU, split=split).blocks()).support.x for split in ("train", "valid", "test")
+    }
+    assert not torch.equal(draws["train"], draws["test"])
+    assert not torch.equal(draws["valid"], draws["test"])
+
+
+def test_leaves_begin_with_seeds_and_meta_batch():
+    (episodes,) = stream(Blobs(ways=3, shots=2, queries=4), seeds=(0, 1), meta_batch=5).steps(0, 1)
+    assert episodes.support.x.shape == (2, 5, 6, 8)
+    assert episodes.query.y.shape == (2, 5, 12)
+
+
+@pytest.mark.parametrize("count", [1, 100, 300])
+def test_a_smaller_test_set_is_the_beginning_of_a_larger_one(count):
+    def joined(count):
+        return torch.cat([block.support.x for block in TestSet(Sine(), count, 0, CPU).blocks()])
+
+    assert joined(count).shape[0] == count
+    assert torch.equal(joined(count), joined(700)[:count])
+
+
+def test_a_task_of_two_episodes_is_never_tested_on_more():
+    tests = TestSet(Scalar(), 1000, 0, CPU)
+    assert tests.size == 2
+    assert [len(block.support.x) for block in tests.blocks()] == [2]
+
+
+def test_large_episodes_are_drawn_in_short_blocks():
+    assert stream(Sine(), meta_batch=1).block_length == 256
+    assert stream(Sine(shots=10_000), meta_batch=25).block_length == 2
+
+
+def test_seeds_are_derived_without_collisions():
+    derived = {derive_seed(seed, split, i) for seed in range(10) for split in ("train", "test") for i in range(100)}
+    assert len(derived) == 2000
+
+
+class Wrong(Sine):
+    """Returns one episode less than it was asked for."""
+
+    name = "wrong"
+
+    def sample(self, count, *, split, generator):
+        return trees.index(super().sample(count, split=split, generator=generator), slice(1, None))
+
+
+class Raises(Sine):
+    """Raises."""
+
+    name = "raises"
+
+    def sample(self, count, *, split, generator):
+        raise KeyError("x")
+
+
+def test_a_task_that_returns_too_few_episodes_is_named():
+    with pytest.raises(PluginError, match="task 'wrong' was asked for 1 episodes and returned support.x of shape"):
+        stream(Wrong()).block(0)
+
+
+def test_a_task_that_raises_is_named():
+    with pytest.raises(PluginError, match="task 'raises' failed to sample: KeyError: 'x'"):
+        stream(Raises()).block(0)
+
+
+def test_episodes_are_plain_named_tuples():
+    episode = next(TestSet(Sine(), 1, 0, CPU).blocks())
+    assert isinstance(episode, Episode)
+    assert isinstance(episode.support, Batch)

@@ -1,0 +1,210 @@
+"""Each algorithm's maths: central differences for all, and what is known of each in closed form."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+import mamlzoo
+from mamlzoo import Batch, Episode, trees
+from mamlzoo.registry import installed
+from mamlzoo_algorithms.anil import ANIL
+from mamlzoo_algorithms.fomaml import FOMAML
+from mamlzoo_algorithms.maml import MAML
+from mamlzoo_algorithms.meta_sgd import MetaSGD
+from mamlzoo_algorithms.protonet import ProtoNet
+from mamlzoo_algorithms.reptile import Reptile
+from mamlzoo_algorithms.transfer import Transfer
+
+ALGORITHMS = sorted(installed().offers["algorithm"])
+ZERO = torch.tensor(0.0, dtype=torch.float64)
+
+
+def task_for(algorithm: str) -> str:
+    return "blobs" if algorithm == "protonet" else "sine"
+
+
+def episode(n=6, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(2, n, 1, generator=generator, dtype=torch.float64)
+    y = torch.randn(2, n, 1, generator=generator, dtype=torch.float64)
+    return Episode(Batch(x[0], y[0]), Batch(x[1], y[1]))
+
+
+def linear(algorithm, weight=0.7):
+    """The algorithm on f(x) = θx with mean squared errors."""
+    network = nn.Linear(1, 1, bias=False, dtype=torch.float64)
+    nn.init.constant_(network.weight, weight)
+    return mamlzoo.bind(algorithm, network, nn.functional.mse_loss)
+
+
+def meta_gradient(algorithm, episode):
+    learner, meta = linear(algorithm)
+    loss, _ = algorithm.meta_loss(learner, meta, episode, ZERO)
+    leaves = trees.leaves(meta)
+    return [float(g) for g in torch.autograd.grad(loss, leaves)]
+
+
+def slope(theta, batch):
+    return float(2 * (batch.x * (theta * batch.x - batch.y)).mean())
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_the_meta_gradient_equals_central_differences(algorithm, activation):
+    options = {"model.hidden": (8, 8), "model.activation": activation}
+    verification = mamlzoo.verify(task_for(algorithm), "mlp", algorithm, options=options, coordinates=40)
+    assert verification.passed
+    assert all(report.largest_error < 1e-6 for report in verification.episodes)
+
+
+@pytest.mark.parametrize("algorithm", ["maml", "fomaml", "anil", "meta-sgd"])
+@pytest.mark.parametrize("inner_steps", [0, 2, 5])
+def test_the_meta_gradient_holds_for_any_number_of_inner_steps(algorithm, inner_steps):
+    options = {"model.hidden": (6,), "model.activation": "tanh", "algorithm.inner_steps": inner_steps}
+    options["algorithm.inner_lr"] = 0.05
+    assert mamlzoo.verify("sine", "mlp", algorithm, options=options).passed
+
+
+def test_first_order_is_not_the_whole_derivative():
+    verification = mamlzoo.verify("sine", "mlp", "fomaml", options={"algorithm.inner_lr": 0.1})
+    gaps = [abs(c.whole - c.autograd) for report in verification.episodes for c in report.coordinates]
+    assert max(gaps) > 1e-3
+
+
+def test_first_order_and_second_order_agree_where_there_is_no_inner_step():
+    maml = mamlzoo.verify("sine", "mlp", "maml", options={"algorithm.inner_steps": 0})
+    fomaml = mamlzoo.verify("sine", "mlp", "fomaml", options={"algorithm.inner_steps": 0})
+    for one, two in zip(maml.episodes, fomaml.episodes, strict=True):
+        assert [c.autograd for c in one.coordinates] == [c.autograd for c in two.coordinates]
+
+
+def test_reptiles_meta_gradient_is_the_way_that_training_went():
+    # Two minibatches of 6 out of 12 examples, every second one: 0 2 4 … then 1 3 5 …
+    reptile, data = Reptile(inner_steps=3, batch=6, inner_lr=0.1), episode()
+    joined = Batch(torch.cat([data.support.x, data.query.x]), torch.cat([data.support.y, data.query.y]))
+    phi = 0.7
+    for start in (0, 1, 0):
+        phi -= 0.1 * slope(phi, Batch(joined.x[start::2], joined.y[start::2]))
+    assert meta_gradient(reptile, data) == pytest.approx([0.7 - phi])
+
+
+def test_reptile_with_outer_sgd_is_the_papers_update():
+    options = {"algorithm.inner_lr": 0.01, "algorithm.inner_steps": 1}
+    before = mamlzoo.run("scalar", "neuron", "reptile", options=options, iterations=0)
+    after = mamlzoo.run("scalar", "neuron", "reptile", options=options, iterations=1, optimizer="sgd", outer_lr=0.1,
+                        meta_batch=1)  # fmt: skip
+    # D1's three points together: ∂L/∂θ = 2·(θ·Σx² − Σxy) = 2·(14 − 13) = 2, so φ = 1 − 0.02 and θ¹ = 1 − 0.1·0.02.
+    assert before.theta()["network.weight"] == [[1.0]]
+    assert after.theta()["network.weight"] == [[pytest.approx(0.998)]]
+
+
+def test_every_minibatch_of_reptile_has_every_class():
+    blobs = installed().make("task", "blobs")
+    data = trees.index(blobs.sample(1, split="train", generator=torch.Generator().manual_seed(0)), 0)
+    joined = Batch(torch.cat([data.support.x, data.query.x]), torch.cat([data.support.y, data.query.y]))
+    for step in range(20):
+        minibatch = Reptile(batch=10)._minibatch(joined, step)
+        assert len(minibatch.x) == 10
+        assert set(minibatch.y.tolist()) == {0, 1, 2, 3, 4}
+
+
+def test_meta_sgds_rates_have_the_closed_forms_gradient():
+    data = episode()
+    phi = 0.7 - 0.05 * slope(0.7, data.support)
+    curvature = float(2 * data.support.x.square().mean())
+    by_weight = (1 - 0.05 * curvature) * slope(phi, data.query)
+    by_rate = -slope(0.7, data.support) * slope(phi, data.query)
+    assert meta_gradient(MetaSGD(inner_lr=0.05), data) == pytest.approx([by_weight, by_rate])
+
+
+def test_meta_sgd_moves_its_rates():
+    result = mamlzoo.run("sine", "mlp", "meta-sgd", iterations=5, test_tasks=1)
+    assert not torch.all(result.meta["rates"]["0.weight"] == 0.01)
+
+
+def test_anil_adapts_the_head_alone():
+    network = nn.Sequential(nn.Linear(1, 3), nn.Tanh(), nn.Linear(3, 1)).double()
+    learner, meta = mamlzoo.bind(ANIL(), network, nn.functional.mse_loss)
+    assert set(ANIL().start(learner, meta, episode().support)) == {"2.weight", "2.bias"}
+    assert set(ANIL(head="0.").start(learner, meta, episode().support)) == {"0.weight", "0.bias"}
+
+
+def test_anil_on_a_network_that_is_all_head_is_maml():
+    data = episode()
+    options = {"inner_steps": 3, "inner_lr": 0.1}
+    assert meta_gradient(ANIL(**options), data) == pytest.approx(meta_gradient(MAML(**options), data))
+
+
+def test_anil_refuses_a_head_that_is_not_there():
+    learner, meta = linear(ANIL())
+    with pytest.raises(mamlzoo.UsageError, match="no parameter's name begins with 'neck'; there are: weight"):
+        ANIL(head="neck").start(learner, meta, episode().support)
+
+
+def test_transfer_takes_the_support_gradient_at_theta():
+    data = episode()
+    assert meta_gradient(Transfer(), data) == pytest.approx([slope(0.7, data.support)])
+
+
+def test_fomaml_takes_the_query_gradient_at_phi():
+    data = episode()
+    phi = 0.7
+    for _ in range(3):
+        phi -= 0.1 * slope(phi, data.support)
+    assert meta_gradient(FOMAML(inner_lr=0.1, inner_steps=3), data) == pytest.approx([slope(phi, data.query)])
+
+
+def test_fomaml_adapts_as_maml_does():
+    data = episode()
+    learner, meta = linear(MAML(inner_lr=0.1))
+    maml = mamlzoo.unroll(MAML(inner_lr=0.1), learner, meta, data.support, 3)
+    fomaml = mamlzoo.unroll(FOMAML(inner_lr=0.1), learner, meta, data.support, 3)
+    assert torch.equal(maml["weight"], fomaml["weight"])
+
+
+def test_prototypes_are_class_means_and_logits_negative_squared_distances():
+    identity = nn.Linear(2, 2, bias=False)
+    identity.weight.data = torch.eye(2)
+    spec = mamlzoo.Spec((2,), 2, kind="classification")
+    learner, meta = mamlzoo.bind(ProtoNet(embedding=2), identity, nn.functional.cross_entropy, spec)
+    support = Batch(torch.tensor([[0.0, 0.0], [2.0, 0.0], [5.0, 5.0]]), torch.tensor([0, 0, 1]))
+    prototypes = ProtoNet().start(learner, meta, support)
+    assert prototypes.tolist() == [[1.0, 0.0], [5.0, 5.0]]
+    assert ProtoNet().predict(learner, meta, prototypes, torch.tensor([[1.0, 2.0]])).tolist() == [[-4.0, -25.0]]
+
+
+def test_protonet_refuses_regression():
+    with pytest.raises(mamlzoo.UsageError, match="algorithm 'protonet' classifies by class means, and the task is reg"):
+        mamlzoo.run("sine", "mlp", "protonet")
+
+
+@pytest.mark.parametrize("algorithm", sorted(set(ALGORITHMS) - {"protonet"}))
+def test_adaptation_lowers_the_support_loss(algorithm):
+    plugin = installed().make("algorithm", algorithm)
+    network = nn.Sequential(nn.Linear(1, 20), nn.Tanh(), nn.Linear(20, 1)).double()
+    learner, meta = mamlzoo.bind(plugin, network, nn.functional.mse_loss)
+    support = episode().support
+    losses = [
+        float(learner.criterion(plugin.predict(learner, meta, fast, support.x), support.y).detach())
+        for fast in (mamlzoo.unroll(plugin, learner, meta, support, steps) for steps in (0, 1, 10))
+    ]
+    assert losses[0] > losses[1] > losses[2]
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_every_algorithm_learns(algorithm):
+    if algorithm == "protonet":
+        untrained, trained = (mamlzoo.run("blobs", "mlp", algorithm, iterations=n, test_tasks=200) for n in (0, 300))
+        assert trained.evaluation.mean[0] > untrained.evaluation.mean[0] + 0.05
+        return
+    trained = mamlzoo.run("sine", "mlp", algorithm, iterations=600, outer_lr=3e-3, test_tasks=200)
+    untrained = mamlzoo.run("sine", "mlp", "scratch", test_tasks=200)
+    if algorithm == "scratch":
+        assert trained.evaluation.mean.tolist() == untrained.evaluation.mean.tolist()
+    elif algorithm == "transfer":
+        # E[y²] = E[A²]/2 = 4.337 is the error of always answering 0, the mean of all sines.
+        assert trained.evaluation.mean[0] == pytest.approx(4.34, abs=0.45)
+    else:
+        assert trained.evaluation.mean[1] < untrained.evaluation.mean[1] - 0.5

@@ -1,0 +1,222 @@
+"""The library: strings, classes or instances in each place, any module as the model, numbers as arrays."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import mamlzoo
+from mamlzoo import UsageError
+from mamlzoo.experiment import Experiment, Settings
+from mamlzoo_algorithms.maml import MAML
+from mamlzoo_models.mlp import MLP
+from mamlzoo_tasks.sine import Sine
+
+QUICK = {"iterations": 4, "meta_batch": 2, "test_tasks": 6, "test_steps": 2}
+
+
+def numbers(result):
+    return result.evaluation.values["mse"]
+
+
+def test_strings_classes_and_instances_are_the_same():
+    by_name = mamlzoo.run("sine", "mlp", "maml", options={"task.shots": 5}, **QUICK)
+    by_class = mamlzoo.run(Sine, MLP, MAML, options={"task.shots": 5}, **QUICK)
+    by_instance = mamlzoo.run(Sine(shots=5), MLP(), MAML(), **QUICK)
+    assert np.array_equal(numbers(by_name), numbers(by_class))
+    assert np.array_equal(numbers(by_name), numbers(by_instance))
+
+
+def test_options_also_change_instances():
+    changed = mamlzoo.run(Sine(shots=5), options={"task.shots": 3}, **QUICK)
+    assert changed.config["task"]["options"]["shots"] == 3
+
+
+def network(spec=None):
+    return nn.Sequential(nn.Linear(1, 40), nn.ReLU(), nn.Linear(40, 40), nn.ReLU(), nn.Linear(40, 1))
+
+
+class Network(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.Linear(1, 8), nn.Tanh(), nn.Linear(8, 1))
+
+
+def test_a_function_of_a_spec_or_of_nothing_is_a_model():
+    from_spec = mamlzoo.run(model=network, **QUICK)
+    from_nothing = mamlzoo.run(model=lambda: network(), **QUICK)
+    assert np.array_equal(numbers(from_spec), numbers(mamlzoo.run(**QUICK)))
+    assert np.array_equal(numbers(from_spec), numbers(from_nothing))
+
+
+def test_a_module_class_is_a_model_that_each_seed_initialises_anew():
+    result = mamlzoo.run(model=Network, seeds=2, **QUICK)
+    assert result.config["model"]["name"] == "Network"
+    assert not np.array_equal(numbers(result)[0, :, 0], numbers(result)[1, :, 0])
+
+
+def test_a_module_is_a_model_that_all_seeds_start_from():
+    result = mamlzoo.run(model=Network(), seeds=2, **{**QUICK, "iterations": 0})
+    np.testing.assert_allclose(numbers(result)[0], numbers(result)[1], rtol=1e-5)
+
+
+@pytest.mark.parametrize("module", [
+    lambda: nn.Sequential(nn.Linear(1, 6), nn.BatchNorm1d(6), nn.ReLU(), nn.Linear(6, 1)),
+    lambda: nn.Sequential(nn.Linear(1, 6), nn.LayerNorm(6), nn.GELU(), nn.Linear(6, 1)),
+])  # fmt: skip
+def test_normalised_networks_train(module):
+    assert np.isfinite(numbers(mamlzoo.run(model=module, **QUICK))).all()
+
+
+def test_running_twice_gives_the_same_bits():
+    first, second = (mamlzoo.run(seeds=2, **QUICK) for _ in range(2))
+    assert np.array_equal(numbers(first), numbers(second))
+    assert first.evaluation.mean.tolist() == second.evaluation.mean.tolist()
+
+
+@pytest.mark.parametrize("plan", ["vmap", "loop"])
+def test_seeds_run_together_or_alone_find_the_same(plan):
+    together = mamlzoo.run(seeds=[3, 5], plan=plan, **QUICK)
+    for row, seed in enumerate([3, 5]):
+        alone = mamlzoo.run(seeds=[seed], plan=plan, **QUICK)
+        np.testing.assert_allclose(numbers(together)[row], numbers(alone)[0], rtol=1e-4)
+
+
+def test_a_result_has_its_numbers_as_arrays():
+    result = mamlzoo.run(seeds=3, **QUICK)
+    evaluation = result.evaluation
+    assert evaluation.metric == "mse"
+    assert evaluation.steps.tolist() == [0, 1, 2]
+    assert evaluation.values["mse"].shape == (3, 6, 3)
+    np.testing.assert_allclose(evaluation.per_seed, evaluation.values["mse"].mean(1), rtol=1e-6)
+    np.testing.assert_allclose(evaluation.mean, evaluation.per_seed.mean(0))
+    # t with 2 degrees of freedom is 4.303.
+    expected = 4.3027 * evaluation.per_seed.std(0, ddof=1) / math.sqrt(3)
+    np.testing.assert_allclose(evaluation.ci95, expected, rtol=1e-4)
+    assert evaluation.over == "seeds"
+
+
+def test_with_one_seed_the_interval_is_over_test_tasks_and_the_table_says_so():
+    result = mamlzoo.run(**QUICK)
+    values = numbers(result)[0].astype(np.float64)
+    np.testing.assert_allclose(result.evaluation.ci95, 2.5706 * values.std(0, ddof=1) / math.sqrt(6), rtol=1e-4)
+    assert "95% t interval over test tasks" in str(result.table())
+
+
+def test_the_progress_listener_hears_of_training_and_testing():
+    heard = []
+    mamlzoo.run(progress=lambda experiment, event: heard.append((experiment.name, type(event).__name__)), **QUICK)
+    assert heard == [("sine × mlp × maml", "TrainingRecord")] * 4 + [("sine × mlp × maml", "EvaluationRecord")] * 3
+
+
+def test_tables_show_themselves_in_notebooks_and_terminals():
+    table = mamlzoo.run(**QUICK).table()
+    assert table._repr_html_().startswith("<table>")
+    assert str(table).splitlines()[0] == "sine × mlp × maml: test mse after adaptation"
+
+
+def test_figures_show_themselves_in_notebooks():
+    result = mamlzoo.run(**QUICK)
+    for kind in ("curves", "training", "adaptation"):
+        if kind == "adaptation":
+            result = mamlzoo.run(**{**QUICK, "test_steps": 10})
+        assert result.plot(kind)._repr_png_().startswith(b"\x89PNG")
+
+
+def test_comparing_uses_the_same_test_tasks_for_all():
+    comparison = mamlzoo.compare("sine", "mlp", ["maml", "scratch"], **{**QUICK, "iterations": 0})
+    maml, scratch = comparison.results
+    assert np.array_equal(numbers(maml), numbers(scratch))
+    assert comparison.labels() == ["maml", "scratch"]
+
+
+def test_a_comparison_crosses_tasks_models_and_algorithms():
+    comparison = mamlzoo.compare(["scalar", "sine"], "mlp", ["maml", "fomaml"], **QUICK)
+    assert comparison.labels() == ["scalar × maml", "scalar × fomaml", "sine × maml", "sine × fomaml"]
+
+
+def test_an_option_of_one_algorithm_goes_to_that_one_alone():
+    comparison = mamlzoo.compare(algorithm=["maml", "transfer"], options={"algorithm.inner_steps": 2}, **QUICK)
+    assert comparison.results[0].config["algorithm"]["options"]["inner_steps"] == 2
+    assert "inner_steps" not in comparison.results[1].config["algorithm"]["options"]
+
+
+def test_a_config_makes_the_same_experiment_again():
+    result = mamlzoo.run("sine", "mlp", "anil", options={"model.hidden": (7, 3), "algorithm.head": "4."}, **QUICK)
+    again = Experiment.from_config(result.config)
+    assert again.config() == result.config
+    assert np.array_equal(numbers(again.run()), numbers(result))
+
+
+def test_a_diverged_seed_is_reported_and_left_out_of_the_mean():
+    # f(x) = θx on D1 and D2 with a far too large outer rate overflows float32 in a few steps.
+    options = {"algorithm.inner_lr": 0.1}
+    result = mamlzoo.run("scalar", "neuron", "maml", options=options, seeds=2, optimizer="sgd", outer_lr=10.0,
+                         iterations=50, meta_batch=2)  # fmt: skip
+    assert set(result.diverged) == {0, 1}
+    assert np.isnan(result.evaluation.mean).all()
+    assert result.document()["evaluation"]["mean"] == [None] * 11
+    assert "seed 0 diverged at meta-step" in str(result.table())
+
+
+def test_adaptation_that_runs_to_infinity_is_called_diverged():
+    options = {"algorithm.inner_lr": 1e6}
+    result = mamlzoo.run(options=options, **{**QUICK, "iterations": 0, "test_steps": 20})
+    assert "diverged" in str(result.table())
+    assert "a smaller inner rate may help" in str(result.table())
+
+
+@pytest.mark.parametrize(
+    ("given", "complaint"),
+    [
+        ({"task": "sin"}, "there is no task 'sin'; did you mean 'sine'?"),
+        ({"options": {"task.shot": 5}}, "task 'sine' has no option 'shot'; did you mean 'shots'?"),
+        ({"options": {"shots": 5}}, "option 'shots' must begin with 'task.', 'model.' or 'algorithm.'"),
+        ({"options": {"task.shots": 0}}, "task 'sine': shots must be at least 1, not 0"),
+        ({"iteration": 5}, "a run has no option 'iteration'; did you mean 'iterations'?"),
+        ({"meta_batch": 0}, "settings: meta_batch must be at least 1, not 0"),
+        ({"outer_lr": -1.0}, "settings: outer_lr must be at least 0, not -1.0"),
+        ({"seeds": 0}, "settings: seeds must be at least 1, not 0"),
+        ({"seeds": [1, 1]}, "settings: seeds must differ, not 1, 1"),
+        ({"seeds": []}, "settings: seeds must name at least one"),
+        ({"device": "cuda:7"}, "there is no device 'cuda:7' here; there are: cpu"),
+        ({"plan": "lop"}, "settings: plan 'lop' is not one of them; did you mean 'loop'?"),
+        ({"model": 3}, "a model must be a name, a mamlzoo.Model, a torch.nn.Module or a function, not 3"),
+        ({"task": nn.Linear(1, 1)}, "a task must be a name, a mamlzoo.Task or its class, not Linear"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_line(given, complaint):
+    with pytest.raises(UsageError) as caught:
+        mamlzoo.run(**given)
+    assert str(caught.value).startswith(complaint)
+
+
+def test_defaults_are_those_of_the_settings():
+    assert mamlzoo.run(**QUICK).config["settings"]["optimizer"] == Settings().optimizer
+
+
+class Broken(MAML):
+    """Raises in its meta-loss."""
+
+    name = "broken"
+
+    def meta_loss(self, learner, meta, episode, progress):
+        raise ValueError("no such thing")
+
+
+def test_a_plugin_that_raises_in_training_is_named():
+    with pytest.raises(mamlzoo.PluginError, match="sine × mlp × broken failed in training: ValueError: no such thing"):
+        mamlzoo.run(algorithm=Broken, **QUICK)
+
+
+def test_theta_is_shown_where_it_is_small():
+    assert mamlzoo.run("scalar", "neuron", "maml", **QUICK).theta() is not None
+    assert mamlzoo.run(**QUICK).theta() is None
+
+
+def test_meta_parameters_have_a_leading_seed_axis():
+    meta = mamlzoo.run(seeds=3, **QUICK).meta
+    assert meta["network"]["2.weight"].shape == torch.Size([3, 40, 40])

@@ -1,0 +1,120 @@
+"""Run directories: whole or not at all, and what is loaded is what was saved."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+import mamlzoo
+from mamlzoo import MamlzooError, UsageError, store
+
+QUICK = {"iterations": 4, "meta_batch": 2, "test_tasks": 6, "test_steps": 2}
+
+
+@pytest.fixture
+def result():
+    return mamlzoo.run(seeds=2, **QUICK)
+
+
+def test_a_run_directory_has_every_file(result, tmp_path):
+    result.save(tmp_path / "a" / "run")
+    names = {path.name for path in (tmp_path / "a" / "run").iterdir()}
+    assert names == {
+        "config.json", "result.json", "metrics.jsonl", "test_losses.npz", "checkpoint.pt",
+        "curves.png", "training.png", "adaptation.png",
+    }  # fmt: skip
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["run"]
+
+
+def test_what_is_loaded_is_what_was_saved(result, tmp_path):
+    saved = result.save(tmp_path / "run")
+    loaded = mamlzoo.load(tmp_path / "run")
+    assert saved.run_dir == loaded.run_dir == tmp_path / "run"
+    assert loaded.document() == saved.document()
+    assert np.array_equal(loaded.evaluation.values["mse"], result.evaluation.values["mse"])
+    assert torch.equal(loaded.meta["network"]["0.weight"], result.meta["network"]["0.weight"])
+    assert str(loaded.table()) == str(result.table())
+    assert [record.step for record in loaded.history] == [1, 2, 3, 4]
+
+
+def test_the_checkpoint_holds_tensors_only(result, tmp_path):
+    result.save(tmp_path / "run")
+    checkpoint = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)
+    assert checkpoint["meta"]["network"]["0.weight"].shape == (2, 40, 1)
+
+
+def test_a_diverged_run_is_saved_as_valid_json_and_loads(tmp_path):
+    result = mamlzoo.run("scalar", "neuron", "maml", options={"algorithm.inner_lr": 0.1}, optimizer="sgd",
+                         outer_lr=10.0, iterations=50, meta_batch=2)  # fmt: skip
+    result.save(tmp_path / "run")
+    text = (tmp_path / "run" / "result.json").read_text()
+    json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    assert mamlzoo.load(tmp_path / "run").diverged == result.diverged
+
+
+def test_a_network_from_python_is_saved_without_the_figure_that_needs_it_again(tmp_path):
+    mamlzoo.run(model=lambda: torch.nn.Linear(1, 1), **QUICK).save(tmp_path / "run")
+    assert not (tmp_path / "run" / "adaptation.png").exists()
+    assert (tmp_path / "run" / "curves.png").exists()
+
+
+def test_an_empty_directory_is_taken(result, tmp_path):
+    (tmp_path / "run").mkdir()
+    result.save(tmp_path / "run")
+    assert (tmp_path / "run" / "result.json").exists()
+
+
+def test_nothing_is_overwritten(result, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "precious").write_text("x")
+    with pytest.raises(UsageError, match="exists and is not an empty directory; choose another"):
+        result.save(tmp_path / "run")
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["precious"]
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_a_file_in_the_way_is_not_overwritten(result, tmp_path):
+    (tmp_path / "run").write_text("x")
+    with pytest.raises(UsageError, match="exists and is not an empty directory"):
+        result.save(tmp_path / "run")
+    with pytest.raises(UsageError, match="cannot be written"):
+        result.save(tmp_path / "run" / "below")
+
+
+def test_nothing_half_written_stays_behind(tmp_path):
+    with pytest.raises(KeyboardInterrupt), store.new_directory(tmp_path / "a" / "b" / "run") as temporary:
+        (temporary / "half").write_text("x")
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_default_directories_never_collide(tmp_path):
+    first = store.default_directory("sine × mlp × maml", tmp_path)
+    first.mkdir()
+    second = store.default_directory("sine × mlp × maml", tmp_path)
+    assert first != second
+    assert "sine-mlp-maml" in first.name
+
+
+def test_another_directory_is_no_run(tmp_path):
+    with pytest.raises(UsageError, match="is no run directory: it has no result.json"):
+        mamlzoo.load(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["result.json", "metrics.jsonl", "test_losses.npz", "checkpoint.pt"])
+def test_a_damaged_file_is_one_clear_line(result, tmp_path, name):
+    result.save(tmp_path / "run")
+    (tmp_path / "run" / name).write_bytes(b"\x00damaged")
+    with pytest.raises(MamlzooError, match="run cannot be read: "):
+        mamlzoo.load(tmp_path / "run")
+
+
+def test_a_comparison_is_a_directory_of_runs(tmp_path):
+    comparison = mamlzoo.compare(algorithm=["maml", "scratch"], **QUICK).save(tmp_path / "all")
+    assert {path.name for path in (tmp_path / "all").iterdir()} == {"maml", "scratch", "comparison.json", "curves.png"}
+    assert mamlzoo.load(tmp_path / "all" / "maml").document() == comparison.results[0].document()
+    document = json.loads((tmp_path / "all" / "comparison.json").read_text())
+    assert [entry["config"]["algorithm"]["name"] for entry in document["results"]] == ["maml", "scratch"]

@@ -1,0 +1,99 @@
+"""Verification finds wrong meta-gradients, and passes right ones."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+import mamlzoo
+from mamlzoo import verify
+from mamlzoo_algorithms.fomaml import FOMAML
+from mamlzoo_algorithms.maml import MAML
+
+SMALL = {"model.hidden": (5,), "model.activation": "tanh"}
+
+
+class NoGraph(MAML):
+    """MAML whose author forgot the graph of the inner gradient: its meta-gradient is not its loss's derivative."""
+
+    name = "no-graph"
+
+    def meta_loss(self, learner, meta, episode, progress):
+        with torch.no_grad():
+            gradient = learner.gradient(meta["network"], episode.support)
+        return learner.loss(mamlzoo.sgd(meta["network"], gradient, self.inner_lr), episode.query), {}
+
+
+class Half(torch.autograd.Function):
+    """The identity, whose derivative it claims to be a half."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x):
+        return x.clone()
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        pass
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient / 2
+
+
+class Halved(MAML):
+    """MAML that halves its gradients on their way back."""
+
+    name = "halved"
+
+    def meta_loss(self, learner, meta, episode, progress):
+        loss, logs = super().meta_loss(learner, meta, episode, progress)
+        return Half.apply(loss), logs
+
+
+def test_a_missing_graph_is_found():
+    options = {**SMALL, "algorithm.inner_lr": 0.1}
+    verification = verify("sine", "mlp", NoGraph, options=options)
+    assert not verification.passed
+    assert max(episode.largest_error for episode in verification.episodes) > 1e-3
+
+
+def test_a_wrong_factor_is_found():
+    assert not verify("sine", "mlp", Halved, options=SMALL).passed
+
+
+def test_a_first_order_method_that_claims_to_be_exact_disagrees_with_the_closed_form():
+    class Claims(FOMAML):
+        """First order in disguise."""
+
+        name = "claims"
+        order = "exact"
+
+    verification = verify("scalar", "neuron", Claims, options={"algorithm.inner_lr": 0.1})
+    assert not verification.passed
+    assert verification.episodes[0].coordinates[0].closed_form == pytest.approx(4.48)
+
+
+def test_a_large_network_is_checked_at_some_of_its_parameters():
+    verification = verify("sine", "mlp", "maml", coordinates=10, episodes=3)
+    assert verification.parameters == 1761
+    assert [len(episode.coordinates) for episode in verification.episodes] == [10, 10, 10]
+
+
+def test_other_seeds_choose_other_parameters():
+    names = [[c.name for c in verify("sine", "mlp", "maml", seed=seed).episodes[0].coordinates] for seed in (0, 1)]
+    assert names[0] != names[1]
+
+
+def test_progress_is_told():
+    told = []
+    verify("sine", "mlp", "maml", coordinates=4, episodes=2, progress=lambda *at: told.append(at))
+    assert told == [(n, 8) for n in range(1, 9)]
+
+
+def test_an_algorithm_without_a_closed_form_has_no_chain_rule():
+    verification = verify("scalar", "neuron", "reptile", options={"algorithm.inner_lr": 0.001})
+    assert verification.passed
+    assert all(episode.chain_rule == [] for episode in verification.episodes)
+    assert all(c.closed_form is None for episode in verification.episodes for c in episode.coordinates)
