@@ -141,7 +141,7 @@ def gallery(x: NDArray[np.float32], y: NDArray[np.float32], title: str) -> Figur
         for curve, colour in zip(y, COLOURS, strict=False):
             axes.plot(x, curve, color=colour)
     else:
-        axes.plot(x, y.T, color="black", linewidth=0.5, alpha=max(0.05, min(0.5, 50 / len(y))))
+        axes.plot(x, y.T, color="black", linewidth=0.5, alpha=max(0.08, min(0.5, 100 / len(y))))
     axes.set(xlabel="x", ylabel="y", title=title)
     return figure
 

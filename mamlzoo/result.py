@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mamlzoo import statistics, trees
 from mamlzoo.engine.training import TrainingRecord
-from mamlzoo.interfaces import MetaParams
+from mamlzoo.interfaces import KINDS, MetaParams
 from mamlzoo.tables import Table, number
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ class Result:
     @property
     def name(self) -> str:
         """As in `sine × mlp × maml`."""
-        return " × ".join(self.config[kind]["name"] for kind in ("task", "model", "algorithm"))
+        return " × ".join(self.config[kind]["name"] for kind in KINDS)
 
     def theta(self) -> dict[str, list[Any]] | None:
         """Every tensor of θ as nested lists, [seeds, …], by path; None if θ has more than a few numbers."""
@@ -207,13 +207,22 @@ class Comparison:
     results: Sequence[Result]
 
     def labels(self) -> list[str]:
-        """Each result's name, less the kinds in which all agree."""
-        differing = [
-            kind
-            for kind in ("task", "model", "algorithm")
-            if len({result.config[kind]["name"] for result in self.results}) > 1
-        ] or ["algorithm"]
-        return [" × ".join(result.config[kind]["name"] for kind in differing) for result in self.results]
+        """What tells each result from the others: names, then options and settings, then a number."""
+        configs = [result.config for result in self.results]
+        kinds = [kind for kind in KINDS if len({config[kind]["name"] for config in configs}) > 1] or ["algorithm"]
+        labels = [" × ".join(config[kind]["name"] for kind in kinds) for config in configs]
+        if len(set(labels)) < len(labels):
+            flat = [
+                {name: value for kind in KINDS for name, value in config[kind]["options"].items()} | config["settings"]
+                for config in configs
+            ]
+            names = [name for name in flat[0] if any(one.get(name) != flat[0][name] for one in flat)]
+            details = [", ".join(f"{name}={one[name]}" for name in names if name in one) for one in flat]
+            labels = [
+                f"{label} ({detail})" * bool(detail) or label for label, detail in zip(labels, details, strict=True)
+            ]
+        return [f"{label} #{labels[:at].count(label) + 1}" if label in labels[:at] else label
+                for at, label in enumerate(labels)]  # fmt: skip
 
     def table(self) -> Table:
         """One column an experiment, one row a number of adaptation steps."""

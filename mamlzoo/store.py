@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -106,7 +107,7 @@ def write_comparison(comparison: Comparison, into: Path, final: Path) -> Compari
     """Write a comparison's files into a directory that will be called `final`."""
     results = []
     for label, result in zip(comparison.labels(), comparison.results, strict=True):
-        name = label.replace(" × ", "-")
+        name = re.sub(r"[^\w.=]+", "-", label).strip("-")
         (into / name).mkdir()
         results.append(write(result, into / name, final / name))
     comparison = Comparison(results)

@@ -138,6 +138,15 @@ def test_a_comparison_crosses_tasks_models_and_algorithms():
     assert comparison.labels() == ["scalar × maml", "scalar × fomaml", "sine × maml", "sine × fomaml"]
 
 
+def test_runs_of_one_name_are_told_apart_by_what_differs(tmp_path):
+    several = [MAML(), MAML(inner_steps=3), MAML()]
+    comparison = mamlzoo.compare(algorithm=several, **QUICK)
+    assert comparison.labels() == ["maml (inner_steps=1)", "maml (inner_steps=3)", "maml (inner_steps=1) #2"]
+    comparison.save(tmp_path / "all")
+    directories = {path.name for path in (tmp_path / "all").iterdir() if path.is_dir()}
+    assert directories == {"maml-inner_steps=1", "maml-inner_steps=3", "maml-inner_steps=1-2"}
+
+
 def test_an_option_of_one_algorithm_goes_to_that_one_alone():
     comparison = mamlzoo.compare(algorithm=["maml", "transfer"], options={"algorithm.inner_steps": 2}, **QUICK)
     assert comparison.results[0].config["algorithm"]["options"]["inner_steps"] == 2

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from torch.func import replace_all_batch_norm_modules_, vmap
 
 from mamlzoo import trees
-from mamlzoo.engine.streams import derive_seed
 from mamlzoo.errors import MamlzooError, PluginError, UsageError
 from mamlzoo.interfaces import Episode, Learner, MetaAlgorithm, MetaParams, Model, Params, Spec, Task
 
@@ -48,7 +47,9 @@ def bind_seeds(
     device: torch.device,
     dtype: torch.dtype = torch.float32,
 ) -> Bound:
-    """Build the networks and θ⁰ of every seed. A seed's θ⁰ depends on that seed alone.
+    """Build the networks and θ⁰ of every seed.
+
+    A seed's θ⁰ is what `torch.manual_seed(seed)` and `model.build` give, so it can be made again by hand.
 
     Raises:
         UsageError: the combination cannot work.
@@ -58,7 +59,7 @@ def bind_seeds(
     metas, constants, networks = [], [], {}
     for seed in seeds:
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(derive_seed(seed, "init"))
+            torch.manual_seed(seed)
             networks = {name: _build(model, shape) for name, shape in shapes.items()}
             params, fixed = split_parameters(networks)
             metas.append(algorithm.init(trees.stop_gradient(params)))

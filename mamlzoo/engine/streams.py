@@ -11,7 +11,6 @@ import functools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
@@ -20,13 +19,13 @@ from mamlzoo import trees
 from mamlzoo.errors import MamlzooError, PluginError
 from mamlzoo.interfaces import Episode, Split, Task
 
-STREAM_IDS = {"train": 0, "valid": 1, "test": 2, "init": 3}
+STREAM_IDS = {"train": 0, "valid": 1, "test": 2}
 BLOCK_NUMBERS = 2**20
 """About how many numbers a block holds for one seed."""
 LONGEST_BLOCK = 256
 
 
-def derive_seed(seed: int, stream: Split | Literal["init"], position: int = 0) -> int:
+def derive_seed(seed: int, stream: Split, position: int = 0) -> int:
     """A 64-bit seed for one position of one stream; different inputs give unrelated seeds."""
     entropy = np.random.SeedSequence((seed, STREAM_IDS[stream], position))
     return int(entropy.generate_state(1, np.uint64)[0])

@@ -32,6 +32,13 @@ def test_a_seeds_initial_parameters_do_not_depend_on_the_seeds_beside_it():
     assert not torch.equal(beside[0], beside[1])
 
 
+def test_a_seeds_initial_parameters_can_be_made_by_hand():
+    torch.manual_seed(7)
+    by_hand = nn.Sequential(nn.Linear(1, 40), nn.ReLU(), nn.Linear(40, 40), nn.ReLU(), nn.Linear(40, 1))
+    found = bind_seeds(Sine(), MLP(), MAML(), (7,), CPU).meta["network"]
+    assert all(torch.equal(found[name][0], value) for name, value in by_hand.named_parameters())
+
+
 def test_building_leaves_the_global_generator_alone():
     torch.manual_seed(3)
     expected = torch.rand(2)
