@@ -90,7 +90,7 @@ def test_sampled_curves_share_a_grid():
 
 
 def test_the_mean_of_ten_thousand_sines_is_nearly_zero():
-    # A mean of 10,000 waves of variance E[A²]/2 = 4.337 has a standard deviation of 0.021 at each x.
+    # A mean of 10,000 waves of variance E[A²]/2 = 4.252 has a standard deviation of 0.021 at each x.
     _, y = fits.curves(Sine(), 10_000)
     assert np.abs(y.mean(0)).max() < 4 * 0.021
 

@@ -204,7 +204,7 @@ def test_every_algorithm_learns(algorithm):
     if algorithm == "scratch":
         assert trained.evaluation.mean.tolist() == untrained.evaluation.mean.tolist()
     elif algorithm == "transfer":
-        # E[y²] = E[A²]/2 = 4.337 is the error of always answering 0, the mean of all sines.
-        assert trained.evaluation.mean[0] == pytest.approx(4.34, abs=0.45)
+        # E[y²] = E[A²]/2 = 4.252 is the error of always answering 0, the mean of all sines.
+        assert trained.evaluation.mean[0] == pytest.approx(4.25, abs=0.45)
     else:
         assert trained.evaluation.mean[1] < untrained.evaluation.mean[1] - 0.5

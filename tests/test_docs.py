@@ -1,0 +1,119 @@
+"""What the documents print is what the commands print, and their Python runs.
+
+`MAMLZOO_UPDATE_DOCS=1 pytest tests/test_docs.py` writes the outputs anew; with `-m slow`, those of the long runs.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from click.testing import CliRunner
+
+from mamlzoo.cli import COMMANDS, main
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+UPDATE = os.environ.get("MAMLZOO_UPDATE_DOCS") == "1"
+BLOCK = re.compile(r"^```(?P<kind>[\w ]+)\n(?P<body>.*?)^```$", re.M | re.S)
+NUMBER = re.compile(r"(?<![\w.])[-−]?\d[\d,]*\.?\d*(?:e[+-]?\d+)?(?![\w.])")
+TIMING = re.compile(r"trained in .* s \(.* tasks/s\), tested in .* s|error \d\.\de-\d+")
+
+
+def pages_with(kind: str) -> list:
+    return [pytest.param(page, id=page.name) for page in PAGES if f"```{kind}\n" in page.read_text(encoding="utf-8")]
+
+
+def run(command: str) -> str:
+    words = shlex.split(command)
+    assert words[0] == "mamlzoo", command
+    result = CliRunner().invoke(main, words[1:])
+    assert result.exit_code in (0, 2), result.output
+    return "\n".join(line.rstrip() for line in result.output.splitlines()).strip("\n") + "\n"
+
+
+def same(shown: str, printed: str, tolerance: float) -> bool:
+    """Whether two outputs agree: words to the letter, numbers to the tolerance, times not at all."""
+    shown, printed = (TIMING.sub("", text) for text in (shown, printed))
+    if re.sub(r"\s+", " ", NUMBER.sub("N", shown)) != re.sub(r"\s+", " ", NUMBER.sub("N", printed)):
+        return False
+    pairs = zip(NUMBER.findall(shown), NUMBER.findall(printed), strict=True)
+    values = [tuple(float(number.replace("−", "-").replace(",", "")) for number in pair) for pair in pairs]
+    return all(abs(a - b) <= tolerance * max(abs(a), abs(b)) + 1e-9 for a, b in values)
+
+
+def check(page: Path, kind: str, tolerance: float) -> None:
+    text = page.read_text(encoding="utf-8")
+
+    def redo(block: re.Match[str]) -> str:
+        if block["kind"] != kind:
+            return block[0]
+        parts = re.split(r"^\$ (.*)\n", block["body"], flags=re.M)[1:]
+        redone = ""
+        for command, shown in zip(parts[::2], parts[1::2], strict=True):
+            printed = run(command)
+            if not UPDATE:
+                assert same(shown, printed, tolerance), f"{command}\n--- shown\n{shown}\n--- printed\n{printed}"
+            redone += f"$ {command}\n{printed if printed.strip() else ''}"
+        return f"```{kind}\n{redone}```"
+
+    updated = BLOCK.sub(redo, text)
+    if UPDATE:
+        page.write_text(updated, encoding="utf-8")
+
+
+@pytest.mark.parametrize("page", pages_with("console"))
+def test_commands_print_what_the_page_shows(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    check(page, "console", 5e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", pages_with("console slow"))
+def test_long_commands_print_what_the_page_shows(page, tmp_path, monkeypatch):
+    # Thousands of meta-steps amplify the last bit, in which processors differ.
+    monkeypatch.chdir(tmp_path)
+    check(page, "console slow", 0.25)
+
+
+@pytest.mark.parametrize("page", pages_with("python"))
+def test_the_pages_python_runs(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    blocks = [block["body"] for block in BLOCK.finditer(page.read_text(encoding="utf-8")) if block["kind"] == "python"]
+    for source in blocks:
+        module = ModuleType("documentation")
+        monkeypatch.setitem(sys.modules, "documentation", module)
+        exec(compile(source, str(page), "exec"), vars(module))
+
+
+def test_links_between_pages_lead_somewhere():
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_every_command_and_flag_that_a_page_names_exists():
+    for page in PAGES:
+        for command in re.findall(r"`(?:\$ )?mamlzoo (\w+)[^`]*`", page.read_text(encoding="utf-8")):
+            assert command in COMMANDS, f"{page.name}: {command}"
+
+
+def test_ci_runs_the_readmes_install_and_test_commands():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    (line,) = re.findall(r"^.*venv/bin/pytest$", readme, re.M)
+    for part in line.split(" && "):
+        assert part in ci, part
+
+
+def test_numbers_are_compared_with_a_tolerance_and_words_to_the_letter():
+    assert same("mse 1.000 a", "mse  1.004 a", 5e-3)
+    assert not same("mse 1.000 a", "mse 1.100 a", 5e-3)
+    assert not same("mse 1.000 a", "mse 1.000 b", 5e-3)
+    assert not same("mse 1.0", "mse 1.0 2.0", 5e-3)
+    assert same("trained in 1 s (2 tasks/s), tested in 3 s", "trained in 9 s (8 tasks/s), tested in 7 s", 0)
