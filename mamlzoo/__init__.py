@@ -19,8 +19,8 @@ from mamlzoo.options import option as option
 
 if TYPE_CHECKING:
     from mamlzoo.adaptation import GradientDescent as GradientDescent
+    from mamlzoo.adaptation import adapt as adapt
     from mamlzoo.adaptation import sgd as sgd
-    from mamlzoo.adaptation import unroll as unroll
     from mamlzoo.engine.binding import bind as bind
     from mamlzoo.engine.binding import meta_loss as meta_loss
     from mamlzoo.experiment import Experiment as Experiment
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _LAZY = {
-    "mamlzoo.adaptation": ("GradientDescent", "sgd", "unroll"),
+    "mamlzoo.adaptation": ("GradientDescent", "adapt", "sgd"),
     "mamlzoo.engine.binding": ("bind", "meta_loss"),
     "mamlzoo.experiment": ("Experiment", "Settings", "compare", "run"),
     "mamlzoo.interfaces": (

@@ -15,7 +15,7 @@ def sgd(params: Params, gradient: Params, rate: float | Params) -> Params:
     return {name: value - rate * gradient[name] for name, value in params.items()}
 
 
-def unroll(algorithm: MetaAlgorithm, learner: Learner, meta: MetaParams, support: Batch, steps: int) -> Fast:
+def adapt(algorithm: MetaAlgorithm, learner: Learner, meta: MetaParams, support: Batch, steps: int) -> Fast:
     """φ after `steps` adaptation steps on one episode's support set, differentiable in θ."""
     fast = algorithm.start(learner, meta, support)
     for _ in range(steps):

@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from mamlzoo import trees
-from mamlzoo.adaptation import unroll
+from mamlzoo.adaptation import adapt
 from mamlzoo.engine.streams import draw
 from mamlzoo.experiment import AlgorithmLike, Experiment, ModelLike, TaskLike, experiments
 from mamlzoo.interfaces import ClosedForm, Episode, HasClosedForm, Learner, MetaParams
@@ -264,7 +264,7 @@ def _adapted(
     experiment: Experiment, learner: Learner, meta: MetaParams, episode: Episode
 ) -> dict[str, list[Any]] | None:
     steps = getattr(experiment.algorithm, "inner_steps", 1)
-    fast = trees.named_leaves(unroll(experiment.algorithm, learner, meta, episode.support, steps))
+    fast = trees.named_leaves(adapt(experiment.algorithm, learner, meta, episode.support, steps))
     if sum(leaf.numel() for _, leaf in fast) > FEW_NUMBERS:
         return None
     return {name: leaf.tolist() for name, leaf in fast}

@@ -44,7 +44,7 @@ class MetaSGD(mamlzoo.MetaAlgorithm):
     def meta_loss(
         self, learner: Learner, meta: MetaParams, episode: Episode, progress: Tensor
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        fast = mamlzoo.unroll(self, learner, meta, episode.support, self.inner_steps)
+        fast = mamlzoo.adapt(self, learner, meta, episode.support, self.inner_steps)
         return learner.loss(fast, episode.query), {}
 
 

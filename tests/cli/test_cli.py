@@ -123,7 +123,7 @@ def test_verify_as_json(cli):
 def test_verify_fails_with_exit_code_1(cli, distribution):
     distribution("halved", '''
         import mamlzoo
-        from mamlzoo import unroll
+        from mamlzoo import adapt
 
         class Halved(mamlzoo.GradientDescent):
             """MAML that halves its gradients on their way back."""
@@ -131,7 +131,7 @@ def test_verify_fails_with_exit_code_1(cli, distribution):
             name = "halved"
 
             def meta_loss(self, learner, meta, episode, progress):
-                loss = learner.loss(unroll(self, learner, meta, episode.support, 1), episode.query)
+                loss = learner.loss(adapt(self, learner, meta, episode.support, 1), episode.query)
                 if loss.requires_grad:
                     loss.register_hook(lambda gradient: gradient / 2)
                 return loss, {}

@@ -147,7 +147,7 @@ def test_adapting_to_ones_own_points_fits_them():
     torch.manual_seed(0)
     algorithm = MAML(inner_lr=0.3)
     learner, meta = mamlzoo.bind(algorithm, nn.Linear(1, 1), nn.functional.mse_loss)
-    fast = mamlzoo.unroll(algorithm, learner, meta, line(-2.0), steps=100)
+    fast = mamlzoo.adapt(algorithm, learner, meta, line(-2.0), steps=100)
     torch.testing.assert_close(algorithm.predict(learner, meta, fast, line(0).x), line(-2.0).y, atol=1e-4, rtol=0)
 
 

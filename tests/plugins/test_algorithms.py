@@ -159,8 +159,8 @@ def test_fomaml_takes_the_query_gradient_at_phi():
 def test_fomaml_adapts_as_maml_does():
     data = episode()
     learner, meta = linear(MAML(inner_lr=0.1))
-    maml = mamlzoo.unroll(MAML(inner_lr=0.1), learner, meta, data.support, 3)
-    fomaml = mamlzoo.unroll(FOMAML(inner_lr=0.1), learner, meta, data.support, 3)
+    maml = mamlzoo.adapt(MAML(inner_lr=0.1), learner, meta, data.support, 3)
+    fomaml = mamlzoo.adapt(FOMAML(inner_lr=0.1), learner, meta, data.support, 3)
     assert torch.equal(maml["weight"], fomaml["weight"])
 
 
@@ -188,7 +188,7 @@ def test_adaptation_lowers_the_support_loss(algorithm):
     support = episode().support
     losses = [
         float(learner.criterion(plugin.predict(learner, meta, fast, support.x), support.y).detach())
-        for fast in (mamlzoo.unroll(plugin, learner, meta, support, steps) for steps in (0, 1, 10))
+        for fast in (mamlzoo.adapt(plugin, learner, meta, support, steps) for steps in (0, 1, 10))
     ]
     assert losses[0] > losses[1] > losses[2]
 
