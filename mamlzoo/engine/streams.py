@@ -27,8 +27,9 @@ LONGEST_BLOCK = 256
 
 def derive_seed(seed: int, stream: Split, position: int = 0) -> int:
     """A 64-bit seed for one position of one stream; different inputs give unrelated seeds."""
-    entropy = np.random.SeedSequence((seed, STREAM_IDS[stream], position))
-    return int(entropy.generate_state(1, np.uint64)[0])
+    # A spawn key, not more entropy: entropy (2³² + 5, 0, 0) would be the same words as (5, 1, 0).
+    sequence = np.random.SeedSequence(seed, spawn_key=(STREAM_IDS[stream], position))
+    return int(sequence.generate_state(1, np.uint64)[0])
 
 
 def draw(task: Task, count: int, seed: int, split: Split, position: int, device: torch.device) -> Episode:

@@ -89,8 +89,10 @@ def test_large_episodes_are_drawn_in_short_blocks():
 
 
 def test_seeds_are_derived_without_collisions():
-    derived = {derive_seed(seed, split, i) for seed in range(10) for split in ("train", "test") for i in range(100)}
-    assert len(derived) == 2000
+    seeds = [*range(10), *(2**32 + seed for seed in range(10))]
+    splits = ("train", "valid", "test")
+    derived = {derive_seed(seed, split, i) for seed in seeds for split in splits for i in range(100)}
+    assert len(derived) == 20 * 3 * 100
 
 
 class Wrong(Sine):
