@@ -41,7 +41,7 @@ class Settings:
     """The budget and how it is spent; declared as plugins' options are, and shown by the same flags."""
 
     seeds: tuple[int, ...] = options.option((0,), "seeds, trained side by side", minimum=0)
-    iterations: int = options.option(8000, "meta-steps: updates of θ", minimum=0)
+    iterations: int = options.option(6000, "meta-steps: updates of θ", minimum=0)
     meta_batch: int = options.option(25, "episodes of a meta-step", minimum=1)
     outer_lr: float = options.option(1e-3, "learning rate of the outer loop", minimum=0)
     optimizer: str = options.option("adam", "optimiser of the outer loop, any of torch.optim")
