@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import numbers
 import platform
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
@@ -16,10 +17,10 @@ import torch
 from torch import nn
 
 import mamlzoo
-from mamlzoo import options
+from mamlzoo import options, trees
 from mamlzoo.engine.binding import Bound, bind_seeds
 from mamlzoo.engine.evaluation import EvaluationRecord, evaluate
-from mamlzoo.engine.optimizers import optimizer_class
+from mamlzoo.engine.optimizers import OuterOptimizer, optimizer_class
 from mamlzoo.engine.plans import plan_named
 from mamlzoo.engine.streams import TestSet, TrainingStream
 from mamlzoo.engine.training import TrainingRecord, TrainingSettings, train
@@ -29,6 +30,8 @@ from mamlzoo.registry import installed
 from mamlzoo.result import Comparison, Evaluation, Result, Timing
 
 P = TypeVar("P", bound=Plugin)
+MAX_SEED = 2**63 - 1
+"""The largest that `torch.manual_seed` takes."""
 Event = TrainingRecord | EvaluationRecord
 Listener = Callable[["Experiment", Event], None]
 TaskLike = str | Task | type[Task]
@@ -40,7 +43,7 @@ AlgorithmLike = str | MetaAlgorithm | type[MetaAlgorithm]
 class Settings:
     """The budget and how it is spent; declared as plugins' options are, and shown by the same flags."""
 
-    seeds: tuple[int, ...] = options.option((0,), "seeds, trained side by side", minimum=0)
+    seeds: tuple[int, ...] = options.option((0,), "seeds, trained side by side", minimum=0, maximum=MAX_SEED)
     iterations: int = options.option(6000, "meta-steps: updates of θ", minimum=0)
     meta_batch: int = options.option(25, "episodes of a meta-step", minimum=1)
     outer_lr: float = options.option(1e-3, "learning rate of the outer loop", minimum=0)
@@ -48,7 +51,7 @@ class Settings:
     meta_reduction: Literal["mean", "sum"] = options.option("mean", "how a meta-batch's losses become one")
     test_tasks: int = options.option(1000, "test episodes, the same for everything compared", minimum=1)
     test_steps: int = options.option(10, "adaptation steps at test", minimum=0)
-    test_seed: int = options.option(0, "which frozen set of test episodes", minimum=0)
+    test_seed: int = options.option(0, "which frozen set of test episodes", minimum=0, maximum=MAX_SEED)
     device: str = options.option("cpu", "where to compute, as torch names it: cpu, cuda, cuda:1")
     plan: Literal["vmap", "loop"] = options.option("vmap", "how: all tasks in one batched call, or one after another")
 
@@ -79,7 +82,7 @@ class Experiment:
     def config(self) -> dict[str, Any]:
         """Names, options, settings and versions: what it takes to run this again."""
         plugins = {
-            plugin.kind: {"name": plugin.name, "options": options.values(plugin)}
+            plugin.kind: {"name": plugin.name, "options": options.values(plugin), "registered": _registered(plugin)}
             for plugin in (self.task, self.model, self.algorithm)
         }
         versions = {"mamlzoo": mamlzoo.__version__, "torch": torch.__version__, "python": platform.python_version()}
@@ -90,8 +93,13 @@ class Experiment:
         """The experiment that has this config.
 
         Raises:
-            UsageError: a plugin or an option of it is not installed.
+            UsageError: a plugin or an option of it is not installed, or was brought along in Python.
         """
+        for kind in KINDS:
+            if not config[kind]["registered"]:
+                raise UsageError(
+                    f"{kind} '{config[kind]['name']}' was brought along in Python and is no plugin; use that"
+                )
         task, model, algorithm = (
             installed().make(kind, config[kind]["name"], config[kind]["options"]) for kind in KINDS
         )
@@ -106,7 +114,7 @@ class Experiment:
         """
         try:
             device = torch.device(self.settings.device)
-            torch.empty(0, device=device)
+            torch.zeros(1, device=device).item()
         except (RuntimeError, AssertionError, NotImplementedError) as error:
             there = ["cpu"] + [f"cuda:{i}" for i in range(torch.cuda.device_count())]
             raise UsageError(
@@ -120,7 +128,27 @@ class Experiment:
         Raises:
             UsageError: the combination cannot work.
         """
-        return bind_seeds(self.task, self.model, self.algorithm, self.settings.seeds, self.device(), dtype)
+        with self.blame("set-up"):
+            return bind_seeds(self.task, self.model, self.algorithm, self.settings.seeds, self.device(), dtype)
+
+    def check(self) -> None:
+        """Try everything once, on one episode: what cannot work is said before anything is trained.
+
+        Raises:
+            UsageError, PluginError: it cannot work.
+        """
+        settings, device = replace(self.settings, seeds=self.settings.seeds[:1]), self.device()
+        trial = replace(self, settings=settings)
+        bound = trial.bind()
+        with self.blame("a trial"):
+            if self.algorithm.trains and settings.iterations:
+                OuterOptimizer(settings.optimizer, settings.outer_lr, trees.leaves(bound.meta))
+                (episodes,) = TrainingStream(self.task, settings.seeds, 1, device).steps(0, 1)
+                meta = trees.tree_map(lambda leaf: leaf.clone().requires_grad_(), bound.meta)
+                plan_named(settings.plan)(bound, "mean")(meta, episodes, torch.tensor(0.0, device=device))
+            tests = TestSet(self.task, 1, settings.test_seed, device)
+            for _ in evaluate(bound, bound.meta, self.task, tests, min(1, settings.test_steps), settings.plan):
+                pass
 
     def events(self) -> Generator[Event, None, Result]:
         """Train, then test: yields a record now and then, and returns the result. Nothing is printed or saved.
@@ -162,6 +190,8 @@ class Experiment:
             history=history,
             diverged={settings.seeds[row]: step for row, step in sorted(diverged.items())},
             timing=Timing(trained - start, evaluated - trained, tasks / (trained - start)),
+            remarks=_remarks(bound),
+            experiment=self,
         )
 
     @contextmanager
@@ -173,7 +203,10 @@ class Experiment:
             raise
         except Exception as error:
             reason = f"{type(error).__name__}: {error}".partition("\n")[0]
-            raise PluginError(f"{self.name} failed in {stage}: {reason} (`mamlzoo --debug …` shows where)") from error
+            hint = "`--plan loop` may do; " if self.settings.plan == "vmap" and isinstance(error, RuntimeError) else ""
+            raise PluginError(
+                f"{self.name} failed in {stage}: {reason} ({hint}`mamlzoo --debug` shows where)"
+            ) from error
 
     def run(self, progress: Listener | None = None) -> Result:
         """Train and test; `progress` is called with every record."""
@@ -259,16 +292,16 @@ def experiments(
     budget = _settings(seeds, settings)
     combinations = [Experiment(*plugins, budget) for plugins in product(chosen_tasks, chosen_models, chosen_algorithms)]
     for experiment in combinations:
-        experiment.bind()
+        experiment.check()
     return combinations
 
 
 def _settings(seeds: int | Sequence[int], given: dict[str, Any]) -> Settings:
-    if isinstance(seeds, int):
+    if isinstance(seeds, numbers.Integral):
         if seeds < 1:
             raise UsageError(f"settings: seeds must be at least 1, not {seeds}")
-        seeds = range(seeds)
-    return options.make(Settings, {"seeds": tuple(seeds), **given}, "a run")
+        seeds = range(int(seeds))
+    return options.make(Settings, {"seeds": tuple(cast(Sequence[int], seeds)), **given}, "a run")
 
 
 def _several(given: Any) -> Sequence[Any]:
@@ -295,7 +328,8 @@ def _resolve_all(base: type[P], several: Iterable[str | P | type[P]], given: Map
 
 def _resolve(base: type[P], like: str | P | type[P], given: Mapping[str, Any]) -> P:
     if isinstance(like, base):
-        return cast(P, replace(cast(Any, like), **_known(type(like), given)))
+        changed = _known(type(like), given)
+        return cast(P, replace(cast(Any, like), **changed)) if changed else like
     if isinstance(like, str):
         like = cast(type[P], installed().get(base.kind, like))
     if isinstance(like, type) and issubclass(like, base):
@@ -307,12 +341,34 @@ def _known(cls: type[Plugin], given: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in given.items() if name in options.options_of(cls)}
 
 
+def _registered(plugin: Plugin) -> bool:
+    """Whether a config that names the plugin leads back to its very class."""
+    offer = installed().offers[plugin.kind].get(plugin.name)
+    return offer is not None and offer.cls is type(plugin)
+
+
+def _remarks(bound: Bound) -> list[str]:
+    modules = [module for network in bound.learner.networks.values() for module in network.modules()]
+    if any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in modules):
+        return ["transductive: batch norm sees the statistics of all query inputs of an episode at once"]
+    return []
+
+
+def _wants_spec(make: Callable[..., nn.Module]) -> bool:
+    """Whether a function must be given something: it is the task's Spec, then."""
+    return any(
+        parameter.default is parameter.empty
+        and parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+        for parameter in inspect.signature(make).parameters.values()
+    )
+
+
 def _as_model(like: ModelLike) -> str | Model | type[Model]:
     """A module, or a function that makes one, as a Model."""
     if isinstance(like, str | Model) or (isinstance(like, type) and issubclass(like, Model)):
         return like
     make = cast(Callable[..., nn.Module], like)
-    if not callable(make):
+    if not callable(make):  # a module is callable too, but is not called to make one
         raise UsageError(f"a model must be a name, a mamlzoo.Model, a torch.nn.Module or a function, not {like!r}")
 
     class Given(Model):
@@ -323,6 +379,6 @@ def _as_model(like: ModelLike) -> str | Model | type[Model]:
         def build(self, spec: Spec) -> nn.Module:
             if isinstance(like, nn.Module):
                 return copy.deepcopy(like)
-            return make(spec) if inspect.signature(make).parameters else make()
+            return make(spec) if _wants_spec(make) else make()
 
     return Given()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,7 @@ def fit(
     steps: Sequence[int] = (0, 1, 10),
     episode: int = 0,
     seed: int | None = None,
-    task_options: Mapping[str, Any] | None = None,
+    task_options: Mapping[str, Any] = MappingProxyType({}),
 ) -> Fit:
     """Adapt a result's θ to one test episode.
 
@@ -61,8 +62,8 @@ def fit(
     Raises:
         UsageError: the task is not from one number to one number, or the seed was not trained.
     """
-    experiment = Experiment.from_config(result.config)
-    task = replace(experiment.task, **_checked(experiment.task, task_options or {}))
+    experiment = result.experiment or Experiment.from_config(result.config)
+    task = replace(experiment.task, **task_options) if _checked(experiment.task, task_options) else experiment.task
     if not is_curve(task):
         raise UsageError(f"task '{task.name}' is not from one number to one number, so its fits cannot be drawn")
     seeds = result.seeds
@@ -73,9 +74,12 @@ def fit(
     if episode < 0 or (available is not None and episode >= available):
         raise UsageError(f"task '{task.name}' has {available} test episodes, numbered from 0; there is no {episode}")
 
-    experiment = replace(experiment, task=task, settings=replace(experiment.settings, seeds=(chosen,)))
+    # A single episode: the CPU will do, also for a run that was made elsewhere.
+    settings = replace(experiment.settings, seeds=(chosen,), device="cpu")
+    experiment = replace(experiment, task=task, settings=settings)
     bound, device = experiment.bind(), experiment.device()
-    meta = trees.index(result.meta, slice(seeds.index(chosen), seeds.index(chosen) + 1))
+    row = seeds.index(chosen)
+    meta = trees.cast(trees.index(result.meta, slice(row, row + 1)), torch.float32, device)
     tests = TestSet(task, episode + 1, experiment.settings.test_seed, device)
     last = trees.tree_map(lambda *leaves: torch.cat(leaves)[-1:], *tests.blocks())
     seen = torch.cat([last.support.x.flatten(), last.query.x.flatten()])
@@ -91,9 +95,11 @@ def fit(
     )
 
 
-def _checked(task: Task, given: Mapping[str, Any]) -> Mapping[str, Any]:
-    options.make(type(task), given, f"task '{task.name}'")
-    return given
+def _checked(task: Task, given: Mapping[str, Any]) -> bool:
+    """Whether there is anything to change, once all of it is known to be right."""
+    if given:
+        options.make(type(task), given, f"task '{task.name}'")
+    return bool(given)
 
 
 def curves(task: Task, count: int, seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -244,8 +244,10 @@ class ClosedForm(NamedTuple):
 class HasClosedForm(Protocol):
     """A task that knows some meta-gradients in closed form; `mamlzoo verify` shows them beside autograd's."""
 
-    def closed_form(self, algorithm: MetaAlgorithm, meta: MetaParams, episode: Episode) -> ClosedForm | None:
-        """The closed form for this algorithm, θ and episode, or None where none is known."""
+    def closed_form(
+        self, algorithm: MetaAlgorithm, learner: Learner, meta: MetaParams, episode: Episode
+    ) -> ClosedForm | None:
+        """The closed form for this algorithm, network, θ and episode, or None where none is known."""
 
 
 KINDS: dict[str, type[Plugin]] = {base.kind: base for base in (Task, Model, MetaAlgorithm)}

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import numbers
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
@@ -107,9 +108,12 @@ class Option:
         return self._check_one(value)
 
     def _check_one(self, value: Any) -> Scalar:
+        if not isinstance(value, bool):  # numpy's numbers too
+            if self.type is int and isinstance(value, numbers.Integral):
+                value = int(value)
+            elif self.type is float and isinstance(value, numbers.Real):
+                value = float(value)
         exact = isinstance(value, self.type) and (self.type is bool or not isinstance(value, bool))
-        if not exact and self.type is float and isinstance(value, int) and not isinstance(value, bool):
-            value, exact = float(value), True
         if not exact:
             raise UsageError(f"must be of type {self.type.__name__}, not {value!r}")
         if self.choices and value not in self.choices:
@@ -159,7 +163,7 @@ def options_of(cls: type) -> dict[str, Option]:
 
 
 def _declared(field: dataclasses.Field[Any], hint: Any) -> Option:
-    if "help" not in field.metadata:
+    if not field.metadata.get("help"):
         raise TypeError(f"{field.name} is not declared with option(default, help)")
     details = dict(field.metadata)
     optional = typing.get_origin(hint) in (types.UnionType, typing.Union)
@@ -170,7 +174,7 @@ def _declared(field: dataclasses.Field[Any], hint: Any) -> Option:
         hint = typing.get_args(hint)[0]
     if typing.get_origin(hint) is Literal:
         details["choices"] = typing.get_args(hint)
-        hint = str
+        hint = str if all(isinstance(choice, str) for choice in details["choices"]) else hint
     if hint not in SCALARS:
         raise TypeError(f"{field.name} has the type {hint}, which no option may have")
     return Option(name=field.name, default=field.default, type=hint, many=many, optional=optional, **details)

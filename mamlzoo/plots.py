@@ -9,7 +9,7 @@ from typing import Any
 
 import matplotlib.figure
 import numpy as np
-from matplotlib import rc_context
+from matplotlib import colormaps, rc_context
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
@@ -29,6 +29,8 @@ STYLE: Any = {
     "grid.alpha": 0.3,
     "font.size": 10,
 }
+MARKED = 21
+"""Up to so many adaptation steps each has its mark and its tick."""
 LOG_SPREAD = 30
 """Curves whose values differ by more than this factor are drawn on a logarithmic axis."""
 
@@ -69,39 +71,46 @@ def of_run(result: Result) -> dict[str, Figure]:
     figures = {"curves": curves([result])}
     if result.history:
         figures["training"] = training([result])
-    try:
-        task = Experiment.from_config(result.config).task
-        drawable = fits.is_curve(task)
-    except UsageError:  # a network or task brought along in Python cannot be found again by its name
-        drawable = False
-    if drawable:
+    experiment = result.experiment or Experiment.from_config(result.config)
+    if fits.is_curve(experiment.task):
         steps = sorted({step for step in (0, 1, 10) if step <= len(result.evaluation.steps) - 1})
         figures["adaptation"] = adaptation([fits.fit(result, steps=steps)])
     return figures
 
 
 def curves(results: Sequence[Result], labels: Sequence[str] | None = None) -> Figure:
-    """Test metric by adaptation steps, with 95% bands."""
-    figure, axes = _new()
-    drawn = []
-    for result, label, colour in zip(results, labels or [r.name for r in results], _colours(results), strict=True):
-        e = result.evaluation
-        mean, half = _finite(e.mean), np.nan_to_num(_finite(e.ci95))
-        few = "." if len(e.steps) <= 21 else None
-        axes.plot(e.steps, mean, color=colour, marker=few, label=label)
-        axes.fill_between(e.steps, mean - half, mean + half, color=colour, alpha=0.2, linewidth=0)
-        drawn.append(mean)
-    metric = results[0].evaluation.metric
-    axes.set(xlabel="adaptation steps", ylabel=f"test {metric}, mean ± 95%")
-    _scale(axes, drawn)
-    if len(results[0].evaluation.steps) <= 21:
-        axes.set_xticks(results[0].evaluation.steps)
-    axes.legend(frameon=False)
+    """Test metric by adaptation steps, with 95% bands; a panel for each metric."""
+    entries = list(zip(results, labels or [r.name for r in results], _colours(results), strict=True))
+    metrics = list(dict.fromkeys(result.evaluation.metric for result in results))
+    figure, panels = _panels(len(metrics))
+    for axes, metric in zip(panels, metrics, strict=True):
+        drawn, longest = [], 0
+        for result, label, colour in entries:
+            e = result.evaluation
+            if e.metric != metric:
+                continue
+            mean, half = _finite(e.mean), np.nan_to_num(_finite(e.ci95))
+            axes.plot(e.steps, mean, color=colour, marker="." if len(e.steps) <= MARKED else None, label=label)
+            axes.fill_between(e.steps, mean - half, mean + half, color=colour, alpha=0.2, linewidth=0)
+            drawn.append(mean)
+            longest = max(longest, len(e.steps))
+        axes.set(xlabel="adaptation steps", ylabel=f"test {metric}, mean ± 95%")
+        _scale(axes, drawn)
+        if longest <= MARKED:
+            axes.set_xticks(range(longest))
+        axes.legend(frameon=False)
     return figure
 
 
 def training(results: Sequence[Result], labels: Sequence[str] | None = None) -> Figure:
-    """Meta-loss by meta-steps, one thin line a seed and the seeds' mean."""
+    """Meta-loss by meta-steps, one thin line a seed and the seeds' mean.
+
+    Raises:
+        UsageError: a result was not trained.
+    """
+    for result in results:
+        if not result.history:
+            raise UsageError(f"{result.run_dir or result.name}: nothing was trained, so there is no meta-loss to draw")
     figure, axes = _new()
     drawn = []
     for result, label, colour in zip(results, labels or [r.name for r in results], _colours(results), strict=True):
@@ -126,7 +135,7 @@ def adaptation(several: Sequence[Fit]) -> Figure:
             axes.plot(*fit.query.T, color="black", label="true function")
         else:
             axes.plot(*fit.query.T, "o", color="black", label="query points")
-        for (steps, y), colour in zip(fit.predictions.items(), COLOURS, strict=False):
+        for (steps, y), colour in zip(fit.predictions.items(), _shades(len(fit.predictions)), strict=True):
             axes.plot(fit.x, _finite(y), "--", color=colour, label=f"after {steps} step{'s' * (steps != 1)}")
         axes.plot(*fit.support.T, "^", color=COLOURS[3], markersize=7, label="support points")
         axes.set(xlabel="x", ylabel="y", title=fit.title)
@@ -165,6 +174,11 @@ def _panels(count: int) -> tuple[Figure, list[Axes]]:
     with rc_context(STYLE):
         figure = Figure(figsize=(2 + 4.5 * count, 4), layout="constrained")
         return figure, list(figure.subplots(1, count, squeeze=False)[0])
+
+
+def _shades(count: int) -> list[Any]:
+    """Colours for a sequence of steps: a few that differ, or many that darken."""
+    return COLOURS[:count] if count <= 3 else list(colormaps["viridis_r"](np.linspace(0.1, 0.9, count)))
 
 
 def _colours(several: Sequence[object]) -> list[str]:

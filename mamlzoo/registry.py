@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import inspect
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
@@ -50,7 +51,7 @@ class Failure(NamedTuple):
 
     origin: Origin
     stage: str
-    error: Exception
+    error: BaseException
 
     def __str__(self) -> str:
         kind = "" if isinstance(self.error, PluginError) else f"{type(self.error).__name__}: "
@@ -121,7 +122,7 @@ def discover(found: Iterable[EntryPoint], *, allowed: set[str] | None = None, st
     unique = {(_origin(entry), entry.value): entry for entry in found}
     # Own plugins first: a third party's can then never take their names.
     for (origin, _), entry in sorted(unique.items(), key=lambda item: (item[0][0].distribution != OWN, item[0])):
-        if allowed is not None and origin.distribution not in {OWN, *allowed}:
+        if allowed is not None and _normal(origin.distribution) not in {OWN, *map(_normal, allowed)}:
             continue
         stage = "importing"
         try:
@@ -129,7 +130,7 @@ def discover(found: Iterable[EntryPoint], *, allowed: set[str] | None = None, st
             stage = "registering"
             for cls in _offered(module):
                 _add(registry, cls, origin)
-        except Exception as error:  # whatever a stranger's code raises
+        except (Exception, SystemExit) as error:  # whatever a stranger's code raises
             failure = Failure(origin, stage, error)
             if strict:
                 raise PluginError(str(failure)) from error
@@ -140,6 +141,11 @@ def discover(found: Iterable[EntryPoint], *, allowed: set[str] | None = None, st
 def _allowed() -> set[str] | None:
     named = os.environ.get("MAMLZOO_PLUGINS")
     return None if named is None else {name.strip() for name in named.split(",")} - {"none", ""}
+
+
+def _normal(distribution: str) -> str:
+    """A distribution's name as PEP 503 compares it."""
+    return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
 def _origin(entry: EntryPoint) -> Origin:

@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 
 from mamlzoo import statistics, trees
 from mamlzoo.engine.training import TrainingRecord
+from mamlzoo.errors import UsageError
 from mamlzoo.interfaces import KINDS, MetaParams
 from mamlzoo.tables import Table, number
 
 if TYPE_CHECKING:
+    from mamlzoo.experiment import Experiment
     from mamlzoo.plots import Figure
 
 FEW_NUMBERS = 8
@@ -49,14 +51,20 @@ class Evaluation:
     @cached_property
     def per_seed(self) -> NDArray[np.float64]:
         """Mean over test episodes, [seeds, steps + 1]."""
-        with np.errstate(invalid="ignore", over="ignore"):
+        with np.errstate(invalid="ignore", over="ignore"):  # infinities are data here
             mean: NDArray[np.float64] = self.values[self.metric].astype(np.float64).mean(1)
         return mean
 
     @property
+    def seeds_alike(self) -> bool:
+        """Whether several seeds found the very same numbers, so that they say nothing about each other."""
+        counted = self.values[self.metric][list(self.rows)]
+        return len(self.rows) > 1 and bool(np.array_equal(counted, np.broadcast_to(counted[:1], counted.shape)))
+
+    @property
     def over(self) -> Literal["seeds", "test tasks"]:
-        """What the intervals are taken over: seeds, or test tasks where a single seed is left."""
-        return "seeds" if len(self.rows) > 1 else "test tasks"
+        """What the intervals are taken over: seeds, or test tasks where a single seed is left or all are alike."""
+        return "seeds" if len(self.rows) > 1 and not self.seeds_alike else "test tasks"
 
     @cached_property
     def _summary(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -96,7 +104,9 @@ class Result:
         meta: θ after training, with a leading seed axis.
         history: the training records.
         diverged: seed -> the meta-step at which its meta-loss was no longer finite.
+        remarks: what else a reader of the numbers must know.
         run_dir: where it was saved.
+        experiment: what was run; None for a result that was loaded.
     """
 
     config: dict[str, Any]
@@ -105,7 +115,9 @@ class Result:
     history: Sequence[TrainingRecord]
     diverged: Mapping[int, int]
     timing: Timing
+    remarks: Sequence[str] = ()
     run_dir: Path | None = field(default=None, compare=False)
+    experiment: Experiment | None = field(default=None, compare=False, repr=False)
 
     @property
     def seeds(self) -> list[int]:
@@ -142,6 +154,7 @@ class Result:
             },
             "diverged": {str(seed): step for seed, step in self.diverged.items()},
             "theta": self.theta(),
+            "remarks": list(self.remarks),
             "timing": vars(self.timing),
             "run_dir": None if self.run_dir is None else str(self.run_dir),
         }
@@ -169,6 +182,9 @@ class Result:
         count = len(self.evaluation.rows)
         seeds = f"{count} seed{'s' * (count != 1)}"
         notes = [f"mean over {tests} test tasks and {seeds}; 95% t interval over {self.evaluation.over}"]
+        if self.evaluation.seeds_alike:
+            notes.append("all seeds found the very same numbers: nothing was random, so there is no interval over them")
+        notes += self.remarks
         for name, values in (self.theta() or {}).items():
             notes.append(f"θ after training: {name} = " + "; ".join(_short(value) for value in values))
         for seed, step in self.diverged.items():
@@ -187,7 +203,9 @@ class Result:
             return plots.training([self])
         if kind == "adaptation":
             return plots.adaptation([fits.fit(self)])
-        return plots.curves([self])
+        if kind == "curves":
+            return plots.curves([self])
+        raise UsageError(f"there is no plot '{kind}'; there are: curves, training, adaptation")
 
     def save(self, directory: str | Path) -> Result:
         """Write a run directory, whole or not at all, and return the result that knows where it is.
@@ -233,8 +251,8 @@ class Comparison:
             for label, evaluation in zip(self.labels(), evaluations, strict=True)
         ]
         rows = [
-            [str(step), *(f"{number(e.mean[step])} ± {number(e.ci95[step], 3)}" for e in evaluations)]
-            for step in evaluations[0].steps
+            [str(step), *(_cell(evaluation, step) for evaluation in evaluations)]
+            for step in range(max(len(evaluation.steps) for evaluation in evaluations))
         ]
         notes = [
             f"{label}: {note}"
@@ -275,6 +293,12 @@ def finite_or_null(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [finite_or_null(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _cell(evaluation: Evaluation, step: int) -> str:
+    if step >= len(evaluation.steps):
+        return ""
+    return f"{number(evaluation.mean[step])} ± {number(evaluation.ci95[step], 3)}"
 
 
 def _means(values: NDArray[np.float32]) -> list[list[float]]:

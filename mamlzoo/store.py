@@ -15,6 +15,7 @@ import json
 import re
 import shutil
 import tempfile
+import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
@@ -27,6 +28,7 @@ import torch
 from mamlzoo import plots
 from mamlzoo.engine.training import TrainingRecord
 from mamlzoo.errors import MamlzooError, UsageError
+from mamlzoo.interfaces import KINDS
 from mamlzoo.result import Comparison, Evaluation, Result, Timing, finite_or_null
 
 
@@ -44,25 +46,31 @@ def new_directory(directory: Path) -> Iterator[Path]:
     Raises:
         UsageError: `directory` exists and is not empty, or cannot be made.
     """
-    directory = directory.absolute()
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise UsageError(f"{directory} exists and is not an empty directory; choose another, nothing is overwritten")
-    made = [parent for parent in (directory.parent, *directory.parent.parents) if not parent.exists()]
     try:
+        directory = directory.resolve()
+        taken = directory.exists() and (not directory.is_dir() or any(directory.iterdir()))
+        if taken or directory == Path.cwd():
+            raise UsageError(f"{directory} exists and is no empty directory; nothing is overwritten, choose another")
+        made = [parent for parent in (directory.parent, *directory.parent.parents) if not parent.exists()]
         directory.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
     except OSError as error:
         raise UsageError(f"{directory} cannot be written: {error.strerror or error}") from error
     try:
         yield temporary
-        temporary.chmod(0o755)
-        temporary.replace(directory)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         for parent in made:
             with contextlib.suppress(OSError):  # not empty: somebody else's by now
                 parent.rmdir()
         raise
+    temporary.chmod(0o755)
+    try:
+        temporary.replace(directory)
+    except OSError as error:
+        raise MamlzooError(
+            f"{directory} was taken meanwhile ({error.strerror or error}); the results are in {temporary}"
+        ) from error
 
 
 def save(result: Result, directory: Path) -> Result:
@@ -83,13 +91,16 @@ def write(result: Result, into: Path, final: Path) -> Result:
     with (into / "metrics.jsonl").open("w", encoding="utf-8") as file:
         for record in result.history:
             logs = {name: values.tolist() for name, values in record.logs.items()}
-            line = {"step": record.step, "meta_loss": record.losses.tolist(), **logs}
+            line = {"step": record.step, "meta_loss": record.losses.tolist(), "logs": logs}
             file.write(json.dumps(finite_or_null(line)) + "\n")
     arrays: dict[str, Any] = dict(result.evaluation.values)
     np.savez_compressed(into / "test_losses.npz", **arrays)
     torch.save({"meta": result.meta}, into / "checkpoint.pt")
-    for name, figure in plots.of_run(result).items():
-        plots.save(figure, into / f"{name}.png")
+    try:
+        for name, figure in plots.of_run(result).items():
+            plots.save(figure, into / f"{name}.png")
+    except Exception as error:  # numbers that took hours are not to be lost for a picture
+        warnings.warn(f"no figure was drawn: {type(error).__name__}: {error}", stacklevel=2)
     return result
 
 
@@ -106,8 +117,9 @@ def save_comparison(comparison: Comparison, directory: Path) -> Comparison:
 def write_comparison(comparison: Comparison, into: Path, final: Path) -> Comparison:
     """Write a comparison's files into a directory that will be called `final`."""
     results = []
-    for label, result in zip(comparison.labels(), comparison.results, strict=True):
+    for number, (label, result) in enumerate(zip(comparison.labels(), comparison.results, strict=True), 1):
         name = re.sub(r"[^\w.=]+", "-", label).strip("-")
+        name = f"{name}-{number}" if (into / name).exists() else name
         (into / name).mkdir()
         results.append(write(result, into / name, final / name))
     comparison = Comparison(results)
@@ -130,21 +142,25 @@ def load(directory: str | Path) -> Result:
         document = json.loads((directory / "result.json").read_text(encoding="utf-8"))
         with np.load(directory / "test_losses.npz") as arrays:
             values = {name: arrays[name] for name in arrays.files}
-        meta = torch.load(directory / "checkpoint.pt", weights_only=True)["meta"]
+        meta = torch.load(directory / "checkpoint.pt", weights_only=True, map_location="cpu")["meta"]
         lines = (directory / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
         history = [_record(json.loads(line)) for line in lines]
+        config, timing = document["config"], Timing(**document["timing"])
+        diverged = {int(seed): step for seed, step in document["diverged"].items()}
+        rows = [row for row, seed in enumerate(config["settings"]["seeds"]) if seed not in diverged]
+        for kind in KINDS:
+            config[kind]["name"], config[kind]["options"]
+        if any(len(array) != len(config["settings"]["seeds"]) for array in values.values()):
+            raise ValueError("test_losses.npz has other seeds than config")
+        remarks = document["remarks"]
     except Exception as error:  # each format has its own errors for a damaged file
         raise MamlzooError(f"{directory} cannot be read: {type(error).__name__}: {error}") from error
-    diverged = {int(seed): step for seed, step in document["diverged"].items()}
-    rows = [row for row, seed in enumerate(document["config"]["settings"]["seeds"]) if seed not in diverged]
-    return Result(
-        document["config"], Evaluation(values, rows), meta, history, diverged, Timing(**document["timing"]), directory
-    )
+    return Result(config, Evaluation(values, rows), meta, history, diverged, timing, remarks, directory)
 
 
 def _record(line: dict[str, Any]) -> TrainingRecord:
-    arrays = {name: np.array(values, dtype=np.float64) for name, values in line.items() if name != "step"}
-    return TrainingRecord(line["step"], arrays.pop("meta_loss"), arrays, {})
+    logs = {name: np.array(values, dtype=np.float64) for name, values in line["logs"].items()}
+    return TrainingRecord(line["step"], np.array(line["meta_loss"], dtype=np.float64), logs, {})
 
 
 def _write_json(path: Path, document: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -43,7 +44,9 @@ def number(value: float, digits: int = 4) -> str:
         return "–"
     if value in (float("inf"), float("-inf")):
         return "diverged" if value > 0 else "-inf"
-    if value and (abs(value) >= 1e6 or abs(value) < 1e-4):
+    if value == 0:
+        return "0"
+    magnitude = math.floor(math.log10(abs(value)))
+    if magnitude >= 6 or magnitude < -4:
         return f"{value:.{digits - 1}e}"
-    whole = len(str(int(abs(value)))) if abs(value) >= 1 else 0
-    return f"{value:.{max(0, digits - whole)}f}"
+    return f"{value:.{max(0, digits - 1 - magnitude)}f}"

@@ -32,6 +32,8 @@ STEPS = (1e-5, 1e-6, 1e-7)
 """h relative to max(1, |θ_j|). The smaller ones are tried where a kink of the network lies within the larger."""
 TOLERANCE = 1e-6
 CLOSED_FORM_TOLERANCE = 1e-9
+STOPPING = (torch.Tensor.detach, torch.detach, torch.Tensor.data.__get__)  # type: ignore[attr-defined]
+"""The functions that make a constant of a tensor."""
 
 
 @dataclass(frozen=True)
@@ -208,7 +210,7 @@ def _episode(
         with _Stops(stops.values):
             return float(loss(theta))
 
-    closed = task.closed_form(algorithm, meta, episode) if isinstance(task, HasClosedForm) else None
+    closed = task.closed_form(algorithm, learner, meta, episode) if isinstance(task, HasClosedForm) else None
     named = trees.named_leaves(meta)
     found = []
     for done, (leaf, at) in enumerate(places, 1):
@@ -297,7 +299,7 @@ class _Stops(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
-        if func is not torch.Tensor.detach:
+        if func not in STOPPING:
             return result
         if self._replay is not None:
             return next(self._replay)

@@ -40,7 +40,7 @@ def run(command: str) -> str:
 def same(shown: str, printed: str, tolerance: float) -> bool:
     """Whether two outputs agree: words to the letter, numbers to the tolerance, times not at all."""
     shown, printed = (TIMING.sub("", text) for text in (shown, printed))
-    if re.sub(r"\s+", " ", NUMBER.sub("N", shown)) != re.sub(r"\s+", " ", NUMBER.sub("N", printed)):
+    if re.sub(r"[\s─]+", " ", NUMBER.sub("N", shown)) != re.sub(r"[\s─]+", " ", NUMBER.sub("N", printed)):
         return False
     pairs = zip(NUMBER.findall(shown), NUMBER.findall(printed), strict=True)
     values = [tuple(float(number.replace("−", "-").replace(",", "")) for number in pair) for pair in pairs]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy as np
@@ -216,8 +217,8 @@ class Broken(MAML):
         raise ValueError("no such thing")
 
 
-def test_a_plugin_that_raises_in_training_is_named():
-    with pytest.raises(mamlzoo.PluginError, match="sine × mlp × broken failed in training: ValueError: no such thing"):
+def test_a_plugin_that_raises_is_named():
+    with pytest.raises(mamlzoo.PluginError, match="sine × mlp × broken failed in a trial: ValueError: no such thing"):
         mamlzoo.run(algorithm=Broken, **QUICK)
 
 
@@ -229,3 +230,82 @@ def test_theta_is_shown_where_it_is_small():
 def test_meta_parameters_have_a_leading_seed_axis():
     meta = mamlzoo.run(seeds=3, **QUICK).meta
     assert meta["network"]["2.weight"].shape == torch.Size([3, 40, 40])
+
+
+def test_what_cannot_work_is_refused_before_anything_is_trained():
+    heard = []
+    with pytest.raises(UsageError, match="algorithm 'anil': no parameter belongs to a module 'neck'"):
+        mamlzoo.compare(
+            algorithm=["maml", "anil"], options={"algorithm.head": "neck"}, progress=lambda *event: heard.append(event)
+        )
+    with pytest.raises(UsageError, match="optimizer 'muon' cannot train this model"):
+        mamlzoo.run(optimizer="muon", progress=lambda *event: heard.append(event))
+    assert heard == []
+
+
+def test_seeds_that_are_all_alike_have_no_interval_between_them():
+    result = mamlzoo.run("scalar", "neuron", "maml", seeds=3, iterations=0)
+    assert result.evaluation.over == "test tasks"
+    assert "all seeds found the very same numbers" in str(result.table())
+
+
+def test_batch_norm_is_called_transductive():
+    module = nn.Sequential(nn.Linear(1, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))
+    assert "transductive: batch norm sees" in str(mamlzoo.run(model=module, **QUICK).table())
+
+
+class Wide(nn.Sequential):
+    def __init__(self, width=5):
+        super().__init__(nn.Linear(1, width), nn.Tanh(), nn.Linear(width, 1))
+
+
+@pytest.mark.parametrize("model", [Wide, functools.partial(Wide, width=7), lambda width=9: Wide(width)])
+def test_a_function_with_defaults_is_called_with_nothing(model):
+    assert np.isfinite(numbers(mamlzoo.run(model=model, **QUICK))).all()
+
+
+class OwnData(Sine):
+    """A task around data that it is given."""
+
+    name = "own-data"
+
+    def __init__(self, data):
+        super().__init__()
+        object.__setattr__(self, "data", data)
+
+
+def test_an_instance_with_an_initialiser_of_its_own_is_taken_as_it_is():
+    assert np.isfinite(numbers(mamlzoo.run(OwnData([1, 2]), **QUICK))).all()
+
+
+def test_numpys_whole_numbers_will_do():
+    result = mamlzoo.run(seeds=np.int64(2), **{**QUICK, "iterations": np.int64(3)})
+    assert result.config["settings"]["iterations"] == 3
+    assert result.seeds == [0, 1]
+
+
+def test_a_recurrent_network_runs_one_task_at_a_time_and_the_error_says_so():
+    class Recurrent(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.gru, self.out = nn.GRU(1, 4, batch_first=True), nn.Linear(4, 1)
+
+        def forward(self, x):
+            return self.out(self.gru(x[:, None])[0][:, 0])
+
+    with pytest.raises(mamlzoo.PluginError, match="`--plan loop` may do"):
+        mamlzoo.run(model=Recurrent, **QUICK)
+    assert np.isfinite(numbers(mamlzoo.run(model=Recurrent, plan="loop", **QUICK))).all()
+
+
+def test_a_plot_that_is_not_there_is_refused():
+    with pytest.raises(UsageError, match="there is no plot 'bogus'; there are: curves, training, adaptation"):
+        mamlzoo.run(**QUICK).plot("bogus")
+    with pytest.raises(UsageError, match="nothing was trained, so there is no meta-loss to draw"):
+        mamlzoo.run(algorithm="scratch", **QUICK).plot("training")
+
+
+def test_results_of_different_lengths_stand_in_one_table():
+    short, long = (mamlzoo.run(**{**QUICK, "test_steps": steps}) for steps in (1, 3))
+    rows = mamlzoo.Comparison([short, long]).table().rows
+    assert [bool(row[1]) for row in rows] == [True, True, False, False]

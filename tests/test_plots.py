@@ -35,6 +35,19 @@ def test_a_comparison_draws_one_labelled_band_each():
     assert len(axes.collections) == 2
 
 
+def test_different_metrics_have_panels_of_their_own():
+    comparison = mamlzoo.compare(["sine", "blobs"], algorithm="maml", **QUICK)
+    figure = comparison.plot()
+    assert [axes.get_ylabel() for axes in figure.axes] == ["test mse, mean ± 95%", "test accuracy, mean ± 95%"]
+    assert [len(axes.lines) for axes in figure.axes] == [1, 1]
+
+
+def test_any_number_of_steps_is_drawn_in_colours_of_their_own(result):
+    (axes,) = plots.adaptation([fits.fit(result, steps=range(10))]).axes
+    predictions = axes.lines[1:-1]
+    assert len({str(line.get_color()) for line in predictions}) == 10
+
+
 def test_training_draws_the_meta_loss(result):
     (axes,) = plots.training([result]).axes
     assert axes.lines[-1].get_xdata().tolist() == [1, 2, 3, 4]

@@ -31,6 +31,7 @@ def good(name: str) -> str:
 BROKEN = {
     "raises on import": ("import nothing_of_this_name", "importing", "No module named 'nothing_of_this_name'"),
     "syntax error": ("def (:", "importing", "invalid syntax"),
+    "exits on import": ("raise SystemExit('needs foo')", "importing", "needs foo"),
     "has no hook": ("x = 1", "registering", "it has no hook"),
     "misspells the hook": (
         "import mamlzoo\n@mamlzoo.hookimpl\ndef mamlzoo_plugin():\n    return []",
@@ -114,7 +115,7 @@ def test_the_strict_mode_raises_the_first_failure(distribution, monkeypatch):
         registry.installed()
 
 
-@pytest.mark.parametrize(("allowed", "found"), [("none", set()), ("one", {"one"}), ("one, two", {"one", "two"})])
+@pytest.mark.parametrize(("allowed", "found"), [("none", set()), ("one", {"one"}), ("One, two", {"one", "two"})])
 def test_third_party_plugins_can_be_limited_to_named_distributions(distribution, monkeypatch, allowed, found):
     monkeypatch.setenv("MAMLZOO_PLUGINS", allowed)
     distribution("one", good("one"))

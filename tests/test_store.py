@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ import torch
 
 import mamlzoo
 from mamlzoo import MamlzooError, UsageError, store
+from mamlzoo_algorithms.maml import MAML
 
 QUICK = {"iterations": 4, "meta_batch": 2, "test_tasks": 6, "test_steps": 2}
 
@@ -55,10 +58,16 @@ def test_a_diverged_run_is_saved_as_valid_json_and_loads(tmp_path):
     assert mamlzoo.load(tmp_path / "run").diverged == result.diverged
 
 
-def test_a_network_from_python_is_saved_without_the_figure_that_needs_it_again(tmp_path):
-    mamlzoo.run(model=lambda: torch.nn.Linear(1, 1), **QUICK).save(tmp_path / "run")
-    assert not (tmp_path / "run" / "adaptation.png").exists()
-    assert (tmp_path / "run" / "curves.png").exists()
+def test_a_network_from_python_is_never_taken_for_the_plugin_of_its_name(tmp_path):
+    def mlp():
+        return torch.nn.Linear(1, 1)
+
+    mamlzoo.run(model=mlp, **QUICK).save(tmp_path / "run")
+    assert (tmp_path / "run" / "adaptation.png").exists()
+    loaded = mamlzoo.load(tmp_path / "run")
+    with pytest.raises(UsageError, match="model 'mlp' was brought along in Python and is no plugin"):
+        loaded.plot("adaptation")
+    assert loaded.plot("curves") is not None
 
 
 def test_an_empty_directory_is_taken(result, tmp_path):
@@ -70,7 +79,7 @@ def test_an_empty_directory_is_taken(result, tmp_path):
 def test_nothing_is_overwritten(result, tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "precious").write_text("x")
-    with pytest.raises(UsageError, match="exists and is not an empty directory; choose another"):
+    with pytest.raises(UsageError, match="exists and is no empty directory; nothing is overwritten"):
         result.save(tmp_path / "run")
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["precious"]
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
@@ -78,7 +87,7 @@ def test_nothing_is_overwritten(result, tmp_path):
 
 def test_a_file_in_the_way_is_not_overwritten(result, tmp_path):
     (tmp_path / "run").write_text("x")
-    with pytest.raises(UsageError, match="exists and is not an empty directory"):
+    with pytest.raises(UsageError, match="exists and is no empty directory"):
         result.save(tmp_path / "run")
     with pytest.raises(UsageError, match="cannot be written"):
         result.save(tmp_path / "run" / "below")
@@ -89,6 +98,58 @@ def test_nothing_half_written_stays_behind(tmp_path):
         (temporary / "half").write_text("x")
         raise KeyboardInterrupt
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_that_was_taken_meanwhile_does_not_cost_the_results(tmp_path):
+    with (
+        pytest.raises(MamlzooError, match="was taken meanwhile") as caught,
+        store.new_directory(tmp_path / "run") as temporary,
+    ):
+        (temporary / "result.json").write_text("x")
+        (tmp_path / "run").mkdir()
+        (tmp_path / "run" / "other").write_text("y")
+    kept = Path(str(caught.value).rpartition("the results are in ")[2])
+    assert (kept / "result.json").read_text() == "x"
+    assert (tmp_path / "run" / "other").read_text() == "y"
+
+
+def test_a_link_to_an_empty_directory_is_followed(result, tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    result.save(tmp_path / "link")
+    assert (tmp_path / "real" / "result.json").exists()
+
+
+def test_a_failed_figure_does_not_cost_the_numbers(result, tmp_path):
+    class Undrawable(type(result.experiment.task)):
+        """A task that cannot be sampled again."""
+
+        name = "undrawable"
+
+        def sample(self, count, *, split, generator):
+            raise RuntimeError("gone")
+
+    broken = replace(result, experiment=replace(result.experiment, task=Undrawable()))
+    with pytest.warns(UserWarning, match="no figure was drawn: PluginError: task 'undrawable' failed to sample"):
+        broken.save(tmp_path / "run")
+    assert mamlzoo.load(tmp_path / "run").document()["evaluation"] == result.document()["evaluation"]
+
+
+def test_an_algorithms_own_logs_do_not_hide_steps_and_losses(tmp_path):
+    class Logger(MAML):
+        """Logs under names that are taken."""
+
+        name = "logger"
+
+        def meta_loss(self, learner, meta, episode, progress):
+            loss, _ = super().meta_loss(learner, meta, episode, progress)
+            return loss, {"step": loss * 0 + 7, "meta_loss": loss * 0}
+
+    result = mamlzoo.run(algorithm=Logger, **QUICK)
+    loaded = mamlzoo.load(result.save(tmp_path / "run").run_dir)
+    assert [record.step for record in loaded.history] == [1, 2, 3, 4]
+    assert all(record.logs["step"] == 7 for record in loaded.history)
+    assert all(record.losses > 0 for record in loaded.history)
 
 
 def test_default_directories_never_collide(tmp_path):
@@ -102,6 +163,14 @@ def test_default_directories_never_collide(tmp_path):
 def test_another_directory_is_no_run(tmp_path):
     with pytest.raises(UsageError, match="is no run directory: it has no result.json"):
         mamlzoo.load(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", '{"config": {}}'])
+def test_a_result_of_another_shape_is_one_clear_line(result, tmp_path, text):
+    result.save(tmp_path / "run")
+    (tmp_path / "run" / "result.json").write_text(text)
+    with pytest.raises(MamlzooError, match="run cannot be read: "):
+        mamlzoo.load(tmp_path / "run")
 
 
 @pytest.mark.parametrize("name", ["result.json", "metrics.jsonl", "test_losses.npz", "checkpoint.pt"])

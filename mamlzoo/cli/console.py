@@ -17,7 +17,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn
 
 from mamlzoo.tables import Table
 
-WIDE = 200
+WIDE = 1000
 """Columns that output has where no terminal limits it."""
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from mamlzoo.errors import UsageError
 
@@ -37,14 +38,25 @@ class DeclaredType(click.ParamType[Any]):
 class Flag(click.Option):
     """A click option made from a declared one; without a value it stays out of the way."""
 
-    def __init__(self, option: Option, prefix: str = "") -> None:
-        default = option.text(option.default)
+    def __init__(self, option: Option, prefix: str = "", default: str | None = None) -> None:
+        shown = option.text(option.default) or "empty" if default is None else default
         super().__init__(
             [f"--{prefix}{option.flag}", f"{prefix.replace('.', '_')}{option.name}"],
             type=DeclaredType(option),
-            help=f"{option.help[0].upper()}{option.help[1:]}.  [default: {default or 'empty'}]",
+            help=f"{option.help[0].upper()}{option.help[1:]}.  [default: {shown}]",
         )
         self.key = f"{prefix}{option.name}"
+
+
+def take_given(ctx: click.Context, flags: Sequence[Flag]) -> dict[str, Any]:
+    """Take the flags' values out of the parameters; those that were given on the command line, by key."""
+    given = {}
+    for flag in flags:
+        name = flag.name or ""
+        value = ctx.params.pop(name)
+        if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            given[flag.key] = value
+    return given
 
 
 class PluginCommand(click.Command):
@@ -68,12 +80,10 @@ class PluginCommand(click.Command):
         return [*kinds, *own[:-1], *self._plugin_flags(ctx), own[-1]]
 
     def invoke(self, ctx: click.Context) -> Any:
-        flags = self._plugin_flags(ctx)
-        values = {flag.key: ctx.params.pop(flag.name or "") for flag in flags}
+        given = take_given(ctx, self._plugin_flags(ctx))
         for kind in self.kinds:
             del ctx.params[kind]
-        ctx.params["chosen"] = ctx.meta[CHOSEN]
-        ctx.params["options"] = {key: value for key, value in values.items() if value is not None}
+        ctx.params |= {"chosen": ctx.meta[CHOSEN], "options": given}
         return super().invoke(ctx)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -101,14 +111,11 @@ class PluginCommand(click.Command):
 
     def choose(self, args: list[str]) -> dict[str, list[str]]:
         """What `-t`, `-m` and `-a` say, before the flags that depend on it are known."""
-        scout = click.Command(
-            "scout",
-            params=[click.Option([KINDS[kind], f"--{kind}", kind], multiple=True) for kind in self.kinds],
-            context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
-            add_help_option=False,
-        )
+        kinds = [click.Option([KINDS[kind], f"--{kind}", kind], multiple=True) for kind in self.kinds]
+        own = [param for param in self.params if isinstance(param, click.Option)]
+        scout = click.Command("scout", params=[*kinds, *own], add_help_option=False)
         context = click.Context(scout, resilient_parsing=True, ignore_unknown_options=True, allow_extra_args=True)
-        scout.parse_args(context, list(args))
+        scout.parse_args(context, _without_dotted(args))
         chosen = {}
         for kind in self.kinds:
             given = list(dict.fromkeys(context.params[kind] or ()))
@@ -121,13 +128,30 @@ class PluginCommand(click.Command):
         from mamlzoo.options import options_of
         from mamlzoo.registry import installed
 
-        flags: dict[str, Flag] = {}
+        flags: list[Flag] = []
         for kind, names in ctx.meta[CHOSEN].items():
+            declared: dict[str, list[Option]] = {}
             for name in names:
                 cls: type[Plugin] = installed().get(kind, name)
                 for option in options_of(cls).values():
-                    flags.setdefault(f"{kind}.{option.name}", Flag(option, f"{kind}."))
-        return list(flags.values())
+                    declared.setdefault(option.name, []).append(option)
+            for same in declared.values():
+                differ = len({option.default for option in same}) > 1
+                flags.append(Flag(same[0], f"{kind}.", "each its own" if differ else None))
+        return flags
+
+
+def _without_dotted(args: Sequence[str]) -> list[str]:
+    """The arguments less every `--kind.option VALUE`, whose value may look like anything."""
+    left: list[str] = []
+    rest = iter(args)
+    for arg in rest:
+        if arg.startswith(tuple(f"--{kind}." for kind in KINDS)):
+            if "=" not in arg:
+                next(rest, None)
+        else:
+            left.append(arg)
+    return left
 
 
 class SettingsCommand(PluginCommand):
@@ -139,8 +163,7 @@ class SettingsCommand(PluginCommand):
         return [*params[:kinds], *self._settings_flags(), *params[kinds:]]
 
     def invoke(self, ctx: click.Context) -> Any:
-        given = {flag.key: ctx.params.pop(flag.name or "") for flag in self._settings_flags()}
-        ctx.params["settings"] = {key: value for key, value in given.items() if value is not None}
+        ctx.params["settings"] = take_given(ctx, self._settings_flags())
         return super().invoke(ctx)
 
     def _settings_flags(self) -> list[Flag]:

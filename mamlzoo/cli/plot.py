@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -42,8 +43,12 @@ class RunsCommand(PluginCommand):
     kinds = ()
 
     def choose(self, args: list[str]) -> dict[str, list[str]]:
-        configs = [Path(arg) / "config.json" for arg in args]
-        names = [json.loads(path.read_text(encoding="utf-8"))["task"]["name"] for path in configs if path.is_file()]
+        names = []
+        for arg in args:
+            # Whatever is wrong with a run directory is said in full when it is loaded.
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+                config = json.loads((Path(arg) / "config.json").read_text(encoding="utf-8"))
+                names.append(config["task"]["name"])
         return {"task": list(dict.fromkeys(names))}
 
 
@@ -91,13 +96,7 @@ def curves(runs: tuple[Path, ...], training: bool, output: Path) -> None:
 
     plots.check_format(output)
     comparison = Comparison([store.load(run) for run in runs])
-    if training:
-        untrained = [str(result.run_dir) for result in comparison.results if not result.history]
-        if untrained:
-            raise UsageError(f"{', '.join(untrained)}: nothing was trained, so there is no meta-loss to draw")
-        _write(plots.training(comparison.results, comparison.labels()), output)
-    else:
-        _write(comparison.plot(), output)
+    _write(plots.training(comparison.results, comparison.labels()) if training else comparison.plot(), output)
 
 
 @command.command("adaptation", cls=RunsCommand)

@@ -32,7 +32,7 @@ def run_flags(function: F) -> F:
             "--out", type=click.Path(path_type=Path), help="Directory to save to.  [default: a new one below runs/]"
         ),
         click.option(
-            "--threads", type=click.IntRange(min=1), default=1, show_default=True, help="CPU threads inside torch."
+            "--threads", type=click.IntRange(1, 1024), default=1, show_default=True, help="CPU threads inside torch."
         ),
         click.option("--seed-list", metavar="INT,...", help="Which seeds, instead of how many."),
         click.option(

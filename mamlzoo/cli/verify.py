@@ -19,7 +19,9 @@ from mamlzoo.cli.flags import PluginCommand
     show_default=True,
     help="How many numbers of θ to check, chosen at random where it has more.",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of θ⁰, episodes and choice.")
+@click.option(
+    "--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Of θ⁰, episodes and choice."
+)
 @click.option("--quiet", "-q", is_flag=True, help="No progress.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of the tables.")
 @click.pass_context

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -16,7 +17,6 @@ from mamlzoo.errors import MamlzooError, PluginError, UsageError
 from mamlzoo.interfaces import Episode, Learner, MetaAlgorithm, MetaParams, Model, Params, Spec, Task
 
 Reduction = Literal["mean", "sum"]
-DROPOUT = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,8 @@ def bind_seeds(
             metas.append(algorithm.init(trees.stop_gradient(params)))
         constants.append(fixed)
     for name, network in networks.items():
-        network.to(device, dtype)
-        _check_shape(model, network, shapes[name], device, dtype)
+        _check_shape(model, network.to(dtype=dtype), shapes[name], dtype)
+        network.to(device)
     meta = trees.tree_map(torch.clone, trees.cast(trees.stack(metas), dtype, device))
     if not trees.leaves(meta):
         raise UsageError(f"model '{model.name}' has no parameter that requires a gradient, so nothing can be learned")
@@ -89,15 +89,18 @@ def bind(
         spec: what the data asks of the network; only algorithms that classify by it need one.
 
     Raises:
-        UsageError: the network has dropout, or the algorithm wants others.
+        UsageError: the algorithm wants other networks.
     """
     networks = {"network": network} if isinstance(network, nn.Module) else dict(network)
     spec = spec or Spec(input_shape=(), output_size=0)
     wanted = algorithm.networks(spec)
     if set(wanted) != set(networks):
         raise UsageError(f"algorithm '{algorithm.name}' wants networks named {', '.join(wanted)}")
-    for module in networks.values():
-        _make_pure(module)
+    # Copies of the modules around the very same parameters: the caller's batch norms keep their statistics.
+    networks = {
+        name: replace_all_batch_norm_modules_(copy.deepcopy(module, {id(p): p for p in module.parameters()}))
+        for name, module in networks.items()
+    }
     params, constants = split_parameters(networks)
     meta = trees.tree_map(
         lambda leaf: leaf if leaf.requires_grad else leaf.clone().requires_grad_(), algorithm.init(params)
@@ -152,33 +155,30 @@ def _build(model: Model, spec: Spec) -> nn.Module:
         raise PluginError(f"model '{model.name}' failed to build: {type(error).__name__}: {error}") from error
     if not isinstance(network, nn.Module):
         raise PluginError(f"model '{model.name}' built a {type(network).__name__}; it must be a torch.nn.Module")
-    network = copy.deepcopy(network)
-    _make_pure(network)
-    return network
+    # Batch norm uses the batch's own statistics, so nothing leaks between episodes; results are transductive then.
+    pure: nn.Module = replace_all_batch_norm_modules_(copy.deepcopy(network))
+    return pure
 
 
-def _make_pure(network: nn.Module) -> None:
-    """Batch norm uses the batch's own statistics (it is transductive then); dropout is refused."""
-    replace_all_batch_norm_modules_(network)
-    for name, module in network.named_modules():
-        if isinstance(module, DROPOUT) and module.p > 0:
-            raise UsageError(
-                f"the network's {name} is dropout with p = {module.p:g}, which is random and so no pure function "
-                "of the parameters; set p = 0"
-            )
-
-
-def _check_shape(model: Model, network: nn.Module, spec: Spec, device: torch.device, dtype: torch.dtype) -> None:
+def _check_shape(model: Model, network: nn.Module, spec: Spec, dtype: torch.dtype) -> None:
     examples = 2
-    x = torch.zeros(examples, *spec.input_shape, device=device, dtype=dtype)
+    shape = (examples, *spec.input_shape)
+    x = torch.linspace(-1, 1, math.prod(shape), dtype=dtype).reshape(shape)
     want = [examples, spec.output_size]
     needs = f"the task needs inputs [n, {', '.join(map(str, spec.input_shape))}] and outputs [n, {spec.output_size}]"
+    random_state = torch.random.get_rng_state()
     try:
         with torch.no_grad():
             output = network(x)
     except Exception as error:
         reason = str(error).partition("\n")[0]
         raise UsageError(f"model '{model.name}' does not fit: {needs}; its network raised: {reason}") from error
+    if not torch.equal(random_state, torch.random.get_rng_state()):
+        torch.random.set_rng_state(random_state)
+        raise UsageError(
+            f"model '{model.name}': its network draws random numbers when it is called, as dropout does, so it is no "
+            "pure function of its parameters; build it without, or in evaluation mode"
+        )
     if not isinstance(output, Tensor) or list(output.shape) != want:
         got = list(output.shape) if isinstance(output, Tensor) else type(output).__name__
         raise UsageError(

@@ -97,6 +97,8 @@ class _Adaptation:
         def metrics(learner: Learner, meta: MetaParams, fast: Fast, query: Batch) -> dict[str, Tensor]:
             assert self._task is not None
             found = self._task.metrics(self._algorithm.predict(learner, meta, fast, query.x), query.y)
+            if not found:
+                raise PluginError(f"task '{self._task.name}' gives no metric; it must give one at least")
             for name, value in found.items():
                 if value.ndim:
                     raise PluginError(

@@ -47,6 +47,11 @@ def _objective(
         raise PluginError(
             f"algorithm '{bound.algorithm.name}' returned a meta-loss of shape {list(loss.shape)}, no scalar"
         )
+    for name, log in logs.items():
+        if log.ndim:
+            raise PluginError(
+                f"algorithm '{bound.algorithm.name}' logs '{name}' of shape {list(log.shape)}; it must be a scalar"
+            )
     return loss, trees.stop_gradient(logs)
 
 

@@ -17,7 +17,7 @@ import torch
 
 from mamlzoo import trees
 from mamlzoo.errors import MamlzooError, PluginError
-from mamlzoo.interfaces import Episode, Split, Task
+from mamlzoo.interfaces import Batch, Episode, Split, Task
 
 STREAM_IDS = {"train": 0, "valid": 1, "test": 2}
 BLOCK_NUMBERS = 2**20
@@ -45,13 +45,25 @@ def draw(task: Task, count: int, seed: int, split: Split, position: int, device:
         raise
     except Exception as error:
         raise PluginError(f"task '{task.name}' failed to sample: {type(error).__name__}: {error}") from error
-    for name, leaf in trees.named_leaves(episodes):
-        if leaf.ndim < 2 or len(leaf) != count:
-            raise PluginError(
-                f"task '{task.name}' was asked for {count} episodes and returned {name} of shape "
-                f"{list(leaf.shape)}; it must be [{count}, examples, …]"
-            )
+    _check(task, count, episodes)
     return episodes
+
+
+def _check(task: Task, count: int, episodes: Episode) -> None:
+    """The shapes that the task's spec promises. A regression target without its last axis would broadcast silently."""
+    if not isinstance(episodes, Episode) or not all(isinstance(batch, Batch) for batch in episodes):
+        raise PluginError(f"task '{task.name}' must sample an Episode of two Batches, not {type(episodes).__name__}")
+    inputs = list(task.spec.input_shape)
+    for part, batch in zip(Episode._fields, episodes, strict=True):
+        x, y = list(batch.x.shape), list(batch.y.shape)
+        asked = f"task '{task.name}' was asked for {count} episodes and returned {part}"
+        if len(x) < 2 or x[0] != count or x[2:] != inputs:
+            wanted = ", ".join(map(str, (count, "examples", *inputs)))
+            raise PluginError(f"{asked}.x of shape {x}; it must be [{wanted}]")
+        least = 2 if task.spec.kind == "classification" else 3
+        if len(y) < least or y[:2] != x[:2]:
+            wanted = "[episodes, examples]" if least == 2 else "[episodes, examples, target size]"
+            raise PluginError(f"{asked}.y of shape {y} beside x of shape {x}; it must be {wanted}")
 
 
 def _block_length(task: Task, episodes: int, longest: int, split: Split, device: torch.device) -> int:

@@ -47,7 +47,7 @@ class TrainingRecord(NamedTuple):
         step: meta-steps done.
         losses: the mean meta-loss of each seed over these meta-steps, [seeds].
         logs: likewise for each of the algorithm's own scalars.
-        diverged: seed's row -> the meta-step at which its meta-loss was no longer finite, so far.
+        diverged: seed's row -> the meta-step at which its meta-loss, or θ after it, was no longer finite, so far.
     """
 
     step: int
@@ -78,7 +78,7 @@ def train(
         optimizer.step(trees.leaves(result.gradient))
         recent.append((result.losses, result.logs))
         if (step + 1) % every == 0 or step + 1 == settings.iterations:
-            record = _record(step + 1, recent, diverged)
+            record = _record(step + 1, recent, diverged, meta)
             yield record
             diverged, recent = record.diverged, []
             if len(diverged) == len(stream.seeds):
@@ -87,12 +87,20 @@ def train(
 
 
 def _record(
-    step: int, recent: list[tuple[torch.Tensor, dict[str, torch.Tensor]]], diverged: dict[int, int]
+    step: int,
+    recent: list[tuple[torch.Tensor, dict[str, torch.Tensor]]],
+    diverged: dict[int, int],
+    meta: MetaParams,
 ) -> TrainingRecord:
     """Looked at only now and then: reading a tensor's value waits for the device."""
     losses, logs = trees.tree_map(lambda leaf: leaf.double().mean(-1).cpu(), trees.stack(recent))  # [steps, seeds]
-    bad = ~torch.isfinite(losses)
+    finite = torch.isfinite(losses)
     first = step - len(recent)
-    new = {seed: first + int(bad[:, seed].nonzero()[0, 0]) for seed in range(bad.shape[1]) if bool(bad[:, seed].any())}
+    bad = [seed for seed in range(finite.shape[1]) if not finite[:, seed].all()]
+    new = {seed: first + int(finite[:, seed].long().argmin()) for seed in bad}
+    # The last update may have broken θ without a loss after it to tell.
+    whole = torch.stack([torch.isfinite(leaf).flatten(1).all(1) for leaf in trees.leaves(meta)]).all(0).tolist()
+    broken = {seed: step - 1 for seed, is_whole in enumerate(whole) if not is_whole}
     means = trees.tree_map(lambda leaf: leaf.mean(0), (losses, logs))
-    return TrainingRecord(step, means[0].numpy(), {name: log.numpy() for name, log in means[1].items()}, new | diverged)
+    found = broken | new | diverged
+    return TrainingRecord(step, means[0].numpy(), {name: log.numpy() for name, log in means[1].items()}, found)

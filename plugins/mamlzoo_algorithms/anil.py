@@ -17,7 +17,7 @@ class ANIL(mamlzoo.MetaAlgorithm):
       h₀ = h,   h_{t+1} = h_t − α·∂L_S(ω, h_t)/∂h,   meta-loss(θ) = L_Q(ω, h_k),
 
     and the meta-gradient is the whole derivative by ω and h. The head is the module that holds the last parameter,
-    or the parameters whose names begin with `head`.
+    or the one that `head` names.
 
     Reference: Raghu, Raghu, Bengio, Vinyals, "Rapid Learning or Feature Reuse? Towards Understanding the
     Effectiveness of MAML", ICLR 2020, section 4.
@@ -26,7 +26,7 @@ class ANIL(mamlzoo.MetaAlgorithm):
     name = "anil"
     inner_steps: int = option(1, "adaptation steps in training, k", minimum=0)
     inner_lr: float = option(0.01, "rate of an adaptation step, α", minimum=0)
-    head: str = option("", "prefix of the head's parameters, as in '4.'; empty: the last module's")
+    head: str = option("", "name of the module that adapts, as in '4'; empty: that of the last parameter")
 
     def networks(self, spec: Spec) -> dict[str, Spec]:
         return {"network": spec}
@@ -36,11 +36,12 @@ class ANIL(mamlzoo.MetaAlgorithm):
 
     def start(self, learner: Learner, meta: MetaParams, support: Batch) -> Params:
         params = meta["network"]
-        prefix = self.head or list(params)[-1].rpartition(".")[0]
-        head = {name: value for name, value in params.items() if name.startswith(prefix)}
+        last = list(params)[-1]
+        module = self.head.rstrip(".") or last.rpartition(".")[0] or last
+        head = {name: value for name, value in params.items() if name == module or name.startswith(f"{module}.")}
         if not head:
             raise mamlzoo.UsageError(
-                f"algorithm 'anil': no parameter's name begins with '{prefix}'; there are: {', '.join(params)}"
+                f"algorithm 'anil': no parameter belongs to a module '{module}'; there are: {', '.join(params)}"
             )
         return head
 

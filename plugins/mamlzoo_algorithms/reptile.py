@@ -19,8 +19,9 @@ class Reptile(mamlzoo.GradientDescent):
       ∇_θ meta-loss = θ − φ_k.
 
     With the outer optimiser SGD of rate ε that is the paper's update, θ ← θ + ε(φ_k − θ). Of n examples, minibatch
-    B_t is every (n / batch)-th one, from the t-th on and going round: each example has its turn, and where examples
-    lie sorted by class each minibatch still has all classes. At test φ takes full-batch steps on the support set.
+    B_t is `batch` of them, every (n / batch)-th one from the t-th on and going round: each example has its turn, and
+    where examples lie sorted by class each minibatch still has all classes. At test φ takes full-batch steps on the
+    support set.
 
     Reference: Nichol, Achiam, Schulman, "On First-Order Meta-Learning Algorithms", 2018, Algorithm 2.
     """
@@ -42,8 +43,9 @@ class Reptile(mamlzoo.GradientDescent):
         return torch.stack(distance).sum() / 2, {"support_loss": learner.loss(fast, episode.support)}
 
     def _minibatch(self, data: Batch, step: int) -> Batch:
-        stride = max(1, len(data.x) // self.batch)
-        part = slice(step % stride, None, stride)
+        size = len(data.x)
+        stride = max(1, size // self.batch)
+        part = [(step + stride * at) % size for at in range(min(self.batch, size))]
         return Batch(data.x[part], data.y[part])
 
 

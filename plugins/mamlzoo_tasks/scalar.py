@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -50,9 +52,13 @@ class Scalar(mamlzoo.Task):
         return {"sse": self.loss(prediction, target)}
 
     def closed_form(
-        self, algorithm: mamlzoo.MetaAlgorithm, meta: mamlzoo.MetaParams, episode: Episode
+        self,
+        algorithm: mamlzoo.MetaAlgorithm,
+        learner: mamlzoo.Learner,
+        meta: mamlzoo.MetaParams,
+        episode: Episode,
     ) -> mamlzoo.ClosedForm | None:
-        """The whole chain rule, for gradient steps of one rate on a network of one weight."""
+        """The whole chain rule, where the meta-loss is L_Q behind plain gradient steps on a network f(x) = θ·x."""
         rate, steps = getattr(algorithm, "inner_lr", None), getattr(algorithm, "inner_steps", None)
         weights = mamlzoo.named_leaves(meta)
         if rate is None or steps is None or algorithm.order == "surrogate":
@@ -64,6 +70,11 @@ class Scalar(mamlzoo.Task):
         support, query = _Sums(episode.support), _Sums(episode.query)
         for _ in range(steps):
             phi -= rate * support.slope(phi)
+        # Another network or another way to adapt would not end at this very loss.
+        meta_loss = float(algorithm.meta_loss(learner, meta, episode, torch.tensor(0.0))[0])
+        if not math.isclose(meta_loss, query.loss(phi), rel_tol=1e-9, abs_tol=1e-9):
+            return None
+
         contraction = (1 - 2 * rate * support.xx) ** steps
         exact, first_order = contraction * query.slope(phi), query.slope(phi)
         chain = [
@@ -98,7 +109,7 @@ class _Sums:
         self.xx, self.xy, self.yy = float((x * x).sum()), float((x * y).sum()), float((y * y).sum())
 
     def loss(self, theta: float) -> float:
-        return self.yy - 2 * theta * self.xy + theta**2 * self.xx
+        return self.yy - 2 * theta * self.xy + theta * theta * self.xx
 
     def slope(self, theta: float) -> float:
         return 2 * (theta * self.xx - self.xy)

@@ -172,6 +172,18 @@ def test_every_setting_of_a_run_has_a_flag(cli):
         assert f"--{flag}" in shown
 
 
+def test_none_on_the_command_line_is_a_value_of_its_own(cli):
+    cli("run", *QUICK, "--task.support-min", "0", "--out", "run", "--quiet")
+    cli("plot", "adaptation", "run", "-o", "as-run.png")
+    cli("plot", "adaptation", "run", "--task.support-min", "none", "-o", "both-sides.png")
+    assert Path("as-run.png").read_bytes() != Path("both-sides.png").read_bytes()
+
+
+def test_short_flags_may_be_attached_to_their_values(cli):
+    cli("plot", "gallery", "-otest.png")
+    assert Path("test.png").exists()
+
+
 def test_plots_are_written_where_asked(cli):
     cli("run", *QUICK, "--out", "maml", "--quiet")
     cli("run", *QUICK, "--out", "scratch", "-a", "scratch", "--quiet")
@@ -207,6 +219,8 @@ ERRORS = {
     "two ways to say seeds": (["run", "--seeds", "2", "--seed-list", "1"], "--seeds says how many and --seed-list says"),
     "bad seed list": (["run", "--seed-list", "1,b"], "--seed-list: '1,b' is no list of whole numbers such as 0,1,2"),
     "unknown optimizer": (["run", "--optimizer", "adamm"], "torch.optim has no optimizer 'adamm'; did you mean 'adam'"),
+    "here": (["run", "--out", "."], f"{Path().resolve().anchor}"),
+    "huge seed": (["run", "--seed-list", str(2**64)], "settings: seeds must be at most"),
     "no run": (["plot", "curves", "nowhere"], "nowhere is no run directory: it has no result.json"),
     "no picture format": (["plot", "gallery", "-o", "x.bmp"], "x.bmp must end in .png, .svg or .pdf"),
     "no curves": (["plot", "gallery", "-t", "blobs"], "task 'blobs' is not from one number to one number"),
@@ -225,7 +239,7 @@ def test_a_taken_or_unwritable_directory_is_refused_before_training(cli):
     Path("full").mkdir()
     Path("full/precious").write_text("x")
     line = cli.error("run", "--iterations", "1000000000", "--out", "full")
-    assert line.endswith("full exists and is not an empty directory; choose another, nothing is overwritten")
+    assert line.endswith("full exists and is no empty directory; nothing is overwritten, choose another")
     line = cli.error("run", "--iterations", "1000000000", "--out", "full/precious/run")
     assert "cannot be written" in line
     assert [str(path) for path in Path().rglob("*")] == ["full", "full/precious"]

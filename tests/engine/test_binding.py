@@ -94,7 +94,8 @@ def test_the_module_given_is_not_changed():
     [
         (nn.Linear(2, 1), "does not fit: the task needs inputs"),
         (nn.Linear(1, 3), r"for n = 2 it returned \[2, 3\], not \[2, 1\]"),
-        (nn.Sequential(nn.Dropout(0.5), nn.Linear(1, 1)), "the network's 0 is dropout with p = 0.5"),
+        (nn.Sequential(nn.Dropout(0.5), nn.Linear(1, 1)), "its network draws random numbers when it is called"),
+        (nn.Sequential(nn.Linear(1, 1), nn.RReLU()), "its network draws random numbers when it is called"),
         (nn.Identity(), "has no parameter that requires a gradient"),
     ],
 )
@@ -141,6 +142,15 @@ def test_a_users_own_loop_trains_the_users_own_module():
         optimizer.step()
     assert float(loss.detach()) < first
     assert float(network.weight.detach()) == pytest.approx(2.0, abs=0.01)
+
+
+def test_binding_leaves_a_batch_norms_statistics_alone():
+    network = nn.Sequential(nn.Linear(1, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))
+    learner, meta = mamlzoo.bind(MAML(), network, nn.functional.mse_loss)
+    mamlzoo.adapt(MAML(), learner, meta, line(1.0), steps=2)
+    assert network[1].track_running_stats
+    assert network[1].running_mean.tolist() == [0.0] * 4
+    assert meta["network"]["0.weight"] is network[0].weight
 
 
 def test_adapting_to_ones_own_points_fits_them():

@@ -114,8 +114,10 @@ class Raises(Sine):
 
 
 def test_a_task_that_returns_too_few_episodes_is_named():
-    with pytest.raises(PluginError, match="task 'wrong' was asked for 1 episodes and returned support.x of shape"):
+    with pytest.raises(PluginError) as caught:
         stream(Wrong()).block(0)
+    expected = "returned support.x of shape [0, 10, 1]; it must be [1, examples, 1]"
+    assert str(caught.value) == f"task 'wrong' was asked for 1 episodes and {expected}"
 
 
 def test_a_task_that_raises_is_named():
@@ -127,3 +129,32 @@ def test_episodes_are_plain_named_tuples():
     episode = next(TestSet(Sine(), 1, 0, CPU).blocks())
     assert isinstance(episode, Episode)
     assert isinstance(episode.support, Batch)
+
+
+class Flat(Sine):
+    """Targets without their last axis: beside predictions [n, 1] they would broadcast to [n, n]."""
+
+    name = "flat"
+
+    def sample(self, count, *, split, generator):
+        support, query = super().sample(count, split=split, generator=generator)
+        return Episode(Batch(support.x, support.y[..., 0]), query)
+
+
+class Loose(Sine):
+    """Two pairs that are no Episode."""
+
+    name = "loose"
+
+    def sample(self, count, *, split, generator):
+        return tuple(super().sample(count, split=split, generator=generator))
+
+
+def test_targets_that_would_broadcast_are_refused():
+    with pytest.raises(PluginError, match=r"returned support.y of shape \[1, 10\] beside x of shape \[1, 10, 1\]"):
+        stream(Flat()).block(0)
+
+
+def test_something_else_than_an_episode_is_refused():
+    with pytest.raises(PluginError, match="task 'loose' must sample an Episode of two Batches, not tuple"):
+        stream(Loose()).block(0)

@@ -150,3 +150,35 @@ def test_a_meta_loss_without_theta_is_refused(plan):
 def test_a_meta_loss_that_is_no_scalar_is_refused(plan):
     with pytest.raises(PluginError, match=r"algorithm 'vector' returned a meta-loss of shape \[10\], no scalar"):
         trained(Vector(), plan=plan)
+
+
+class Steep(MAML):
+    """A meta-loss a hundred times as steep."""
+
+    name = "steep"
+
+    def meta_loss(self, learner, meta, episode, progress):
+        loss, logs = super().meta_loss(learner, meta, episode, progress)
+        return 100 * loss, logs
+
+
+def test_a_last_update_that_breaks_theta_is_divergence():
+    _, _, records, _ = trained(Steep(), iterations=1, optimizer="sgd", lr=1e38)
+    assert np.isfinite(records[-1].losses).all()
+    assert records[-1].diverged == {0: 0}
+
+
+class Chatty(MAML):
+    """Logs something that is no scalar."""
+
+    name = "chatty"
+
+    def meta_loss(self, learner, meta, episode, progress):
+        loss, _ = super().meta_loss(learner, meta, episode, progress)
+        return loss, {"errors": episode.query.y[:, 0]}
+
+
+@pytest.mark.parametrize("plan", PLANS)
+def test_a_log_that_is_no_scalar_is_refused(plan):
+    with pytest.raises(PluginError, match=r"algorithm 'chatty' logs 'errors' of shape \[10\]"):
+        trained(Chatty(), plan=plan)

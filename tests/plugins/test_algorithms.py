@@ -128,7 +128,24 @@ def test_anil_adapts_the_head_alone():
     network = nn.Sequential(nn.Linear(1, 3), nn.Tanh(), nn.Linear(3, 1)).double()
     learner, meta = mamlzoo.bind(ANIL(), network, nn.functional.mse_loss)
     assert set(ANIL().start(learner, meta, episode().support)) == {"2.weight", "2.bias"}
-    assert set(ANIL(head="0.").start(learner, meta, episode().support)) == {"0.weight", "0.bias"}
+    assert set(ANIL(head="0").start(learner, meta, episode().support)) == {"0.weight", "0.bias"}
+
+
+def test_anils_head_is_one_module_whatever_others_are_called():
+    class Network(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc1, self.fc = nn.Linear(1, 3), nn.Linear(3, 1)
+            self.scale = nn.Parameter(torch.ones(1))
+
+        def forward(self, x):
+            return self.scale * self.fc(self.fc1(x))
+
+    learner, meta = mamlzoo.bind(ANIL(), Network(), nn.functional.mse_loss)
+    assert set(ANIL(head="fc").start(learner, meta, episode().support)) == {"fc.weight", "fc.bias"}
+    del meta["network"]["scale"]
+    assert set(ANIL().start(learner, meta, episode().support)) == {"fc.weight", "fc.bias"}
+    assert set(ANIL().start(learner, {"network": {"fc.bias": 1, "scale": 2}}, episode().support)) == {"scale"}
 
 
 def test_anil_on_a_network_that_is_all_head_is_maml():
@@ -139,7 +156,7 @@ def test_anil_on_a_network_that_is_all_head_is_maml():
 
 def test_anil_refuses_a_head_that_is_not_there():
     learner, meta = linear(ANIL())
-    with pytest.raises(mamlzoo.UsageError, match="no parameter's name begins with 'neck'; there are: weight"):
+    with pytest.raises(mamlzoo.UsageError, match="no parameter belongs to a module 'neck'; there are: weight"):
         ANIL(head="neck").start(learner, meta, episode().support)
 
 

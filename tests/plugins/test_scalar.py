@@ -90,3 +90,17 @@ def test_episodes_take_turns():
     episodes = Scalar().sample(3, split="train", generator=torch.Generator())
     assert episodes.support.x.squeeze(-1).tolist() == [[2, 3], [5, 6], [2, 3]]
     assert episodes.query.y.flatten().tolist() == [2, 1, 2]
+
+
+def test_another_network_or_another_adaptation_has_no_closed_form():
+    class Twice(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.tensor([1.0]))
+
+        def forward(self, x):
+            return 2 * self.weight * x
+
+    verification = mamlzoo.verify("scalar", Twice, "maml")
+    assert verification.passed
+    assert all(episode.chain_rule == [] for episode in verification.episodes)
