@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from mamlzoo.adaptation import GradientDescent as GradientDescent
     from mamlzoo.adaptation import adapt as adapt
     from mamlzoo.adaptation import sgd as sgd
+    from mamlzoo.combinations import compare as compare
+    from mamlzoo.combinations import run as run
     from mamlzoo.engine.binding import bind as bind
     from mamlzoo.engine.binding import meta_loss as meta_loss
     from mamlzoo.experiment import Experiment as Experiment
     from mamlzoo.experiment import Settings as Settings
-    from mamlzoo.experiment import compare as compare
-    from mamlzoo.experiment import run as run
     from mamlzoo.interfaces import Batch as Batch
     from mamlzoo.interfaces import ClosedForm as ClosedForm
     from mamlzoo.interfaces import Episode as Episode
@@ -53,8 +53,9 @@ __version__ = "0.1.0"
 
 _LAZY = {
     "mamlzoo.adaptation": ("GradientDescent", "adapt", "sgd"),
+    "mamlzoo.combinations": ("compare", "run"),
     "mamlzoo.engine.binding": ("bind", "meta_loss"),
-    "mamlzoo.experiment": ("Experiment", "Settings", "compare", "run"),
+    "mamlzoo.experiment": ("Experiment", "Settings"),
     "mamlzoo.interfaces": (
         "Batch", "ClosedForm", "Episode", "Learner", "MetaAlgorithm", "MetaParams", "Model", "Params", "Plugin",
         "Spec", "Split", "Task",

@@ -22,8 +22,9 @@ from torch.overrides import TorchFunctionMode
 
 from mamlzoo import trees
 from mamlzoo.adaptation import adapt
+from mamlzoo.combinations import AlgorithmLike, ModelLike, TaskLike, experiments
 from mamlzoo.engine.streams import draw
-from mamlzoo.experiment import AlgorithmLike, Experiment, ModelLike, TaskLike, experiments
+from mamlzoo.experiment import Experiment
 from mamlzoo.interfaces import ClosedForm, Episode, HasClosedForm, Learner, MetaParams
 from mamlzoo.result import FEW_NUMBERS, finite_or_null
 from mamlzoo.tables import Table
@@ -167,7 +168,7 @@ def verify(
     Raises:
         UsageError: as for `mamlzoo.run`.
     """
-    (experiment,) = experiments([task], [model], [algorithm], options=options, seeds=[seed])
+    (experiment,) = experiments([task], [model], [algorithm], options=options, seeds=[seed], iterations=0)
     bound = experiment.bind(torch.float64)
     learner, meta = bound.learner, trees.index(bound.meta, 0)
     device = experiment.device()

@@ -64,7 +64,18 @@ def test_the_engine_knows_the_interfaces_only(path):
 
 
 def test_the_layers_below_do_not_import_the_layers_above():
-    order = ["errors", "options", "trees", "interfaces", "adaptation", "hooks", "registry", "experiment", "cli"]
+    order = [
+        "errors",
+        "options",
+        "trees",
+        "interfaces",
+        "adaptation",
+        "hooks",
+        "registry",
+        "experiment",
+        "combinations",
+        "cli",
+    ]
     for position, module in enumerate(order[:-1]):
         used = imported(ROOT / "mamlzoo" / f"{module}.py")
         above = {f"mamlzoo.{later}" for later in order[position + 1 :]}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -11,14 +12,15 @@ import click
 import torch
 
 from mamlzoo.cli import console
+from mamlzoo.cli.flags import KINDS
 from mamlzoo.engine.training import TrainingRecord
 from mamlzoo.errors import UsageError
-from mamlzoo.tables import number
+from mamlzoo.tables import Table, number
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from mamlzoo.experiment import Event, Experiment
+    from mamlzoo.experiment import Event, Experiment, Listener
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -43,32 +45,72 @@ def run_flags(function: F) -> F:
     return function
 
 
-def seeds_of(count: int | None, listed: str | None) -> int | Sequence[int]:
-    """The seeds that `--seeds` or `--seed-list` ask for.
+@dataclass(frozen=True)
+class Request:
+    """What the flags of `run` and `compare` ask for."""
 
-    Raises:
-        UsageError: both are given, or the list is none.
-    """
-    if listed is None:
-        return count or 1
-    if count is not None:
-        raise UsageError("--seeds says how many and --seed-list says which; give one of them")
-    try:
-        return [int(part) for part in listed.split(",")]
-    except ValueError:
-        raise UsageError(f"--seed-list: '{listed}' is no list of whole numbers such as 0,1,2") from None
+    chosen: dict[str, list[str]]
+    options: dict[str, Any]
+    settings: dict[str, Any]
+    seeds: int | None
+    seed_list: str | None
+    threads: int
+    out: Path | None
+    quiet: bool
+    as_json: bool
 
+    def experiments(self) -> list[Experiment]:
+        """Every combination chosen, tried once.
 
-@contextmanager
-def watched(threads: int, quiet: bool) -> Iterator[Callable[[Experiment, Event], None]]:
-    """A listener for experiments that shows a progress bar; torch computes with so many threads meanwhile."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        with console.progress_bar(quiet) as bar:
-            yield _Bars(bar)
-    finally:
-        torch.set_num_threads(before)
+        Raises:
+            UsageError: something was asked for that cannot be.
+        """
+        from mamlzoo.combinations import experiments
+
+        return experiments(
+            *(self.chosen[kind] for kind in KINDS), options=self.options, seeds=self._seeds(), **self.settings
+        )
+
+    @contextmanager
+    def saving(self, name: str) -> Iterator[tuple[Path, Path]]:
+        """A temporary directory to write to, and the one that it becomes if all goes well."""
+        from mamlzoo import store
+
+        directory = self.out or store.default_directory(name)
+        with store.new_directory(directory) as temporary:
+            yield temporary, directory
+
+    def report(self, table: Table, document: Any, directory: Path, timing: str = "") -> None:
+        """Print a result that is saved by now, so that a closed pipe costs nothing; say where it is."""
+        if self.as_json:
+            console.print_json(document)
+        else:
+            console.print_table(table)
+            if timing:
+                console.out().print(timing)
+        if not self.quiet:
+            console.say_where(directory)
+
+    @contextmanager
+    def progress(self) -> Iterator[Listener]:
+        """A listener for experiments that shows a progress bar; torch computes with `threads` threads meanwhile."""
+        before = torch.get_num_threads()
+        torch.set_num_threads(self.threads)
+        try:
+            with console.progress_bar(self.quiet) as bar:
+                yield _Bars(bar)
+        finally:
+            torch.set_num_threads(before)
+
+    def _seeds(self) -> int | list[int]:
+        if self.seed_list is None:
+            return self.seeds or 1
+        if self.seeds is not None:
+            raise UsageError("--seeds says how many and --seed-list says which; give one of them")
+        try:
+            return [int(part) for part in self.seed_list.split(",")]
+        except ValueError:
+            raise UsageError(f"--seed-list: '{self.seed_list}' is no list of whole numbers such as 0,1,2") from None
 
 
 class _Bars:

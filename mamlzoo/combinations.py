@@ -1,0 +1,176 @@
+"""Run combinations: from names, classes, instances and modules to experiments, and their results."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import numbers
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import product
+from typing import Any, TypeVar, cast
+
+from torch import nn
+
+from mamlzoo import options
+from mamlzoo.errors import UsageError
+from mamlzoo.experiment import Experiment, Listener, Settings
+from mamlzoo.interfaces import KINDS, MetaAlgorithm, Model, Plugin, Spec, Task
+from mamlzoo.registry import installed
+from mamlzoo.result import Comparison, Result
+
+P = TypeVar("P", bound=Plugin)
+TaskLike = str | Task | type[Task]
+ModelLike = str | Model | type[Model] | nn.Module | Callable[..., nn.Module]
+AlgorithmLike = str | MetaAlgorithm | type[MetaAlgorithm]
+
+
+def run(
+    task: TaskLike = "sine",
+    model: ModelLike = "mlp",
+    algorithm: AlgorithmLike = "maml",
+    *,
+    options: Mapping[str, Any] | None = None,
+    seeds: int | Sequence[int] = 1,
+    progress: Listener | None = None,
+    **settings: Any,
+) -> Result:
+    """Train and test one combination.
+
+    Args:
+        task, model, algorithm: a plugin's name, its class, or an instance; the model also any `torch.nn.Module`, or a
+            function that makes one, from a Spec or from nothing.
+        options: of plugins given by name or class, as the flags spell them: {"task.shots": 5}.
+        seeds: how many (0, 1, …), or which.
+        progress: called with the experiment and every training or evaluation record.
+        **settings: fields of `Settings`: iterations, meta_batch, outer_lr, …
+
+    Raises:
+        UsageError: something was asked for that cannot be.
+
+    >>> result = run("scalar", "neuron", "maml", iterations=1, options={"algorithm.inner_lr": 0.1}, meta_batch=2,
+    ...              optimizer="sgd", outer_lr=0.5, meta_reduction="sum")
+    >>> round(result.meta["network"]["weight"].item(), 2)
+    -1515.48
+    """
+    (experiment,) = experiments([task], [model], [algorithm], options=options, seeds=seeds, **settings)
+    return experiment.run(progress)
+
+
+def compare(
+    task: TaskLike | Sequence[TaskLike] = "sine",
+    model: ModelLike | Sequence[ModelLike] = "mlp",
+    algorithm: AlgorithmLike | Sequence[AlgorithmLike] = ("maml", "fomaml", "transfer", "scratch"),
+    *,
+    options: Mapping[str, Any] | None = None,
+    seeds: int | Sequence[int] = 1,
+    progress: Listener | None = None,
+    **settings: Any,
+) -> Comparison:
+    """Train and test every combination of several tasks, models and algorithms; arguments as for `run`."""
+    several = experiments(
+        _several(task), _several(model), _several(algorithm), options=options, seeds=seeds, **settings
+    )
+    return Comparison([experiment.run(progress) for experiment in several])
+
+
+def experiments(
+    tasks: Iterable[TaskLike],
+    models: Iterable[ModelLike],
+    algorithms: Iterable[AlgorithmLike],
+    *,
+    options: Mapping[str, Any] | None = None,
+    seeds: int | Sequence[int] = 1,
+    **settings: Any,
+) -> list[Experiment]:
+    """Every combination, checked to work before the first one is run.
+
+    An option goes to every plugin of its kind that has it; it must be known to one at least.
+
+    Raises:
+        UsageError: as `run`.
+    """
+    given = _by_kind(options or {})
+    chosen_tasks = _resolve_all(Task, tasks, given["task"])  # type: ignore[type-abstract]
+    chosen_models = _resolve_all(Model, map(_as_model, models), given["model"])  # type: ignore[type-abstract]
+    chosen_algorithms = _resolve_all(MetaAlgorithm, algorithms, given["algorithm"])  # type: ignore[type-abstract]
+    budget = _settings(seeds, settings)
+    combinations = [Experiment(*plugins, budget) for plugins in product(chosen_tasks, chosen_models, chosen_algorithms)]
+    for experiment in combinations:
+        experiment.check()
+    return combinations
+
+
+def _settings(seeds: int | Sequence[int], given: dict[str, Any]) -> Settings:
+    if isinstance(seeds, numbers.Integral):
+        if seeds < 1:
+            raise UsageError(f"settings: seeds must be at least 1, not {seeds}")
+        seeds = range(int(seeds))
+    return options.make(Settings, {"seeds": tuple(cast(Sequence[int], seeds)), **given}, "a run")
+
+
+def _several(given: Any) -> Sequence[Any]:
+    return given if isinstance(given, list | tuple) else [given]
+
+
+def _by_kind(given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    split: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
+    for key, value in given.items():
+        kind, dot, name = key.partition(".")
+        if kind not in split or not dot:
+            raise UsageError(f"option '{key}' must begin with 'task.', 'model.' or 'algorithm.'")
+        split[kind][name.replace("-", "_")] = value
+    return split
+
+
+def _resolve_all(base: type[P], several: Iterable[str | P | type[P]], given: Mapping[str, Any]) -> list[P]:
+    plugins = [_resolve(base, like, given) for like in several]
+    for name, value in given.items():
+        if not any(name in options.options_of(type(plugin)) for plugin in plugins):
+            options.make(type(plugins[0]), {name: value}, f"{base.kind} '{plugins[0].name}'")  # says what there is
+    return plugins
+
+
+def _resolve(base: type[P], like: str | P | type[P], given: Mapping[str, Any]) -> P:
+    if isinstance(like, base):
+        changed = _known(type(like), given)
+        return cast(P, replace(cast(Any, like), **changed)) if changed else like
+    if isinstance(like, str):
+        like = cast(type[P], installed().get(base.kind, like))
+    if isinstance(like, type) and issubclass(like, base):
+        return options.make(like, _known(like, given), f"{base.kind} '{like.name}'")
+    raise UsageError(f"a {base.kind} must be a name, a mamlzoo.{base.__name__} or its class, not {like!r}")
+
+
+def _known(cls: type[Plugin], given: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in given.items() if name in options.options_of(cls)}
+
+
+def _wants_spec(make: Callable[..., nn.Module]) -> bool:
+    """Whether a function must be given something: it is the task's Spec, then."""
+    return any(
+        parameter.default is parameter.empty
+        and parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+        for parameter in inspect.signature(make).parameters.values()
+    )
+
+
+def _as_model(like: ModelLike) -> str | Model | type[Model]:
+    """A module, or a function that makes one, as a Model."""
+    if isinstance(like, str | Model) or (isinstance(like, type) and issubclass(like, Model)):
+        return like
+    make = cast(Callable[..., nn.Module], like)
+    if not callable(make):  # a module is callable too, but is not called to make one
+        raise UsageError(f"a model must be a name, a mamlzoo.Model, a torch.nn.Module or a function, not {like!r}")
+
+    class Given(Model):
+        """A network brought along in Python."""
+
+        name = getattr(like, "__name__", type(like).__name__)
+
+        def build(self, spec: Spec) -> nn.Module:
+            if isinstance(like, nn.Module):
+                return copy.deepcopy(like)
+            return make(spec) if _wants_spec(make) else make()
+
+    return Given()
