@@ -10,20 +10,31 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text under named columns, a title above and notes below."""
+    """Rows of text under named columns, a title above and notes below.
+
+    Attributes:
+        left: which columns hold words and are aligned left; the others hold numbers.
+    """
 
     title: str
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
     notes: Sequence[str] = ()
+    left: Sequence[int] = (0,)
 
     def __str__(self) -> str:
         lines = [self.columns, *self.rows]
         widths = [max(len(line[at]) for line in lines) for at in range(len(self.columns))]
-        body = ["  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
-        return "\n".join(
-            [self.title, "", body[0], "  ".join("-" * width for width in widths), *body[1:], *self._below()]
-        )
+
+        def text(cells: Sequence[str]) -> str:
+            aligned = [
+                cell.ljust(width) if at in self.left else cell.rjust(width)
+                for at, (cell, width) in enumerate(zip(cells, widths, strict=True))
+            ]
+            return "  ".join(aligned).rstrip()
+
+        rule = "  ".join("-" * width for width in widths)
+        return "\n".join([self.title, "", text(self.columns), rule, *map(text, self.rows), *self._below()])
 
     def _below(self) -> list[str]:
         return ["", *self.notes] if self.notes else []

@@ -94,7 +94,12 @@ class Verification:
         for episode in self.episodes:
             if episode.chain_rule:
                 rows = [(name, f"{value:.7g}", remark) for name, value, remark in episode.chain_rule]
-                yield Table(f"{episode.title}: the chain rule in closed form", ("quantity", "value", "meaning"), rows)
+                yield Table(
+                    f"{episode.title}: the chain rule in closed form",
+                    ("quantity", "value", "meaning"),
+                    rows,
+                    left=(0, 2),
+                )
             yield self._gradients(episode)
 
     def _gradients(self, episode: EpisodeReport) -> Table:

@@ -21,7 +21,7 @@ def test_numbers_have_four_figures(value, text):
 
 def test_a_table_as_text_is_aligned():
     table = Table("title", ["a", "long"], [["1", "2"], ["333", "4"]], ["note"])
-    assert str(table) == "title\n\n  a  long\n---  ----\n  1     2\n333     4\n\nnote"
+    assert str(table) == "title\n\na    long\n---  ----\n1       2\n333     4\n\nnote"
 
 
 def test_a_table_in_a_notebook_escapes_what_it_shows():

@@ -32,12 +32,12 @@ def err(quiet: bool = False) -> Console:
     return Console(stderr=True, highlight=False, soft_wrap=True, quiet=quiet)
 
 
-def print_table(table: Table, *, left: int = 1) -> None:
-    """A table in colours; the first `left` columns are aligned left, the others right."""
+def print_table(table: Table) -> None:
+    """A table in colours."""
     console = out()
     drawn = rich.table.Table(box=rich.box.SIMPLE_HEAD, header_style="bold", title_justify="left", pad_edge=False)
     for at, column in enumerate(table.columns):
-        drawn.add_column(escape(column), justify="left" if at < left else "right", overflow="fold")
+        drawn.add_column(escape(column), justify="left" if at in table.left else "right", overflow="fold")
     for row in table.rows:
         drawn.add_row(*map(escape, row))
     console.print(f"[bold]{escape(table.title)}[/bold]")

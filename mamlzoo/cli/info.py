@@ -55,6 +55,6 @@ def command(name: str, as_json: bool) -> None:
             for option, bounds in describe(offer.cls)
         ]
         if rows:
-            console.print_table(Table("options", ("option", "default", "meaning"), rows), left=3)
+            console.print_table(Table("options", ("option", "default", "meaning"), rows, left=(0, 1, 2)))
         else:
             console.out().print("It has no options.")

@@ -46,7 +46,7 @@ def command(kind: str | None, as_json: bool) -> None:
             (name, offer.cls.summary(), f"{offer.origin.distribution} {offer.origin.version}")
             for name, offer in sorted(registry.offers[shown].items())
         ]
-        console.print_table(Table(f"{shown}s", ("name", "what it is", "from"), rows), left=3)
+        console.print_table(Table(f"{shown}s", ("name", "what it is", "from"), rows, left=(0, 1, 2)))
     if registry.failures:
         rows = [
             (
@@ -56,4 +56,4 @@ def command(kind: str | None, as_json: bool) -> None:
             )
             for f in registry.failures
         ]
-        console.print_table(Table("failed plugins", ("entry point", "what went wrong", "from"), rows), left=3)
+        console.print_table(Table("failed plugins", ("entry point", "what went wrong", "from"), rows, left=(0, 1, 2)))
