@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mamlzoo.combinations import compare as compare
     from mamlzoo.combinations import run as run
     from mamlzoo.engine.binding import bind as bind
-    from mamlzoo.engine.binding import meta_loss as meta_loss
+    from mamlzoo.engine.plans import meta_loss as meta_loss
     from mamlzoo.experiment import Experiment as Experiment
     from mamlzoo.experiment import Settings as Settings
     from mamlzoo.interfaces import Batch as Batch
@@ -54,7 +54,8 @@ __version__ = "0.1.0"
 _LAZY = {
     "mamlzoo.adaptation": ("GradientDescent", "adapt", "sgd"),
     "mamlzoo.combinations": ("compare", "run"),
-    "mamlzoo.engine.binding": ("bind", "meta_loss"),
+    "mamlzoo.engine.binding": ("bind",),
+    "mamlzoo.engine.plans": ("meta_loss",),
     "mamlzoo.experiment": ("Experiment", "Settings"),
     "mamlzoo.interfaces": (
         "Batch", "ClosedForm", "Episode", "Learner", "MetaAlgorithm", "MetaParams", "Model", "Params", "Plugin",

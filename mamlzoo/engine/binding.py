@@ -10,11 +10,11 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.func import replace_all_batch_norm_modules_, vmap
+from torch.func import replace_all_batch_norm_modules_
 
 from mamlzoo import trees
 from mamlzoo.errors import MamlzooError, PluginError, UsageError
-from mamlzoo.interfaces import Episode, Learner, MetaAlgorithm, MetaParams, Model, Params, Spec, Task
+from mamlzoo.interfaces import Learner, MetaAlgorithm, MetaParams, Model, Params, Spec, Task
 
 Reduction = Literal["mean", "sum"]
 
@@ -106,27 +106,6 @@ def bind(
         lambda leaf: leaf if leaf.requires_grad else leaf.clone().requires_grad_(), algorithm.init(params)
     )
     return Learner(networks, constants, loss, spec), meta
-
-
-def meta_loss(
-    algorithm: MetaAlgorithm,
-    learner: Learner,
-    meta: MetaParams,
-    episodes: Episode,
-    *,
-    reduction: Reduction = "mean",
-    progress: float = 0.0,
-) -> Tensor:
-    """The meta-loss of a meta-batch, a scalar that `backward()` takes to θ.
-
-    Args:
-        episodes: every leaf begins with [meta-batch].
-        reduction: 'mean' or 'sum' over the meta-batch.
-        progress: how much of training is done, in [0, 1].
-    """
-    now = torch.tensor(progress)
-    losses = vmap(lambda episode: algorithm.meta_loss(learner, meta, episode, now)[0])(episodes)
-    return reduce_losses(losses, reduction)
 
 
 def reduce_losses(losses: Tensor, reduction: Reduction) -> Tensor:

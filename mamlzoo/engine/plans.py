@@ -7,7 +7,7 @@ memory: no two tasks' graphs exist at once.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -16,7 +16,7 @@ from torch.func import vmap
 from mamlzoo import trees
 from mamlzoo.engine.binding import Bound, Reduction, reduce_losses
 from mamlzoo.errors import PluginError, UsageError, did_you_mean
-from mamlzoo.interfaces import Episode, MetaParams, Params
+from mamlzoo.interfaces import Episode, Learner, MetaAlgorithm, MetaParams, Params
 
 T = TypeVar("T")
 
@@ -135,5 +135,33 @@ def looped(function: Callable[..., T], in_dims: tuple[int | None, ...]) -> Calla
     return mapped
 
 
-MAPS: dict[str, Callable[..., Callable[..., object]]] = {"vmap": vmap, "loop": looped}
+MAPS: dict[str, Callable[..., Callable[..., Any]]] = {"vmap": vmap, "loop": looped}
 """How each plan maps a function over a leading axis where no meta-gradient is wanted."""
+
+
+def meta_loss(
+    algorithm: MetaAlgorithm,
+    learner: Learner,
+    meta: MetaParams,
+    episodes: Episode,
+    *,
+    reduction: Reduction = "mean",
+    progress: float = 0.0,
+    plan: str = "vmap",
+) -> Tensor:
+    """The meta-loss of a meta-batch, a scalar that `backward()` takes to θ.
+
+    Args:
+        episodes: every leaf begins with [meta-batch].
+        reduction: 'mean' or 'sum' over the meta-batch.
+        progress: how much of training is done, in [0, 1].
+        plan: 'vmap', or 'loop' for networks that cannot be batched, such as recurrent ones.
+    """
+    now = torch.tensor(progress)
+    plan_named(plan)
+
+    def one(episode: Episode) -> Tensor:
+        return algorithm.meta_loss(learner, meta, episode, now)[0]
+
+    losses: Tensor = MAPS[plan](one, in_dims=(0,))(episodes)
+    return reduce_losses(losses, reduction)

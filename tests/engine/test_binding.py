@@ -153,6 +153,29 @@ def test_binding_leaves_a_batch_norms_statistics_alone():
     assert meta["network"]["0.weight"] is network[0].weight
 
 
+def test_a_recurrent_network_can_be_trained_one_task_at_a_time():
+    class Recurrent(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.gru, self.out = nn.GRU(1, 3, batch_first=True), nn.Linear(3, 1)
+
+        def forward(self, x):
+            return self.out(self.gru(x[:, None])[0][:, 0])
+
+    learner, meta = mamlzoo.bind(MAML(), Recurrent(), nn.functional.mse_loss)
+    episodes = Episode(*(Batch(*map(torch.stack, zip(line(1.0), line(3.0), strict=True))) for _ in range(2)))
+    mamlzoo.meta_loss(MAML(), learner, meta, episodes, plan="loop").backward()
+    assert all(leaf.grad is not None for leaf in mamlzoo.leaves(meta))
+
+
+def test_the_plans_of_a_meta_loss_agree():
+    learner, meta = mamlzoo.bind(MAML(), nn.Linear(1, 1).double(), nn.functional.mse_loss)
+    pair = [Batch(*(part.double() for part in line(slope))) for slope in (1.0, 3.0)]
+    episodes = Episode(*(Batch(*map(torch.stack, zip(*pair, strict=True))) for _ in range(2)))
+    losses = [mamlzoo.meta_loss(MAML(), learner, meta, episodes, plan=plan).item() for plan in ("vmap", "loop")]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-12)
+
+
 def test_adapting_to_ones_own_points_fits_them():
     torch.manual_seed(0)
     algorithm = MAML(inner_lr=0.3)
