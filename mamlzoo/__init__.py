@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from mamlzoo.interfaces import Split as Split
     from mamlzoo.interfaces import Task as Task
     from mamlzoo.registry import installed as installed
+    from mamlzoo.registry import make as make
     from mamlzoo.result import Comparison as Comparison
     from mamlzoo.result import Result as Result
     from mamlzoo.store import load as load
@@ -61,7 +62,7 @@ _LAZY = {
         "Batch", "ClosedForm", "Episode", "Learner", "MetaAlgorithm", "MetaParams", "Model", "Params", "Plugin",
         "Spec", "Split", "Task",
     ),
-    "mamlzoo.registry": ("installed",),
+    "mamlzoo.registry": ("installed", "make"),
     "mamlzoo.result": ("Comparison", "Result"),
     "mamlzoo.store": ("load",),
     "mamlzoo.trees": ("leaves", "named_leaves", "stop_gradient", "tree_map"),

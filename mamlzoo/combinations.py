@@ -78,6 +78,7 @@ def experiments(
     tasks: Iterable[TaskLike],
     models: Iterable[ModelLike],
     algorithms: Iterable[AlgorithmLike],
+    /,
     *,
     options: Mapping[str, Any] | None = None,
     seeds: int | Sequence[int] = 1,

@@ -18,7 +18,7 @@ from mamlzoo.engine.binding import Bound, bind_seeds
 from mamlzoo.engine.evaluation import EvaluationRecord, evaluate
 from mamlzoo.engine.optimizers import OuterOptimizer, optimizer_class
 from mamlzoo.engine.plans import plan_named
-from mamlzoo.engine.streams import TestSet, TrainingStream
+from mamlzoo.engine.streams import TestSet, TrainingStream, draw
 from mamlzoo.engine.training import TrainingRecord, TrainingSettings, train
 from mamlzoo.errors import MamlzooError, PluginError, UsageError
 from mamlzoo.interfaces import KINDS, MetaAlgorithm, Model, Plugin, Task
@@ -89,8 +89,10 @@ class Experiment:
         """
         for kind in KINDS:
             if not config[kind]["registered"]:
+                name = config[kind]["name"]
                 raise UsageError(
-                    f"{kind} '{config[kind]['name']}' was brought along in Python and is no plugin; use that"
+                    f"{kind} '{name}' came from Python and its code is not in the run directory; plot in the process "
+                    "that ran it"
                 )
         task, model, algorithm = (
             installed().make(kind, config[kind]["name"], config[kind]["options"]) for kind in KINDS
@@ -133,6 +135,12 @@ class Experiment:
         trial = replace(self, settings=settings)
         bound = trial.bind()
         with self.blame("a trial"):
+            one, two = (draw(self.task, 2, 0, "train", 0, device) for _ in range(2))
+            if not all(map(torch.equal, trees.leaves(one), trees.leaves(two))):
+                raise PluginError(
+                    f"task '{self.task.name}' gives other episodes for the same generator; all its random numbers must "
+                    "come from that, or no run can be repeated"
+                )
             if self.algorithm.trains and settings.iterations:
                 OuterOptimizer(settings.optimizer, settings.outer_lr, trees.leaves(bound.meta))
                 (episodes,) = TrainingStream(self.task, settings.seeds, 1, device).steps(0, 1)
@@ -219,7 +227,13 @@ def _registered(plugin: Plugin) -> bool:
 
 
 def _remarks(bound: Bound) -> list[str]:
+    remarks = []
+    if (
+        all(bool((leaf == leaf[:1]).all()) for leaf in trees.leaves(bound.meta))
+        and len(trees.leaves(bound.meta)[0]) > 1
+    ):
+        remarks.append("all seeds start from the same θ⁰")
     modules = [module for network in bound.learner.networks.values() for module in network.modules()]
     if any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in modules):
-        return ["transductive: batch norm sees the statistics of all query inputs of an episode at once"]
-    return []
+        remarks.append("transductive: batch norm sees the statistics of all query inputs of an episode at once")
+    return remarks

@@ -209,6 +209,7 @@ def make(cls: type[P], given: Mapping[str, Any], where: str) -> P:
         UsageError: an option that the class does not have, or a value out of range.
     """
     known = options_of(cls)
+    given = {name.replace("-", "_"): value for name, value in given.items()}
     for name in given:
         if name not in known:
             hint = did_you_mean(name, known) if known else "it has no options"

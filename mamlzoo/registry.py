@@ -83,7 +83,8 @@ class Registry:
         if elsewhere:
             known = ", ".join(sorted(self.offers[kind]))
             raise UsageError(f"'{name}' names no {kind} but another kind, {elsewhere[0]}; {kind}s are: {known}")
-        raise UsageError(f"there is no {kind} '{name}'; {did_you_mean(name, self.offers[kind])}")
+        failed = f" ({len(self.failures)} failed to load: see `mamlzoo list`)" if self.failures else ""
+        raise UsageError(f"there is no {kind} '{name}'; {did_you_mean(name, self.offers[kind])}{failed}")
 
     def find(self, name: str) -> list[Offer]:
         """Every plugin of that name, of any kind.
@@ -109,6 +110,19 @@ class Registry:
 def installed() -> Registry:
     """The registry of what is installed, discovered once a process."""
     return discover(entry_points(group=GROUP), allowed=_allowed(), strict=os.environ.get("MAMLZOO_STRICT") == "1")
+
+
+def make(kind: str, name: str, **given: Any) -> Plugin:
+    """A plugin with the options given, the others at their defaults.
+
+    >>> make("algorithm", "maml", inner_lr=0.1).inner_lr
+    0.1
+
+    Raises:
+        UsageError: there is no such plugin or option, or a value is out of range.
+        PluginError: a plugin of that name failed to load.
+    """
+    return installed().make(kind, name, given)
 
 
 def discover(found: Iterable[EntryPoint], *, allowed: set[str] | None = None, strict: bool = False) -> Registry:

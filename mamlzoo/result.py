@@ -95,7 +95,7 @@ class Timing:
     tasks_per_second: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result:
     """One experiment: task × model × algorithm, all its seeds.
 
@@ -118,6 +118,12 @@ class Result:
     remarks: Sequence[str] = ()
     run_dir: Path | None = field(default=None, compare=False)
     experiment: Experiment | None = field(default=None, compare=False, repr=False)
+
+    def __repr__(self) -> str:
+        return str(self.table())
+
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()
 
     @property
     def seeds(self) -> list[int]:
@@ -218,11 +224,17 @@ class Result:
         return store.save(self, Path(directory))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
     """Several experiments side by side, on the same test tasks where their task is the same."""
 
     results: Sequence[Result]
+
+    def __repr__(self) -> str:
+        return str(self.table())
+
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()
 
     def labels(self) -> list[str]:
         """What tells each result from the others: names, then options and settings, then a number."""

@@ -4,14 +4,15 @@ For one parameter θ_j of one episode,
 
     ∂L/∂θ_j ≈ (L(θ + h·e_j) − L(θ − h·e_j)) / 2h,   with error O(h²) + O(ε·|L|/h).
 
-What an algorithm stops (`stop_gradient`, `Tensor.detach`) is a constant to autograd. The differences treat it so too:
-the stopped values are recorded at θ and put in again at θ ± h·e_j. So first-order and surrogate meta-gradients are
-checked as strictly as exact ones. For those the differences without that trick, the whole derivative, stand beside.
+An algorithm that declares its meta-gradient exact must equal these differences. What a first-order or surrogate one
+stops (`stop_gradient`, `Tensor.detach`) is a constant to autograd, and the differences treat it so too: the stopped
+values are recorded at θ and put in again at θ ± h·e_j. The differences without that trick, the whole derivative, stand
+beside.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -75,7 +76,7 @@ class EpisodeReport:
         return max(_relative(c.autograd, c.differences) for c in self.coordinates)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Verification:
     """The meta-gradients of one combination on a few episodes."""
 
@@ -88,6 +89,13 @@ class Verification:
     def passed(self) -> bool:
         """Whether all ways agree everywhere."""
         return all(episode.passed for episode in self.episodes)
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def __str__(self) -> str:
+        verdict = "all ways agree" if self.passed else "they DISAGREE"
+        return "\n\n".join([*map(str, self.tables()), f"{self.name}: {verdict}"])
 
     def tables(self) -> Iterator[Table]:
         """For each episode the chain rule, if known, and the meta-gradient by each way."""
@@ -103,7 +111,7 @@ class Verification:
             yield self._gradients(episode)
 
     def _gradients(self, episode: EpisodeReport) -> Table:
-        shown = episode.coordinates[:FEW_NUMBERS]
+        shown = episode.coordinates[:: max(1, len(episode.coordinates) // FEW_NUMBERS)][:FEW_NUMBERS]
         columns = {
             "parameter": [c.name for c in shown],
             "autograd": [f"{c.autograd:.7g}" for c in shown],
@@ -114,10 +122,17 @@ class Verification:
         if shown[0].whole is not None:
             columns["whole derivative"] = [f"{c.whole:.7g}" for c in shown]
         columns["agree"] = ["yes" if c.passed else "NO" for c in shown]
-        checked = f"{len(episode.coordinates)} of {self.parameters} parameters checked"
-        notes = [f"{checked}, largest relative error {episode.largest_error:.1e}"]
+        checked = f"{len(episode.coordinates)} of {self.parameters} numbers of θ checked"
+        if len(shown) < len(episode.coordinates):
+            checked += f", {len(shown)} of them shown"
+        notes = [f"{checked}; largest relative error {episode.largest_error:.1e}"]
+        if all(coordinate.autograd == 0 for coordinate in episode.coordinates):
+            notes.append("the meta-gradient is zero wherever it was checked, which proves little")
         if self.order != "exact":
-            notes.append(f"a {self.order} meta-gradient: what the algorithm stops is held constant in 'differences'")
+            notes += [
+                f"a {self.order} meta-gradient: what the algorithm stops is held constant in 'differences'",
+                "'whole derivative', without any stop, is shown for comparison only",
+            ]
         return Table(
             f"{episode.title}: the meta-gradient", tuple(columns), list(zip(*columns.values(), strict=True)), notes
         )
@@ -178,17 +193,18 @@ def verify(
     learner, meta = bound.learner, trees.index(bound.meta, 0)
     device = experiment.device()
     drawn = trees.cast(draw(experiment.task, episodes, seed, "train", 0, device), torch.float64, device)
-    places = _choose(meta, coordinates, seed)
+    parameters = sum(leaf.numel() for leaf in trees.leaves(meta))
+    checked = min(coordinates, parameters)
     reports = []
     for at in range(episodes):
 
         def tell(done: int, at: int = at) -> None:
             if progress is not None:
-                progress(at * len(places) + done, episodes * len(places))
+                progress(at * checked + done, episodes * checked)
 
         with experiment.blame("verification"):
-            reports.append(_episode(experiment, learner, meta, trees.index(drawn, at), f"episode {at}", places, tell))
-    parameters = sum(leaf.numel() for leaf in trees.leaves(meta))
+            episode = trees.index(drawn, at)
+            reports.append(_episode(experiment, learner, meta, episode, f"episode {at}", coordinates, seed, tell))
     return Verification(experiment.name, experiment.algorithm.order, parameters, reports)
 
 
@@ -198,7 +214,8 @@ def _episode(
     meta: MetaParams,
     episode: Episode,
     title: str,
-    places: list[tuple[int, int]],
+    coordinates: int,
+    seed: int,
     tell: Callable[[int], None],
 ) -> EpisodeReport:
     task, algorithm = experiment.task, experiment.algorithm
@@ -213,13 +230,15 @@ def _episode(
     gradient = torch.autograd.grad(value, trees.leaves(tracked), allow_unused=True, materialize_grads=True)
 
     def held(theta: MetaParams) -> float:
+        if algorithm.order == "exact":
+            return float(loss(theta))
         with _Stops(stops.values):
             return float(loss(theta))
 
     closed = task.closed_form(algorithm, learner, meta, episode) if isinstance(task, HasClosedForm) else None
     named = trees.named_leaves(meta)
     found = []
-    for done, (leaf, at) in enumerate(places, 1):
+    for done, (leaf, at) in enumerate(_choose(gradient, coordinates, seed), 1):
         autograd = float(gradient[leaf].flatten()[at])
         differences, agree = _difference(held, meta, leaf, at, autograd, float(value.detach()))
         whole = None
@@ -278,13 +297,19 @@ def _adapted(
     return {name: leaf.tolist() for name, leaf in fast}
 
 
-def _choose(meta: MetaParams, count: int, seed: int) -> list[tuple[int, int]]:
-    """Which numbers of θ to check, as (leaf, position in it)."""
-    every = [(leaf, at) for leaf, tensor in enumerate(trees.leaves(meta)) for at in range(tensor.numel())]
+def _choose(gradient: Sequence[Tensor], count: int, seed: int) -> list[tuple[int, int]]:
+    """Which numbers of θ to check, as (leaf, position in it).
+
+    Where θ has more than `count`, half of them are drawn where the gradient is not zero, so that silent units do not
+    fill the table; the others anywhere, so that a gradient that is wrongly zero is found too.
+    """
+    every = [(leaf, at) for leaf, tensor in enumerate(gradient) for at in range(tensor.numel())]
     if len(every) <= count:
         return every
-    chosen = np.random.default_rng(seed).choice(len(every), count, replace=False)
-    return [every[i] for i in sorted(chosen)]
+    order = [every[i] for i in np.random.default_rng(seed).permutation(len(every))]
+    alive = [(leaf, at) for leaf, at in order if gradient[leaf].flatten()[at] != 0][: (count + 1) // 2]
+    taken = set(alive)
+    return sorted(alive + [place for place in order if place not in taken][: count - len(alive)])
 
 
 def _steps(closed: ClosedForm | None) -> list[tuple[str, float, str]]:

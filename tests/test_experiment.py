@@ -309,3 +309,44 @@ def test_results_of_different_lengths_stand_in_one_table():
     short, long = (mamlzoo.run(**{**QUICK, "test_steps": steps}) for steps in (1, 3))
     rows = mamlzoo.Comparison([short, long]).table().rows
     assert [bool(row[1]) for row in rows] == [True, True, False, False]
+
+
+class Careless(Sine):
+    """A task that takes its random numbers from elsewhere."""
+
+    name = "careless"
+
+    def sample(self, count, *, split, generator):
+        return super().sample(count, split=split, generator=torch.Generator().manual_seed(torch.seed() % 1000))
+
+
+def test_a_task_that_ignores_its_generator_is_refused():
+    with pytest.raises(mamlzoo.PluginError, match="task 'careless' gives other episodes for the same generator"):
+        mamlzoo.run(Careless, **QUICK)
+
+
+class Lonely(MAML):
+    """Returns a loss without logs."""
+
+    name = "lonely"
+
+    def meta_loss(self, learner, meta, episode, progress):
+        return super().meta_loss(learner, meta, episode, progress)[0]
+
+
+def test_a_meta_loss_without_logs_is_refused():
+    with pytest.raises(mamlzoo.PluginError, match=r"algorithm 'lonely': meta_loss must return \(loss, logs\)"):
+        mamlzoo.run(algorithm=Lonely, **QUICK)
+
+
+def test_a_misspelt_argument_is_named():
+    with pytest.raises(UsageError, match="a run has no option 'algorithms'"):
+        mamlzoo.compare(algorithms=["maml"])
+
+
+def test_seeds_that_share_their_start_are_remarked():
+    assert "all seeds start from the same θ⁰" in repr(mamlzoo.run(model=Network(), seeds=2, **QUICK))
+
+
+def test_make_takes_options_as_keywords():
+    assert mamlzoo.make("algorithm", "maml", inner_lr=0.5) == MAML(inner_lr=0.5)

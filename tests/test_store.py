@@ -65,7 +65,7 @@ def test_a_network_from_python_is_never_taken_for_the_plugin_of_its_name(tmp_pat
     mamlzoo.run(model=mlp, **QUICK).save(tmp_path / "run")
     assert (tmp_path / "run" / "adaptation.png").exists()
     loaded = mamlzoo.load(tmp_path / "run")
-    with pytest.raises(UsageError, match="model 'mlp' was brought along in Python and is no plugin"):
+    with pytest.raises(UsageError, match="model 'mlp' came from Python and its code is not in the run directory"):
         loaded.plot("adaptation")
     assert loaded.plot("curves") is not None
 

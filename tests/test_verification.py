@@ -75,6 +75,32 @@ def test_a_first_order_method_that_claims_to_be_exact_disagrees_with_the_closed_
     assert verification.episodes[0].coordinates[0].closed_form == pytest.approx(4.48)
 
 
+class Leaky(MAML):
+    """MAML that claims to be exact and stops its inner gradient."""
+
+    name = "leaky"
+
+    def meta_loss(self, learner, meta, episode, progress):
+        gradient = mamlzoo.stop_gradient(learner.gradient(meta["network"], episode.support))
+        return learner.loss(mamlzoo.sgd(meta["network"], gradient, self.inner_lr), episode.query), {}
+
+
+def test_a_stop_in_an_algorithm_that_claims_to_be_exact_is_found():
+    assert not verify("sine", "mlp", Leaky, options={**SMALL, "algorithm.inner_lr": 0.1}).passed
+
+
+def test_the_parameters_checked_are_not_all_of_silent_units():
+    verification = verify("sine", "mlp", "maml", coordinates=10)
+    for episode in verification.episodes:
+        assert sum(coordinate.autograd != 0 for coordinate in episode.coordinates) >= 5
+
+
+def test_a_verification_shows_itself_as_its_tables():
+    shown = repr(verify("scalar", "neuron", "maml", options={"algorithm.inner_lr": 0.1}))
+    assert shown.startswith("D1: the chain rule in closed form")
+    assert shown.endswith("scalar × neuron × maml: all ways agree")
+
+
 def test_a_large_network_is_checked_at_some_of_its_parameters():
     verification = verify("sine", "mlp", "maml", coordinates=10, episodes=3)
     assert verification.parameters == 1761

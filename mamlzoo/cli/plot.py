@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,6 +16,8 @@ from mamlzoo.errors import UsageError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+LONGEST_PATH = 200
+"""Arguments longer than this are no run directories but lists of numbers."""
 runs_argument = click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
 
 
@@ -31,6 +33,15 @@ def output_flag(default: str) -> Callable[[F], F]:
     )
 
 
+def expanded(runs: Sequence[Path]) -> list[Path]:
+    """The run directories, a comparison's directory standing for all of its own."""
+    found: list[Path] = []
+    for run in runs:
+        is_comparison = (run / "comparison.json").is_file()
+        found += sorted(path.parent for path in run.glob("*/result.json")) if is_comparison else [run]
+    return found
+
+
 class TaskCommand(PluginCommand):
     """A command about a task alone."""
 
@@ -44,10 +55,10 @@ class RunsCommand(PluginCommand):
 
     def choose(self, args: list[str]) -> dict[str, list[str]]:
         names = []
-        for arg in args:
+        for run in expanded([Path(arg) for arg in args if len(arg) < LONGEST_PATH]):
             # Whatever is wrong with a run directory is said in full when it is loaded.
             with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-                config = json.loads((Path(arg) / "config.json").read_text(encoding="utf-8"))
+                config = json.loads((run / "config.json").read_text(encoding="utf-8"))
                 names.append(config["task"]["name"])
         return {"task": list(dict.fromkeys(names))}
 
@@ -95,7 +106,7 @@ def curves(runs: tuple[Path, ...], training: bool, output: Path) -> None:
     from mamlzoo.result import Comparison
 
     plots.check_format(output)
-    comparison = Comparison([store.load(run) for run in runs])
+    comparison = Comparison([store.load(run) for run in expanded(runs)])
     _write(plots.training(comparison.results, comparison.labels()) if training else comparison.plot(), output)
 
 
@@ -124,7 +135,7 @@ def adaptation(
     changed = {key.partition(".")[2]: value for key, value in options.items()}
     fitted = [
         fits.fit(store.load(run), steps=_whole_numbers(steps), episode=episode, seed=seed, task_options=changed)
-        for run in runs
+        for run in expanded(runs)
     ]
     _write(plots.adaptation(fitted), output)
 

@@ -42,7 +42,10 @@ Gradients = Callable[[MetaParams, Episode, Tensor], StepResult]
 def _objective(
     bound: Bound, meta: MetaParams, constants: dict[str, Params], episode: Episode, progress: Tensor
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    loss, logs = bound.algorithm.meta_loss(bound.with_constants(constants), meta, episode, progress)
+    result = bound.algorithm.meta_loss(bound.with_constants(constants), meta, episode, progress)
+    if not (isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], dict)):
+        raise PluginError(f"algorithm '{bound.algorithm.name}': meta_loss must return (loss, logs), logs a dict")
+    loss, logs = result
     if loss.ndim:
         raise PluginError(
             f"algorithm '{bound.algorithm.name}' returned a meta-loss of shape {list(loss.shape)}, no scalar"
@@ -159,6 +162,9 @@ def meta_loss(
     """
     now = torch.tensor(progress)
     plan_named(plan)
+    sizes = {name: list(leaf.shape) for name, leaf in trees.named_leaves(episodes)}
+    if len({tuple(size[:1]) for size in sizes.values()}) > 1 or any(len(size) < 2 for size in sizes.values()):
+        raise UsageError(f"every part of the episodes must begin with [meta-batch, examples]; their shapes are {sizes}")
 
     def one(episode: Episode) -> Tensor:
         return algorithm.meta_loss(learner, meta, episode, now)[0]

@@ -149,6 +149,14 @@ def test_compare_prints_one_table_and_saves_every_run(cli):
     assert {path.name for path in Path("all").iterdir()} == {"maml", "scratch", "comparison.json", "curves.png"}
 
 
+def test_a_comparisons_directory_stands_for_its_runs(cli):
+    cli("compare", "-a", "maml", "-a", "scratch", *QUICK, "--out", "all", "--quiet")
+    cli("plot", "curves", "all", "-o", "all.png")
+    cli("plot", "curves", "all/maml", "all/scratch", "-o", "each.png")
+    assert Path("all.png").read_bytes() == Path("each.png").read_bytes()
+    cli("plot", "adaptation", "all", "--task.support-min", "0", "-o", "fits.png")
+
+
 def test_compare_as_json(cli):
     document = cli.json("compare", "-a", "maml", "-a", "scratch", *QUICK, "--out", "all")
     assert [entry["run_dir"] for entry in document["results"]] == ["all/maml", "all/scratch"]

@@ -168,6 +168,13 @@ def test_a_recurrent_network_can_be_trained_one_task_at_a_time():
     assert all(leaf.grad is not None for leaf in mamlzoo.leaves(meta))
 
 
+def test_a_single_episode_is_not_taken_for_a_meta_batch():
+    learner, meta = mamlzoo.bind(MAML(), nn.Linear(1, 1), nn.functional.mse_loss)
+    short = Batch(line(1.0).x[:3], line(1.0).y[:3])
+    with pytest.raises(UsageError, match=r"must begin with \[meta-batch, examples\]; their shapes are"):
+        mamlzoo.meta_loss(MAML(), learner, meta, Episode(line(1.0), short))
+
+
 def test_the_plans_of_a_meta_loss_agree():
     learner, meta = mamlzoo.bind(MAML(), nn.Linear(1, 1).double(), nn.functional.mse_loss)
     pair = [Batch(*(part.double() for part in line(slope))) for slope in (1.0, 3.0)]
