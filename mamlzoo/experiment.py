@@ -143,7 +143,7 @@ class Experiment:
                 )
             if self.algorithm.trains and settings.iterations:
                 OuterOptimizer(settings.optimizer, settings.outer_lr, trees.leaves(bound.meta))
-                (episodes,) = TrainingStream(self.task, settings.seeds, 1, device).steps(0, 1)
+                episodes = trees.tree_map(lambda leaf: leaf[None], one)  # a seed axis before the meta-batch
                 meta = trees.tree_map(lambda leaf: leaf.clone().requires_grad_(), bound.meta)
                 plan_named(settings.plan)(bound, "mean")(meta, episodes, torch.tensor(0.0, device=device))
             tests = TestSet(self.task, 1, settings.test_seed, device)
@@ -228,10 +228,8 @@ def _registered(plugin: Plugin) -> bool:
 
 def _remarks(bound: Bound) -> list[str]:
     remarks = []
-    if (
-        all(bool((leaf == leaf[:1]).all()) for leaf in trees.leaves(bound.meta))
-        and len(trees.leaves(bound.meta)[0]) > 1
-    ):
+    leaves = trees.leaves(bound.meta)
+    if len(leaves[0]) > 1 and all(bool((leaf == leaf[:1]).all()) for leaf in leaves):
         remarks.append("all seeds start from the same θ⁰")
     modules = [module for network in bound.learner.networks.values() for module in network.modules()]
     if any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in modules):

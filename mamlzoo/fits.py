@@ -44,6 +44,15 @@ def is_curve(task: Task) -> bool:
     return task.spec.input_shape == (1,) and task.spec.output_size == 1 and task.spec.kind == "regression"
 
 
+def experiment_of(result: Result) -> Experiment:
+    """What was run: at hand where this process ran it, else made again from its config.
+
+    Raises:
+        UsageError: a part of it came from Python, so that its config does not lead back to it.
+    """
+    return result.experiment or Experiment.from_config(result.config)
+
+
 def fit(
     result: Result,
     *,
@@ -62,7 +71,7 @@ def fit(
     Raises:
         UsageError: the task is not from one number to one number, or the seed was not trained.
     """
-    experiment = result.experiment or Experiment.from_config(result.config)
+    experiment = experiment_of(result)
     task = replace(experiment.task, **task_options) if _checked(experiment.task, task_options) else experiment.task
     if not is_curve(task):
         raise UsageError(f"task '{task.name}' is not from one number to one number, so its fits cannot be drawn")

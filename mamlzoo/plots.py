@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from mamlzoo import fits
 from mamlzoo.errors import UsageError
-from mamlzoo.experiment import Experiment
 from mamlzoo.fits import Fit
 from mamlzoo.result import Result
 
@@ -31,6 +30,8 @@ STYLE: Any = {
 }
 MARKED = 21
 """Up to so many adaptation steps each has its mark and its tick."""
+LABELLED = 10
+"""At most so many predictions of a fit stand in its legend, spread over all of them."""
 LOG_SPREAD = 30
 """Curves whose values differ by more than this factor are drawn on a logarithmic axis."""
 
@@ -59,8 +60,10 @@ def save(figure: Figure, path: Path) -> None:
 
 
 def check_format(path: Path) -> None:
-    """Raises:
-    UsageError: the file's ending names no format that can be written.
+    """Refuse a file that cannot be written, before anything is drawn.
+
+    Raises:
+        UsageError: the file's ending names no format.
     """
     if path.suffix.lower() not in FORMATS:
         raise UsageError(f"{path} must end in {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
@@ -71,8 +74,7 @@ def of_run(result: Result) -> dict[str, Figure]:
     figures = {"curves": curves([result])}
     if result.history:
         figures["training"] = training([result])
-    experiment = result.experiment or Experiment.from_config(result.config)
-    if fits.is_curve(experiment.task):
+    if fits.is_curve(fits.experiment_of(result).task):
         steps = sorted({step for step in (0, 1, 10) if step <= len(result.evaluation.steps) - 1})
         figures["adaptation"] = adaptation([fits.fit(result, steps=steps)])
     return figures
@@ -135,8 +137,11 @@ def adaptation(several: Sequence[Fit]) -> Figure:
             axes.plot(*fit.query.T, color="black", label="true function")
         else:
             axes.plot(*fit.query.T, "o", color="black", label="query points")
-        for (steps, y), colour in zip(fit.predictions.items(), _shades(len(fit.predictions)), strict=True):
-            axes.plot(fit.x, _finite(y), "--", color=colour, label=f"after {steps} step{'s' * (steps != 1)}")
+        count = len(fit.predictions)
+        named = set(np.linspace(0, count - 1, min(count, LABELLED)).round().astype(int).tolist())
+        for at, ((steps, y), colour) in enumerate(zip(fit.predictions.items(), _shades(count), strict=True)):
+            label = f"after {steps} step{'s' * (steps != 1)}" if at in named else None
+            axes.plot(fit.x, _finite(y), "--", color=colour, label=label)
         axes.plot(*fit.support.T, "^", color=COLOURS[3], markersize=7, label="support points")
         axes.set(xlabel="x", ylabel="y", title=fit.title)
         axes.legend(frameon=False, fontsize=8)

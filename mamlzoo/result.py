@@ -180,14 +180,19 @@ class Result:
             per_seed = evaluation.per_seed[list(evaluation.rows)]
             for row, low, high in zip(rows, per_seed.min(0), per_seed.max(0), strict=True):
                 row += [number(low), number(high)]
-        return Table(f"{self.name}: test {evaluation.metric} after adaptation", columns, rows, self.notes())
+        return Table(
+            f"{self.name}: test {evaluation.metric} after adaptation", columns, rows, [self.basis(), *self.caveats()]
+        )
 
-    def notes(self) -> list[str]:
-        """What a reader of the numbers must know: over what the interval is, θ where it is small, what diverged."""
-        tests = self.evaluation.values[self.evaluation.metric].shape[1]
-        count = len(self.evaluation.rows)
-        seeds = f"{count} seed{'s' * (count != 1)}"
-        notes = [f"mean over {tests} test tasks and {seeds}; 95% t interval over {self.evaluation.over}"]
+    def basis(self) -> str:
+        """Over what the means and intervals are taken."""
+        tests, count = self.evaluation.values[self.evaluation.metric].shape[1], len(self.evaluation.rows)
+        tasks, seeds = f"{tests} test task{'s' * (tests != 1)}", f"{count} seed{'s' * (count != 1)}"
+        return f"mean over {tasks} and {seeds}; 95% t interval over {self.evaluation.over}"
+
+    def caveats(self) -> list[str]:
+        """What else a reader of the numbers must know: θ where it is small, what diverged."""
+        notes = []
         if self.evaluation.seeds_alike:
             notes.append("all seeds found the very same numbers: nothing was random, so there is no interval over them")
         notes += self.remarks
@@ -195,7 +200,7 @@ class Result:
             notes.append(f"θ after training: {name} = " + "; ".join(_short(value) for value in values))
         for seed, step in self.diverged.items():
             notes.append(
-                f"seed {seed} diverged at meta-step {step}: its meta-loss was not finite; left out of the mean"
+                f"seed {seed} diverged at meta-step {step}: its meta-loss or θ was not finite; left out of the mean"
             )
         if not np.isfinite(self.evaluation.per_seed[list(self.evaluation.rows)]).all():
             notes.append("'diverged': adaptation ran to infinity on some test task; a smaller inner rate may help")
@@ -266,14 +271,12 @@ class Comparison:
             [str(step), *(_cell(evaluation, step) for evaluation in evaluations)]
             for step in range(max(len(evaluation.steps) for evaluation in evaluations))
         ]
-        notes = [
-            f"{label}: {note}"
-            for label, result in zip(self.labels(), self.results, strict=True)
-            for note in result.notes()
-        ]
-        shared = {result.notes()[0] for result in self.results}
-        if len(shared) == 1:
-            notes = [*shared, *(note for note in notes if not note.endswith(next(iter(shared))))]
+        bases = [result.basis() for result in self.results]
+        shared = len(set(bases)) == 1
+        notes = bases[:1] if shared else []
+        for label, basis, result in zip(self.labels(), bases, self.results, strict=True):
+            own = result.caveats() if shared else [basis, *result.caveats()]
+            notes += [f"{label}: {note}" for note in own]
         metric = metrics.pop() if len(metrics) == 1 else "metric"
         return Table(f"test {metric} after adaptation", columns, rows, notes)
 

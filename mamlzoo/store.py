@@ -96,11 +96,9 @@ def write(result: Result, into: Path, final: Path) -> Result:
     arrays: dict[str, Any] = dict(result.evaluation.values)
     np.savez_compressed(into / "test_losses.npz", **arrays)
     torch.save({"meta": result.meta}, into / "checkpoint.pt")
-    try:
+    with _expendable_figure():
         for name, figure in plots.of_run(result).items():
             plots.save(figure, into / f"{name}.png")
-    except Exception as error:  # numbers that took hours are not to be lost for a picture
-        warnings.warn(f"no figure was drawn: {type(error).__name__}: {error}", stacklevel=2)
     return result
 
 
@@ -124,7 +122,8 @@ def write_comparison(comparison: Comparison, into: Path, final: Path) -> Compari
         results.append(write(result, into / name, final / name))
     comparison = Comparison(results)
     _write_json(into / "comparison.json", comparison.document())
-    plots.save(comparison.plot(), into / "curves.png")
+    with _expendable_figure():
+        plots.save(comparison.plot(), into / "curves.png")
     return comparison
 
 
@@ -156,6 +155,15 @@ def load(directory: str | Path) -> Result:
     except Exception as error:  # each format has its own errors for a damaged file
         raise MamlzooError(f"{directory} cannot be read: {type(error).__name__}: {error}") from error
     return Result(config, Evaluation(values, rows), meta, history, diverged, timing, remarks, directory)
+
+
+@contextlib.contextmanager
+def _expendable_figure() -> Iterator[None]:
+    """Numbers that took hours are not to be lost for a picture."""
+    try:
+        yield
+    except Exception as error:
+        warnings.warn(f"no figure was drawn: {type(error).__name__}: {error}", stacklevel=3)
 
 
 def _record(line: dict[str, Any]) -> TrainingRecord:

@@ -26,7 +26,7 @@ from mamlzoo.adaptation import adapt
 from mamlzoo.combinations import AlgorithmLike, ModelLike, TaskLike, experiments
 from mamlzoo.engine.streams import draw
 from mamlzoo.experiment import Experiment
-from mamlzoo.interfaces import ClosedForm, Episode, HasClosedForm, Learner, MetaParams
+from mamlzoo.interfaces import Episode, HasClosedForm, Learner, MetaParams
 from mamlzoo.result import FEW_NUMBERS, finite_or_null
 from mamlzoo.tables import Table
 
@@ -90,12 +90,13 @@ class Verification:
         """Whether all ways agree everywhere."""
         return all(episode.passed for episode in self.episodes)
 
-    def __repr__(self) -> str:
-        return str(self)
+    @property
+    def verdict(self) -> str:
+        """The outcome in one line."""
+        return f"{self.name}: {'all ways agree' if self.passed else 'they DISAGREE'}"
 
-    def __str__(self) -> str:
-        verdict = "all ways agree" if self.passed else "they DISAGREE"
-        return "\n\n".join([*map(str, self.tables()), f"{self.name}: {verdict}"])
+    def __repr__(self) -> str:
+        return "\n\n".join([*map(str, self.tables()), self.verdict])
 
     def tables(self) -> Iterator[Table]:
         """For each episode the chain rule, if known, and the meta-gradient by each way."""
@@ -254,7 +255,7 @@ def _episode(
         meta_loss=float(value.detach()),
         adapted=_adapted(experiment, learner, meta, episode),
         coordinates=found,
-        chain_rule=_steps(closed),
+        chain_rule=[] if closed is None else closed.steps,
     )
 
 
@@ -310,10 +311,6 @@ def _choose(gradient: Sequence[Tensor], count: int, seed: int) -> list[tuple[int
     alive = [(leaf, at) for leaf, at in order if gradient[leaf].flatten()[at] != 0][: (count + 1) // 2]
     taken = set(alive)
     return sorted(alive + [place for place in order if place not in taken][: count - len(alive)])
-
-
-def _steps(closed: ClosedForm | None) -> list[tuple[str, float, str]]:
-    return [] if closed is None else closed.steps
 
 
 def _relative(a: float, b: float) -> float:

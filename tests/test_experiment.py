@@ -305,6 +305,16 @@ def test_a_plot_that_is_not_there_is_refused():
         mamlzoo.run(algorithm="scratch", **QUICK).plot("training")
 
 
+def test_a_comparison_says_once_what_its_results_share():
+    shared = mamlzoo.compare(algorithm=["maml", "scratch"], **QUICK).table().notes
+    assert shared == ["mean over 6 test tasks and 1 seed; 95% t interval over test tasks"]
+    several = mamlzoo.Comparison([mamlzoo.run(**QUICK), mamlzoo.run(seeds=2, **QUICK)]).table().notes
+    assert [note.partition(": ")[2] for note in several] == [
+        "mean over 6 test tasks and 1 seed; 95% t interval over test tasks",
+        "mean over 6 test tasks and 2 seeds; 95% t interval over seeds",
+    ]
+
+
 def test_results_of_different_lengths_stand_in_one_table():
     short, long = (mamlzoo.run(**{**QUICK, "test_steps": steps}) for steps in (1, 3))
     rows = mamlzoo.Comparison([short, long]).table().rows

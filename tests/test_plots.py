@@ -48,6 +48,14 @@ def test_any_number_of_steps_is_drawn_in_colours_of_their_own(result):
     assert len({str(line.get_color()) for line in predictions}) == 10
 
 
+def test_a_legend_names_a_few_of_many_steps(result):
+    (axes,) = plots.adaptation([fits.fit(result, steps=range(41))]).axes
+    labels = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert labels[1] == "after 0 steps"
+    assert labels[-2] == "after 40 steps"
+    assert len(labels) == 12
+
+
 def test_training_draws_the_meta_loss(result):
     (axes,) = plots.training([result]).axes
     assert axes.lines[-1].get_xdata().tolist() == [1, 2, 3, 4]

@@ -135,6 +135,19 @@ def test_a_failed_figure_does_not_cost_the_numbers(result, tmp_path):
     assert mamlzoo.load(tmp_path / "run").document()["evaluation"] == result.document()["evaluation"]
 
 
+def test_a_failed_figure_does_not_cost_a_comparison(tmp_path, monkeypatch):
+    comparison = mamlzoo.compare(algorithm=["maml", "scratch"], **QUICK)
+
+    def refuse(figure, path):
+        raise MemoryError("too large")
+
+    monkeypatch.setattr("mamlzoo.plots.save", refuse)
+    with pytest.warns(UserWarning, match="no figure was drawn: MemoryError: too large"):
+        comparison.save(tmp_path / "all")
+    assert (tmp_path / "all" / "comparison.json").exists()
+    assert mamlzoo.load(tmp_path / "all" / "maml").seeds == [0]
+
+
 def test_an_algorithms_own_logs_do_not_hide_steps_and_losses(tmp_path):
     class Logger(MAML):
         """Logs under names that are taken."""

@@ -89,6 +89,21 @@ def test_a_stop_in_an_algorithm_that_claims_to_be_exact_is_found():
     assert not verify("sine", "mlp", Leaky, options={**SMALL, "algorithm.inner_lr": 0.1}).passed
 
 
+@pytest.mark.parametrize("stop", [torch.Tensor.detach, torch.detach, lambda tensor: tensor.data])
+def test_every_way_to_stop_a_gradient_is_held_constant(stop):
+    class Stopping(MAML):
+        """First order, by some way of stopping."""
+
+        name = "stopping"
+        order = "first-order"
+
+        def meta_loss(self, learner, meta, episode, progress):
+            gradient = mamlzoo.tree_map(stop, learner.gradient(meta["network"], episode.support))
+            return learner.loss(mamlzoo.sgd(meta["network"], gradient, self.inner_lr), episode.query), {}
+
+    assert verify("sine", "mlp", Stopping, options={**SMALL, "algorithm.inner_lr": 0.1}).passed
+
+
 def test_the_parameters_checked_are_not_all_of_silent_units():
     verification = verify("sine", "mlp", "maml", coordinates=10)
     for episode in verification.episodes:

@@ -16,8 +16,6 @@ from mamlzoo.errors import UsageError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-LONGEST_PATH = 200
-"""Arguments longer than this are no run directories but lists of numbers."""
 runs_argument = click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
 
 
@@ -55,11 +53,11 @@ class RunsCommand(PluginCommand):
 
     def choose(self, args: list[str]) -> dict[str, list[str]]:
         names = []
-        for run in expanded([Path(arg) for arg in args if len(arg) < LONGEST_PATH]):
-            # Whatever is wrong with a run directory is said in full when it is loaded.
+        for arg in args:
+            # Some are values of flags; and what is wrong with a run directory is said in full when it is loaded.
             with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-                config = json.loads((run / "config.json").read_text(encoding="utf-8"))
-                names.append(config["task"]["name"])
+                for run in expanded([Path(arg)]):
+                    names.append(json.loads((run / "config.json").read_text(encoding="utf-8"))["task"]["name"])
         return {"task": list(dict.fromkeys(names))}
 
 
@@ -78,8 +76,7 @@ def gallery(chosen: dict[str, list[str]], options: dict[str, Any], count: int, s
 
     plots.check_format(output)
     task = _task(chosen, options)
-    x, y = fits.curves(task, count, seed)
-    _write(plots.gallery(x, y, f"{count:,} tasks of '{task.name}'"), output)
+    _write(plots.gallery(*fits.curves(task, count, seed), f"{count:,} tasks of '{task.name}'"), output)
 
 
 @command.command("average", cls=TaskCommand)
@@ -92,8 +89,7 @@ def average(chosen: dict[str, list[str]], options: dict[str, Any], count: int, s
 
     plots.check_format(output)
     task = _task(chosen, options)
-    x, y = fits.curves(task, count, seed)
-    _write(plots.average(x, y, f"the mean of '{task.name}'"), output)
+    _write(plots.average(*fits.curves(task, count, seed), f"the mean of '{task.name}'"), output)
 
 
 @command.command("curves")

@@ -59,6 +59,5 @@ def command(
         for table in verification.tables():
             console.print_table(table)
             console.out().print()
-        verdict = "all ways agree" if verification.passed else "they DISAGREE"
-        console.out().print(f"{verification.name}: {verdict}")
+        console.out().print(verification.verdict)
     ctx.exit(0 if verification.passed else 1)

@@ -187,6 +187,13 @@ def test_none_on_the_command_line_is_a_value_of_its_own(cli):
     assert Path("as-run.png").read_bytes() != Path("both-sides.png").read_bytes()
 
 
+def test_a_long_list_of_steps_is_not_taken_for_a_path(cli):
+    cli("run", *QUICK, "--out", "run", "--quiet")
+    steps = ",".join(map(str, range(120)))
+    cli("plot", "adaptation", "run", "--steps", steps, "-o", "many.png")
+    assert Path("many.png").exists()
+
+
 def test_short_flags_may_be_attached_to_their_values(cli):
     cli("plot", "gallery", "-otest.png")
     assert Path("test.png").exists()
