@@ -6,6 +6,7 @@ from torch import Tensor
 
 from mamlzoo.interfaces import Batch, Fast, Learner, MetaAlgorithm, MetaParams, Params, Spec
 from mamlzoo.options import option
+from mamlzoo.recomputation import recomputed_step
 
 
 def sgd(params: Params, gradient: Params, rate: float | Params) -> Params:
@@ -16,10 +17,14 @@ def sgd(params: Params, gradient: Params, rate: float | Params) -> Params:
 
 
 def adapt(algorithm: MetaAlgorithm, learner: Learner, meta: MetaParams, support: Batch, steps: int) -> Fast:
-    """φ after `steps` adaptation steps on one episode's support set, differentiable in θ."""
+    """φ after `steps` adaptation steps on one episode's support set, differentiable in θ.
+
+    Where the learner says `recompute`, only φ is kept of each step; the backward pass computes the step again.
+    """
     fast = algorithm.start(learner, meta, support)
+    step = recomputed_step if learner.recompute else type(algorithm).adapt
     for _ in range(steps):
-        fast = algorithm.adapt(learner, meta, fast, support)
+        fast = step(algorithm, learner, meta, fast, support)
     return fast
 
 

@@ -15,11 +15,13 @@ from torch import nn
 import mamlzoo
 from mamlzoo import options, trees
 from mamlzoo.engine.binding import Bound, bind_seeds
-from mamlzoo.engine.evaluation import EvaluationRecord, evaluate
+from mamlzoo.engine.evaluation import EvaluationRecord, evaluate, mapping
+from mamlzoo.engine.memory import PeakMemory
 from mamlzoo.engine.optimizers import OuterOptimizer, optimizer_class
-from mamlzoo.engine.plans import plan_named
+from mamlzoo.engine.plans import EAGER
+from mamlzoo.engine.preparation import Choice, Notice, Training, prepare
 from mamlzoo.engine.streams import TestSet, TrainingStream, draw
-from mamlzoo.engine.training import TrainingRecord, TrainingSettings, train
+from mamlzoo.engine.training import TrainingRecord, train
 from mamlzoo.errors import MamlzooError, PluginError, UsageError
 from mamlzoo.interfaces import KINDS, MetaAlgorithm, Model, Plugin, Task
 from mamlzoo.registry import installed
@@ -27,7 +29,7 @@ from mamlzoo.result import Evaluation, Result, Timing
 
 MAX_SEED = 2**63 - 1
 """The largest that `torch.manual_seed` takes."""
-Event = TrainingRecord | EvaluationRecord
+Event = Notice | Choice | TrainingRecord | EvaluationRecord
 Listener = Callable[["Experiment", Event], None]
 
 
@@ -45,7 +47,17 @@ class Settings:
     test_steps: int = options.option(10, "adaptation steps at test", minimum=0)
     test_seed: int = options.option(0, "which frozen set of test episodes", minimum=0, maximum=MAX_SEED)
     device: str = options.option("cpu", "where to compute, as torch names it: cpu, cuda, cuda:1")
-    plan: Literal["vmap", "loop"] = options.option("vmap", "how: all tasks in one batched call, or one after another")
+    plan: Literal["auto", "compile", "vmap", "loop"] = options.option(
+        "auto", "how: many meta-steps in one compiled call, all tasks in one batched call, one after another, or the fastest"
+    )
+    chunk: int | None = options.option(
+        None, "episodes of a seed computed at once; none: what fits in a memory budget of 1 GiB", minimum=1
+    )
+
+    recompute: bool = options.option(False, "compute inner steps again in the backward pass: less memory, more time")
+    precision: Literal["float32", "tf32", "bf16"] = options.option(
+        "float32", "of matrix products: float32, TF32 on a GPU that has it, or bfloat16 by autocast"
+    )
 
     def __post_init__(self) -> None:
         options.validate(self, "settings")
@@ -54,7 +66,13 @@ class Settings:
         if len(set(self.seeds)) != len(self.seeds):
             raise UsageError(f"settings: seeds must differ, not {', '.join(map(str, self.seeds))}")
         optimizer_class(self.optimizer)
-        plan_named(self.plan)
+
+
+    def training(self) -> Training:
+        """What of them the engine trains by."""
+        return Training(
+            self.iterations, self.meta_reduction, self.optimizer, self.outer_lr, self.plan, self.chunk
+        )
 
 
 @dataclass(frozen=True)
@@ -123,7 +141,16 @@ class Experiment:
             UsageError: the combination cannot work.
         """
         with self.blame("set-up"):
-            return bind_seeds(self.task, self.model, self.algorithm, self.settings.seeds, self.device(), dtype)
+            return bind_seeds(
+                self.task,
+                self.model,
+                self.algorithm,
+                self.settings.seeds,
+                self.device(),
+                dtype,
+                recompute=self.settings.recompute,
+                bf16=self.settings.precision == "bf16",
+            )
 
     def check(self) -> None:
         """Try everything once, on one episode: what cannot work is said before anything is trained.
@@ -134,6 +161,7 @@ class Experiment:
         settings, device = replace(self.settings, seeds=self.settings.seeds[:1]), self.device()
         trial = replace(self, settings=settings)
         bound = trial.bind()
+        plan = settings.plan if settings.plan in EAGER else "loop"  # what works at all works in a loop
         with self.blame("a trial"):
             one, two = (draw(self.task, 2, 0, "train", 0, device) for _ in range(2))
             if not all(map(torch.equal, trees.leaves(one), trees.leaves(two))):
@@ -142,12 +170,11 @@ class Experiment:
                     "come from that, or no run can be repeated"
                 )
             if self.algorithm.trains and settings.iterations:
-                OuterOptimizer(settings.optimizer, settings.outer_lr, trees.leaves(bound.meta))
+                optimizer = OuterOptimizer(settings.optimizer, settings.outer_lr, bound.meta)
                 episodes = trees.tree_map(lambda leaf: leaf[None], one)  # a seed axis before the meta-batch
-                meta = trees.tree_map(lambda leaf: leaf.clone().requires_grad_(), bound.meta)
-                plan_named(settings.plan)(bound, "mean")(meta, episodes, torch.tensor(0.0, device=device))
+                EAGER[plan](bound, "mean", None)(optimizer.meta, episodes, torch.tensor(0.0, device=device))
             tests = TestSet(self.task, 1, settings.test_seed, device)
-            for _ in evaluate(bound, bound.meta, self.task, tests, min(1, settings.test_steps), settings.plan):
+            for _ in evaluate(bound, bound.meta, self.task, tests, min(1, settings.test_steps), plan):
                 pass
 
     def events(self) -> Generator[Event, None, Result]:
@@ -158,38 +185,47 @@ class Experiment:
         """
         settings, device = self.settings, self.device()
         bound = self.bind()
-        stream = TrainingStream(self.task, settings.seeds, settings.meta_batch, device)
-        budget = TrainingSettings(
-            settings.iterations, settings.meta_reduction, settings.optimizer, settings.outer_lr, settings.plan
-        )
-        history: list[TrainingRecord] = []
-        start = time.perf_counter()
-        with self.blame("training"):
-            training = train(bound, stream, budget)
-            while True:
-                try:
-                    record = next(training)
-                except StopIteration as end:
-                    meta = end.value
-                    break
-                history.append(record)
-                yield record
+        memory, history = PeakMemory(device), list[TrainingRecord]()
+        meta, choice = bound.meta, Choice("none", "there is nothing to train")
+        start = prepared = time.perf_counter()
+        if self.algorithm.trains and settings.iterations:
+            stream = TrainingStream(self.task, settings.seeds, settings.meta_batch, device)
+            with self.blame("training"):
+                steps, choice = yield from prepare(bound, stream, settings.training())
+                yield choice
+                prepared = time.perf_counter()
+                training = train(stream, steps, settings.iterations)
+                while True:
+                    try:
+                        record = next(training)
+                    except StopIteration as end:
+                        meta = end.value
+                        break
+                    history.append(record)
+                    yield record
         trained = time.perf_counter()
         tests = TestSet(self.task, settings.test_tasks, settings.test_seed, device)
         with self.blame("testing"):
-            values = yield from evaluate(bound, meta, self.task, tests, settings.test_steps, settings.plan)
+            how = mapping(bound, self.task, tests, settings.plan)
+            values = yield from evaluate(bound, meta, self.task, tests, settings.test_steps, how, settings.chunk)
         evaluated = time.perf_counter()
 
         diverged = history[-1].diverged if history else {}
-        steps = history[-1].step if history else 0
-        tasks = steps * settings.meta_batch * len(settings.seeds)
+        tasks = (history[-1].step if history else 0) * settings.meta_batch * len(settings.seeds)
         return Result(
             config=self.config(),
             evaluation=Evaluation(values, [row for row in range(len(settings.seeds)) if row not in diverged]),
             meta=meta,
             history=history,
             diverged={settings.seeds[row]: step for row, step in sorted(diverged.items())},
-            timing=Timing(trained - start, evaluated - trained, tasks / (trained - start)),
+            plan=choice,
+            timing=Timing(
+                prepare_seconds=prepared - start,
+                train_seconds=trained - prepared,
+                evaluate_seconds=evaluated - trained,
+                tasks_per_second=tasks / max(trained - prepared, 1e-9),
+                peak_memory_mb=memory.mebibytes(),
+            ),
             remarks=_remarks(bound),
             experiment=self,
         )

@@ -93,7 +93,7 @@ def fit(
     last = trees.tree_map(lambda *leaves: torch.cat(leaves)[-1:], *tests.blocks())
     seen = torch.cat([last.support.x.flatten(), last.query.x.flatten()])
     x = torch.linspace(float(seen.min()), float(seen.max()), GRID, device=device)
-    predicted: Any = predictions(bound, meta, last.support, x[None, :, None], max(steps), settings.plan)
+    predicted: Any = predictions(bound, meta, last.support, x[None, :, None], max(steps), "loop")
     predicted = predicted[:, 0, 0, :, 0].cpu().numpy()
     points = [torch.cat([batch.x[0], batch.y[0]], -1).cpu().numpy() for batch in last]
     return Fit(

@@ -152,15 +152,25 @@ class Learner:
         constants: by network, its buffers and frozen parameters.
         criterion: (prediction, target) -> scalar.
         spec: the task's spec.
+        recompute: whether `mamlzoo.adapt` keeps no graph of an adaptation step and computes it again in the backward pass.
+        bf16: whether networks compute in bfloat16 where torch's autocast does; parameters and outputs stay as they are.
     """
 
     networks: Mapping[str, nn.Module]
     constants: Mapping[str, Params]
     criterion: Callable[[Tensor, Tensor], Tensor]
     spec: Spec
+    recompute: bool = False
+    bf16: bool = False
 
     def predict(self, params: Params, x: Tensor, network: str = "network") -> Tensor:
         """The network's output [n, output_size] for inputs [n, *input_shape]."""
+        if self.bf16:
+            with torch.autocast(x.device.type, torch.bfloat16):
+                return self._output(params, x, network).to(x.dtype)
+        return self._output(params, x, network)
+
+    def _output(self, params: Params, x: Tensor, network: str) -> Tensor:
         output = functional_call(self.networks[network], (params, self.constants[network]), (x,))
         assert isinstance(output, Tensor)
         return output

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mamlzoo import statistics, trees
+from mamlzoo.engine.preparation import Choice
 from mamlzoo.engine.training import TrainingRecord
 from mamlzoo.errors import UsageError
 from mamlzoo.interfaces import KINDS, MetaParams
@@ -88,11 +89,20 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Timing:
-    """Wall-clock seconds, and tasks (episodes of all seeds) trained on a second."""
+    """What an experiment took.
 
+    Attributes:
+        prepare_seconds: choosing a plan, and compiling where that was the plan.
+        train_seconds, evaluate_seconds: the rest, wall clock.
+        tasks_per_second: episodes of all seeds trained on, a second of training.
+        peak_memory_mb: MiB in use at most, of the device; on a CPU of the whole process, torch included.
+    """
+
+    prepare_seconds: float
     train_seconds: float
     evaluate_seconds: float
     tasks_per_second: float
+    peak_memory_mb: float
 
 
 @dataclass(frozen=True, repr=False)
@@ -104,6 +114,7 @@ class Result:
         meta: θ after training, with a leading seed axis.
         history: the training records.
         diverged: seed -> the meta-step at which its meta-loss was no longer finite.
+        plan: how meta-steps were executed, and why.
         remarks: what else a reader of the numbers must know.
         run_dir: where it was saved.
         experiment: what was run; None for a result that was loaded.
@@ -114,6 +125,7 @@ class Result:
     meta: MetaParams
     history: Sequence[TrainingRecord]
     diverged: Mapping[int, int]
+    plan: Choice
     timing: Timing
     remarks: Sequence[str] = ()
     run_dir: Path | None = field(default=None, compare=False)
@@ -161,6 +173,7 @@ class Result:
             "diverged": {str(seed): step for seed, step in self.diverged.items()},
             "theta": self.theta(),
             "remarks": list(self.remarks),
+            "plan": self.plan._asdict(),
             "timing": vars(self.timing),
             "run_dir": None if self.run_dir is None else str(self.run_dir),
         }

@@ -26,6 +26,7 @@ import numpy as np
 import torch
 
 from mamlzoo import plots
+from mamlzoo.engine.preparation import Choice
 from mamlzoo.engine.training import TrainingRecord
 from mamlzoo.errors import MamlzooError, UsageError
 from mamlzoo.interfaces import KINDS
@@ -144,7 +145,7 @@ def load(directory: str | Path) -> Result:
         meta = torch.load(directory / "checkpoint.pt", weights_only=True, map_location="cpu")["meta"]
         lines = (directory / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
         history = [_record(json.loads(line)) for line in lines]
-        config, timing = document["config"], Timing(**document["timing"])
+        config, timing, plan = document["config"], Timing(**document["timing"]), Choice(**document["plan"])
         diverged = {int(seed): step for seed, step in document["diverged"].items()}
         rows = [row for row, seed in enumerate(config["settings"]["seeds"]) if seed not in diverged]
         for kind in KINDS:
@@ -154,7 +155,7 @@ def load(directory: str | Path) -> Result:
         remarks = document["remarks"]
     except Exception as error:  # each format has its own errors for a damaged file
         raise MamlzooError(f"{directory} cannot be read: {type(error).__name__}: {error}") from error
-    return Result(config, Evaluation(values, rows), meta, history, diverged, timing, remarks, directory)
+    return Result(config, Evaluation(values, rows), meta, history, diverged, plan, timing, remarks, directory)
 
 
 @contextlib.contextmanager

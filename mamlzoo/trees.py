@@ -44,6 +44,18 @@ def stack(trees: Sequence[T]) -> T:
     return tree_map(lambda *tensors: torch.stack(tensors), trees[0], *trees[1:])
 
 
+def ravel(tree: object) -> Tensor:
+    """Leaves that begin with one shared axis, [seeds, …], side by side as one matrix [seeds, numbers]."""
+    return torch.cat([leaf.flatten(1) if leaf.ndim > 1 else leaf[:, None] for leaf in leaves(tree)], 1)
+
+
+def unravel(matrix: Tensor, like: T) -> T:
+    """The inverse of `ravel`: a tree of `like`'s structure and shapes whose leaves are views of the matrix."""
+    shapes = [leaf.shape for leaf in leaves(like)]
+    columns = matrix.split([shape[1:].numel() for shape in shapes], 1)
+    return replace_leaves(like, [part.view(shape) for part, shape in zip(columns, shapes, strict=True)])
+
+
 def index(tree: T, at: int | slice | tuple[int | slice, ...]) -> T:
     """The tree of `leaf[at]`."""
     return tree_map(lambda tensor: tensor[at], tree)

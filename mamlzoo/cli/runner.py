@@ -13,6 +13,7 @@ import torch
 
 from mamlzoo.cli import console
 from mamlzoo.cli.flags import KINDS
+from mamlzoo.engine.preparation import Choice, Notice
 from mamlzoo.engine.training import TrainingRecord
 from mamlzoo.errors import UsageError
 from mamlzoo.tables import Table, number
@@ -98,7 +99,7 @@ class Request:
         torch.set_num_threads(self.threads)
         try:
             with console.progress_bar(self.quiet) as bar:
-                yield _Bars(bar)
+                yield _Bars(bar, self.quiet)
         finally:
             torch.set_num_threads(before)
 
@@ -114,23 +115,32 @@ class Request:
 
 
 class _Bars:
-    """Shows each experiment's training, then its evaluation, as one bar."""
+    """Shows what an experiment is doing as one bar at a time, and which plan it chose as a line."""
 
-    def __init__(self, bar: Progress) -> None:
-        self._bar = bar
-        self._shown: tuple[Experiment, type[Event]] | None = None
+    def __init__(self, bar: Progress, quiet: bool) -> None:
+        self._bar, self._quiet = bar, quiet
+        self._shown: object = None
 
     def __call__(self, experiment: Experiment, event: Event) -> None:
-        if self._shown != (experiment, type(event)):
-            for task in self._bar.task_ids:
-                self._bar.remove_task(task)
-            verb = "train" if isinstance(event, TrainingRecord) else "test"
-            self._bar.add_task(f"{verb} {experiment.name}", total=None, info="")
-            self._shown = (experiment, type(event))
-        if isinstance(event, TrainingRecord):
+        if isinstance(event, Choice):
+            if not self._quiet:
+                self._bar.console.print(f"plan {event.plan}: {event.why}", markup=False)
+        elif isinstance(event, Notice):
+            self._show((experiment, event), event.text)
+        elif isinstance(event, TrainingRecord):
+            self._show((experiment, "train"), f"train {experiment.name}")
             self._training(experiment, event)
         else:
+            self._show((experiment, "test"), f"test {experiment.name}")
             self._bar.update(self._bar.task_ids[-1], completed=event.done, total=event.total)
+
+    def _show(self, what: object, description: str) -> None:
+        if self._shown == what:
+            return
+        for task in self._bar.task_ids:
+            self._bar.remove_task(task)
+        self._bar.add_task(description, total=None, info="")
+        self._shown = what
 
     def _training(self, experiment: Experiment, record: TrainingRecord) -> None:
         settings, task = experiment.settings, self._bar.tasks[-1]

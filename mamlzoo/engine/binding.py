@@ -46,10 +46,16 @@ def bind_seeds(
     seeds: tuple[int, ...],
     device: torch.device,
     dtype: torch.dtype = torch.float32,
+    *,
+    recompute: bool = False,
+    bf16: bool = False,
 ) -> Bound:
     """Build the networks and θ⁰ of every seed.
 
     A seed's θ⁰ is what `torch.manual_seed(seed)` and `model.build` give, so it can be made again by hand.
+
+    Args:
+        recompute, bf16: of the learner.
 
     Raises:
         UsageError: the combination cannot work.
@@ -71,7 +77,7 @@ def bind_seeds(
     if not trees.leaves(meta):
         raise UsageError(f"model '{model.name}' has no parameter that requires a gradient, so nothing can be learned")
     stacked = trees.cast(trees.stack(constants), dtype, device)
-    learner = Learner(networks, trees.index(stacked, 0), task.loss, task.spec)
+    learner = Learner(networks, trees.index(stacked, 0), task.loss, task.spec, recompute, bf16)
     return Bound(algorithm, learner, meta, stacked)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,10 +13,11 @@ from torch import Tensor
 
 from mamlzoo import trees
 from mamlzoo.engine.binding import Bound
-from mamlzoo.engine.plans import MAPS, plan_named
+from mamlzoo.engine.memory import BUDGET, allocated_by
+from mamlzoo.engine.plans import MAPS
 from mamlzoo.engine.streams import TestSet
-from mamlzoo.errors import PluginError
-from mamlzoo.interfaces import Batch, Fast, Learner, MetaParams, Params, Task
+from mamlzoo.errors import MamlzooError, PluginError
+from mamlzoo.interfaces import Batch, Episode, Fast, Learner, MetaParams, Params, Task
 
 
 class EvaluationRecord(NamedTuple):
@@ -31,17 +32,21 @@ Values = dict[str, NDArray[np.float32]]
 
 
 def evaluate(
-    bound: Bound, meta: MetaParams, task: Task, tests: TestSet, steps: int, plan: str
+    bound: Bound, meta: MetaParams, task: Task, tests: TestSet, steps: int, plan: str, chunk: int | None = None
 ) -> Generator[EvaluationRecord, None, Values]:
     """Adapt θ to the support set of every test episode; judge on its query set after 0, 1, … `steps` steps.
 
     Args:
         meta: θ with its seed axis.
+        plan: 'vmap' or 'loop'.
+        chunk: episodes of each seed computed at once; None: what fits in the memory budget.
     """
     adaptation = _Adaptation(bound, task, plan)
-    total = math.ceil(tests.size / tests.block_length) * (steps + 1)
-    done, blocks = 0, []
-    for episodes in tests.blocks():
+    chunk = chunk or adaptation.fitting_chunk(meta, next(tests.blocks()))
+    whole, rest = divmod(tests.size, tests.block_length)
+    total = (whole * math.ceil(tests.block_length / chunk) + math.ceil(rest / chunk)) * (steps + 1)
+    done, parts = 0, []
+    for episodes in _pieces(tests, chunk):
         fast = adaptation.start(meta, episodes.support)
         columns = []
         for step in range(steps + 1):
@@ -50,9 +55,29 @@ def evaluate(
             columns.append(adaptation.measure(meta, fast, episodes.query))
             done += 1
             yield EvaluationRecord(done, total)
-        blocks.append(trees.tree_map(lambda *leaves: torch.stack(leaves, -1), *columns))
-    values = trees.tree_map(lambda *leaves: torch.cat(leaves, 1), *blocks)
+        parts.append(trees.tree_map(lambda *leaves: torch.stack(leaves, -1), *columns))
+    values = trees.tree_map(lambda *leaves: torch.cat(leaves, 1), *parts)
     return {name: value.cpu().numpy() for name, value in values.items()}
+
+
+def _pieces(tests: TestSet, chunk: int) -> Iterator[Episode]:
+    for block in tests.blocks():
+        for first in range(0, len(block.support.x), chunk):
+            yield trees.index(block, slice(first, first + chunk))
+
+
+def mapping(bound: Bound, task: Task, tests: TestSet, plan: str) -> str:
+    """'loop' where that was asked for, or where test episodes cannot be batched; else 'vmap'."""
+    if plan in MAPS:
+        return plan
+    one = trees.index(next(tests.blocks()), slice(1))
+    try:
+        _Adaptation(bound, task, "vmap").step(bound.meta, one)
+    except MamlzooError:
+        raise
+    except Exception:  # whatever it is, the loop raises it again if it is not about batching
+        return "loop"
+    return "vmap"
 
 
 def predictions(bound: Bound, meta: MetaParams, support: Batch, x: Tensor, steps: int, plan: str = "vmap") -> Tensor:
@@ -77,7 +102,6 @@ class _Adaptation:
     def __init__(self, bound: Bound, task: Task | None, plan: str) -> None:
         self._bound, self._task = bound, task
         self._algorithm = bound.algorithm
-        plan_named(plan)
         self._map = MAPS[plan]
 
     def start(self, meta: MetaParams, support: Batch) -> Fast:
@@ -108,6 +132,16 @@ class _Adaptation:
 
         found: dict[str, Tensor] = self._over(metrics, meta, fast, query)
         return found
+
+    def step(self, meta: MetaParams, episodes: Episode) -> None:
+        """All that an evaluation does, once."""
+        fast = self.adapt(meta, self.start(meta, episodes.support), episodes.support)
+        self.measure(meta, fast, episodes.query)
+
+    def fitting_chunk(self, meta: MetaParams, episodes: Episode) -> int:
+        """How many episodes of each seed may be computed at once within the memory budget."""
+        one = trees.index(episodes, slice(1))
+        return max(1, BUDGET // max(1, allocated_by(lambda: self.step(meta, one))))
 
     def _over(self, function: Callable[..., Any], meta: MetaParams, fast: Fast, data: Any) -> Any:
         """Map function(learner, θ, φ, data) over seeds (θ, constants and φ) and episodes (φ and data)."""

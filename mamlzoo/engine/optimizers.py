@@ -1,19 +1,22 @@
-"""The outer optimiser: any of torch.optim by name, over θ with its seed axis."""
+"""The outer optimiser: any of torch.optim by name, over θ of all seeds."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from mamlzoo import trees
 from mamlzoo.errors import UsageError, did_you_mean
+from mamlzoo.interfaces import MetaParams
 
 ELEMENTWISE = frozenset(
     ["adadelta", "adagrad", "adam", "adamax", "adamw", "asgd", "nadam", "radam", "rmsprop", "rprop", "sgd"]
 )
-"""Those that treat every number on its own, so that one of them can serve all seeds at once."""
+"""Those that treat every number on its own, so that one of them can serve all parameters of all seeds at once."""
 UNFIT = {
     "lbfgs": "it evaluates the loss several times a step, on one fixed batch",
     "sparseadam": "it wants sparse gradients",
@@ -41,26 +44,93 @@ def optimizer_class(name: str) -> Callable[..., torch.optim.Optimizer]:
 
 
 class OuterOptimizer:
-    """Updates θ in place, each seed as if it were alone.
+    """θ of all seeds, and the optimisers that update it in place, each seed as if it were alone.
 
-    An optimiser that looks at a parameter as a whole (its shape, its norm) must not see the seed axis; then there is
-    one optimiser a seed, over views of θ.
+    An optimiser that treats every number on its own gets θ as one matrix. One that looks at a parameter as a whole
+    (its shape, its norm) must see neither its neighbours nor the seed axis: then there is one a seed, over views.
+
+    Attributes:
+        theta: [seeds, numbers].
+        meta: the same numbers as the tree that algorithms see; leaves are views of `theta` that require gradients.
     """
 
-    def __init__(self, name: str, lr: float, leaves: Sequence[Tensor]) -> None:
-        cls = optimizer_class(name)
-        together = name.lower() in ELEMENTWISE
-        self._leaves = list(leaves)
-        self._seeds: list[slice | int] = [slice(None)] if together else list(range(len(leaves[0])))
-        self._views = [[leaf.detach()[at] for leaf in self._leaves] for at in self._seeds]
+    def __init__(self, name: str, lr: float, meta: MetaParams) -> None:
+        self.theta = trees.ravel(trees.stop_gradient(meta))
+        self.meta = trees.tree_map(
+            lambda leaf: leaf.detach().requires_grad_(), trees.unravel(self.theta, trees.stop_gradient(meta))
+        )
+        self._class, self._lr = optimizer_class(name), lr
+        self._together = name.lower() in ELEMENTWISE
+        self._params = self._split(self.theta)
         try:
-            self._optimizers = [cls(views, lr=lr) for views in self._views]
+            self._optimizers = [self._new(params) for params in self._params]
         except ValueError as error:
             raise UsageError(f"optimizer '{name}' cannot train this model: {error}") from error
 
-    def step(self, gradients: Sequence[Tensor]) -> None:
-        """One update of θ from a gradient for each of its leaves."""
-        for at, views, optimizer in zip(self._seeds, self._views, self._optimizers, strict=True):
-            for view, gradient in zip(views, gradients, strict=True):
-                view.grad = gradient[at]
-            optimizer.step()
+    def step(self, gradient: MetaParams) -> None:
+        """One update of θ, in place."""
+        _step(self._optimizers, self._params, self._split(trees.ravel(gradient)))
+
+    @property
+    def started(self) -> bool:
+        """Whether there is a state: torch's optimisers make theirs in the first step."""
+        return all(optimizer.state for optimizer in self._optimizers)
+
+    def state(self) -> list[Tensor]:
+        """Every tensor of the optimisers' states."""
+        return [value for slots in self._slots() for value in slots.values() if isinstance(value, Tensor)]
+
+    def load(self, theta: Tensor, state: Sequence[Tensor]) -> None:
+        """Go on from this θ and this state, as `update` gives them."""
+        self.theta.copy_(theta)
+        new = iter(state)
+        for slots in self._slots():
+            slots.update({key: next(new) for key, value in slots.items() if isinstance(value, Tensor)})
+
+    def update(self, theta: Tensor, state: Sequence[Tensor], gradient: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """What a step makes of (θ, state), for gradients [seeds, numbers]: `step` without changing anything.
+
+        It runs torch's own optimiser on copies, so that a compiler can trace it; `started` must be true.
+        """
+        theta, new = theta.clone(), [value.clone() for value in state]
+        params, given = self._split(theta), iter(new)
+        optimizers = [self._new(own, differentiable=True) for own in params]
+        for optimizer, real, own, old in zip(optimizers, self._optimizers, params, self._params, strict=True):
+            for param, counterpart in zip(own, old, strict=True):
+                optimizer.state[param] = {
+                    key: next(given) if isinstance(value, Tensor) else value
+                    for key, value in real.state[counterpart].items()
+                }
+        _step(optimizers, params, self._split(gradient))
+        slots = [optimizer.state[param] for optimizer, own in zip(optimizers, params, strict=True) for param in own]
+        return theta, [value for slot in slots for value in slot.values() if isinstance(value, Tensor)]
+
+    def _slots(self) -> list[dict[str, Any]]:
+        return [
+            optimizer.state[param]
+            for optimizer, params in zip(self._optimizers, self._params, strict=True)
+            for param in params
+        ]
+
+    def _split(self, matrix: Tensor) -> list[list[Tensor]]:
+        """What each optimiser sees of a matrix [seeds, numbers]."""
+        if self._together:
+            return [[matrix]]
+        leaves = trees.leaves(trees.unravel(matrix, self.meta))
+        return [[leaf[seed] for leaf in leaves] for seed in range(len(matrix))]
+
+    def _new(self, params: list[Tensor], differentiable: bool = False) -> torch.optim.Optimizer:
+        # Differentiable: all arithmetic on tensors, so that it can be traced. Capturable: no number leaves the GPU.
+        wanted = {"differentiable": differentiable, "capturable": params[0].is_cuda}
+        known = inspect.signature(self._class).parameters
+        switches = {name: True for name, value in wanted.items() if value and name in known}
+        return self._class(params, lr=self._lr, **switches)
+
+
+def _step(
+    optimizers: list[torch.optim.Optimizer], params: list[list[Tensor]], gradients: list[list[Tensor]]
+) -> None:
+    for optimizer, own, theirs in zip(optimizers, params, gradients, strict=True):
+        for param, gradient in zip(own, theirs, strict=True):
+            param.grad = gradient
+        optimizer.step()

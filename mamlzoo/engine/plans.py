@@ -1,7 +1,7 @@
-"""Plans: ways to compute the meta-gradients of one meta-step. All give the same numbers.
+"""Ways to compute the meta-gradients of one meta-step. All give the same numbers.
 
-`vmap` computes all seeds and all tasks in one batched call. `loop` takes one task after another, which needs the least
-memory: no two tasks' graphs exist at once.
+`vmap` computes all seeds and all tasks in one batched call, or in a few where a chunk bounds it. `loop` takes one task
+after another, which needs the least memory: no two tasks' graphs exist at once.
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ def _gradient(bound: Bound, loss: Tensor, meta: MetaParams) -> MetaParams:
     return trees.replace_leaves(meta, gradients)
 
 
-def vmap_plan(bound: Bound, reduction: Reduction) -> Gradients:
-    """All seeds and tasks in one batched call."""
+def vmap_plan(bound: Bound, reduction: Reduction, chunk: int | None = None) -> Gradients:
+    """All seeds and tasks in one batched call, or `chunk` tasks of each seed after another."""
 
     def objective(
         meta: MetaParams, constants: dict[str, Params], episode: Episode, progress: Tensor
@@ -80,16 +80,29 @@ def vmap_plan(bound: Bound, reduction: Reduction) -> Gradients:
     over_seeds = vmap if len(trees.leaves(bound.meta)[0]) > 1 else looped
     batched = over_seeds(vmap(objective, in_dims=(None, None, 0, None)), in_dims=(0, 0, 0, None))
 
-    def gradients(meta: MetaParams, episodes: Episode, progress: Tensor) -> StepResult:
+    def part(meta: MetaParams, episodes: Episode, progress: Tensor, tasks: int) -> StepResult:
         losses, logs = batched(meta, bound.constants, episodes, progress)
         # Seeds share nothing, so the gradient of their sum is each one's own gradient.
-        return StepResult(_gradient(bound, reduce_losses(losses, reduction).sum(), meta), losses.detach(), logs)
+        total = losses.sum() if reduction == "sum" else losses.sum() / tasks
+        return StepResult(_gradient(bound, total, meta), losses.detach(), logs)
+
+    def gradients(meta: MetaParams, episodes: Episode, progress: Tensor) -> StepResult:
+        tasks = episodes.support.x.shape[1]
+        parts = [
+            part(meta, trees.index(episodes, (slice(None), slice(first, first + (chunk or tasks)))), progress, tasks)
+            for first in range(0, tasks, chunk or tasks)
+        ]
+        if len(parts) == 1:
+            return parts[0]
+        gradient = trees.tree_map(lambda *leaves: torch.stack(leaves).sum(0), *(part.gradient for part in parts))
+        losses, logs = trees.tree_map(lambda *leaves: torch.cat(leaves, 1), *(tuple(part[1:]) for part in parts))
+        return StepResult(gradient, losses, logs)
 
     return gradients
 
 
-def loop_plan(bound: Bound, reduction: Reduction) -> Gradients:
-    """One seed and one task after another."""
+def loop_plan(bound: Bound, reduction: Reduction, chunk: int | None = None) -> Gradients:
+    """One seed and one task after another; `chunk` has no say."""
 
     def gradients(meta: MetaParams, episodes: Episode, progress: Tensor) -> StepResult:
         seeds, tasks = episodes.support.x.shape[:2]
@@ -110,18 +123,8 @@ def loop_plan(bound: Bound, reduction: Reduction) -> Gradients:
     return gradients
 
 
-PLANS: dict[str, Callable[[Bound, Reduction], Gradients]] = {"vmap": vmap_plan, "loop": loop_plan}
-
-
-def plan_named(name: str) -> Callable[[Bound, Reduction], Gradients]:
-    """The plan of that name.
-
-    Raises:
-        UsageError: there is none.
-    """
-    if name not in PLANS:
-        raise UsageError(f"there is no plan '{name}'; {did_you_mean(name, PLANS)}")
-    return PLANS[name]
+EAGER: dict[str, Callable[[Bound, Reduction, int | None], Gradients]] = {"vmap": vmap_plan, "loop": loop_plan}
+"""The plans that compute one meta-gradient after another; `compile` is built on `vmap`."""
 
 
 def looped(function: Callable[..., T], in_dims: tuple[int | None, ...]) -> Callable[..., T]:
@@ -161,7 +164,8 @@ def meta_loss(
         plan: 'vmap', or 'loop' for networks that cannot be batched, such as recurrent ones.
     """
     now = torch.tensor(progress)
-    plan_named(plan)
+    if plan not in MAPS:
+        raise UsageError(f"there is no plan '{plan}' for one meta-loss; {did_you_mean(plan, MAPS)}")
     sizes = {name: list(leaf.shape) for name, leaf in trees.named_leaves(episodes)}
     if len({tuple(size[:1]) for size in sizes.values()}) > 1 or any(len(size) < 2 for size in sizes.values()):
         raise UsageError(f"every part of the episodes must begin with [meta-batch, examples]; their shapes are {sizes}")

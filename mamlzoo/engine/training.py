@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from dataclasses import dataclass
+import math
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
@@ -11,33 +12,12 @@ import torch
 from numpy.typing import NDArray
 
 from mamlzoo import trees
-from mamlzoo.engine.binding import Bound, Reduction
-from mamlzoo.engine.optimizers import OuterOptimizer
-from mamlzoo.engine.plans import plan_named
+from mamlzoo.engine.steps import Block, Measured, Steps, joined
 from mamlzoo.engine.streams import TrainingStream
 from mamlzoo.interfaces import MetaParams
 
 RECORDS = 500
 """About how many records a whole training yields."""
-
-
-@dataclass(frozen=True)
-class TrainingSettings:
-    """The budget and the outer loop.
-
-    Attributes:
-        iterations: meta-steps, each one update of θ.
-        reduction: of the meta-losses over the meta-batch, 'mean' or 'sum'.
-        optimizer: a name of torch.optim.
-        outer_lr: its learning rate.
-        plan: how a meta-step is executed.
-    """
-
-    iterations: int
-    reduction: Reduction
-    optimizer: str
-    outer_lr: float
-    plan: str
 
 
 class TrainingRecord(NamedTuple):
@@ -56,50 +36,64 @@ class TrainingRecord(NamedTuple):
     diverged: dict[int, int]
 
 
-def train(
-    bound: Bound, stream: TrainingStream, settings: TrainingSettings
-) -> Generator[TrainingRecord, None, MetaParams]:
-    """Train θ for every seed at once.
+def train(stream: TrainingStream, steps: Steps, iterations: int) -> Generator[TrainingRecord, None, MetaParams]:
+    """Train θ for every seed at once, for `iterations` meta-steps.
 
     A seed whose meta-loss is not finite is marked as diverged from that meta-step on; the others go on untouched. When
     none is left, training ends early.
     """
-    meta = trees.tree_map(lambda leaf: leaf.clone().requires_grad_(), bound.meta)
-    if settings.iterations == 0 or not bound.algorithm.trains:
-        return trees.stop_gradient(meta)
-    gradients = plan_named(settings.plan)(bound, settings.reduction)
-    optimizer = OuterOptimizer(settings.optimizer, settings.outer_lr, trees.leaves(meta))
-    every = max(1, settings.iterations // RECORDS)
+    every = max(1, iterations // RECORDS)
     diverged: dict[int, int] = {}
-    recent = []
-    for step, episodes in enumerate(stream.steps(0, settings.iterations)):
-        progress = torch.tensor(step / settings.iterations, dtype=stream.dtype, device=stream.device)
-        result = gradients(meta, episodes, progress)
-        optimizer.step(trees.leaves(result.gradient))
-        recent.append((result.losses, result.logs))
-        if (step + 1) % every == 0 or step + 1 == settings.iterations:
-            record = _record(step + 1, recent, diverged, meta)
-            yield record
-            diverged, recent = record.diverged, []
-            if len(diverged) == len(stream.seeds):
-                break
-    return trees.stop_gradient(meta)
+    recent: list[Measured] = []
+    for block, offset in blocks(stream, iterations):
+        last = min(len(block.progress), iterations - offset)
+        first = 0
+        while first < last and len(diverged) < len(stream.seeds):
+            until = min(last, first + every - (offset + first) % every)
+            with flushed_denormals():
+                recent.append(steps.advance(block, first, until))
+            first = until
+            if (offset + until) % every == 0 or offset + until == iterations:
+                record = _record(offset + until, joined(recent), diverged, steps.optimizer.theta)
+                yield record
+                diverged, recent = record.diverged, []
+        if len(diverged) == len(stream.seeds):
+            break
+    return trees.tree_map(torch.clone, trees.stop_gradient(steps.optimizer.meta))
 
 
-def _record(
-    step: int,
-    recent: list[tuple[torch.Tensor, dict[str, torch.Tensor]]],
-    diverged: dict[int, int],
-    meta: MetaParams,
-) -> TrainingRecord:
+@contextmanager
+def flushed_denormals() -> Iterator[None]:
+    """Numbers below 1e-38 count as 0 meanwhile, as on a GPU and in JAX.
+
+    An optimiser's averages of gradients that have become 0 decay into that range, where a processor takes a hundred
+    times as long for each operation.
+    """
+    before = bool(torch.tensor(1e-40) * 1 == 0)
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(before)
+
+
+def blocks(stream: TrainingStream, iterations: int) -> Iterator[tuple[Block, int]]:
+    """The blocks that hold meta-steps 0 … iterations − 1, each with the number of its first meta-step."""
+    for position in range(math.ceil(iterations / stream.block_length)):
+        offset = position * stream.block_length
+        steps = torch.arange(offset, offset + stream.block_length, device=stream.device)
+        yield Block(stream.block(position), (steps / iterations).to(stream.dtype)), offset
+
+
+def _record(step: int, recent: Measured, diverged: dict[int, int], theta: torch.Tensor) -> TrainingRecord:
     """Looked at only now and then: reading a tensor's value waits for the device."""
-    losses, logs = trees.tree_map(lambda leaf: leaf.double().mean(-1).cpu(), trees.stack(recent))  # [steps, seeds]
+    losses, logs = trees.tree_map(lambda leaf: leaf.double().cpu(), recent)  # [steps, seeds]
     finite = torch.isfinite(losses)
-    first = step - len(recent)
+    first = step - len(losses)
     bad = [seed for seed in range(finite.shape[1]) if not finite[:, seed].all()]
     new = {seed: first + int(finite[:, seed].long().argmin()) for seed in bad}
     # The last update may have broken θ without a loss after it to tell.
-    whole = torch.stack([torch.isfinite(leaf).flatten(1).all(1) for leaf in trees.leaves(meta)]).all(0).tolist()
+    whole = torch.isfinite(theta).all(1).tolist()
     broken = {seed: step - 1 for seed, is_whole in enumerate(whole) if not is_whole}
     means = trees.tree_map(lambda leaf: leaf.mean(0), (losses, logs))
     found = broken | new | diverged

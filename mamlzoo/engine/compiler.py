@@ -1,0 +1,98 @@
+"""From a traced graph to machine code, by TorchInductor ahead of time; compiled once, kept on disk.
+
+A graph's code, the shapes of its inputs, the versions and the processor make its key. What is in the cache is loaded
+in milliseconds, in whatever process; deleting the folder costs nothing but compiling again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.fx import GraphModule
+
+Compiled = Callable[..., Sequence[Tensor]]
+
+OPTIONS: dict[str, Any] = {
+    # Trust the processor's own flags: trying a program for each costs 8 s before the first compilation.
+    "cpp.vec_isa_ok": True,
+    "aot_inductor.precompile_headers": False,
+    "aot_inductor.enable_line_tables": False,
+    "compile_threads": 1,
+}
+
+
+class CannotCompileError(Exception):
+    """Why a graph could not be traced or compiled, in one line. Never a user's error: another plan goes on."""
+
+
+def cache_directory() -> Path:
+    """Where compiled graphs are kept: `MAMLZOO_CACHE`, or a folder of the user's cache."""
+    own = os.environ.get("MAMLZOO_CACHE")
+    shared = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(own) if own else shared / "mamlzoo"
+
+
+def package_path(graph: GraphModule, inputs: Sequence[Tensor]) -> Path:
+    """The file that holds, or would hold, this graph compiled."""
+    shapes = [(list(t.shape), t.stride(), str(t.dtype), str(t.device)) for t in inputs]
+    parts = (
+        graph.code,
+        shapes,
+        torch.__version__,
+        torch.backends.cpu.get_cpu_capability(),
+        torch.get_num_threads(),
+        sorted(OPTIONS.items()),
+        [torch.cuda.get_device_name(t.device) for t in inputs if t.is_cuda][:1],
+        torch.get_float32_matmul_precision(),
+    )
+    key = hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
+    return cache_directory() / f"{key}.pt2"
+
+
+def load(path: Path) -> Compiled | None:
+    """The compiled graph of that file; None if there is none, or it is damaged and so removed."""
+    if not path.is_file():
+        return None
+    try:
+        return torch._inductor.aoti_load_package(str(path), run_single_threaded=True)  # type: ignore[no-any-return]
+    except RuntimeError:
+        path.unlink(missing_ok=True)
+        return None
+
+
+def compile_program(program: nn.Module, inputs: Sequence[Tensor], path: Path) -> Compiled:
+    """Compile a module for inputs of just these shapes, keep it at `path`, and load it.
+
+    Raises:
+        CannotCompileError: there is no compiler, or it cannot.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the compiler's own parts, about each other
+            exported = torch.export.export(program, tuple(inputs), strict=False)
+            new = Path(folder, "program.pt2")
+            torch._inductor.aoti_compile_and_package(exported, package_path=str(new), inductor_configs=dict(OPTIONS))
+            new.replace(path)
+    except Exception as error:  # whatever it is, another plan does the same work
+        raise CannotCompileError(reason_of(error)) from error
+    compiled = load(path)
+    if compiled is None:
+        raise CannotCompileError("what was compiled cannot be loaded")
+    return compiled
+
+
+def reason_of(error: BaseException) -> str:
+    """An error of the compiler in one line."""
+    text = str(error).strip() or type(error).__name__
+    if "compiler" in text.lower() and ("not found" in text.lower() or "no working" in text.lower()):
+        return "no C++ compiler was found"
+    return text.splitlines()[0][:200]

@@ -1,0 +1,73 @@
+"""How much memory an episode needs, and how much was in use at most."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from mamlzoo import trees
+
+MIB = 2**20
+BUDGET = 1024 * MIB
+"""What the tensors of one batched call may take together, where no chunk is asked for; an estimate from above."""
+
+
+def allocated_by(function: Callable[[], Any]) -> int:
+    """Bytes of all tensors that a call makes, as if none were freed: a bound on what it holds at once."""
+    with _Allocations() as allocations:
+        function()
+    return allocations.bytes
+
+
+class _Allocations(TorchDispatchMode):
+    def __init__(self) -> None:
+        super().__init__()
+        self.bytes = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if all(returned.alias_info is None for returned in func._schema.returns):  # neither a view nor in place
+            self.bytes += sum(leaf.nbytes for leaf in trees.leaves(result) if isinstance(leaf, Tensor))
+        return result
+
+
+class PeakMemory:
+    """The most memory in use since it was made: of the device, or on a CPU of this process."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
+        else:
+            _reset_peak()
+
+    def mebibytes(self) -> float:
+        """Peak so far, in MiB."""
+        if self._device.type == "cuda":
+            return torch.cuda.max_memory_allocated(self._device) / MIB
+        return _peak() / MIB
+
+
+def _reset_peak() -> None:
+    """Linux forgets a process's peak when told to; elsewhere the peak is that of the whole process's life."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return
+
+
+def _peak() -> int:
+    """Bytes resident at most."""
+    try:
+        status = Path("/proc/self/status").read_text()
+        return 1024 * int(status.partition("VmHWM:")[2].split()[0])
+    except (OSError, IndexError):
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else 1024 * peak

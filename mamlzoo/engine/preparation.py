@@ -1,0 +1,188 @@
+"""Before training: choose how meta-steps are executed, by trying on real meta-batches what is worth trying."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+
+from mamlzoo import trees
+from mamlzoo.engine.binding import Bound, Reduction
+from mamlzoo.engine.compiled import CompiledSteps, TracedSteps, machine_code
+from mamlzoo.engine.compiler import CannotCompileError, Compiled, reason_of
+from mamlzoo.engine.memory import BUDGET, MIB, allocated_by
+from mamlzoo.engine.optimizers import OuterOptimizer
+from mamlzoo.engine.plans import EAGER
+from mamlzoo.engine.steps import Block, EagerSteps, Steps
+from mamlzoo.engine.streams import TrainingStream
+from mamlzoo.engine.training import blocks
+from mamlzoo.errors import MamlzooError
+from mamlzoo.interfaces import Episode
+
+WORTH_A_THOUGHT = 4.0
+"""Seconds of eager training below which a compiler is not even considered: importing it takes longer."""
+COMPILING = 30.0
+"""Compiling a graph takes about this many times what tracing it took; measured, on several graphs and machines."""
+FEW = 2
+"""Tasks a seed that the loop is timed on."""
+CACHE = 16 * MIB
+"""What the tensors of one compiled pass may take on a CPU: a few MiB of these live at a time, which a core's cache holds."""
+WHILE = 0.2
+"""Seconds of meta-steps, at the eager pace, that the compiled program is timed on."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """What is to be trained and how.
+
+    Attributes:
+        iterations: meta-steps, each one update of θ.
+        reduction: of the meta-losses over the meta-batch, 'mean' or 'sum'.
+        optimizer: a name of torch.optim.
+        outer_lr: its learning rate.
+        plan: 'loop', 'vmap', 'compile', or 'auto' for what is fastest.
+        chunk: tasks of each seed computed at once; None: what fits in the memory budget.
+    """
+
+    iterations: int
+    reduction: Reduction
+    optimizer: str
+    outer_lr: float
+    plan: str
+    chunk: int | None = None
+
+
+class Notice(NamedTuple):
+    """Something that takes a while begins."""
+
+    text: str
+
+
+class Choice(NamedTuple):
+    """The plan that meta-steps are executed by, and why, in one line."""
+
+    plan: str
+    why: str
+
+
+def prepare(
+    bound: Bound, stream: TrainingStream, training: Training
+) -> Generator[Notice, None, tuple[Steps, Choice]]:
+    """Choose a plan and make it ready. Nothing is trained: what is tried is tried on copies."""
+    return (yield from _Preparation(bound, stream, training).run())
+
+
+class _Preparation:
+    def __init__(self, bound: Bound, stream: TrainingStream, training: Training) -> None:
+        self._bound, self._training = bound, training
+        self._block: Block = next(blocks(stream, training.iterations))[0]
+        self._tasks = stream.meta_batch * len(stream.seeds)
+        needed = bytes_of_a_task(bound, self._block.episodes)
+        in_cache = CACHE if stream.device.type == "cpu" else BUDGET
+        self._chunk = training.chunk or max(1, BUDGET // needed)
+        self._compiled_chunk = training.chunk or max(1, in_cache // needed)
+
+    def run(self) -> Generator[Notice, None, tuple[Steps, Choice]]:
+        wanted = self._training.plan
+        if wanted in EAGER:
+            return self._eager(wanted), Choice(wanted, "as asked for")
+        try:
+            if wanted == "compile":
+                traced = self._traced()
+                return self._compiled(traced, (yield from self._machine_code(traced))), Choice(wanted, "as asked for")
+            return (yield from self._auto())
+        except CannotCompileError as error:
+            plan, _, why = self._fastest_eager()
+            return self._eager(plan), Choice(plan, f"'compile' cannot: {error}; {why}")
+
+    def _auto(self) -> Generator[Notice, None, tuple[Steps, Choice]]:
+        plan, seconds, why = self._fastest_eager()
+        total = seconds * self._training.iterations
+        eager = self._eager(plan)
+        if total < WORTH_A_THOUGHT:
+            return eager, Choice(plan, f"{why}, about {total:.1f} s in all")
+        traced = self._traced()
+        expected = 0.0 if traced.path.is_file() else COMPILING * traced.seconds
+        if total < expected:
+            return eager, Choice(plan, f"{why}, about {total:.0f} s in all; compiling alone about {expected:.0f} s")
+        code = yield from self._machine_code(traced)
+        trial = self._compiled(traced, code)
+        few = min(len(self._block.progress), max(1, int(WHILE / seconds)))
+        trial.advance(self._block, 0, min(2, few))
+        fast = _seconds(lambda: trial.advance(self._block, 0, few)) / few
+        rates = f"{self._tasks / fast:,.0f} tasks/s against {self._tasks / seconds:,.0f} by {plan}"
+        if fast > seconds:
+            return eager, Choice(plan, f"compiled is slower: {rates}")
+        return self._compiled(traced, code), Choice("compile", rates)
+
+    def _fastest_eager(self) -> tuple[str, float, str]:
+        """The faster of 'vmap' and 'loop', its seconds a meta-step, and why."""
+        episodes = trees.index(self._block.episodes, (slice(0, 1), slice(None), slice(0, FEW)))
+        few = Block(episodes, self._block.progress[:1])
+        looped = _pace(self._eager("loop"), few) * self._tasks / episodes.support.x[0, :, :, 0].flatten(0, 1).shape[0]
+        try:
+            batched = _pace(self._eager("vmap"), self._block)
+        except MamlzooError:
+            raise
+        except Exception as error:
+            return "loop", looped, f"its tasks cannot be batched ({reason_of(error)})"
+        if looped < batched:
+            return "loop", looped, f"{self._tasks / looped:,.0f} tasks/s against {self._tasks / batched:,.0f} by vmap"
+        return "vmap", batched, f"{self._tasks / batched:,.0f} tasks/s against {self._tasks / looped:,.0f} by loop"
+
+    def _optimizer(self) -> OuterOptimizer:
+        return OuterOptimizer(self._training.optimizer, self._training.outer_lr, self._bound.meta)
+
+    def _eager(self, plan: str, optimizer: OuterOptimizer | None = None) -> EagerSteps:
+        gradients = EAGER[plan](self._bound, self._training.reduction, self._chunk)
+        return EagerSteps(optimizer or self._optimizer(), gradients)
+
+    def _traced(self) -> TracedSteps:
+        trial = self._eager("vmap")
+        try:
+            measured = trial.advance(self._block, 0, 1)
+        except MamlzooError:
+            raise
+        except Exception as error:
+            raise CannotCompileError(f"its tasks cannot be batched ({reason_of(error)})") from error
+        return TracedSteps(
+            self._bound, self._training.reduction, trial.optimizer, self._block, list(measured.logs), self._compiled_chunk
+        )
+
+    def _machine_code(self, traced: TracedSteps) -> Generator[Notice, None, Compiled]:
+        if not traced.path.is_file():
+            yield Notice(f"compiling the meta-step, once: about {COMPILING * traced.seconds:.0f} s")
+        return machine_code(traced)
+
+    def _compiled(self, traced: TracedSteps, code: Compiled) -> CompiledSteps:
+        optimizer = self._optimizer()
+        return CompiledSteps(optimizer, self._eager("vmap", optimizer), traced, code)
+
+
+def bytes_of_a_task(bound: Bound, episodes: Episode) -> int:
+    """What the tensors of one task of every seed take in a meta-step, as if none were freed.
+
+    Args:
+        episodes: every leaf begins with [meta-steps, seeds, meta-batch].
+    """
+    one = trees.index(episodes, (0, slice(None), slice(0, 1)))
+    meta = trees.tree_map(lambda leaf: leaf.clone().requires_grad_(), bound.meta)
+    step, now = EAGER["loop"](bound, "mean", None), torch.zeros((), device=one.support.x.device)
+    return max(1, allocated_by(lambda: step(meta, one, now)))
+
+
+def _pace(steps: Steps, block: Block) -> float:
+    """Seconds a meta-step, the better of two after a first that does not count."""
+    steps.advance(block, 0, 1)
+    return min(_seconds(lambda: steps.advance(block, 0, 1)) for _ in range(2))
+
+
+def _seconds(function: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    function()
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
+    return time.perf_counter() - start

@@ -1,0 +1,71 @@
+"""Meta-steps: what updates θ, through a part of a block of training episodes at a time."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from mamlzoo import trees
+from mamlzoo.engine.optimizers import OuterOptimizer
+from mamlzoo.engine.plans import Gradients
+from mamlzoo.interfaces import Episode
+
+
+class Block(NamedTuple):
+    """The episodes of several meta-steps.
+
+    Attributes:
+        episodes: every leaf begins with [meta-steps, seeds, meta-batch].
+        progress: how much of training is done before each, [meta-steps].
+    """
+
+    episodes: Episode
+    progress: Tensor
+
+
+class Measured(NamedTuple):
+    """What meta-steps found out, as means over the meta-batch.
+
+    Attributes:
+        losses: meta-losses, [meta-steps, seeds].
+        logs: the algorithm's own scalars, each [meta-steps, seeds].
+    """
+
+    losses: Tensor
+    logs: dict[str, Tensor]
+
+
+class Steps(ABC):
+    """Meta-steps on the θ of an outer optimiser."""
+
+    def __init__(self, optimizer: OuterOptimizer) -> None:
+        self.optimizer = optimizer
+
+    @abstractmethod
+    def advance(self, block: Block, first: int, last: int) -> Measured:
+        """Make meta-steps first … last − 1 of the block."""
+
+
+class EagerSteps(Steps):
+    """One meta-step after another, each its gradient and then the outer optimiser."""
+
+    def __init__(self, optimizer: OuterOptimizer, gradients: Gradients) -> None:
+        super().__init__(optimizer)
+        self._gradients = gradients
+
+    def advance(self, block: Block, first: int, last: int) -> Measured:
+        rows = []
+        for step in range(first, last):
+            episodes = trees.index(block.episodes, step)
+            result = self._gradients(self.optimizer.meta, episodes, block.progress[step])
+            self.optimizer.step(result.gradient)
+            rows.append(trees.tree_map(lambda leaf: leaf.mean(-1), Measured(result.losses, result.logs)))
+        return trees.stack(rows)
+
+
+def joined(parts: list[Measured]) -> Measured:
+    """The meta-steps of several calls as one."""
+    return trees.tree_map(lambda *leaves: torch.cat(leaves), *parts)
