@@ -48,7 +48,8 @@ class Settings:
     test_seed: int = options.option(0, "which frozen set of test episodes", minimum=0, maximum=MAX_SEED)
     device: str = options.option("cpu", "where to compute, as torch names it: cpu, cuda, cuda:1")
     plan: Literal["auto", "compile", "vmap", "loop"] = options.option(
-        "auto", "how: many meta-steps in one compiled call, all tasks in one batched call, one after another, or the fastest"
+        "auto",
+        "how: many meta-steps in one compiled call, all tasks in one batched call, one after another, or the fastest",
     )
     chunk: int | None = options.option(
         None, "episodes of a seed computed at once; none: what fits in a memory budget of 1 GiB", minimum=1
@@ -67,12 +68,9 @@ class Settings:
             raise UsageError(f"settings: seeds must differ, not {', '.join(map(str, self.seeds))}")
         optimizer_class(self.optimizer)
 
-
     def training(self) -> Training:
         """What of them the engine trains by."""
-        return Training(
-            self.iterations, self.meta_reduction, self.optimizer, self.outer_lr, self.plan, self.chunk
-        )
+        return Training(self.iterations, self.meta_reduction, self.optimizer, self.outer_lr, self.plan, self.chunk)
 
 
 @dataclass(frozen=True)

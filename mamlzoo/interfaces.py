@@ -152,7 +152,7 @@ class Learner:
         constants: by network, its buffers and frozen parameters.
         criterion: (prediction, target) -> scalar.
         spec: the task's spec.
-        recompute: whether `mamlzoo.adapt` keeps no graph of an adaptation step and computes it again in the backward pass.
+        recompute: whether `mamlzoo.adapt` keeps no graph of a step and computes it again in the backward pass.
         bf16: whether networks compute in bfloat16 where torch's autocast does; parameters and outputs stay as they are.
     """
 

@@ -16,12 +16,10 @@ from mamlzoo.interfaces import Batch, Fast, Learner, MetaAlgorithm, MetaParams
 Function = Callable[..., tuple[Tensor, ...]]
 
 
-def recomputed_step(
-    algorithm: MetaAlgorithm, learner: Learner, meta: MetaParams, fast: Fast, support: Batch
-) -> Fast:
+def recomputed_step(algorithm: MetaAlgorithm, learner: Learner, meta: MetaParams, fast: Fast, support: Batch) -> Fast:
     """`algorithm.adapt`, of which only inputs and φ are kept until the backward pass.
 
-    With k steps memory grows by k times φ instead of k times all that a step computes; time by about one adaptation more.
+    With k steps, memory grows by k times φ and not by k times all that a step computes; time, by one more adaptation.
     """
     inputs = (learner.constants, meta, fast, support)
     shape: list[Fast] = []

@@ -22,6 +22,14 @@ def _one_thread():
     torch.set_num_threads(1)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory):
+    """What is compiled is compiled by these tests, and not found from before."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MAMLZOO_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 class Cli:
     """Runs commands in this process and keeps stdout and stderr apart."""
 

@@ -110,7 +110,8 @@ def test_with_one_seed_the_interval_is_over_test_tasks_and_the_table_says_so():
 def test_the_progress_listener_hears_of_training_and_testing():
     heard = []
     mamlzoo.run(progress=lambda experiment, event: heard.append((experiment.name, type(event).__name__)), **QUICK)
-    assert heard == [("sine × mlp × maml", "TrainingRecord")] * 4 + [("sine × mlp × maml", "EvaluationRecord")] * 3
+    assert heard[0] == ("sine × mlp × maml", "Choice")
+    assert heard[1:] == [("sine × mlp × maml", "TrainingRecord")] * 4 + [("sine × mlp × maml", "EvaluationRecord")] * 3
 
 
 def test_tables_show_themselves_in_notebooks_and_terminals():
@@ -284,7 +285,7 @@ def test_numpys_whole_numbers_will_do():
     assert result.seeds == [0, 1]
 
 
-def test_a_recurrent_network_runs_one_task_at_a_time_and_the_error_says_so():
+def test_a_recurrent_network_runs_one_task_at_a_time_and_vmap_says_so():
     class Recurrent(nn.Module):
         def __init__(self):
             super().__init__()
@@ -294,8 +295,11 @@ def test_a_recurrent_network_runs_one_task_at_a_time_and_the_error_says_so():
             return self.out(self.gru(x[:, None])[0][:, 0])
 
     with pytest.raises(mamlzoo.PluginError, match="`--plan loop` may do"):
-        mamlzoo.run(model=Recurrent, **QUICK)
-    assert np.isfinite(numbers(mamlzoo.run(model=Recurrent, plan="loop", **QUICK))).all()
+        mamlzoo.run(model=Recurrent, plan="vmap", **QUICK)
+    for plan in ("auto", "loop", "compile"):
+        result = mamlzoo.run(model=Recurrent, plan=plan, **QUICK)
+        assert result.plan.plan == "loop"
+        assert np.isfinite(numbers(result)).all()
 
 
 def test_a_plot_that_is_not_there_is_refused():

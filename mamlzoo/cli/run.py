@@ -31,6 +31,7 @@ def command(**flags: Any) -> None:
         result.table(),
         result.document(),
         directory,
-        f"trained in {timing.train_seconds:.1f} s ({timing.tasks_per_second:,.0f} tasks/s), "
-        f"tested in {timing.evaluate_seconds:.1f} s",
+        f"prepared in {timing.prepare_seconds:.1f} s, trained in {timing.train_seconds:.1f} s "
+        f"({timing.tasks_per_second:,.0f} tasks/s), tested in {timing.evaluate_seconds:.1f} s; "
+        f"{timing.peak_memory_mb:,.0f} MiB at most",
     )

@@ -5,15 +5,16 @@ One pass of the vmap plan and the optimiser's update are traced to a graph,
     (at, θ, measures, …, optimiser state, data) -> (at + 1, θ, measures, …, optimiser state),
 
 which on a CPU is compiled as the body of a loop over the block's meta-steps, so that Python is entered once for many of
-them. Where the loop begins and ends are inputs: a shorter last part, or going on in the middle, is the same program. On a
-GPU the graph alone is compiled and replayed as a CUDA graph, without a word from the host in between.
+them. Where the loop begins and ends are inputs: a shorter last part, or going on in the middle, is the same program.
+On a GPU the graph alone is compiled and replayed as a CUDA graph, without a word from the host in between.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -95,7 +96,8 @@ class TracedSteps:
         """What stays the same for a block: progress, constants, episodes in pieces."""
 
         def pieces(leaf: Tensor) -> Tensor:  # [length, seeds, tasks, …] -> [length · passes, seeds, piece, …]
-            return leaf.unflatten(2, (self.passes, -1)).transpose(1, 2).flatten(0, 1).contiguous()
+            split: Tensor = leaf.unflatten(2, (self.passes, -1))
+            return split.transpose(1, 2).flatten(0, 1).contiguous()
 
         return [block.progress, *trees.leaves(self._bound.constants), *map(pieces, trees.leaves(block.episodes))]
 
@@ -128,7 +130,7 @@ class TracedSteps:
         is_last = at % self.passes == self.passes - 1
         new_theta, new_state = update(theta, state, summed)
         theta = torch.where(is_last, new_theta, theta)
-        state = [torch.where(is_last, new, old) for new, old in zip(new_state, state, strict=True)]
+        state = tuple(torch.where(is_last, new, old) for new, old in zip(new_state, state, strict=True))
         summed = torch.where(is_last, torch.zeros_like(summed), summed)
         return (at + 1, theta, measures.index_add(0, step, row[None] / self.passes), summed, *state)
 
@@ -136,10 +138,9 @@ class TracedSteps:
 class CompiledSteps(Steps):
     """Traced meta-steps, compiled. The first of all is made eagerly: torch's optimisers make their state in it."""
 
-    def __init__(self, optimizer: OuterOptimizer, eager: EagerSteps, traced: TracedSteps, compiled: Compiled) -> None:
+    def __init__(self, optimizer: OuterOptimizer, eager: EagerSteps, traced: TracedSteps, run: Loop | Replay) -> None:
         super().__init__(optimizer)
-        self._eager, self._traced = eager, traced
-        self._run = Replay(compiled) if optimizer.theta.is_cuda else Loop(compiled)
+        self._eager, self._traced, self._run = eager, traced, run
         self._block: Block | None = None
         self._given: list[Tensor] = []
 
@@ -155,19 +156,17 @@ class CompiledSteps(Steps):
         return traced.finish(self.optimizer, carried, first, last)
 
 
-def machine_code(steps: TracedSteps) -> Compiled:
-    """Traced meta-steps compiled, from the cache if that was done before.
+def machine_code(steps: TracedSteps) -> Loop | Replay:
+    """Traced meta-steps compiled, or loaded if that was done before.
 
     Raises:
         CannotCompileError: there is no compiler, or it cannot.
     """
-    known = load(steps.path)
-    if known is not None:
-        return known
     at, *others = steps.inputs
     if at.is_cuda:
-        return compile_program(steps.graph, steps.inputs, steps.path)
-    return compile_program(_WhileLoop(steps.graph, steps.carries), [at, at.clone(), *others], steps.path)
+        return Replay(load(steps.path) or compile_program(steps.graph, steps.inputs, steps.path))
+    program = _WhileLoop(steps.graph, steps.carries)
+    return Loop(load(steps.path) or compile_program(program, [at, at.clone(), *others], steps.path))
 
 
 class _WhileLoop(nn.Module):
@@ -188,7 +187,8 @@ class _WhileLoop(nn.Module):
             passed: tuple[Tensor, ...] = self._graph(at, *carried, *given)
             return passed
 
-        final: tuple[Tensor, ...] = while_loop_op(goes_on, body, (first, *carried), (last, *given))
+        loop: Any = while_loop_op
+        final: tuple[Tensor, ...] = loop(goes_on, body, (first, *carried), (last, *given))
         return final[1:]
 
 

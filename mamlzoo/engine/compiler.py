@@ -62,7 +62,7 @@ def load(path: Path) -> Compiled | None:
     if not path.is_file():
         return None
     try:
-        return torch._inductor.aoti_load_package(str(path), run_single_threaded=True)  # type: ignore[no-any-return]
+        return torch._inductor.aoti_load_package(str(path), run_single_threaded=True)
     except RuntimeError:
         path.unlink(missing_ok=True)
         return None
@@ -91,8 +91,10 @@ def compile_program(program: nn.Module, inputs: Sequence[Tensor], path: Path) ->
 
 
 def reason_of(error: BaseException) -> str:
-    """An error of the compiler in one line."""
+    """An error of the compiler, or of what it was to compile, in one line."""
     text = str(error).strip() or type(error).__name__
     if "compiler" in text.lower() and ("not found" in text.lower() or "no working" in text.lower()):
         return "no C++ compiler was found"
+    if "data-dependent" in text:
+        return "it asks for a tensor's value"
     return text.splitlines()[0][:200]

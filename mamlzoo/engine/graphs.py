@@ -85,7 +85,8 @@ def _keep_joined(graph: GraphModule) -> None:
                 source = source.args[0]
             if part.op != "call_function" or source is part or source.op != "call_function":
                 continue
-            shape, dense = list(part.meta["val"].shape), {"memory_format": torch.contiguous_format}
+            shape = list(part.meta["val"].shape)
+            dense: dict[str, Any] = {"memory_format": torch.contiguous_format}
             with graph.graph.inserting_before(node):
                 copy = graph.graph.call_function(aten.clone.default, (source,), dense)
                 strides = [int(torch.Size(shape[at + 1 :]).numel()) for at in range(len(shape))]
@@ -111,7 +112,7 @@ def _addmm(c: Tensor, a: Tensor, b: Tensor, *, beta: float = 1, alpha: float = 1
     return c + _mm(a, b) if beta == alpha == 1 and 1 in (*a.shape, *b.shape) else NotImplemented
 
 
-DEGENERATE: dict[torch._ops.OperatorBase, Callable[..., Tensor]] = {
+DEGENERATE: dict[Any, Callable[..., Tensor]] = {
     aten.mm.default: _mm,
     aten.bmm.default: _bmm,
     aten.addmm.default: _addmm,

@@ -21,14 +21,15 @@ BUDGET = 1024 * MIB
 
 def allocated_by(function: Callable[[], Any]) -> int:
     """Bytes of all tensors that a call makes, as if none were freed: a bound on what it holds at once."""
-    with _Allocations() as allocations:
+    allocations = _Allocations()
+    with allocations:
         function()
     return allocations.bytes
 
 
 class _Allocations(TorchDispatchMode):
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.bytes = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

@@ -81,7 +81,7 @@ class OuterOptimizer:
         return [value for slots in self._slots() for value in slots.values() if isinstance(value, Tensor)]
 
     def load(self, theta: Tensor, state: Sequence[Tensor]) -> None:
-        """Go on from this θ and this state, as `update` gives them."""
+        """Go on from this θ and this state, as `update` gives them; its tensors are taken over."""
         self.theta.copy_(theta)
         new = iter(state)
         for slots in self._slots():
@@ -127,9 +127,7 @@ class OuterOptimizer:
         return self._class(params, lr=self._lr, **switches)
 
 
-def _step(
-    optimizers: list[torch.optim.Optimizer], params: list[list[Tensor]], gradients: list[list[Tensor]]
-) -> None:
+def _step(optimizers: list[torch.optim.Optimizer], params: list[list[Tensor]], gradients: list[list[Tensor]]) -> None:
     for optimizer, own, theirs in zip(optimizers, params, gradients, strict=True):
         for param, gradient in zip(own, theirs, strict=True):
             param.grad = gradient

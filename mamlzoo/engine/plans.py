@@ -95,8 +95,8 @@ def vmap_plan(bound: Bound, reduction: Reduction, chunk: int | None = None) -> G
         if len(parts) == 1:
             return parts[0]
         gradient = trees.tree_map(lambda *leaves: torch.stack(leaves).sum(0), *(part.gradient for part in parts))
-        losses, logs = trees.tree_map(lambda *leaves: torch.cat(leaves, 1), *(tuple(part[1:]) for part in parts))
-        return StepResult(gradient, losses, logs)
+        measured: Any = trees.tree_map(lambda *leaves: torch.cat(leaves, 1), *(tuple(part[1:]) for part in parts))
+        return StepResult(gradient, *measured)
 
     return gradients
 

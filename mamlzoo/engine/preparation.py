@@ -11,8 +11,8 @@ import torch
 
 from mamlzoo import trees
 from mamlzoo.engine.binding import Bound, Reduction
-from mamlzoo.engine.compiled import CompiledSteps, TracedSteps, machine_code
-from mamlzoo.engine.compiler import CannotCompileError, Compiled, reason_of
+from mamlzoo.engine.compiled import CompiledSteps, Loop, Replay, TracedSteps, machine_code
+from mamlzoo.engine.compiler import CannotCompileError, reason_of
 from mamlzoo.engine.memory import BUDGET, MIB, allocated_by
 from mamlzoo.engine.optimizers import OuterOptimizer
 from mamlzoo.engine.plans import EAGER
@@ -29,7 +29,7 @@ COMPILING = 30.0
 FEW = 2
 """Tasks a seed that the loop is timed on."""
 CACHE = 16 * MIB
-"""What the tensors of one compiled pass may take on a CPU: a few MiB of these live at a time, which a core's cache holds."""
+"""What the tensors of one compiled pass may take on a CPU: a few MiB live at a time, which a core's cache holds."""
 WHILE = 0.2
 """Seconds of meta-steps, at the eager pace, that the compiled program is timed on."""
 
@@ -68,9 +68,7 @@ class Choice(NamedTuple):
     why: str
 
 
-def prepare(
-    bound: Bound, stream: TrainingStream, training: Training
-) -> Generator[Notice, None, tuple[Steps, Choice]]:
+def prepare(bound: Bound, stream: TrainingStream, training: Training) -> Generator[Notice, None, tuple[Steps, Choice]]:
     """Choose a plan and make it ready. Nothing is trained: what is tried is tried on copies."""
     return (yield from _Preparation(bound, stream, training).run())
 
@@ -108,15 +106,15 @@ class _Preparation:
         expected = 0.0 if traced.path.is_file() else COMPILING * traced.seconds
         if total < expected:
             return eager, Choice(plan, f"{why}, about {total:.0f} s in all; compiling alone about {expected:.0f} s")
-        code = yield from self._machine_code(traced)
-        trial = self._compiled(traced, code)
+        run = yield from self._machine_code(traced)
+        trial = self._compiled(traced, run)
         few = min(len(self._block.progress), max(1, int(WHILE / seconds)))
         trial.advance(self._block, 0, min(2, few))
         fast = _seconds(lambda: trial.advance(self._block, 0, few)) / few
         rates = f"{self._tasks / fast:,.0f} tasks/s against {self._tasks / seconds:,.0f} by {plan}"
         if fast > seconds:
             return eager, Choice(plan, f"compiled is slower: {rates}")
-        return self._compiled(traced, code), Choice("compile", rates)
+        return self._compiled(traced, run), Choice("compile", rates)
 
     def _fastest_eager(self) -> tuple[str, float, str]:
         """The faster of 'vmap' and 'loop', its seconds a meta-step, and why."""
@@ -149,17 +147,22 @@ class _Preparation:
         except Exception as error:
             raise CannotCompileError(f"its tasks cannot be batched ({reason_of(error)})") from error
         return TracedSteps(
-            self._bound, self._training.reduction, trial.optimizer, self._block, list(measured.logs), self._compiled_chunk
+            self._bound,
+            self._training.reduction,
+            trial.optimizer,
+            self._block,
+            list(measured.logs),
+            self._compiled_chunk,
         )
 
-    def _machine_code(self, traced: TracedSteps) -> Generator[Notice, None, Compiled]:
+    def _machine_code(self, traced: TracedSteps) -> Generator[Notice, None, Loop | Replay]:
         if not traced.path.is_file():
             yield Notice(f"compiling the meta-step, once: about {COMPILING * traced.seconds:.0f} s")
         return machine_code(traced)
 
-    def _compiled(self, traced: TracedSteps, code: Compiled) -> CompiledSteps:
+    def _compiled(self, traced: TracedSteps, run: Loop | Replay) -> CompiledSteps:
         optimizer = self._optimizer()
-        return CompiledSteps(optimizer, self._eager("vmap", optimizer), traced, code)
+        return CompiledSteps(optimizer, self._eager("vmap", optimizer), traced, run)
 
 
 def bytes_of_a_task(bound: Bound, episodes: Episode) -> int:

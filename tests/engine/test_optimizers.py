@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from mamlzoo import trees
 from mamlzoo.engine.optimizers import UNFIT, OuterOptimizer, optimizer_class
 from mamlzoo.errors import UsageError
 
@@ -22,10 +23,10 @@ def test_seeds_together_are_the_seeds_alone(name):
     generator = torch.Generator().manual_seed(0)
     start = torch.randn(2, *shape, generator=generator)
     gradients = torch.randn(5, 2, *shape, generator=generator)
-    together = start.clone()
-    optimizer = OuterOptimizer(name, 0.01, [together])
+    optimizer = OuterOptimizer(name, 0.01, {"network": {"weight": start}})
     for gradient in gradients:
-        optimizer.step([gradient])
+        optimizer.step({"network": {"weight": gradient}})
+    together = optimizer.meta["network"]["weight"].detach()
     for seed in range(2):
         alone = torch.nn.Parameter(start[seed].clone())
         reference = optimizer_class(name)([alone], lr=0.01)
@@ -53,4 +54,34 @@ def test_names_may_be_capitalised():
 
 def test_an_optimiser_that_refuses_the_model_is_named():
     with pytest.raises(UsageError, match="optimizer 'muon' cannot train this model"):
-        OuterOptimizer("muon", 0.01, [torch.zeros(1, 3)])
+        OuterOptimizer("muon", 0.01, {"network": {"bias": torch.zeros(1, 3)}})
+
+
+@pytest.mark.parametrize("name", FIT)
+def test_an_update_is_a_step_that_changes_nothing(name):
+    generator = torch.Generator().manual_seed(0)
+    meta = {"network": {"weight": torch.randn(2, 4, 3, generator=generator)}}
+    first, second = ({"network": {"weight": torch.randn(2, 4, 3, generator=generator)}} for _ in range(2))
+    optimizer = OuterOptimizer(name, 0.01, meta)
+    optimizer.step(first)
+    theta, state = optimizer.theta.clone(), [value.clone() for value in optimizer.state()]
+    updated, new = optimizer.update(optimizer.theta, optimizer.state(), trees.ravel(second))
+    assert torch.equal(optimizer.theta, theta)
+    assert all(torch.equal(a, b) for a, b in zip(optimizer.state(), state, strict=True))
+    optimizer.step(second)
+    torch.testing.assert_close(updated, optimizer.theta)
+    for a, b in zip(new, optimizer.state(), strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_an_optimiser_goes_on_from_what_it_is_given():
+    meta = {"network": {"weight": torch.ones(1, 3)}}
+    gradient = {"network": {"weight": torch.full((1, 3), 0.5)}}
+    one, two = OuterOptimizer("adam", 0.1, meta), OuterOptimizer("adam", 0.1, meta)
+    one.step(gradient)
+    two.step({"network": {"weight": torch.zeros(1, 3)}})
+    two.load(one.theta, [value.clone() for value in one.state()])
+    one.step(gradient)
+    two.step(gradient)
+    assert torch.equal(one.theta, two.theta)
+    assert torch.equal(two.meta["network"]["weight"], one.meta["network"]["weight"])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mamlzoo import trees
 from mamlzoo.engine.binding import bind_seeds
-from mamlzoo.engine.plans import PLANS, looped
+from mamlzoo.engine.plans import EAGER, looped
 from mamlzoo.engine.streams import TrainingStream
 from mamlzoo.registry import installed
 from mamlzoo_models.mlp import MLP
@@ -29,8 +29,8 @@ def problem(algorithm, seeds=(0, 1), meta_batch=3, dtype=torch.float32, **option
     return bound, meta, episodes
 
 
-def step(plan, bound, meta, episodes, reduction="mean"):
-    return PLANS[plan](bound, reduction)(meta, episodes, torch.tensor(0.0))
+def step(plan, bound, meta, episodes, reduction="mean", chunk=None):
+    return EAGER[plan](bound, reduction, chunk)(meta, episodes, torch.tensor(0.0))
 
 
 def assert_close(a, b, tolerance):
@@ -45,6 +45,13 @@ def test_plans_agree(algorithm, reduction):
     assert_close(step("vmap", *case, reduction), step("loop", *case, reduction), 1e-5)
 
 
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+@pytest.mark.parametrize("chunk", [1, 2, 3, 5, 9])
+def test_a_chunk_changes_nothing(chunk, reduction):
+    case = problem("maml", meta_batch=5, dtype=torch.float64)
+    assert_close(step("vmap", *case, reduction, chunk), step("vmap", *case, reduction), 1e-12)
+
+
 @pytest.mark.parametrize("algorithm", ["maml", "fomaml", "anil", "meta-sgd"])
 @pytest.mark.parametrize("inner_steps", [0, 3])
 def test_plans_agree_for_any_number_of_inner_steps(algorithm, inner_steps):
@@ -53,7 +60,7 @@ def test_plans_agree_for_any_number_of_inner_steps(algorithm, inner_steps):
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-@pytest.mark.parametrize("plan", PLANS)
+@pytest.mark.parametrize("plan", EAGER)
 def test_seeds_together_are_the_seeds_alone(algorithm, plan):
     together = step(plan, *problem(algorithm, seeds=(4, 9)))
     for row, seed in enumerate((4, 9)):
@@ -63,7 +70,7 @@ def test_seeds_together_are_the_seeds_alone(algorithm, plan):
 
 @given(order=st.permutations(range(4)))
 @settings(max_examples=10, deadline=None)
-@pytest.mark.parametrize("plan", PLANS)
+@pytest.mark.parametrize("plan", EAGER)
 def test_the_order_of_tasks_changes_nothing(plan, order):
     bound, meta, episodes = problem("maml", meta_batch=4, dtype=torch.float64)
     permuted = trees.tree_map(lambda leaf: leaf[:, list(order)], episodes)
@@ -77,7 +84,7 @@ def test_the_sum_is_the_mean_times_the_meta_batch():
     assert_close(step("vmap", *case, "sum").gradient, mean, 1e-12)
 
 
-@pytest.mark.parametrize("plan", PLANS)
+@pytest.mark.parametrize("plan", EAGER)
 def test_inputs_are_left_as_they_were(plan):
     bound, meta, episodes = problem("maml")
     before = trees.tree_map(torch.clone, (meta, episodes))

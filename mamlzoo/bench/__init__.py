@@ -1,0 +1,1 @@
+"""How fast the plans are, side by side with other libraries on the same work: `mamlzoo bench`."""

@@ -1,0 +1,127 @@
+"""Other PyTorch code as contenders, on the same task, network and inner loop: MAML and first-order MAML."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.func import functional_call
+
+from mamlzoo import trees
+from mamlzoo.bench.work import CannotRunError, Contender, Work
+from mamlzoo.combinations import experiments
+from mamlzoo.interfaces import Batch
+
+ALGORITHMS = ("maml", "fomaml")
+
+
+def torch_contender(work: Work) -> Contender:
+    """The contender by its name.
+
+    Raises:
+        CannotRunError: its library is not installed, or the algorithm is not one that it has.
+    """
+    contenders: dict[str, type[_TorchPeer]] = {"plain": Plain, "higher": Higher, "torchopt": TorchOpt}
+    return contenders[work.contender](work)
+
+
+class _TorchPeer(Contender):
+    """One network and one Adam a seed; each task's meta-loss on its own, as users of these libraries write it."""
+
+    def __init__(self, work: Work) -> None:
+        if work.names["algorithm"] not in ALGORITHMS:
+            raise CannotRunError(f"it is written for {' and '.join(ALGORITHMS)}, not {work.names['algorithm']}")
+        names = ([work.names[kind]] for kind in ("task", "model", "algorithm"))
+        (experiment,) = experiments(
+            *names, options=work.options, seeds=work.seeds, meta_batch=work.meta_batch, device=work.device
+        )
+        self.task, algorithm = experiment.task, experiment.algorithm
+        self.inner_lr: float = algorithm.inner_lr  # type: ignore[attr-defined]
+        self.inner_steps: int = algorithm.inner_steps  # type: ignore[attr-defined]
+        self.first_order = algorithm.order == "first-order"
+        self.tasks, self.device = work.meta_batch, experiment.device()
+        self.generator = torch.Generator(self.device).manual_seed(0)
+        self.networks = [experiment.model.build(self.task.spec).to(self.device) for _ in range(work.seeds)]
+        lr = experiment.settings.outer_lr
+        self.optimizers = [torch.optim.Adam(network.parameters(), lr=lr) for network in self.networks]
+
+    def run(self, steps: int) -> int:
+        for _ in range(steps):
+            for network, optimizer in zip(self.networks, self.optimizers, strict=True):
+                episodes = self.task.sample(self.tasks, split="train", generator=self.generator)
+                optimizer.zero_grad()
+                for at in range(self.tasks):
+                    support, query = trees.index(episodes, at)
+                    self.backward(network, support, query)
+                optimizer.step()
+        next(self.networks[0].parameters()).sum().item()  # waits for the device
+        return steps
+
+    @abstractmethod
+    def backward(self, network: torch.nn.Module, support: Batch, query: Batch) -> None:
+        """Add the task's share of the meta-gradient to `.grad`."""
+
+
+class Plain(_TorchPeer):
+    """torch.autograd.grad with create_graph, and functional_call."""
+
+    def backward(self, network: torch.nn.Module, support: Batch, query: Batch) -> None:
+        theta = dict(network.named_parameters())
+        fast: dict[str, Tensor] = dict(theta)
+        for _ in range(self.inner_steps):
+            loss = self.task.loss(functional_call(network, fast, (support.x,)), support.y)
+            gradients = torch.autograd.grad(loss, list(fast.values()), create_graph=not self.first_order)
+            fast = {name: p - self.inner_lr * g for (name, p), g in zip(fast.items(), gradients, strict=True)}
+        (self.task.loss(functional_call(network, fast, (query.x,)), query.y) / self.tasks).backward()
+
+
+class Higher(_TorchPeer):
+    """facebookresearch/higher."""
+
+    def __init__(self, work: Work) -> None:
+        try:
+            import higher
+        except ImportError as error:
+            raise CannotRunError("higher is not installed; `pip install 'mamlzoo[bench]'`") from error
+        super().__init__(work)
+        self.higher: Any = higher
+        self.inner = {id(net): torch.optim.SGD(net.parameters(), lr=self.inner_lr) for net in self.networks}
+
+    def backward(self, network: torch.nn.Module, support: Batch, query: Batch) -> None:
+        context = self.higher.innerloop_ctx(
+            network,
+            self.inner[id(network)],
+            copy_initial_weights=False,
+            track_higher_grads=not self.first_order,
+        )
+        with context as (functional, differentiable):
+            for _ in range(self.inner_steps):
+                differentiable.step(self.task.loss(functional(support.x), support.y))
+            (self.task.loss(functional(query.x), query.y) / self.tasks).backward()
+
+
+class TorchOpt(_TorchPeer):
+    """metaopt/torchopt: MetaSGD, with the network's state put back after each task."""
+
+    def __init__(self, work: Work) -> None:
+        try:
+            import torchopt
+        except ImportError as error:
+            raise CannotRunError("torchopt is not installed; `pip install 'mamlzoo[bench]'`") from error
+        super().__init__(work)
+        if self.first_order:
+            raise CannotRunError("its MetaSGD has no first-order switch")
+        self.torchopt: Any = torchopt
+        self.inner = {id(net): torchopt.MetaSGD(net, lr=self.inner_lr) for net in self.networks}
+
+    def backward(self, network: torch.nn.Module, support: Batch, query: Batch) -> None:
+        inner = self.inner[id(network)]
+        start = self.torchopt.extract_state_dict(network, by="reference")
+        inner_start = self.torchopt.extract_state_dict(inner, by="reference")
+        for _ in range(self.inner_steps):
+            inner.step(self.task.loss(network(support.x), support.y))
+        (self.task.loss(network(query.x), query.y) / self.tasks).backward()
+        self.torchopt.recover_state_dict(network, start)
+        self.torchopt.recover_state_dict(inner, inner_start)

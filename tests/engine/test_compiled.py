@@ -1,0 +1,182 @@
+"""The plan `compile` gives the numbers of `vmap`, for every algorithm and optimiser; what it cannot do, it says."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+from torch import nn
+
+from mamlzoo import trees
+from mamlzoo.combinations import _as_model
+from mamlzoo.engine.binding import bind_seeds
+from mamlzoo.engine.compiled import CompiledSteps, Replay, TracedSteps, machine_code
+from mamlzoo.engine.compiler import CannotCompileError, load
+from mamlzoo.engine.optimizers import UNFIT, OuterOptimizer
+from mamlzoo.engine.plans import EAGER
+from mamlzoo.engine.steps import EagerSteps
+from mamlzoo.engine.streams import TrainingStream
+from mamlzoo.engine.training import blocks
+from mamlzoo.registry import installed
+from mamlzoo_algorithms.maml import MAML
+from mamlzoo_models.mlp import MLP
+from mamlzoo_tasks.blobs import Blobs
+from mamlzoo_tasks.sine import Sine
+
+CPU = torch.device("cpu")
+ALGORITHMS = sorted(name for name, offer in installed().offers["algorithm"].items() if offer.cls.trains)
+OPTIMIZERS = sorted(
+    name.lower()
+    for name, cls in vars(torch.optim).items()
+    if isinstance(cls, type) and issubclass(cls, torch.optim.Optimizer) and cls is not torch.optim.Optimizer
+    if name.lower() not in UNFIT
+)
+STEPS = 6
+
+
+class Trial:
+    """The same meta-steps by the vmap plan and by the graph that `compile` makes of it."""
+
+    def __init__(
+        self, algorithm, *, seeds=(0, 1), meta_batch=4, reduction="mean", chunk=None, optimizer="adam", model=None, lr=1e-3,
+        recompute=False,
+    ):  # fmt: skip
+        task = Blobs() if algorithm.name == "protonet" else Sine()
+        bound = bind_seeds(task, model or MLP(hidden=(16, 16)), algorithm, seeds, CPU, recompute=recompute)
+        self.stream = TrainingStream(task, seeds, meta_batch, CPU)
+        self.block, _ = next(blocks(self.stream, 1000))
+        self.vmap, one, trial = (
+            EagerSteps(OuterOptimizer(optimizer, lr, bound.meta), EAGER["vmap"](bound, reduction, None))
+            for _ in range(3)
+        )
+        logs = list(trial.advance(self.block, 0, 1).logs)
+        self.traced = TracedSteps(bound, reduction, trial.optimizer, self.block, logs, chunk)
+        self.steps = lambda run: CompiledSteps(one.optimizer, one, self.traced, run)
+
+    def agrees(self, steps, tolerance=1e-5):
+        for first, last in ((0, 1), (1, 4), (4, STEPS)):
+            expected, found = (by.advance(self.block, first, last) for by in (self.vmap, steps))
+            assert found.losses.shape == (last - first, len(self.stream.seeds))
+            assert list(found.logs) == list(expected.logs)
+            for a, b in zip(trees.leaves(found), trees.leaves(expected), strict=True):
+                torch.testing.assert_close(a, b, rtol=tolerance, atol=tolerance)
+        torch.testing.assert_close(steps.optimizer.theta, self.vmap.optimizer.theta, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_the_graph_of_every_algorithm_gives_the_numbers_of_vmap(algorithm, reduction):
+    # Adam would blow rounding up to its rate where a gradient is 0, as that of ProtoNet's last bias.
+    trial = Trial(installed().make("algorithm", algorithm), reduction=reduction, optimizer="sgd", lr=0.01)
+    trial.agrees(trial.steps(Replay(trial.traced.graph)))
+
+
+UNTRACEABLE = {"adafactor", "asgd", "radam"}
+"""They ask for the value of their step counter."""
+
+
+def bias_free():
+    return nn.Sequential(nn.Linear(1, 8, bias=False), nn.ReLU(inplace=True), nn.Linear(8, 1, bias=False))
+
+
+@pytest.mark.parametrize("optimizer", [name for name in OPTIMIZERS if name not in UNTRACEABLE])
+def test_the_graph_holds_the_optimiser(optimizer):
+    trial = Trial(MAML(), optimizer=optimizer, model=_as_model(bias_free))
+    # Muon computes in bfloat16, which makes more of the last bit.
+    trial.agrees(trial.steps(Replay(trial.traced.graph)), 1e-4 if optimizer == "muon" else 1e-5)
+
+
+@pytest.mark.parametrize("optimizer", sorted(UNTRACEABLE))
+def test_an_optimiser_that_cannot_be_traced_says_why(optimizer):
+    with pytest.raises(CannotCompileError, match="it asks for a tensor's value"):
+        Trial(MAML(), optimizer=optimizer, model=_as_model(bias_free))
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+@pytest.mark.parametrize(("chunk", "passes"), [(1, 6), (2, 3), (3, 2), (4, 2), (6, 1), (99, 1)])
+def test_a_chunk_makes_several_passes_of_a_meta_step_and_changes_nothing(chunk, passes, reduction):
+    trial = Trial(MAML(), meta_batch=6, chunk=chunk, reduction=reduction, optimizer="sgd")
+    assert trial.traced.passes == passes
+    trial.agrees(trial.steps(Replay(trial.traced.graph)))
+
+
+def test_recomputed_steps_can_be_compiled():
+    trial = Trial(MAML(inner_steps=2), recompute=True)
+    trial.agrees(trial.steps(Replay(trial.traced.graph)))
+
+
+class Peeking(MAML):
+    """Asks for a tensor's value, where the rules forbid it."""
+
+    name = "peeking"
+
+    def meta_loss(self, learner, meta, episode, progress):
+        loss, logs = super().meta_loss(learner, meta, episode, progress)
+        return (loss if progress.item() < 2 else loss * 2), logs
+
+
+def test_an_algorithm_that_asks_for_a_value_cannot_be_compiled():
+    with pytest.raises(CannotCompileError, match="it asks for a tensor's value"):
+        Trial(Peeking())
+
+
+@pytest.fixture(scope="module")
+def maml():
+    return Trial(MAML(), meta_batch=4, chunk=2)
+
+
+@pytest.fixture(scope="module")
+def compiled(maml):
+    return machine_code(maml.traced)
+
+
+def test_what_is_compiled_gives_the_numbers_of_vmap(maml, compiled):
+    maml.agrees(maml.steps(compiled))
+
+
+def test_going_on_in_the_middle_gives_the_bits_of_one_go(compiled):
+    thetas = []
+    for cuts in [(0, 1, 20), (0, 1, 2, 3, 11, 20)]:
+        steps = Trial(MAML(), meta_batch=4, chunk=2)
+        by = steps.steps(compiled)
+        losses = [by.advance(steps.block, first, last).losses for first, last in itertools.pairwise(cuts)]
+        thetas.append((by.optimizer.theta, torch.cat(losses)))
+    assert all(torch.equal(a, b) for a, b in zip(*thetas, strict=True))
+
+
+def test_the_same_meta_step_is_compiled_once(compiled, monkeypatch):
+    again = Trial(MAML(), meta_batch=4, chunk=2)
+    monkeypatch.setattr("mamlzoo.engine.compiled.compile_program", None)
+    machine_code(again.traced)
+
+
+def test_what_changes_the_arithmetic_has_a_place_of_its_own_in_the_cache(maml):
+    paths = {maml.traced.path}
+    for other in (
+        Trial(MAML(inner_steps=2), meta_batch=4, chunk=2),
+        Trial(MAML(inner_lr=0.02), meta_batch=4, chunk=2),
+        Trial(MAML(), meta_batch=6, chunk=2),
+        Trial(MAML(), meta_batch=4, chunk=4),
+        Trial(MAML(), meta_batch=4, chunk=2, lr=2e-3),
+        Trial(MAML(), meta_batch=4, chunk=2, reduction="sum"),
+        Trial(MAML(), meta_batch=4, chunk=2, seeds=(0, 1, 2)),
+    ):
+        assert other.traced.path not in paths
+        paths.add(other.traced.path)
+    assert Trial(MAML(), meta_batch=4, chunk=2, seeds=(7, 8)).traced.path in paths
+
+
+def test_a_damaged_file_in_the_cache_counts_as_none_and_is_removed(tmp_path):
+    for damage in (b"", b"no package", bytes(10_000)):
+        path = tmp_path / "damaged.pt2"
+        path.write_bytes(damage)
+        assert load(path) is None
+        assert not path.exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_every_algorithm_compiled_gives_the_numbers_of_vmap(algorithm):
+    trial = Trial(installed().make("algorithm", algorithm), optimizer="sgd", lr=0.01)
+    trial.agrees(trial.steps(machine_code(trial.traced)))

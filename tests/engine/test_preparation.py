@@ -1,0 +1,130 @@
+"""Which plan is chosen, and what is said about it."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from mamlzoo.combinations import _as_model
+from mamlzoo.engine import preparation
+from mamlzoo.engine.binding import bind_seeds
+from mamlzoo.engine.compiled import CompiledSteps
+from mamlzoo.engine.preparation import Notice, Training, prepare
+from mamlzoo.engine.steps import EagerSteps
+from mamlzoo.engine.streams import TrainingStream
+from mamlzoo_algorithms.maml import MAML
+from mamlzoo_models.mlp import MLP
+from mamlzoo_tasks.sine import Sine
+
+CPU = torch.device("cpu")
+
+
+def prepared(plan, *, model=None, iterations=20, chunk=None, optimizer="adam"):
+    bound = bind_seeds(Sine(), model or MLP(hidden=(8,)), MAML(), (0, 1), CPU)
+    stream = TrainingStream(Sine(), (0, 1), 3, CPU)
+    preparing, notices = prepare(bound, stream, Training(iterations, "mean", optimizer, 1e-3, plan, chunk)), []
+    while True:
+        try:
+            notices.append(next(preparing))
+        except StopIteration as end:
+            return *end.value, notices
+
+
+class Recurrent(nn.Module):
+    """A network that vmap cannot batch."""
+
+    def __init__(self):
+        super().__init__()
+        self.gru, self.out = nn.GRU(1, 4, batch_first=True), nn.Linear(4, 1)
+
+    def forward(self, x):
+        return self.out(self.gru(x[:, None])[0][:, 0])
+
+
+@pytest.mark.parametrize("plan", ["loop", "vmap"])
+def test_an_eager_plan_is_taken_as_asked_for(plan):
+    steps, choice, notices = prepared(plan)
+    assert isinstance(steps, EagerSteps)
+    assert choice == (plan, "as asked for")
+    assert notices == []
+
+
+def test_compile_says_that_it_compiles_but_only_the_first_time():
+    steps, choice, notices = prepared("compile")
+    assert isinstance(steps, CompiledSteps)
+    assert choice == ("compile", "as asked for")
+    (notice,) = notices
+    assert isinstance(notice, Notice)
+    assert notice.text.startswith("compiling the meta-step, once: about ")
+    assert prepared("compile")[2] == []
+
+
+def test_without_a_compiler_the_next_plan_goes_on_and_says_why(monkeypatch, tmp_path):
+    monkeypatch.setenv("MAMLZOO_CACHE", str(tmp_path))
+    monkeypatch.setattr("torch._inductor.config.cpp.cxx", ("no-such-compiler",))
+    steps, choice, _ = prepared("compile", model=MLP(hidden=(7,)))
+    assert isinstance(steps, EagerSteps)
+    assert choice.plan in {"vmap", "loop"}
+    assert choice.why.startswith("'compile' cannot: no C++ compiler was found; ")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("plan", ["compile", "auto"])
+def test_a_network_that_cannot_be_batched_is_looped_over(plan, monkeypatch):
+    monkeypatch.setattr(preparation, "WORTH_A_THOUGHT", 0)
+    steps, choice, _ = prepared(plan, model=_as_model(Recurrent))
+    assert isinstance(steps, EagerSteps)
+    assert choice.plan == "loop"
+    assert "its tasks cannot be batched" in choice.why
+
+
+def test_an_optimiser_that_cannot_be_compiled_is_named_by_what_it_does(monkeypatch):
+    _, choice, _ = prepared("compile", optimizer="radam")
+    assert choice.plan in {"vmap", "loop"}
+    assert choice.why.startswith("'compile' cannot: it asks for a tensor's value; ")
+
+
+def test_a_short_job_is_not_compiled():
+    steps, choice, notices = prepared("auto")
+    assert isinstance(steps, EagerSteps)
+    assert choice.why.endswith(" s in all")
+    assert notices == []
+
+
+def test_a_job_shorter_than_compiling_is_not_compiled(monkeypatch):
+    monkeypatch.setattr(preparation, "WORTH_A_THOUGHT", 0)
+    monkeypatch.setattr(preparation, "COMPILING", 1e9)
+    steps, choice, notices = prepared("auto", model=MLP(hidden=(9,)))
+    assert isinstance(steps, EagerSteps)
+    assert "compiling alone about" in choice.why
+    assert notices == []
+
+
+def test_a_long_job_is_compiled_and_the_gain_is_said(monkeypatch):
+    prepared("compile")
+    monkeypatch.setattr(preparation, "WORTH_A_THOUGHT", 0)
+    steps, choice, _ = prepared("auto")
+    assert isinstance(steps, CompiledSteps)
+    assert choice.plan == "compile"
+    assert " tasks/s against " in choice.why
+
+
+@pytest.mark.parametrize("plan", ["loop", "vmap", "compile", "auto"])
+def test_nothing_is_trained_while_a_plan_is_chosen(plan, monkeypatch):
+    monkeypatch.setattr(preparation, "WORTH_A_THOUGHT", 0)
+    steps, *_ = prepared(plan)
+    fresh, *_ = prepared("loop")
+    assert torch.equal(steps.optimizer.theta, fresh.optimizer.theta)
+    assert not steps.optimizer.started
+
+
+def test_tasks_are_cut_into_chunks_where_they_would_not_fit(monkeypatch):
+    bound = bind_seeds(Sine(), MLP(hidden=(8,)), MAML(), (0, 1), CPU)
+    episodes = TrainingStream(Sine(), (0, 1), 3, CPU).block(0)
+    one, wide = (
+        preparation.bytes_of_a_task(bind_seeds(Sine(), MLP(hidden=(h,)), MAML(), (0, 1), CPU), episodes)
+        for h in (8, 80)
+    )
+    assert preparation.bytes_of_a_task(bound, episodes) == one
+    assert 1_000 < one < wide
