@@ -14,6 +14,7 @@ from torch import nn
 
 import mamlzoo
 from mamlzoo import options, trees
+from mamlzoo.engine.arithmetic import available_threads
 from mamlzoo.engine.binding import Bound, bind_seeds
 from mamlzoo.engine.evaluation import EvaluationRecord, evaluate, mapping
 from mamlzoo.engine.memory import PeakMemory
@@ -55,6 +56,9 @@ class Settings:
         None, "episodes of a seed computed at once; none: what fits in a memory budget of 1 GiB", minimum=1
     )
 
+    threads: int | None = options.option(
+        None, "CPU threads, used where several are faster than one; none: one for each core", minimum=1, maximum=1024
+    )
     recompute: bool = options.option(False, "compute inner steps again in the backward pass: less memory, more time")
     precision: Literal["float32", "tf32", "bf16"] = options.option(
         "float32", "of matrix products: float32, TF32 on a GPU that has it, or bfloat16 by autocast"
@@ -70,7 +74,20 @@ class Settings:
 
     def training(self) -> Training:
         """What of them the engine trains by."""
-        return Training(self.iterations, self.meta_reduction, self.optimizer, self.outer_lr, self.plan, self.chunk)
+        return Training(
+            self.iterations,
+            self.meta_reduction,
+            self.optimizer,
+            self.outer_lr,
+            self.plan,
+            self.chunk,
+            self.most_threads,
+        )
+
+    @property
+    def most_threads(self) -> int:
+        """How many CPU threads may compute."""
+        return self.threads or available_threads()
 
 
 @dataclass(frozen=True)
@@ -205,7 +222,9 @@ class Experiment:
         tests = TestSet(self.task, settings.test_tasks, settings.test_seed, device)
         with self.blame("testing"):
             how = mapping(bound, self.task, tests, settings.plan)
-            values = yield from evaluate(bound, meta, self.task, tests, settings.test_steps, how, settings.chunk)
+            values = yield from evaluate(
+                bound, meta, self.task, tests, settings.test_steps, how, settings.chunk, settings.most_threads
+            )
         evaluated = time.perf_counter()
 
         diverged = history[-1].diverged if history else {}

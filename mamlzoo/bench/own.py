@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 from mamlzoo.bench.work import CannotRunError, Contender, Work
 from mamlzoo.combinations import experiments
+from mamlzoo.engine.arithmetic import computing
 from mamlzoo.engine.preparation import Training, prepare
 from mamlzoo.engine.steps import Block
 from mamlzoo.engine.streams import TrainingStream
-from mamlzoo.engine.training import blocks, flushed_denormals
+from mamlzoo.engine.training import blocks
 
 ENDLESS = 10**9
 """Meta-steps that no measurement reaches; `progress` stays near 0."""
@@ -25,7 +26,7 @@ class Own(Contender):
         )
         stream = TrainingStream(experiment.task, experiment.settings.seeds, work.meta_batch, experiment.device())
         settings = experiment.settings
-        training = Training(ENDLESS, "mean", settings.optimizer, settings.outer_lr, work.contender)
+        training = Training(ENDLESS, "mean", settings.optimizer, settings.outer_lr, work.contender, None, work.threads)
         preparing = prepare(experiment.bind(), stream, training)
         while True:
             try:
@@ -40,7 +41,7 @@ class Own(Contender):
 
     def run(self, steps: int) -> int:
         left = steps
-        with flushed_denormals():
+        with computing(self._steps.threads):
             while left:
                 if self._at == len(self._block.progress):
                     self._block, self._at = next(self._blocks)[0], 0

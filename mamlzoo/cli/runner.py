@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-import torch
 
 from mamlzoo.cli import console
 from mamlzoo.cli.flags import KINDS
@@ -34,9 +33,6 @@ def run_flags(function: F) -> F:
         click.option(
             "--out", type=click.Path(path_type=Path), help="Directory to save to.  [default: a new one below runs/]"
         ),
-        click.option(
-            "--threads", type=click.IntRange(1, 1024), default=1, show_default=True, help="CPU threads inside torch."
-        ),
         click.option("--seed-list", metavar="INT,...", help="Which seeds, instead of how many."),
         click.option(
             "--seeds", type=click.IntRange(min=1), help="How many seeds, 0, 1, …, trained side by side.  [default: 1]"
@@ -55,7 +51,6 @@ class Request:
     settings: dict[str, Any]
     seeds: int | None
     seed_list: str | None
-    threads: int
     out: Path | None
     quiet: bool
     as_json: bool
@@ -94,14 +89,9 @@ class Request:
 
     @contextmanager
     def progress(self) -> Iterator[Listener]:
-        """A listener for experiments that shows a progress bar; torch computes with `threads` threads meanwhile."""
-        before = torch.get_num_threads()
-        torch.set_num_threads(self.threads)
-        try:
-            with console.progress_bar(self.quiet) as bar:
-                yield _Bars(bar, self.quiet)
-        finally:
-            torch.set_num_threads(before)
+        """A listener for experiments that shows a progress bar."""
+        with console.progress_bar(self.quiet) as bar:
+            yield _Bars(bar, self.quiet)
 
     def _seeds(self) -> int | list[int]:
         if self.seed_list is None:

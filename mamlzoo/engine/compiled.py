@@ -138,8 +138,10 @@ class TracedSteps:
 class CompiledSteps(Steps):
     """Traced meta-steps, compiled. The first of all is made eagerly: torch's optimisers make their state in it."""
 
-    def __init__(self, optimizer: OuterOptimizer, eager: EagerSteps, traced: TracedSteps, run: Loop | Replay) -> None:
-        super().__init__(optimizer)
+    def __init__(
+        self, optimizer: OuterOptimizer, eager: EagerSteps, traced: TracedSteps, run: Loop | Replay, threads: int = 1
+    ) -> None:
+        super().__init__(optimizer, threads)
         self._eager, self._traced, self._run = eager, traced, run
         self._block: Block | None = None
         self._given: list[Tensor] = []

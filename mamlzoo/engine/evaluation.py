@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mamlzoo import trees
+from mamlzoo.engine.arithmetic import computing
 from mamlzoo.engine.binding import Bound
 from mamlzoo.engine.memory import BUDGET, allocated_by
 from mamlzoo.engine.plans import MAPS
@@ -32,7 +33,14 @@ Values = dict[str, NDArray[np.float32]]
 
 
 def evaluate(
-    bound: Bound, meta: MetaParams, task: Task, tests: TestSet, steps: int, plan: str, chunk: int | None = None
+    bound: Bound,
+    meta: MetaParams,
+    task: Task,
+    tests: TestSet,
+    steps: int,
+    plan: str,
+    chunk: int | None = None,
+    threads: int = 1,
 ) -> Generator[EvaluationRecord, None, Values]:
     """Adapt θ to the support set of every test episode; judge on its query set after 0, 1, … `steps` steps.
 
@@ -40,6 +48,7 @@ def evaluate(
         meta: θ with its seed axis.
         plan: 'vmap' or 'loop'.
         chunk: episodes of each seed computed at once; None: what fits in the memory budget.
+        threads: that compute.
     """
     adaptation = _Adaptation(bound, task, plan)
     chunk = chunk or adaptation.fitting_chunk(meta, next(tests.blocks()))
@@ -47,12 +56,17 @@ def evaluate(
     total = (whole * math.ceil(tests.block_length / chunk) + math.ceil(rest / chunk)) * (steps + 1)
     done, parts = 0, []
     for episodes in _pieces(tests, chunk):
-        fast = adaptation.start(meta, episodes.support)
+        fast: Fast = None
         columns = []
         for step in range(steps + 1):
-            if step:
-                fast = adaptation.adapt(meta, fast, episodes.support)
-            columns.append(adaptation.measure(meta, fast, episodes.query))
+            with computing(threads):
+                first = step == 0
+                fast = (
+                    adaptation.start(meta, episodes.support)
+                    if first
+                    else adaptation.adapt(meta, fast, episodes.support)
+                )
+                columns.append(adaptation.measure(meta, fast, episodes.query))
             done += 1
             yield EvaluationRecord(done, total)
         parts.append(trees.tree_map(lambda *leaves: torch.stack(leaves, -1), *columns))

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import torch
 
 from mamlzoo import trees
+from mamlzoo.engine.arithmetic import SPREAD, computing
 from mamlzoo.engine.binding import Bound, Reduction
 from mamlzoo.engine.compiled import CompiledSteps, Loop, Replay, TracedSteps, machine_code
 from mamlzoo.engine.compiler import CannotCompileError, reason_of
@@ -45,6 +46,7 @@ class Training:
         outer_lr: its learning rate.
         plan: 'loop', 'vmap', 'compile', or 'auto' for what is fastest.
         chunk: tasks of each seed computed at once; None: what fits in the memory budget.
+        threads: how many may compute, where that is faster than one.
     """
 
     iterations: int
@@ -53,6 +55,7 @@ class Training:
     outer_lr: float
     plan: str
     chunk: int | None = None
+    threads: int = 1
 
 
 class Notice(NamedTuple):
@@ -80,8 +83,9 @@ class _Preparation:
         self._tasks = stream.meta_batch * len(stream.seeds)
         needed = bytes_of_a_task(bound, self._block.episodes)
         in_cache = CACHE if stream.device.type == "cpu" else BUDGET
-        self._chunk = training.chunk or max(1, BUDGET // needed)
-        self._compiled_chunk = training.chunk or max(1, in_cache // needed)
+        self._needed = needed
+        self._chunk = min(stream.meta_batch, training.chunk or max(1, BUDGET // needed))
+        self._compiled_chunk = min(stream.meta_batch, training.chunk or max(1, in_cache // needed))
 
     def run(self) -> Generator[Notice, None, tuple[Steps, Choice]]:
         wanted = self._training.plan
@@ -109,8 +113,9 @@ class _Preparation:
         run = yield from self._machine_code(traced)
         trial = self._compiled(traced, run)
         few = min(len(self._block.progress), max(1, int(WHILE / seconds)))
-        trial.advance(self._block, 0, min(2, few))
-        fast = _seconds(lambda: trial.advance(self._block, 0, few)) / few
+        with computing(trial.threads):
+            trial.advance(self._block, 0, min(2, few))
+            fast = _seconds(lambda: trial.advance(self._block, 0, few)) / few
         rates = f"{self._tasks / fast:,.0f} tasks/s against {self._tasks / seconds:,.0f} by {plan}"
         if fast > seconds:
             return eager, Choice(plan, f"compiled is slower: {rates}")
@@ -136,7 +141,13 @@ class _Preparation:
 
     def _eager(self, plan: str, optimizer: OuterOptimizer | None = None) -> EagerSteps:
         gradients = EAGER[plan](self._bound, self._training.reduction, self._chunk)
-        return EagerSteps(optimizer or self._optimizer(), gradients)
+        return EagerSteps(
+            optimizer or self._optimizer(), gradients, self._threads(1 if plan == "loop" else self._chunk)
+        )
+
+    def _threads(self, tasks: int) -> int:
+        """How many compute so many tasks at once: one, where handing the work out would cost more than it saves."""
+        return self._training.threads if tasks * self._needed >= SPREAD else 1
 
     def _traced(self) -> TracedSteps:
         trial = self._eager("vmap")
@@ -146,23 +157,21 @@ class _Preparation:
             raise
         except Exception as error:
             raise CannotCompileError(f"its tasks cannot be batched ({reason_of(error)})") from error
-        return TracedSteps(
-            self._bound,
-            self._training.reduction,
-            trial.optimizer,
-            self._block,
-            list(measured.logs),
-            self._compiled_chunk,
-        )
+        logs, chunk = list(measured.logs), self._compiled_chunk
+        with computing(self._threads(chunk)):  # the compiler writes for so many
+            return TracedSteps(self._bound, self._training.reduction, trial.optimizer, self._block, logs, chunk)
 
     def _machine_code(self, traced: TracedSteps) -> Generator[Notice, None, Loop | Replay]:
         if not traced.path.is_file():
             yield Notice(f"compiling the meta-step, once: about {COMPILING * traced.seconds:.0f} s")
-        return machine_code(traced)
+        with computing(self._threads(self._compiled_chunk)):
+            return machine_code(traced)
 
     def _compiled(self, traced: TracedSteps, run: Loop | Replay) -> CompiledSteps:
         optimizer = self._optimizer()
-        return CompiledSteps(optimizer, self._eager("vmap", optimizer), traced, run)
+        return CompiledSteps(
+            optimizer, self._eager("vmap", optimizer), traced, run, self._threads(self._compiled_chunk)
+        )
 
 
 def bytes_of_a_task(bound: Bound, episodes: Episode) -> int:
@@ -179,8 +188,9 @@ def bytes_of_a_task(bound: Bound, episodes: Episode) -> int:
 
 def _pace(steps: Steps, block: Block) -> float:
     """Seconds a meta-step, the better of two after a first that does not count."""
-    steps.advance(block, 0, 1)
-    return min(_seconds(lambda: steps.advance(block, 0, 1)) for _ in range(2))
+    with computing(steps.threads):
+        steps.advance(block, 0, 1)
+        return min(_seconds(lambda: steps.advance(block, 0, 1)) for _ in range(2))
 
 
 def _seconds(function: Callable[[], object]) -> float:

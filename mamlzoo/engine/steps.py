@@ -39,10 +39,10 @@ class Measured(NamedTuple):
 
 
 class Steps(ABC):
-    """Meta-steps on the θ of an outer optimiser."""
+    """Meta-steps on the θ of an outer optimiser, to be made by `threads` threads."""
 
-    def __init__(self, optimizer: OuterOptimizer) -> None:
-        self.optimizer = optimizer
+    def __init__(self, optimizer: OuterOptimizer, threads: int) -> None:
+        self.optimizer, self.threads = optimizer, threads
 
     @abstractmethod
     def advance(self, block: Block, first: int, last: int) -> Measured:
@@ -52,8 +52,8 @@ class Steps(ABC):
 class EagerSteps(Steps):
     """One meta-step after another, each its gradient and then the outer optimiser."""
 
-    def __init__(self, optimizer: OuterOptimizer, gradients: Gradients) -> None:
-        super().__init__(optimizer)
+    def __init__(self, optimizer: OuterOptimizer, gradients: Gradients, threads: int = 1) -> None:
+        super().__init__(optimizer, threads)
         self._gradients = gradients
 
     def advance(self, block: Block, first: int, last: int) -> Measured:

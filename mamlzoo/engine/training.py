@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from mamlzoo import trees
+from mamlzoo.engine.arithmetic import computing
 from mamlzoo.engine.steps import Block, Measured, Steps, joined
 from mamlzoo.engine.streams import TrainingStream
 from mamlzoo.interfaces import MetaParams
@@ -50,7 +50,7 @@ def train(stream: TrainingStream, steps: Steps, iterations: int) -> Generator[Tr
         first = 0
         while first < last and len(diverged) < len(stream.seeds):
             until = min(last, first + every - (offset + first) % every)
-            with flushed_denormals():
+            with computing(steps.threads):
                 recent.append(steps.advance(block, first, until))
             first = until
             if (offset + until) % every == 0 or offset + until == iterations:
@@ -60,21 +60,6 @@ def train(stream: TrainingStream, steps: Steps, iterations: int) -> Generator[Tr
         if len(diverged) == len(stream.seeds):
             break
     return trees.tree_map(torch.clone, trees.stop_gradient(steps.optimizer.meta))
-
-
-@contextmanager
-def flushed_denormals() -> Iterator[None]:
-    """Numbers below 1e-38 count as 0 meanwhile, as on a GPU and in JAX.
-
-    An optimiser's averages of gradients that have become 0 decay into that range, where a processor takes a hundred
-    times as long for each operation.
-    """
-    before = bool(torch.tensor(1e-40) * 1 == 0)
-    torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(before)
 
 
 def blocks(stream: TrainingStream, iterations: int) -> Iterator[tuple[Block, int]]:
