@@ -14,7 +14,7 @@ from torch import nn
 
 import mamlzoo
 from mamlzoo import options, trees
-from mamlzoo.engine.arithmetic import available_threads
+from mamlzoo.engine.arithmetic import available_threads, matrix_products_in
 from mamlzoo.engine.binding import Bound, bind_seeds
 from mamlzoo.engine.evaluation import EvaluationRecord, evaluate, mapping
 from mamlzoo.engine.memory import PeakMemory
@@ -71,6 +71,8 @@ class Settings:
         if len(set(self.seeds)) != len(self.seeds):
             raise UsageError(f"settings: seeds must differ, not {', '.join(map(str, self.seeds))}")
         optimizer_class(self.optimizer)
+        if self.precision == "tf32" and not self.device.startswith("cuda"):
+            raise UsageError(f"settings: precision tf32 is a GPU's, and the device is {self.device}; bf16 is for any")
 
     def training(self) -> Training:
         """What of them the engine trains by."""
@@ -198,6 +200,10 @@ class Experiment:
         Raises:
             UsageError: the combination cannot work; before anything is trained.
         """
+        with matrix_products_in(self.settings.precision):
+            return (yield from self._events())
+
+    def _events(self) -> Generator[Event, None, Result]:
         settings, device = self.settings, self.device()
         bound = self.bind()
         memory, history = PeakMemory(device), list[TrainingRecord]()

@@ -20,6 +20,17 @@ def available_threads() -> int:
 
 
 @contextmanager
+def matrix_products_in(precision: str) -> Iterator[None]:
+    """Let float32 matrix products on a GPU be computed in TF32 meanwhile, if `precision` is 'tf32'; else not."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+@contextmanager
 def computing(threads: int) -> Iterator[None]:
     """Compute with so many threads meanwhile; numbers below 1e-38 count as 0, as on a GPU and in JAX.
 
