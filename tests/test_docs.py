@@ -1,13 +1,16 @@
 """What the documents print is what the commands print, and their Python runs.
 
-`MAMLZOO_UPDATE_DOCS=1 pytest tests/test_docs.py` writes the outputs anew; with `-m slow`, those of the long runs.
+`MAMLZOO_UPDATE_DOCS=1 pytest tests/test_docs.py` writes the outputs anew; with `-m slow`, those of the long runs; with
+`-m benchmark`, those of measurements.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -31,6 +34,8 @@ def pages_with(kind: str) -> list:
 
 def run(command: str) -> str:
     words = shlex.split(command)
+    if words[0] == "python":
+        return subprocess.run([sys.executable, *words[1:]], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert words[0] == "mamlzoo", command
     result = CliRunner().invoke(main, words[1:])
     assert result.exit_code in (0, 2), result.output
@@ -79,6 +84,13 @@ def test_long_commands_print_what_the_page_shows(page, tmp_path, monkeypatch):
     # Thousands of meta-steps amplify the last bit, in which processors differ.
     monkeypatch.chdir(tmp_path)
     check(page, "console slow", 0.25)
+
+
+@pytest.mark.benchmark
+@pytest.mark.parametrize("page", pages_with("console benchmark"))
+def test_measurements_print_tables_like_those_that_the_page_shows(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    check(page, "console benchmark", math.inf)
 
 
 @pytest.mark.parametrize("page", pages_with("python"))

@@ -41,7 +41,8 @@ def test_maml_beats_first_order_beats_random_and_transfer_does_not(notebook):
 
 
 def test_the_papers_protocol():
-    result = mamlzoo.run(options={"task.phase_max": 3.14159}, meta_batch=25, iterations=70_000)
+    # A seed in several ends where a few test tasks of 1,000 run away; eight of them average that.
+    result = mamlzoo.run(options={"task.phase_max": 3.14159}, meta_batch=25, iterations=70_000, seeds=8)
     assert result.evaluation.mean[1] < 0.40
     assert result.evaluation.mean[10] < 0.16
 

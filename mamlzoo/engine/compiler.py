@@ -85,7 +85,9 @@ def compile_program(program: nn.Module, inputs: Sequence[Tensor], path: Path) ->
             warnings.simplefilter("ignore")  # of the compiler's own parts, about each other
             exported = torch.export.export(program, tuple(inputs), strict=False)
             new = Path(folder, "program.pt2")
-            torch._inductor.aoti_compile_and_package(exported, package_path=str(new), inductor_configs=dict(OPTIONS))
+            known = torch._inductor.config.get_config_copy()  # other versions have other options
+            options = {name: value for name, value in OPTIONS.items() if name in known}
+            torch._inductor.aoti_compile_and_package(exported, package_path=str(new), inductor_configs=options)
             new.replace(path)
     except Exception as error:  # whatever it is, another plan does the same work
         raise CannotCompileError(reason_of(error)) from error

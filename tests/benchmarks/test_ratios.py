@@ -1,0 +1,43 @@
+"""How fast the plans are beside others, in one run, one thread each. `pytest -m benchmark tests/benchmarks`
+
+Figures of a noisy machine: run it while nothing else does. It takes about ten minutes.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import pytest
+
+from mamlzoo.bench.benchmark import benchmark
+from mamlzoo.bench.work import Work
+
+pytestmark = pytest.mark.benchmark
+MAML = {"task": "sine", "model": "mlp", "algorithm": "maml"}
+
+
+@functools.cache
+def rates(meta_batch, seeds, against):
+    found = benchmark(Work("", MAML, {}, 1, 1), [meta_batch], [seeds], ["compile"], against)
+    for name, why in found.left_out.items():
+        pytest.skip(f"{name}: {why}")
+    print(f"\n{found.table()}")
+    return {row.plan: row.tasks_per_second for row in found.rows}
+
+
+@pytest.mark.parametrize("peer", ["plain", "torchopt"])
+def test_forty_times_as_fast_as_a_python_loop_over_tasks(peer):
+    measured = rates(25, 1, ("plain", "torchopt"))
+    assert measured["compile"] >= 40 * measured[peer]
+
+
+@pytest.mark.parametrize(("meta_batch", "seeds"), [(25, 1), (25, 5), (100, 1), (100, 5), (1, 5)])
+def test_faster_than_a_jitted_scan(meta_batch, seeds):
+    measured = rates(meta_batch, seeds, ("jax",))
+    assert measured["compile"] >= measured["jax-scan"]
+
+
+def test_a_single_task_of_a_single_seed_keeps_up_with_a_jitted_scan_and_leaves_a_jitted_loop_behind():
+    measured = rates(1, 1, ("jax",))
+    assert measured["compile"] >= 0.7 * measured["jax-scan"]
+    assert measured["compile"] >= 3 * measured["jax-loop"]
