@@ -25,7 +25,9 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 UPDATE = os.environ.get("MAMLZOO_UPDATE_DOCS") == "1"
 BLOCK = re.compile(r"^```(?P<kind>[\w ]+)\n(?P<body>.*?)^```$", re.M | re.S)
 NUMBER = re.compile(r"(?<![\w.])[-−]?\d[\d,]*\.?\d*(?:e[+-]?\d+)?(?![\w.])")
-TIMING = re.compile(r"^plan \w+: .*$|prepared in .* s, trained in .* tasks/s.*at most$|error \d\.\de-\d+", re.M)
+TIMING = re.compile(
+    r"^.* by (?:compile|vmap|loop): .*$|prepared in .* s, trained in .* tasks/s.*at most$|error \d\.\de-\d+", re.M
+)
 
 
 def pages_with(kind: str) -> list:
@@ -129,4 +131,4 @@ def test_numbers_are_compared_with_a_tolerance_and_words_to_the_letter():
     assert not same("mse 1.000 a", "mse 1.000 b", 5e-3)
     assert not same("mse 1.0", "mse 1.0 2.0", 5e-3)
     timing = "prepared in {0} s, trained in {0} s ({0} tasks/s), tested in {0} s; {0} MiB at most"
-    assert same(f"plan vmap: 1\n{timing.format(1)}", f"plan loop: 2\n{timing.format(2)}", 0)
+    assert same(f"a by vmap: 1\n{timing.format(1)}", f"a by loop: 2\n{timing.format(2)}", 0)

@@ -99,7 +99,14 @@ class Higher(_TorchPeer):
         with context as (functional, differentiable):
             for _ in range(self.inner_steps):
                 differentiable.step(self.task.loss(functional(support.x), support.y))
-            (self.task.loss(functional(query.x), query.y) / self.tasks).backward()
+            loss = self.task.loss(functional(query.x), query.y) / self.tasks
+            if not self.first_order:
+                loss.backward()
+                return
+            # Untracked steps lead nowhere: the gradient at the adapted parameters is handed over.
+            gradients = torch.autograd.grad(loss, list(functional.parameters()))
+            for p, gradient in zip(network.parameters(), gradients, strict=True):
+                p.grad = gradient if p.grad is None else p.grad + gradient
 
 
 class TorchOpt(_TorchPeer):

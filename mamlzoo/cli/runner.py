@@ -114,7 +114,7 @@ class _Bars:
     def __call__(self, experiment: Experiment, event: Event) -> None:
         if isinstance(event, Choice):
             if not self._quiet:
-                self._bar.console.print(f"plan {event.plan}: {event.why}", markup=False)
+                self._bar.console.print(f"{experiment.name} by {event.plan}: {event.why}", markup=False)
         elif isinstance(event, Notice):
             self._show((experiment, event), event.text)
         elif isinstance(event, TrainingRecord):

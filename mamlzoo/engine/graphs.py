@@ -42,12 +42,15 @@ def _lift_tensors(graph: GraphModule) -> list[Tensor]:
     """Make inputs of the tensors that the graph holds, such as a list of indices in an algorithm."""
     lifted = []
     last = [node for node in graph.graph.nodes if node.op == "placeholder"][-1]
-    for node in [node for node in graph.graph.nodes if node.op == "get_attr"]:
+    held = [node for node in graph.graph.nodes if node.op == "get_attr"]
+    for node in held:
         lifted.append(getattr(graph, node.target))
         with graph.graph.inserting_after(last):
             last = graph.graph.placeholder(f"lifted_{len(lifted)}")
         node.replace_all_uses_with(last)
         graph.graph.erase_node(node)
+    for name in {node.target for node in held}:
+        delattr(graph, name)
     return lifted
 
 

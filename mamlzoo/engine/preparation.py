@@ -31,6 +31,9 @@ FEW = 2
 """Tasks a seed that the loop is timed on."""
 CACHE = 16 * MIB
 """What the tensors of one compiled pass may take on a CPU: a few MiB live at a time, which a core's cache holds."""
+ROUGHLY = 0.01
+"""How far a compiled meta-loss may be from an eager one, relatively: bfloat16 rounds in other places. Wrong code is
+wrong by more, and tests hold float32 to 1e-5."""
 WHILE = 0.2
 """Seconds of meta-steps, at the eager pace, that the compiled program is timed on."""
 
@@ -94,7 +97,9 @@ class _Preparation:
         try:
             if wanted == "compile":
                 traced = self._traced()
-                return self._compiled(traced, (yield from self._machine_code(traced))), Choice(wanted, "as asked for")
+                run = yield from self._machine_code(traced)
+                self._compare_with_vmap(traced, run)
+                return self._compiled(traced, run), Choice(wanted, "as asked for")
             return (yield from self._auto())
         except CannotCompileError as error:
             plan, _, why = self._fastest_eager()
@@ -105,16 +110,15 @@ class _Preparation:
         total = seconds * self._training.iterations
         eager = self._eager(plan)
         if total < WORTH_A_THOUGHT:
-            return eager, Choice(plan, f"{why}, about {total:.1f} s in all")
+            return eager, Choice(plan, f"{why}, about {total:.2g} s in all")
         traced = self._traced()
         expected = 0.0 if traced.path.is_file() else COMPILING * traced.seconds
         if total < expected:
             return eager, Choice(plan, f"{why}, about {total:.0f} s in all; compiling alone about {expected:.0f} s")
         run = yield from self._machine_code(traced)
-        trial = self._compiled(traced, run)
+        trial = self._compare_with_vmap(traced, run)
         few = min(len(self._block.progress), max(1, int(WHILE / seconds)))
         with computing(trial.threads):
-            trial.advance(self._block, 0, min(2, few))
             fast = _seconds(lambda: trial.advance(self._block, 0, few)) / few
         rates = f"{self._tasks / fast:,.0f} tasks/s against {self._tasks / seconds:,.0f} by {plan}"
         if fast > seconds:
@@ -166,6 +170,24 @@ class _Preparation:
             yield Notice(f"compiling the meta-step, once: about {COMPILING * traced.seconds:.0f} s")
         with computing(self._threads(self._compiled_chunk)):
             return machine_code(traced)
+
+    def _compare_with_vmap(self, traced: TracedSteps, run: Loop | Replay) -> CompiledSteps:
+        """Make three meta-steps on copies by both plans; a compiler is not believed.
+
+        Raises:
+            CannotCompileError: the program fails, or its meta-losses are not those of the vmap plan.
+        """
+        compiled, vmap = self._compiled(traced, run), self._eager("vmap")
+        for _ in range(3):  # the first is eager by both; the last one's loss shows what the second made of θ
+            try:
+                with computing(compiled.threads):
+                    found = compiled.advance(self._block, 0, 1).losses
+            except RuntimeError as error:
+                raise CannotCompileError(f"the program fails: {reason_of(error)}") from error
+            expected = vmap.advance(self._block, 0, 1).losses
+            if not torch.allclose(found, expected, rtol=ROUGHLY, atol=ROUGHLY, equal_nan=True):
+                raise CannotCompileError("the program's numbers are not those of vmap")
+        return compiled
 
     def _compiled(self, traced: TracedSteps, run: Loop | Replay) -> CompiledSteps:
         optimizer = self._optimizer()

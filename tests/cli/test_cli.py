@@ -54,7 +54,7 @@ def test_run_prints_the_table_saves_a_directory_and_says_where(cli):
     result = cli("run", *QUICK, "--out", "here")
     steps = re.findall(r"^ (\d+) +[\d.]+ +[\d.]+ *$", result.stdout, re.M)
     assert steps == [str(step) for step in range(11)]
-    assert re.fullmatch(r"plan (vmap|loop): .* in all\nsaved: here\n", result.stderr)
+    assert re.fullmatch(r"sine × mlp × maml by (vmap|loop): .* in all\nsaved: here\n", result.stderr)
     assert Path("here/config.json").exists()
 
 
@@ -270,6 +270,6 @@ def test_a_real_process_has_no_colours_no_bars_and_its_exit_code(tmp_path):
     command = [sys.executable, "-m", "mamlzoo", "run", *QUICK]
     result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=True)
     assert "\x1b" not in result.stdout + result.stderr
-    assert re.fullmatch(r"plan .*\nsaved: runs/.*\n", result.stderr)
+    assert re.fullmatch(r".* by (vmap|loop): .*\nsaved: runs/.*\n", result.stderr)
     failed = subprocess.run([*command, "-t", "nothing"], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert failed.returncode == 2

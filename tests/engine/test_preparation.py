@@ -128,3 +128,30 @@ def test_tasks_are_cut_into_chunks_where_they_would_not_fit(monkeypatch):
     )
     assert preparation.bytes_of_a_task(bound, episodes) == one
     assert 1_000 < one < wide
+
+
+def test_a_program_with_other_numbers_is_not_believed(monkeypatch):
+    prepared("compile")
+    right = preparation.machine_code
+
+    def wrong(traced):
+        run = right(traced)
+        return lambda *inputs: [tensor * 1.1 for tensor in run(*inputs)]
+
+    monkeypatch.setattr(preparation, "machine_code", wrong)
+    steps, choice, _ = prepared("compile")
+    assert isinstance(steps, EagerSteps)
+    assert choice.why.startswith("'compile' cannot: the program's numbers are not those of vmap; ")
+
+
+def test_a_program_that_fails_is_replaced(monkeypatch):
+    def failing(traced):
+        def run(*inputs):
+            raise RuntimeError("no such kernel")
+
+        return run
+
+    monkeypatch.setattr(preparation, "machine_code", failing)
+    steps, choice, _ = prepared("compile")
+    assert isinstance(steps, EagerSteps)
+    assert choice.why.startswith("'compile' cannot: the program fails: no such kernel; ")

@@ -96,7 +96,7 @@ class Explosive(MAML):
         return loss * torch.exp(1e4 * progress * doomed), logs
 
 
-@pytest.mark.parametrize("plan", EAGER)
+@pytest.mark.parametrize("plan", [*EAGER, pytest.param("compile", marks=pytest.mark.slow)])
 def test_a_diverged_seed_is_marked_and_the_others_go_on(plan):
     seeds = tuple(range(6))
     start = bind_seeds(Sine(), MLP(), Explosive(), seeds, CPU).meta["network"]["0.bias"][:, 0]
