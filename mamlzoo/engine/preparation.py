@@ -27,6 +27,8 @@ WORTH_A_THOUGHT = 4.0
 """Seconds of eager training below which a compiler is not even considered: importing it takes longer."""
 COMPILING = 30.0
 """Compiling a graph takes about this many times what tracing it took; measured, on several graphs and machines."""
+CLEARLY = 1.25
+"""By how much batching must be faster than looping to be chosen."""
 FEW = 2
 """Tasks a seed that the loop is timed on."""
 CACHE = 16 * MIB
@@ -136,7 +138,7 @@ class _Preparation:
             raise
         except Exception as error:
             return "loop", looped, f"its tasks cannot be batched ({reason_of(error)})"
-        if looped < batched:
+        if looped < batched * CLEARLY:  # in doubt the loop, which needs less memory
             return "loop", looped, f"{self._tasks / looped:,.0f} tasks/s against {self._tasks / batched:,.0f} by vmap"
         return "vmap", batched, f"{self._tasks / batched:,.0f} tasks/s against {self._tasks / looped:,.0f} by loop"
 
