@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
+from torch.nn.modules.conv import _ConvNd
 
 from mamlzoo import trees
 from mamlzoo.engine.arithmetic import SPREAD, computing
@@ -27,8 +28,9 @@ WORTH_A_THOUGHT = 4.0
 """Seconds of eager training below which a compiler is not even considered: importing it takes longer."""
 COMPILING = 30.0
 """Compiling a graph takes about this many times what tracing it took; measured, on several graphs and machines."""
-CLEARLY = 1.25
-"""By how much batching must be faster than looping to be chosen."""
+CLEARLY = 2.0
+"""By how much looping must be faster than batching to be chosen: a near tie is not to be decided by the noise of a
+machine, since plans differ in the last bits."""
 FEW = 2
 """Tasks a seed that the loop is timed on."""
 CACHE = 16 * MIB
@@ -138,9 +140,15 @@ class _Preparation:
             raise
         except Exception as error:
             return "loop", looped, f"its tasks cannot be batched ({reason_of(error)})"
-        if looped < batched * CLEARLY:  # in doubt the loop, which needs less memory
+        if looped * CLEARLY < batched or self._doubles_convolutions():
             return "loop", looped, f"{self._tasks / looped:,.0f} tasks/s against {self._tasks / batched:,.0f} by vmap"
         return "vmap", batched, f"{self._tasks / batched:,.0f} tasks/s against {self._tasks / looped:,.0f} by loop"
+
+    def _doubles_convolutions(self) -> bool:
+        """Whether a batched convolution would be differentiated twice on a CPU, which eager PyTorch is bad at."""
+        networks = self._bound.learner.networks.values()
+        convolves = any(isinstance(module, _ConvNd) for network in networks for module in network.modules())
+        return convolves and self._bound.algorithm.order == "exact" and self._block.progress.device.type == "cpu"
 
     def _optimizer(self) -> OuterOptimizer:
         return OuterOptimizer(self._training.optimizer, self._training.outer_lr, self._bound.meta)

@@ -12,7 +12,7 @@ from mamlzoo import trees
 from mamlzoo.combinations import _as_model
 from mamlzoo.engine.binding import bind_seeds
 from mamlzoo.engine.compiled import CompiledSteps, Replay, TracedSteps, machine_code
-from mamlzoo.engine.compiler import CannotCompileError, load
+from mamlzoo.engine.compiler import CannotCompileError, compile_program, load
 from mamlzoo.engine.optimizers import UNFIT, OuterOptimizer
 from mamlzoo.engine.plans import EAGER
 from mamlzoo.engine.steps import EagerSteps
@@ -165,6 +165,20 @@ def test_what_changes_the_arithmetic_has_a_place_of_its_own_in_the_cache(maml):
         assert other.traced.path not in paths
         paths.add(other.traced.path)
     assert Trial(MAML(), meta_batch=4, chunk=2, seeds=(7, 8)).traced.path in paths
+
+
+class Double(nn.Module):
+    """A program small enough to be compiled in no time."""
+
+    def forward(self, x):
+        return (2 * x,)
+
+
+def test_without_a_compiler_that_is_said_and_nothing_is_left_behind(monkeypatch, tmp_path):
+    monkeypatch.setattr("torch._inductor.config.cpp.cxx", ("no-such-compiler",))
+    with pytest.raises(CannotCompileError, match="no C\\+\\+ compiler was found"):
+        compile_program(Double(), [torch.ones(3)], tmp_path / "program.pt2")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_damaged_file_in_the_cache_counts_as_none_and_is_removed(tmp_path):
