@@ -174,9 +174,9 @@ class Double(nn.Module):
         return (2 * x,)
 
 
-def test_without_a_compiler_that_is_said_and_nothing_is_left_behind(monkeypatch, tmp_path):
-    monkeypatch.setattr("torch._inductor.config.cpp.cxx", ("no-such-compiler",))
-    with pytest.raises(CannotCompileError, match="no C\\+\\+ compiler was found"):
+def test_without_a_compiler_that_is_said_and_nothing_is_left_behind(tmp_path):
+    without = torch._inductor.config.patch({"cpp.cxx": ("no-such-compiler",)})
+    with without, pytest.raises(CannotCompileError, match="no C\\+\\+ compiler was found"):
         compile_program(Double(), [torch.ones(3)], tmp_path / "program.pt2")
     assert list(tmp_path.iterdir()) == []
 
