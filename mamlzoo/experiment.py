@@ -55,7 +55,6 @@ class Settings:
     chunk: int | None = options.option(
         None, "episodes of a seed computed at once; none: what fits in a memory budget of 1 GiB", minimum=1
     )
-
     threads: int | None = options.option(
         None, "CPU threads, used where several are faster than one; none: one for each core", minimum=1, maximum=1024
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mamlzoo.bench.work import CannotRunError, Contender, Work
-from mamlzoo.combinations import experiments
 from mamlzoo.engine.arithmetic import computing
 from mamlzoo.engine.preparation import Training, prepare
 from mamlzoo.engine.steps import Block
@@ -20,10 +19,7 @@ class Own(Contender):
     """Trains by one plan, as a run does but for the records."""
 
     def __init__(self, work: Work) -> None:
-        names = ([work.names[kind]] for kind in ("task", "model", "algorithm"))
-        (experiment,) = experiments(
-            *names, options=work.options, seeds=work.seeds, meta_batch=work.meta_batch, device=work.device
-        )
+        experiment = work.experiment()
         stream = TrainingStream(experiment.task, experiment.settings.seeds, work.meta_batch, experiment.device())
         settings = experiment.settings
         training = Training(ENDLESS, "mean", settings.optimizer, settings.outer_lr, work.contender, None, work.threads)

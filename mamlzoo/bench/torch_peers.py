@@ -11,7 +11,6 @@ from torch.func import functional_call
 
 from mamlzoo import trees
 from mamlzoo.bench.work import CannotRunError, Contender, Work
-from mamlzoo.combinations import experiments
 from mamlzoo.interfaces import Batch
 
 ALGORITHMS = ("maml", "fomaml")
@@ -33,10 +32,7 @@ class _TorchPeer(Contender):
     def __init__(self, work: Work) -> None:
         if work.names["algorithm"] not in ALGORITHMS:
             raise CannotRunError(f"it is written for {' and '.join(ALGORITHMS)}, not {work.names['algorithm']}")
-        names = ([work.names[kind]] for kind in ("task", "model", "algorithm"))
-        (experiment,) = experiments(
-            *names, options=work.options, seeds=work.seeds, meta_batch=work.meta_batch, device=work.device
-        )
+        experiment = work.experiment()
         self.task, algorithm = experiment.task, experiment.algorithm
         self.inner_lr: float = algorithm.inner_lr  # type: ignore[attr-defined]
         self.inner_steps: int = algorithm.inner_steps  # type: ignore[attr-defined]

@@ -5,7 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mamlzoo.experiment import Experiment
 
 PLANS = ("loop", "vmap", "compile")
 PEERS: Mapping[str, tuple[str, ...]] = {
@@ -38,6 +41,20 @@ class Work:
     threads: int = 1
     seconds: float = 1.0
     repeats: int = 5
+
+    def experiment(self) -> Experiment:
+        """The combination, with this meta-batch and these seeds.
+
+        Raises:
+            UsageError: it cannot work.
+        """
+        from mamlzoo.combinations import experiments  # not before the worker has bound itself to its cores
+
+        names = ([self.names[kind]] for kind in ("task", "model", "algorithm"))
+        (found,) = experiments(
+            *names, options=self.options, seeds=self.seeds, meta_batch=self.meta_batch, device=self.device
+        )
+        return found
 
 
 @dataclass(frozen=True)

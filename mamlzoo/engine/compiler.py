@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 import tempfile
 import warnings
 from collections.abc import Callable, Sequence
@@ -29,6 +30,10 @@ OPTIONS: dict[str, Any] = {
 }
 
 
+FORMAT = 1
+"""Of the programs made around graphs; another one does not take those of before for its own."""
+
+
 class CannotCompileError(Exception):
     """Why a graph could not be traced or compiled, in one line. Never a user's error: another plan goes on."""
 
@@ -44,10 +49,11 @@ def package_path(graph: GraphModule, inputs: Sequence[Tensor]) -> Path:
     """The file that holds, or would hold, this graph compiled."""
     shapes = [(list(t.shape), t.stride(), str(t.dtype), str(t.device)) for t in inputs]
     parts = (
+        FORMAT,
         graph.code,
         shapes,
         torch.__version__,
-        torch.backends.cpu.get_cpu_capability(),
+        _processor(),
         torch.get_num_threads(),
         sorted(OPTIONS.items()),
         [torch.cuda.get_device_name(t.device) for t in inputs if t.is_cuda][:1],
@@ -55,6 +61,16 @@ def package_path(graph: GraphModule, inputs: Sequence[Tensor]) -> Path:
     )
     key = hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
     return cache_directory() / f"{key}.pt2"
+
+
+def _processor() -> tuple[str, ...]:
+    """What tells this processor from others: its code is written for just its instructions, and kills others."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return (platform.machine(), platform.processor(), torch.backends.cpu.get_cpu_capability())
+    telling = ("model name", "flags", "Features", "CPU implementer", "CPU part")
+    return (platform.machine(), *sorted({line for line in lines if line.startswith(telling)}))
 
 
 def load(path: Path) -> Compiled | None:

@@ -60,12 +60,10 @@ def evaluate(
         columns = []
         for step in range(steps + 1):
             with computing(threads):
-                first = step == 0
-                fast = (
-                    adaptation.start(meta, episodes.support)
-                    if first
-                    else adaptation.adapt(meta, fast, episodes.support)
-                )
+                if step:
+                    fast = adaptation.adapt(meta, fast, episodes.support)
+                else:
+                    fast = adaptation.start(meta, episodes.support)
                 columns.append(adaptation.measure(meta, fast, episodes.query))
             done += 1
             yield EvaluationRecord(done, total)
