@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from mamlzoo.engine.binding import bind as bind
     from mamlzoo.engine.plans import meta_loss as meta_loss
     from mamlzoo.experiment import Experiment as Experiment
-    from mamlzoo.experiment import Settings as Settings
     from mamlzoo.interfaces import Batch as Batch
     from mamlzoo.interfaces import ClosedForm as ClosedForm
     from mamlzoo.interfaces import Episode as Episode
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
     from mamlzoo.registry import make as make
     from mamlzoo.result import Comparison as Comparison
     from mamlzoo.result import Result as Result
+    from mamlzoo.settings import Settings as Settings
     from mamlzoo.store import load as load
     from mamlzoo.trees import leaves as leaves
     from mamlzoo.trees import named_leaves as named_leaves
@@ -57,13 +57,14 @@ _LAZY = {
     "mamlzoo.combinations": ("compare", "run"),
     "mamlzoo.engine.binding": ("bind",),
     "mamlzoo.engine.plans": ("meta_loss",),
-    "mamlzoo.experiment": ("Experiment", "Settings"),
+    "mamlzoo.experiment": ("Experiment",),
     "mamlzoo.interfaces": (
         "Batch", "ClosedForm", "Episode", "Learner", "MetaAlgorithm", "MetaParams", "Model", "Params", "Plugin",
         "Spec", "Split", "Task",
     ),
     "mamlzoo.registry": ("installed", "make"),
     "mamlzoo.result": ("Comparison", "Result"),
+    "mamlzoo.settings": ("Settings",),
     "mamlzoo.store": ("load",),
     "mamlzoo.trees": ("leaves", "named_leaves", "stop_gradient", "tree_map"),
     "mamlzoo.verification": ("verify",),

@@ -14,10 +14,11 @@ from torch import nn
 
 from mamlzoo import options
 from mamlzoo.errors import UsageError
-from mamlzoo.experiment import Experiment, Listener, Settings
+from mamlzoo.experiment import Experiment, Listener
 from mamlzoo.interfaces import KINDS, MetaAlgorithm, Model, Plugin, Spec, Task
 from mamlzoo.registry import installed
 from mamlzoo.result import Comparison, Result
+from mamlzoo.settings import Settings
 
 P = TypeVar("P", bound=Plugin)
 TaskLike = str | Task | type[Task]

@@ -10,11 +10,19 @@ from collections.abc import Iterable
 
 
 class MamlzooError(Exception):
-    """Base of every error that mamlzoo raises on purpose."""
+    """Base of every error that mamlzoo raises on purpose.
+
+    Attributes:
+        exit_code: what the command line ends with.
+    """
+
+    exit_code = 1
 
 
 class UsageError(MamlzooError):
     """What was asked for cannot be: an unknown name, a value out of range, a combination that does not fit."""
+
+    exit_code = 2
 
 
 class PluginError(MamlzooError):

@@ -3,92 +3,31 @@
 from __future__ import annotations
 
 import platform
-import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import Any, Literal, cast
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
 
 import torch
-from torch import nn
 
 import mamlzoo
-from mamlzoo import options, trees
-from mamlzoo.engine.arithmetic import available_threads, matrix_products_in
+from mamlzoo import options, provenance, running, trees
+from mamlzoo.checkpoints import Checkpoint
+from mamlzoo.engine.arithmetic import matrix_products_in
 from mamlzoo.engine.binding import Bound, bind_seeds
-from mamlzoo.engine.evaluation import EvaluationRecord, evaluate, mapping
-from mamlzoo.engine.memory import PeakMemory
-from mamlzoo.engine.optimizers import OuterOptimizer, optimizer_class
+from mamlzoo.engine.evaluation import evaluate
+from mamlzoo.engine.optimizers import OuterOptimizer
 from mamlzoo.engine.plans import EAGER
-from mamlzoo.engine.preparation import Choice, Notice, Training, prepare
-from mamlzoo.engine.streams import TestSet, TrainingStream, draw
-from mamlzoo.engine.training import TrainingRecord, train
+from mamlzoo.engine.streams import TestSet, draw
+from mamlzoo.engine.training import TrainingState
 from mamlzoo.errors import MamlzooError, PluginError, UsageError
-from mamlzoo.interfaces import KINDS, MetaAlgorithm, Model, Plugin, Task
+from mamlzoo.interfaces import KINDS, MetaAlgorithm, MetaParams, Model, Plugin, Task
 from mamlzoo.registry import installed
-from mamlzoo.result import Evaluation, Result, Timing
+from mamlzoo.result import Result
+from mamlzoo.running import Event, Events
+from mamlzoo.settings import Settings
 
-MAX_SEED = 2**63 - 1
-"""The largest that `torch.manual_seed` takes."""
-Event = Notice | Choice | TrainingRecord | EvaluationRecord
 Listener = Callable[["Experiment", Event], None]
-
-
-@dataclass(frozen=True)
-class Settings:
-    """The budget and how it is spent; declared as plugins' options are, and shown by the same flags."""
-
-    seeds: tuple[int, ...] = options.option((0,), "seeds, trained side by side", minimum=0, maximum=MAX_SEED)
-    iterations: int = options.option(6000, "meta-steps: updates of θ", minimum=0)
-    meta_batch: int = options.option(25, "episodes of a meta-step", minimum=1)
-    outer_lr: float = options.option(1e-3, "learning rate of the outer loop", minimum=0)
-    optimizer: str = options.option("adam", "optimiser of the outer loop, any of torch.optim")
-    meta_reduction: Literal["mean", "sum"] = options.option("mean", "how a meta-batch's losses become one")
-    test_tasks: int = options.option(1000, "test episodes, the same for everything compared", minimum=1)
-    test_steps: int = options.option(10, "adaptation steps at test", minimum=0)
-    test_seed: int = options.option(0, "which frozen set of test episodes", minimum=0, maximum=MAX_SEED)
-    device: str = options.option("cpu", "where to compute, as torch names it: cpu, cuda, cuda:1")
-    plan: Literal["auto", "compile", "vmap", "loop"] = options.option(
-        "auto",
-        "how: many meta-steps in one compiled call, all tasks in one batched call, one after another, or the fastest",
-    )
-    chunk: int | None = options.option(
-        None, "episodes of a seed computed at once; none: what fits in a memory budget of 1 GiB", minimum=1
-    )
-    threads: int | None = options.option(
-        None, "CPU threads, used where several are faster than one; none: one for each core", minimum=1, maximum=1024
-    )
-    recompute: bool = options.option(False, "compute inner steps again in the backward pass: less memory, more time")
-    precision: Literal["float32", "tf32", "bf16"] = options.option(
-        "float32", "of matrix products: float32, TF32 on a GPU that has it, or bfloat16 by autocast"
-    )
-
-    def __post_init__(self) -> None:
-        options.validate(self, "settings")
-        if not self.seeds:
-            raise UsageError("settings: seeds must name at least one")
-        if len(set(self.seeds)) != len(self.seeds):
-            raise UsageError(f"settings: seeds must differ, not {', '.join(map(str, self.seeds))}")
-        optimizer_class(self.optimizer)
-        if self.precision == "tf32" and not self.device.startswith("cuda"):
-            raise UsageError(f"settings: precision tf32 is a GPU's, and the device is {self.device}; bf16 is for any")
-
-    def training(self) -> Training:
-        """What of them the engine trains by."""
-        return Training(
-            self.iterations,
-            self.meta_reduction,
-            self.optimizer,
-            self.outer_lr,
-            self.plan,
-            self.chunk,
-            self.most_threads,
-        )
-
-    @property
-    def most_threads(self) -> int:
-        """How many CPU threads may compute."""
-        return self.threads or available_threads()
 
 
 @dataclass(frozen=True)
@@ -98,7 +37,7 @@ class Experiment:
     task: Task
     model: Model
     algorithm: MetaAlgorithm
-    settings: Settings = Settings()
+    settings: Settings = field(default_factory=Settings)
 
     @property
     def name(self) -> str:
@@ -106,30 +45,39 @@ class Experiment:
         return f"{self.task.name} × {self.model.name} × {self.algorithm.name}"
 
     def config(self) -> dict[str, Any]:
-        """Names, options, settings and versions: what it takes to run this again."""
+        """Names, options, settings, versions, machine and revision: what it takes to run this again."""
         plugins = {
-            plugin.kind: {"name": plugin.name, "options": options.values(plugin), "registered": _registered(plugin)}
+            plugin.kind: {"name": plugin.name, "options": options.values(plugin), **_origin(plugin)}
             for plugin in (self.task, self.model, self.algorithm)
         }
         versions = {"mamlzoo": mamlzoo.__version__, "torch": torch.__version__, "python": platform.python_version()}
-        return plugins | {"settings": options.values(self.settings), "versions": versions}
+        return plugins | {
+            "settings": options.values(self.settings),
+            "versions": versions,
+            "machine": provenance.machine(self.device(), self.settings.most_threads),
+            "git": provenance.git_revision(),
+        }
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Experiment:
+    def from_config(cls, config: Mapping[str, Any], given: Mapping[str, Plugin] | None = None) -> Experiment:
         """The experiment that has this config.
 
+        Args:
+            given: by kind, a plugin that came from Python; it takes the place of the one that the config names.
+
         Raises:
-            UsageError: a plugin or an option of it is not installed, or was brought along in Python.
+            UsageError: a plugin or an option of it is not installed, or was brought along in Python and is not given.
         """
+        given = given or {}
         for kind in KINDS:
-            if not config[kind]["registered"]:
+            if not config[kind]["registered"] and kind not in given:
                 name = config[kind]["name"]
                 raise UsageError(
                     f"{kind} '{name}' came from Python and its code is not in the run directory; plot in the process "
-                    "that ran it"
+                    f"that ran it, or give it again: mamlzoo.resume(directory, {kind}=…)"
                 )
         task, model, algorithm = (
-            installed().make(kind, config[kind]["name"], config[kind]["options"]) for kind in KINDS
+            given.get(kind) or installed().make(kind, config[kind]["name"], config[kind]["options"]) for kind in KINDS
         )
         settings = options.make(Settings, config["settings"], "settings")
         return cls(cast(Task, task), cast(Model, model), cast(MetaAlgorithm, algorithm), settings)
@@ -151,7 +99,7 @@ class Experiment:
         return device
 
     def bind(self, dtype: torch.dtype = torch.float32) -> Bound:
-        """The networks and θ⁰ of every seed.
+        """The networks, and the θ⁰ of every seed as the model draws it.
 
         Raises:
             UsageError: the combination cannot work.
@@ -168,6 +116,26 @@ class Experiment:
                 bf16=self.settings.precision == "bf16",
             )
 
+    def is_trained(self, state: TrainingState) -> bool:
+        """Whether no meta-step is to be made any more: all are made, or every seed has diverged."""
+        return (
+            not self.algorithm.trains
+            or state.step >= self.settings.iterations
+            or len(state.diverged) == len(self.settings.seeds)
+        )
+
+    def initial(self, bound: Bound) -> MetaParams:
+        """The θ that training begins with: as the model draws it, or that of the run that `init_from` names.
+
+        Raises:
+            UsageError: that run has another θ, or none for a seed.
+        """
+        if self.settings.init_from is None:
+            return bound.meta
+        from mamlzoo import inheritance
+
+        return inheritance.theta_of(self.settings.init_from, self.settings.seeds, bound.meta)
+
     def check(self) -> None:
         """Try everything once, on one episode: what cannot work is said before anything is trained.
 
@@ -178,6 +146,8 @@ class Experiment:
         trial = replace(self, settings=settings)
         bound = trial.bind()
         plan = settings.plan if settings.plan in EAGER else "loop"  # what works at all works in a loop
+        if settings.init_from is not None:
+            self.initial(self.bind())
         with self.blame("a trial"):
             one, two = (draw(self.task, 2, 0, "train", 0, device) for _ in range(2))
             if not all(map(torch.equal, trees.leaves(one), trees.leaves(two))):
@@ -193,64 +163,14 @@ class Experiment:
             for _ in evaluate(bound, bound.meta, self.task, tests, min(1, settings.test_steps), plan):
                 pass
 
-    def events(self) -> Generator[Event, None, Result]:
-        """Train, then test: yields a record now and then, and returns the result. Nothing is printed or saved.
+    def events(self, start: Checkpoint | None = None, pauses: Sequence[int] = ()) -> Events[Result]:
+        """Train, then test, as `running.events`: yields what happens, and returns the result.
 
         Raises:
             UsageError: the combination cannot work; before anything is trained.
         """
         with matrix_products_in(self.settings.precision):
-            return (yield from self._events())
-
-    def _events(self) -> Generator[Event, None, Result]:
-        settings, device = self.settings, self.device()
-        bound = self.bind()
-        memory, history = PeakMemory(device), list[TrainingRecord]()
-        meta, choice = bound.meta, Choice("none", "there is nothing to train")
-        start = prepared = time.perf_counter()
-        if self.algorithm.trains and settings.iterations:
-            stream = TrainingStream(self.task, settings.seeds, settings.meta_batch, device)
-            with self.blame("training"):
-                steps, choice = yield from prepare(bound, stream, settings.training())
-                yield choice
-                prepared = time.perf_counter()
-                training = train(stream, steps, settings.iterations)
-                while True:
-                    try:
-                        record = next(training)
-                    except StopIteration as end:
-                        meta = end.value
-                        break
-                    history.append(record)
-                    yield record
-        trained = time.perf_counter()
-        tests = TestSet(self.task, settings.test_tasks, settings.test_seed, device)
-        with self.blame("testing"):
-            how = mapping(bound, self.task, tests, settings.plan)
-            values = yield from evaluate(
-                bound, meta, self.task, tests, settings.test_steps, how, settings.chunk, settings.most_threads
-            )
-        evaluated = time.perf_counter()
-
-        diverged = history[-1].diverged if history else {}
-        tasks = (history[-1].step if history else 0) * settings.meta_batch * len(settings.seeds)
-        return Result(
-            config=self.config(),
-            evaluation=Evaluation(values, [row for row in range(len(settings.seeds)) if row not in diverged]),
-            meta=meta,
-            history=history,
-            diverged={settings.seeds[row]: step for row, step in sorted(diverged.items())},
-            plan=choice,
-            timing=Timing(
-                prepare_seconds=prepared - start,
-                train_seconds=trained - prepared,
-                evaluate_seconds=evaluated - trained,
-                tasks_per_second=tasks / max(trained - prepared, 1e-9),
-                peak_memory_mb=memory.mebibytes(),
-            ),
-            remarks=_remarks(bound),
-            experiment=self,
-        )
+            return (yield from running.events(self, start, pauses))
 
     @contextmanager
     def blame(self, stage: str) -> Iterator[None]:
@@ -267,7 +187,7 @@ class Experiment:
             ) from error
 
     def run(self, progress: Listener | None = None) -> Result:
-        """Train and test; `progress` is called with every record."""
+        """Train and test; `progress` is called with every event. Nothing is saved."""
         events = self.events()
         while True:
             try:
@@ -278,18 +198,9 @@ class Experiment:
                 progress(self, event)
 
 
-def _registered(plugin: Plugin) -> bool:
-    """Whether a config that names the plugin leads back to its very class."""
+def _origin(plugin: Plugin) -> dict[str, Any]:
+    """Whether a config that names the plugin leads back to its very class, and to which version of it."""
     offer = installed().offers[plugin.kind].get(plugin.name)
-    return offer is not None and offer.cls is type(plugin)
-
-
-def _remarks(bound: Bound) -> list[str]:
-    remarks = []
-    leaves = trees.leaves(bound.meta)
-    if len(leaves[0]) > 1 and all(bool((leaf == leaf[:1]).all()) for leaf in leaves):
-        remarks.append("all seeds start from the same θ⁰")
-    modules = [module for network in bound.learner.networks.values() for module in network.modules()]
-    if any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in modules):
-        remarks.append("transductive: batch norm sees the statistics of all query inputs of an episode at once")
-    return remarks
+    if offer is None or offer.cls is not type(plugin):
+        return {"registered": False, "version": None}
+    return {"registered": True, "version": f"{offer.origin.distribution} {offer.origin.version}"}

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mamlzoo import statistics, trees
+from mamlzoo import labels, statistics, trees
+from mamlzoo.checkpoints import Checkpoint, ValidationRecord
 from mamlzoo.engine.preparation import Choice
 from mamlzoo.engine.training import TrainingRecord
 from mamlzoo.errors import UsageError
@@ -34,10 +35,12 @@ class Evaluation:
     Attributes:
         values: by metric, [seeds, test episodes, steps + 1].
         rows: the rows of seeds that count: those that did not diverge in training.
+        higher_is_better: whether the first metric grows as learning succeeds; if not, it is an error.
     """
 
     values: Mapping[str, NDArray[np.float32]]
     rows: Sequence[int]
+    higher_is_better: bool = False
 
     @property
     def metric(self) -> str:
@@ -111,23 +114,15 @@ class Result:
 
     Attributes:
         config: names, options, settings and versions, as JSON holds them.
-        meta: θ after training, with a leading seed axis.
-        history: the training records.
-        diverged: seed -> the meta-step at which its meta-loss was no longer finite.
-        plan: how meta-steps were executed, and why.
-        remarks: what else a reader of the numbers must know.
+        checkpoint: where training ended: θ, the optimiser, the records.
         run_dir: where it was saved.
         experiment: what was run; None for a result that was loaded.
     """
 
     config: dict[str, Any]
     evaluation: Evaluation
-    meta: MetaParams
-    history: Sequence[TrainingRecord]
-    diverged: Mapping[int, int]
-    plan: Choice
+    checkpoint: Checkpoint
     timing: Timing
-    remarks: Sequence[str] = ()
     run_dir: Path | None = field(default=None, compare=False)
     experiment: Experiment | None = field(default=None, compare=False, repr=False)
 
@@ -147,6 +142,36 @@ class Result:
         """As in `sine × mlp × maml`."""
         return " × ".join(self.config[kind]["name"] for kind in KINDS)
 
+    @property
+    def meta(self) -> MetaParams:
+        """The θ that was tested: after training, or the best on validation; with a leading seed axis."""
+        return self.checkpoint.meta
+
+    @property
+    def history(self) -> Sequence[TrainingRecord]:
+        """The training records."""
+        return self.checkpoint.history
+
+    @property
+    def validation(self) -> Sequence[ValidationRecord]:
+        """The validation records."""
+        return self.checkpoint.validation
+
+    @property
+    def diverged(self) -> dict[int, int]:
+        """Seed -> the meta-step at which its meta-loss or θ was no longer finite."""
+        return {self.seeds[row]: step for row, step in sorted(self.checkpoint.training.diverged.items())}
+
+    @property
+    def plan(self) -> Choice:
+        """How meta-steps were executed, and why."""
+        return self.checkpoint.plan
+
+    @property
+    def remarks(self) -> Sequence[str]:
+        """What else a reader of the numbers must know."""
+        return self.checkpoint.remarks
+
     def theta(self) -> dict[str, list[Any]] | None:
         """Every tensor of θ as nested lists, [seeds, …], by path; None if θ has more than a few numbers."""
         named = trees.named_leaves(self.meta)
@@ -156,7 +181,7 @@ class Result:
 
     def document(self) -> dict[str, Any]:
         """The whole result but for the single test losses, as JSON holds it; what is not finite is null."""
-        evaluation = self.evaluation
+        evaluation, best = self.evaluation, self.checkpoint.best
         rest = {name: _means(values) for name, values in evaluation.values.items() if name != evaluation.metric}
         document = {
             "config": self.config,
@@ -168,8 +193,11 @@ class Result:
                 "ci95_over": evaluation.over,
                 "per_seed": evaluation.per_seed.tolist(),
                 "test_tasks": evaluation.values[evaluation.metric].shape[1],
+                "higher_is_better": evaluation.higher_is_better,
                 "other_metrics_per_seed": rest,
             },
+            "validation": [{"step": record.step, record.metric: record.values.tolist()} for record in self.validation],
+            "best_steps": best and {str(seed): int(step) for seed, step in zip(self.seeds, best.steps, strict=True)},
             "diverged": {str(seed): step for seed, step in self.diverged.items()},
             "theta": self.theta(),
             "remarks": list(self.remarks),
@@ -209,6 +237,11 @@ class Result:
         if self.evaluation.seeds_alike:
             notes.append("all seeds found the very same numbers: nothing was random, so there is no interval over them")
         notes += self.remarks
+        best = self.checkpoint.best
+        if best is not None:
+            steps = ", ".join(str(step) for step in best.steps)
+            tasks = self.config["settings"]["valid_tasks"]
+            notes.append(f"θ is the best of {len(self.validation)} validations on {tasks} tasks: of meta-step {steps}")
         for name, values in (self.theta() or {}).items():
             notes.append(f"θ after training: {name} = " + "; ".join(_short(value) for value in values))
         for seed, step in self.diverged.items():
@@ -247,6 +280,8 @@ class Comparison:
     """Several experiments side by side, on the same test tasks where their task is the same."""
 
     results: Sequence[Result]
+    baseline: str | None = None
+    step: int | None = None
 
     def __repr__(self) -> str:
         return str(self.table())
@@ -256,21 +291,7 @@ class Comparison:
 
     def labels(self) -> list[str]:
         """What tells each result from the others: names, then options and settings, then a number."""
-        configs = [result.config for result in self.results]
-        kinds = [kind for kind in KINDS if len({config[kind]["name"] for config in configs}) > 1] or ["algorithm"]
-        labels = [" × ".join(config[kind]["name"] for kind in kinds) for config in configs]
-        if len(set(labels)) < len(labels):
-            flat = [
-                {name: value for kind in KINDS for name, value in config[kind]["options"].items()} | config["settings"]
-                for config in configs
-            ]
-            names = [name for name in flat[0] if any(one.get(name) != flat[0][name] for one in flat)]
-            details = [", ".join(f"{name}={one[name]}" for name in names if name in one) for one in flat]
-            labels = [
-                f"{label} ({detail})" * bool(detail) or label for label, detail in zip(labels, details, strict=True)
-            ]
-        return [f"{label} #{labels[:at].count(label) + 1}" if label in labels[:at] else label
-                for at, label in enumerate(labels)]  # fmt: skip
+        return labels.labels([result.config for result in self.results])
 
     def table(self) -> Table:
         """One column an experiment, one row a number of adaptation steps."""
@@ -309,9 +330,9 @@ class Comparison:
         Raises:
             UsageError: the directory exists and is not empty, or cannot be written.
         """
-        from mamlzoo import store
+        from mamlzoo import comparing
 
-        return store.save_comparison(self, Path(directory))
+        return comparing.save(self, Path(directory))
 
 
 def finite_or_null(value: Any) -> Any:

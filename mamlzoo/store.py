@@ -1,18 +1,17 @@
-"""Run directories: written under a temporary name, then renamed, so a reader never sees half of one.
+"""Run directories: what is in them, written so that a reader never sees half of a file.
 
-- config.json: names, options, settings, versions.
-- result.json: the document that `--json` prints.
-- metrics.jsonl: one training record a line: meta-step, mean meta-loss of each seed.
+- config.json: names, options, settings, versions, machine; the layout's version. There from the first moment.
+- metrics.jsonl: a record a line, as they come: the mean meta-loss of each seed since the line before, or a validation.
+- checkpoint.pt, checkpoint.previous.pt: where the run stands; they load with `weights_only=True`.
 - test_losses.npz: by metric, [seeds, test episodes, steps + 1].
-- checkpoint.pt: θ, tensors only; loads with `weights_only=True`.
 - curves.png, training.png, adaptation.png: figures, where there is something to draw.
+- result.json: the document that `--json` prints. It comes last: a run that has it is finished.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-import re
 import shutil
 import tempfile
 import warnings
@@ -23,14 +22,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from mamlzoo import plots
-from mamlzoo.engine.preparation import Choice
+from mamlzoo import checkpoints, files, plots
+from mamlzoo.checkpoints import Checkpoint, ValidationRecord
 from mamlzoo.engine.training import TrainingRecord
 from mamlzoo.errors import MamlzooError, UsageError
 from mamlzoo.interfaces import KINDS
-from mamlzoo.result import Comparison, Evaluation, Result, Timing, finite_or_null
+from mamlzoo.result import Evaluation, Result, Timing, finite_or_null
+
+FORMAT = 1
+"""The version of the layout."""
 
 
 def default_directory(name: str, parent: Path = Path("runs")) -> Path:
@@ -75,91 +76,150 @@ def new_directory(directory: Path) -> Iterator[Path]:
 
 
 def save(result: Result, directory: Path) -> Result:
-    """Write a run directory.
+    """Write the run directory of a result that was computed without one.
 
     Raises:
         UsageError: it exists and is not empty, or cannot be written.
     """
     with new_directory(directory) as temporary:
-        return write(result, temporary, directory)
+        return fill(result, temporary, directory)
 
 
-def write(result: Result, into: Path, final: Path) -> Result:
-    """Write a run's files into a directory that will be called `final`."""
+def fill(result: Result, into: Path, final: Path) -> Result:
+    """Write all of a run directory, into one that will be called `final`."""
+    write_config(into, result.config)
+    write_checkpoint(into, result.checkpoint, result.config)
+    return finish(result, into, final)
+
+
+def write_config(directory: Path, config: dict[str, Any]) -> None:
+    """The first file of a run directory."""
+    files.write_json(directory / "config.json", {"format": FORMAT} | config)
+
+
+def write_checkpoint(directory: Path, checkpoint: Checkpoint, config: dict[str, Any]) -> None:
+    """Where the run stands; the checkpoint that was there becomes the previous one."""
+    checkpoints.save(checkpoint, directory, checkpoints.experiment_digest(config))
+
+
+def finish(result: Result, into: Path, final: Path) -> Result:
+    """Write what a finished run has, into a directory that is, or will be, called `final`; result.json last."""
     result = replace(result, run_dir=final)
-    _write_json(into / "config.json", result.config)
-    _write_json(into / "result.json", result.document())
-    with (into / "metrics.jsonl").open("w", encoding="utf-8") as file:
-        for record in result.history:
-            logs = {name: values.tolist() for name, values in record.logs.items()}
-            line = {"step": record.step, "meta_loss": record.losses.tolist(), "logs": logs}
-            file.write(json.dumps(finite_or_null(line)) + "\n")
+    files.write_text(into / "metrics.jsonl", "".join(map(metrics_line, result.checkpoint.records)))
     arrays: dict[str, Any] = dict(result.evaluation.values)
-    np.savez_compressed(into / "test_losses.npz", **arrays)
-    torch.save({"meta": result.meta}, into / "checkpoint.pt")
-    with _expendable_figure():
+    with files.whole(into / "test_losses.npz") as file:
+        np.savez_compressed(file, **arrays)
+    with expendable_figure():
         for name, figure in plots.of_run(result).items():
             plots.save(figure, into / f"{name}.png")
+    files.write_json(into / "result.json", result.document())
     return result
 
 
-def save_comparison(comparison: Comparison, directory: Path) -> Comparison:
-    """Write a directory with a run directory for each experiment, `comparison.json` and `curves.png`.
+def metrics_line(record: TrainingRecord | ValidationRecord) -> str:
+    """A record as a line of metrics.jsonl."""
+    if isinstance(record, TrainingRecord):
+        logs = {name: values.tolist() for name, values in record.logs.items()}
+        line = {"step": record.step, "meta_loss": record.losses.tolist(), "logs": logs}
+    else:
+        line = {"step": record.step, "valid": {record.metric: record.values.tolist()}}
+    return json.dumps(finite_or_null(line), ensure_ascii=False) + "\n"
+
+
+def is_run(directory: Path) -> bool:
+    """Whether it is a run directory, finished or not."""
+    return (directory / "config.json").is_file()
+
+
+def is_finished(directory: Path) -> bool:
+    """Whether the run came to its end."""
+    return (directory / "result.json").is_file()
+
+
+def read_config(directory: Path) -> dict[str, Any]:
+    """The config of a run, finished or not.
 
     Raises:
-        UsageError: it exists and is not empty, or cannot be written.
+        UsageError: it is no run directory.
+        MamlzooError: its config cannot be read, or a newer mamlzoo wrote it.
     """
-    with new_directory(directory) as temporary:
-        return write_comparison(comparison, temporary, directory)
+    if not is_run(directory):
+        raise UsageError(f"{directory} is no run directory: it has no config.json")
+    config = read_document(directory / "config.json")
+    try:
+        for kind in KINDS:
+            config[kind]["name"], config[kind]["options"], config[kind]["registered"]
+        config["settings"]["seeds"]
+    except (KeyError, TypeError) as error:
+        raise MamlzooError(f"{directory / 'config.json'} cannot be read: it lacks {error}") from error
+    return config
 
 
-def write_comparison(comparison: Comparison, into: Path, final: Path) -> Comparison:
-    """Write a comparison's files into a directory that will be called `final`."""
-    results = []
-    for number, (label, result) in enumerate(zip(comparison.labels(), comparison.results, strict=True), 1):
-        name = re.sub(r"[^\w.=]+", "-", label).strip("-")
-        name = f"{name}-{number}" if (into / name).exists() else name
-        (into / name).mkdir()
-        results.append(write(result, into / name, final / name))
-    comparison = Comparison(results)
-    _write_json(into / "comparison.json", comparison.document())
-    with _expendable_figure():
-        plots.save(comparison.plot(), into / "curves.png")
-    return comparison
+def read_document(path: Path) -> dict[str, Any]:
+    """A JSON document of a known layout, without its version.
+
+    Raises:
+        MamlzooError: it cannot be read, or a newer mamlzoo wrote it.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        version = document.pop("format")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise MamlzooError(f"{path} cannot be read: {type(error).__name__}: {error}") from error
+    if not isinstance(version, int) or version > FORMAT:
+        raise MamlzooError(
+            f"{path.parent} was written by a newer mamlzoo: its layout is {version}, this one knows up to {FORMAT}; "
+            "pip install --upgrade mamlzoo"
+        )
+    return dict(document)
 
 
 def load(directory: str | Path) -> Result:
     """The result that a run directory holds.
 
     Raises:
-        UsageError: it is no run directory.
-        MamlzooError: a file of it cannot be read.
+        UsageError: it is no run directory, or the run is not finished.
+        MamlzooError: a file of it cannot be read, or a newer mamlzoo wrote it.
     """
     directory = Path(directory)
-    if not (directory / "result.json").is_file():
-        raise UsageError(f"{directory} is no run directory: it has no result.json")
+    if (directory / "comparison.json").is_file():
+        raise UsageError(f"{directory} is a comparison's directory; name one of its runs, such as {_a_run(directory)}")
+    config = read_config(directory)
+    if not is_finished(directory):
+        raise UsageError(f"{directory} is not finished; `mamlzoo resume {directory}` goes on with it")
+    checkpoint = read_checkpoint(directory, config)
+    seeds = config["settings"]["seeds"]
     try:
         document = json.loads((directory / "result.json").read_text(encoding="utf-8"))
         with np.load(directory / "test_losses.npz") as arrays:
             values = {name: arrays[name] for name in arrays.files}
-        meta = torch.load(directory / "checkpoint.pt", weights_only=True, map_location="cpu")["meta"]
-        lines = (directory / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-        history = [_record(json.loads(line)) for line in lines]
-        config, timing, plan = document["config"], Timing(**document["timing"]), Choice(**document["plan"])
-        diverged = {int(seed): step for seed, step in document["diverged"].items()}
-        rows = [row for row, seed in enumerate(config["settings"]["seeds"]) if seed not in diverged]
-        for kind in KINDS:
-            config[kind]["name"], config[kind]["options"]
-        if any(len(array) != len(config["settings"]["seeds"]) for array in values.values()):
+        timing, better = Timing(**document["timing"]), document["evaluation"]["higher_is_better"]
+        if any(len(array) != len(seeds) for array in values.values()):
             raise ValueError("test_losses.npz has other seeds than config")
-        remarks = document["remarks"]
+        if set(checkpoint.training.diverged) - set(range(len(seeds))):
+            raise ValueError("checkpoint.pt has other seeds than config")
     except Exception as error:  # each format has its own errors for a damaged file
-        raise MamlzooError(f"{directory} cannot be read: {type(error).__name__}: {error}") from error
-    return Result(config, Evaluation(values, rows), meta, history, diverged, plan, timing, remarks, directory)
+        raise MamlzooError(
+            f"{directory} cannot be read: {type(error).__name__}: {error}; `mamlzoo resume {directory}` makes it again"
+        ) from error
+    rows = [row for row in range(len(seeds)) if row not in checkpoint.training.diverged]
+    return Result(config, Evaluation(values, rows, better), checkpoint, timing, directory)
+
+
+def read_checkpoint(directory: Path, config: dict[str, Any]) -> Checkpoint:
+    """The checkpoint of a finished run: no other will do.
+
+    Raises:
+        MamlzooError: it is damaged.
+    """
+    try:
+        return checkpoints.load(directory / checkpoints.NAME, checkpoints.experiment_digest(config))
+    except MamlzooError as error:
+        raise MamlzooError(f"{error}; `mamlzoo resume {directory}` makes it again from the one before") from error
 
 
 @contextlib.contextmanager
-def _expendable_figure() -> Iterator[None]:
+def expendable_figure() -> Iterator[None]:
     """Numbers that took hours are not to be lost for a picture."""
     try:
         yield
@@ -167,10 +227,5 @@ def _expendable_figure() -> Iterator[None]:
         warnings.warn(f"no figure was drawn: {type(error).__name__}: {error}", stacklevel=3)
 
 
-def _record(line: dict[str, Any]) -> TrainingRecord:
-    logs = {name: np.array(values, dtype=np.float64) for name, values in line["logs"].items()}
-    return TrainingRecord(line["step"], np.array(line["meta_loss"], dtype=np.float64), logs, {})
-
-
-def _write_json(path: Path, document: dict[str, Any]) -> None:
-    path.write_text(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+def _a_run(directory: Path) -> Path:
+    return next((path.parent for path in sorted(directory.glob("*/config.json"))), directory / "…")

@@ -174,7 +174,7 @@ def test_default_directories_never_collide(tmp_path):
 
 
 def test_another_directory_is_no_run(tmp_path):
-    with pytest.raises(UsageError, match="is no run directory: it has no result.json"):
+    with pytest.raises(UsageError, match="is no run directory: it has no config.json"):
         mamlzoo.load(tmp_path)
 
 
@@ -186,11 +186,19 @@ def test_a_result_of_another_shape_is_one_clear_line(result, tmp_path, text):
         mamlzoo.load(tmp_path / "run")
 
 
-@pytest.mark.parametrize("name", ["result.json", "metrics.jsonl", "test_losses.npz", "checkpoint.pt"])
-def test_a_damaged_file_is_one_clear_line(result, tmp_path, name):
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("config.json", "config.json cannot be read: "),
+        ("result.json", "run cannot be read: .*; `mamlzoo resume .*run` makes it again"),
+        ("test_losses.npz", "run cannot be read: .*; `mamlzoo resume .*run` makes it again"),
+        ("checkpoint.pt", "checkpoint.pt is damaged: .*; `mamlzoo resume .*run` makes it again"),
+    ],
+)
+def test_a_damaged_file_is_one_clear_line(result, tmp_path, name, line):
     result.save(tmp_path / "run")
     (tmp_path / "run" / name).write_bytes(b"\x00damaged")
-    with pytest.raises(MamlzooError, match="run cannot be read: "):
+    with pytest.raises(MamlzooError, match=line):
         mamlzoo.load(tmp_path / "run")
 
 

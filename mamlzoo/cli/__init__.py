@@ -7,12 +7,13 @@ import importlib
 import click
 
 from mamlzoo import __version__
-from mamlzoo.errors import MamlzooError, UsageError
+from mamlzoo.errors import MamlzooError
 
 COMMANDS = {
     "list": "Show the tasks, models and algorithms there are, and the plugins that failed.",
     "info": "Explain one plugin: its maths, its options, its reference.",
     "run": "Train and test one task × model × algorithm.",
+    "resume": "Go on with a run or a comparison that was stopped.",
     "compare": "Train and test several combinations and show them side by side.",
     "verify": "Check a combination's meta-gradient in float64.",
     "bench": "Measure how fast a combination trains, beside other libraries.",
@@ -45,7 +46,7 @@ class Commands(click.Group):
                 raise
             message = error.format_message() if isinstance(error, click.UsageError) else str(error)
             click.echo(f"Error: {message}", err=True)
-            ctx.exit(2 if isinstance(error, UsageError | click.UsageError) else 1)
+            ctx.exit(error.exit_code)
 
 
 @click.group(

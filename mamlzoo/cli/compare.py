@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from mamlzoo.cli.flags import SettingsCommand
-from mamlzoo.cli.runner import Request, run_flags
+from mamlzoo.cli.runner import Request, recorded, report_comparison, run_flags
 
 
 class CompareCommand(SettingsCommand):
@@ -25,13 +25,11 @@ def command(**flags: Any) -> None:
     -t, -m and -a may be repeated; every combination is run. A plugin's option goes to each plugin of its kind that has
     it. Saves a directory with a run directory for each combination and one figure for all.
     """
-    from mamlzoo import store
-    from mamlzoo.result import Comparison
+    from mamlzoo import comparing
 
     request = Request(**flags)
     several = request.experiments()
-    with request.saving("compare") as (temporary, directory):
-        with request.progress() as progress:
-            comparison = Comparison([experiment.run(progress) for experiment in several])
-        comparison = store.write_comparison(comparison, temporary, directory)
-    request.report(comparison.table(), {**comparison.document(), "run_dir": str(directory)}, directory)
+    directory = request.directory("compare")
+    with recorded(directory, request.checkpoint_every, request.quiet) as manner:
+        comparison = comparing.record(several, directory, manner)
+    report_comparison(comparison, directory, quiet=request.quiet, as_json=request.as_json)

@@ -167,8 +167,8 @@ class SettingsCommand(PluginCommand):
         return super().invoke(ctx)
 
     def _settings_flags(self) -> list[Flag]:
-        from mamlzoo.experiment import Settings
         from mamlzoo.options import options_of
+        from mamlzoo.settings import Settings
 
         # Seeds have two flags of their own: how many, or which.
         return [Flag(option) for option in options_of(Settings).values() if option.name != "seeds"]

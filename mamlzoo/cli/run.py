@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from mamlzoo.cli.flags import SettingsCommand
-from mamlzoo.cli.runner import Request, run_flags
+from mamlzoo.cli.runner import Request, recorded, report_run, run_flags
 
 
 @click.command("run", cls=SettingsCommand)
@@ -18,20 +18,11 @@ def command(**flags: Any) -> None:
     Prints the test metric after each number of adaptation steps, and saves a run directory. The options of the plugins
     chosen by -t, -m and -a are listed below; `mamlzoo info NAME` explains them.
     """
-    from mamlzoo import store
+    from mamlzoo import recording
 
     request = Request(**flags)
     (experiment,) = request.experiments()
-    with request.saving(experiment.name) as (temporary, directory):
-        with request.progress() as progress:
-            result = experiment.run(progress)
-        result = store.write(result, temporary, directory)
-    timing = result.timing
-    request.report(
-        result.table(),
-        result.document(),
-        directory,
-        f"prepared in {timing.prepare_seconds:.1f} s, trained in {timing.train_seconds:.1f} s "
-        f"({timing.tasks_per_second:,.0f} tasks/s), tested in {timing.evaluate_seconds:.1f} s; "
-        f"{timing.peak_memory_mb:,.0f} MiB at most",
-    )
+    directory = request.directory(experiment.name)
+    with recorded(directory, request.checkpoint_every, request.quiet) as manner:
+        result = recording.record(experiment, directory, manner)
+    report_run(result, directory, quiet=request.quiet, as_json=request.as_json)

@@ -2,27 +2,43 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from mamlzoo.checkpoints import Checkpoint
 from mamlzoo.cli import console
 from mamlzoo.cli.flags import KINDS
+from mamlzoo.engine.evaluation import EvaluationRecord
 from mamlzoo.engine.preparation import Choice, Notice
 from mamlzoo.engine.training import TrainingRecord
 from mamlzoo.errors import UsageError
-from mamlzoo.tables import Table, number
+from mamlzoo.tables import number
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from mamlzoo.experiment import Event, Experiment, Listener
+    from mamlzoo.experiment import Experiment
+    from mamlzoo.recording import Manner
+    from mamlzoo.result import Comparison, Result
+    from mamlzoo.running import Event
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+checkpoint_flag = click.option(
+    "--checkpoint-every",
+    default="30s",
+    show_default=True,
+    metavar="INT|TIME",
+    help="Write a checkpoint every so many meta-steps, as 200, or so much time, as 30s, 5m, 1h.",
+)
 
 
 def run_flags(function: F) -> F:
@@ -33,6 +49,7 @@ def run_flags(function: F) -> F:
         click.option(
             "--out", type=click.Path(path_type=Path), help="Directory to save to.  [default: a new one below runs/]"
         ),
+        checkpoint_flag,
         click.option("--seed-list", metavar="INT,...", help="Which seeds, instead of how many."),
         click.option(
             "--seeds", type=click.IntRange(min=1), help="How many seeds, 0, 1, …, trained side by side.  [default: 1]"
@@ -52,6 +69,7 @@ class Request:
     seeds: int | None
     seed_list: str | None
     out: Path | None
+    checkpoint_every: str
     quiet: bool
     as_json: bool
 
@@ -67,31 +85,11 @@ class Request:
             *(self.chosen[kind] for kind in KINDS), options=self.options, seeds=self._seeds(), **self.settings
         )
 
-    @contextmanager
-    def saving(self, name: str) -> Iterator[tuple[Path, Path]]:
-        """A temporary directory to write to, and the one that it becomes if all goes well."""
+    def directory(self, name: str) -> Path:
+        """Where to save."""
         from mamlzoo import store
 
-        directory = self.out or store.default_directory(name)
-        with store.new_directory(directory) as temporary:
-            yield temporary, directory
-
-    def report(self, table: Table, document: Any, directory: Path, timing: str = "") -> None:
-        """Print a result that is saved by now, so that a closed pipe costs nothing; say where it is."""
-        if self.as_json:
-            console.print_json(document)
-        else:
-            console.print_table(table)
-            if timing:
-                console.out().print(timing)
-        if not self.quiet:
-            console.say_where(directory)
-
-    @contextmanager
-    def progress(self) -> Iterator[Listener]:
-        """A listener for experiments that shows a progress bar."""
-        with console.progress_bar(self.quiet) as bar:
-            yield _Bars(bar, self.quiet)
+        return self.out or store.default_directory(name)
 
     def _seeds(self) -> int | list[int]:
         if self.seed_list is None:
@@ -104,12 +102,96 @@ class Request:
             raise UsageError(f"--seed-list: '{self.seed_list}' is no list of whole numbers such as 0,1,2") from None
 
 
+def report_run(result: Result, directory: Path, *, quiet: bool, as_json: bool) -> None:
+    """Print a run's result, which is saved by now, so that a closed pipe costs nothing; say where it is."""
+    timing = result.timing
+    spent = (
+        f"prepared in {timing.prepare_seconds:.1f} s, trained in {timing.train_seconds:.1f} s "
+        f"({timing.tasks_per_second:,.0f} tasks/s), tested in {timing.evaluate_seconds:.1f} s; "
+        f"{timing.peak_memory_mb:,.0f} MiB at most"
+    )
+    if as_json:
+        console.print_json(result.document())
+    else:
+        console.print_table(result.table())
+        console.out().print(spent)
+    if not quiet:
+        console.say_where(directory)
+
+
+def report_comparison(comparison: Comparison, directory: Path, *, quiet: bool, as_json: bool) -> None:
+    """Print a comparison, which is saved by now; say where it is."""
+    if as_json:
+        console.print_json({**comparison.document(), "run_dir": str(directory)})
+    else:
+        console.print_table(comparison.table())
+    if not quiet:
+        console.say_where(directory)
+
+
+@contextmanager
+def recorded(directory: Path, checkpoint_every: str, quiet: bool) -> Iterator[Manner]:
+    """How commands record runs: with a progress bar, and stopping where one can go on.
+
+    The first SIGINT or SIGTERM asks for a checkpoint and a stop; a second one stops at once, at the last checkpoint.
+    """
+    from mamlzoo.recording import Interval, Manner, StoppedError
+
+    interval, stop = Interval.parse(checkpoint_every), _Stop()
+    with console.progress_bar(quiet) as bar, stop.listening():
+        bars = _Bars(bar, quiet)
+
+        def progress(experiment: Experiment, event: Event) -> None:
+            stop.at_once = isinstance(event, Notice)
+            bars(experiment, event)
+
+        try:
+            yield Manner(interval, progress, lambda: stop.asked is not None)
+        except (KeyboardInterrupt, StoppedError) as error:
+            stopped = error if isinstance(error, StoppedError) else StoppedError(directory)
+            stopped.exit_code = 128 + (stop.asked or signal.SIGINT)
+            raise stopped from None
+
+
+class _Stop:
+    """Turns signals into a wish to stop.
+
+    Attributes:
+        asked: the signal that came, if one did.
+        at_once: whether there is nothing to be written first, as while a plan is compiled.
+    """
+
+    def __init__(self) -> None:
+        self.asked: int | None = None
+        self.at_once = False
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        again, self.asked = self.asked is not None, number
+        if again or self.at_once:
+            raise KeyboardInterrupt
+        click.echo("stopping at the next checkpoint; again to stop at once", err=True)
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Signals come here; elsewhere than in the main thread nothing can be heard."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
 class _Bars:
     """Shows what an experiment is doing as one bar at a time, and which plan it chose as a line."""
 
     def __init__(self, bar: Progress, quiet: bool) -> None:
         self._bar, self._quiet = bar, quiet
         self._shown: object = None
+        self._trained = False
 
     def __call__(self, experiment: Experiment, event: Event) -> None:
         if isinstance(event, Choice):
@@ -118,9 +200,15 @@ class _Bars:
         elif isinstance(event, Notice):
             self._show((experiment, event), event.text)
         elif isinstance(event, TrainingRecord):
-            self._show((experiment, "train"), f"train {experiment.name}")
             self._training(experiment, event)
-        else:
+        elif isinstance(event, Checkpoint):
+            if not experiment.is_trained(event.training):
+                self._show((experiment, "train"), f"train {experiment.name}")
+                self._bar.update(
+                    self._bar.task_ids[-1], completed=event.training.step, total=experiment.settings.iterations
+                )
+            self._trained = experiment.is_trained(event.training)
+        elif isinstance(event, EvaluationRecord) and self._trained:
             self._show((experiment, "test"), f"test {experiment.name}")
             self._bar.update(self._bar.task_ids[-1], completed=event.done, total=event.total)
 
@@ -133,6 +221,7 @@ class _Bars:
         self._shown = what
 
     def _training(self, experiment: Experiment, record: TrainingRecord) -> None:
+        self._show((experiment, "train"), f"train {experiment.name}")
         settings, task = experiment.settings, self._bar.tasks[-1]
         info = f"loss {number(float(record.losses.mean()))}"
         if task.speed:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -79,6 +80,18 @@ class OuterOptimizer:
     def state(self) -> list[Tensor]:
         """Every tensor of the optimisers' states."""
         return [value for slots in self._slots() for value in slots.values() if isinstance(value, Tensor)]
+
+    def saved(self) -> list[dict[int, dict[str, Any]]]:
+        """What a checkpoint needs of them besides θ: for each optimiser its state by parameter. Nothing is copied."""
+        return [optimizer.state_dict()["state"] for optimizer in self._optimizers]
+
+    def restore(self, meta: MetaParams, saved: Sequence[Mapping[int, Mapping[str, Any]]]) -> None:
+        """Go on from this θ and from what `saved` gave; all of it is copied."""
+        with torch.no_grad():
+            self.theta.copy_(trees.ravel(meta))
+        for optimizer, state in zip(self._optimizers, saved, strict=True):
+            groups = optimizer.state_dict()["param_groups"]
+            optimizer.load_state_dict({"state": copy.deepcopy(dict(state)), "param_groups": groups})
 
     def load(self, theta: Tensor, state: Sequence[Tensor]) -> None:
         """Go on from this θ and this state, as `update` gives them; its tensors are taken over."""

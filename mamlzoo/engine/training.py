@@ -1,10 +1,12 @@
-"""Meta-training as a generator: it yields records, prints nothing, and returns θ."""
+"""Meta-training as a generator: it yields records and where it stands, prints nothing, and can go on from anywhere."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterator
-from typing import NamedTuple
+import time
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,6 +20,8 @@ from mamlzoo.interfaces import MetaParams
 
 RECORDS = 500
 """About how many records a whole training yields."""
+PIECE = 0.25
+"""Seconds of meta-steps after which training says where it stands: so soon it can be stopped or written down."""
 
 
 class TrainingRecord(NamedTuple):
@@ -36,38 +40,83 @@ class TrainingRecord(NamedTuple):
     diverged: dict[int, int]
 
 
-def train(stream: TrainingStream, steps: Steps, iterations: int) -> Generator[TrainingRecord, None, MetaParams]:
-    """Train θ for every seed at once, for `iterations` meta-steps.
+@dataclass(frozen=True)
+class TrainingState:
+    """Where training stands: all that the meta-steps to come depend on, besides the experiment itself.
+
+    Attributes:
+        step: meta-steps done.
+        meta: θ.
+        optimizer: the state of the outer optimiser, as `OuterOptimizer.saved` gives it.
+        recent: what was measured since the last record; None right after one.
+        diverged: as in a record.
+    """
+
+    step: int
+    meta: MetaParams
+    optimizer: Sequence[Mapping[int, Mapping[str, Any]]] = ()
+    recent: Measured | None = None
+    diverged: Mapping[int, int] = field(default_factory=dict)
+
+
+def train(
+    stream: TrainingStream,
+    steps: Steps,
+    iterations: int,
+    *,
+    start: TrainingState | None = None,
+    pauses: Sequence[int] = (),
+) -> Generator[TrainingRecord | TrainingState, None, TrainingState]:
+    """Train θ for every seed at once, until `iterations` meta-steps are made.
 
     A seed whose meta-loss is not finite is marked as diverged from that meta-step on; the others go on untouched. When
     none is left, training ends early.
+
+    After every piece of work it yields a state. Its tensors are those that training goes on with: copy what you keep.
+    In how many pieces the work is cut, and whether it goes on from a state, changes no bit of the numbers.
+
+    Args:
+        start: go on from here; None: from the θ of `steps`.
+        pauses: pieces also end at multiples of these numbers of meta-steps.
     """
     every = max(1, iterations // RECORDS)
-    diverged: dict[int, int] = {}
-    recent: list[Measured] = []
-    for block, offset in blocks(stream, iterations):
-        last = min(len(block.progress), iterations - offset)
-        first = 0
-        while first < last and len(diverged) < len(stream.seeds):
-            until = min(last, first + every - (offset + first) % every)
+    step, diverged, recent = 0, dict[int, int](), list[Measured]()
+    if start is not None:
+        step, diverged, recent = start.step, dict(start.diverged), [start.recent] if start.recent is not None else []
+        if start.step:
+            steps.optimizer.restore(start.meta, start.optimizer)
+    ends, longest = [every, *pauses], 1
+    for block, offset in blocks(stream, iterations, step):
+        last = min(offset + len(block.progress), iterations)
+        while step < last and len(diverged) < len(stream.seeds):
+            until = min(last, step + longest, *(step + end - step % end for end in ends))
+            began = time.perf_counter()
             with computing(steps.threads):
-                recent.append(steps.advance(block, first, until))
-            first = until
-            if (offset + until) % every == 0 or offset + until == iterations:
-                record = _record(offset + until, joined(recent), diverged, steps.optimizer.theta)
-                yield record
+                recent.append(steps.advance(block, step - offset, until - offset))
+            pace = (time.perf_counter() - began) / (until - step)
+            longest = max(1, min(2 * longest, int(PIECE / max(pace, 1e-9))))
+            step = until
+            if step % every == 0 or step == iterations:
+                record = _record(step, joined(recent), diverged, steps.optimizer.theta)
                 diverged, recent = record.diverged, []
+                yield record
+            yield _state(step, steps, recent, diverged)
         if len(diverged) == len(stream.seeds):
             break
-    return trees.tree_map(torch.clone, trees.stop_gradient(steps.optimizer.meta))
+    return _state(step, steps, recent, diverged)
 
 
-def blocks(stream: TrainingStream, iterations: int) -> Iterator[tuple[Block, int]]:
-    """The blocks that hold meta-steps 0 … iterations − 1, each with the number of its first meta-step."""
-    for position in range(math.ceil(iterations / stream.block_length)):
+def blocks(stream: TrainingStream, iterations: int, first: int = 0) -> Iterator[tuple[Block, int]]:
+    """The blocks that hold meta-steps first … iterations − 1, each with the number of its first meta-step."""
+    for position in range(first // stream.block_length, math.ceil(iterations / stream.block_length)):
         offset = position * stream.block_length
         steps = torch.arange(offset, offset + stream.block_length, device=stream.device)
         yield Block(stream.block(position), (steps / iterations).to(stream.dtype)), offset
+
+
+def _state(step: int, steps: Steps, recent: list[Measured], diverged: dict[int, int]) -> TrainingState:
+    meta = trees.stop_gradient(steps.optimizer.meta)
+    return TrainingState(step, meta, steps.optimizer.saved(), joined(recent) if recent else None, diverged)
 
 
 def _record(step: int, recent: Measured, diverged: dict[int, int], theta: torch.Tensor) -> TrainingRecord:

@@ -146,7 +146,8 @@ def test_verify_fails_with_exit_code_1(cli, distribution):
 def test_compare_prints_one_table_and_saves_every_run(cli):
     shown = cli("compare", "-a", "maml", "-a", "scratch", *QUICK, "--out", "all").stdout
     assert re.search(r"steps +maml +scratch", shown)
-    assert {path.name for path in Path("all").iterdir()} == {"maml", "scratch", "comparison.json", "curves.png"}
+    names = {path.name for path in Path("all").iterdir()}
+    assert names == {"maml", "scratch", "comparison.json", "curves.png", ".lock"}
 
 
 def test_a_comparisons_directory_stands_for_its_runs(cli):
@@ -236,7 +237,7 @@ ERRORS = {
     "unknown optimizer": (["run", "--optimizer", "adamm"], "torch.optim has no optimizer 'adamm'; did you mean 'adam'"),
     "here": (["run", "--out", "."], f"{Path().resolve().anchor}"),
     "huge seed": (["run", "--seed-list", str(2**64)], "settings: seeds must be at most"),
-    "no run": (["plot", "curves", "nowhere"], "nowhere is no run directory: it has no result.json"),
+    "no run": (["plot", "curves", "nowhere"], "nowhere is no run directory: it has no config.json"),
     "no picture format": (["plot", "gallery", "-o", "x.bmp"], "x.bmp must end in .png, .svg or .pdf"),
     "no curves": (["plot", "gallery", "-t", "blobs"], "task 'blobs' is not from one number to one number"),
     "no place for a picture": (["plot", "gallery", "-o", "no/where.png"], "no/where.png cannot be written: No such file"),

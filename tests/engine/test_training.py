@@ -13,7 +13,7 @@ from mamlzoo.engine.binding import bind_seeds
 from mamlzoo.engine.plans import EAGER
 from mamlzoo.engine.preparation import Training, prepare
 from mamlzoo.engine.streams import TrainingStream
-from mamlzoo.engine.training import train
+from mamlzoo.engine.training import TrainingRecord, train
 from mamlzoo.errors import PluginError
 from mamlzoo_algorithms.fomaml import FOMAML
 from mamlzoo_algorithms.maml import MAML
@@ -37,8 +37,8 @@ def trained(algorithm, seeds=(0,), iterations=20, plan="vmap", optimizer="adam",
     bound = bind_seeds(task, MLP(), algorithm, seeds, CPU)
     stream = TrainingStream(task, seeds, meta_batch, CPU)
     _, (steps, _) = finish(prepare(bound, stream, Training(iterations, "mean", optimizer, lr, plan)))
-    records, meta = finish(train(stream, steps, iterations))
-    return bound, stream, records, meta
+    events, state = finish(train(stream, steps, iterations))
+    return bound, stream, [event for event in events if isinstance(event, TrainingRecord)], state.meta
 
 
 @pytest.mark.parametrize("algorithm", [MAML(inner_steps=2), FOMAML(inner_steps=2)], ids=["maml", "fomaml"])

@@ -1,0 +1,225 @@
+"""Run experiments into directories, so that nothing is lost: checkpoints, stopping, and going on."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, cast
+
+from mamlzoo import checkpoints, files, store
+from mamlzoo.checkpoints import Checkpoint, ValidationRecord
+from mamlzoo.engine.preparation import Notice
+from mamlzoo.engine.training import TrainingRecord
+from mamlzoo.errors import MamlzooError, UsageError
+from mamlzoo.experiment import Experiment, Listener
+from mamlzoo.interfaces import KINDS, Plugin
+from mamlzoo.result import Result
+from mamlzoo.running import Event
+
+UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+class StoppedError(MamlzooError):
+    """A run was asked to stop, and did so where it can go on."""
+
+    exit_code = 130
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(f"stopped; to go on: mamlzoo resume {shlex.quote(str(directory))}")
+
+
+@dataclass(frozen=True)
+class Interval:
+    """How often a checkpoint is written: every so many meta-steps, or every so many seconds of wall clock."""
+
+    steps: int | None = None
+    seconds: float | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Interval:
+        """`200` meta-steps; `30s`, `5m`, `1h`.
+
+        Raises:
+            UsageError: it is neither.
+        """
+        match = re.fullmatch(r"(\d+)|(\d+(?:\.\d+)?)([smh])", text.strip())
+        if match and match[1] and int(match[1]):
+            return cls(steps=int(match[1]))
+        if match and match[2] and float(match[2]):
+            return cls(seconds=float(match[2]) * UNITS[match[3]])
+        raise UsageError(f"checkpoints every '{text}': it must be meta-steps, as 200, or a time, as 30s, 5m or 1h")
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How a run is recorded.
+
+    Attributes:
+        every: how often a checkpoint is written.
+        progress: called with every event.
+        stop: asked after every event whether to write a checkpoint and stop.
+    """
+
+    every: Interval = Interval(seconds=30.0)
+    progress: Listener = field(default=lambda experiment, event: None)
+    stop: Callable[[], bool] = field(default=lambda: False)
+
+
+DEFAULT = Manner()
+
+
+def record(experiment: Experiment, directory: Path, manner: Manner = DEFAULT) -> Result:
+    """Run an experiment into a new directory.
+
+    Raises:
+        UsageError: the directory is taken, or the combination cannot work; nothing is left behind then.
+        StoppedError: it was asked to stop; `resume` goes on.
+        MamlzooError: a plugin failed, or the disk; `resume` goes on where a checkpoint was written.
+    """
+    config = experiment.config()
+    with store.new_directory(directory) as temporary:
+        store.write_config(temporary, config)
+    with files.locked(directory):
+        try:
+            return _Recording(experiment, config, directory, manner).run(None)
+        except StoppedError:
+            raise
+        except MamlzooError:
+            if not (directory / checkpoints.NAME).exists():
+                shutil.rmtree(directory, ignore_errors=True)
+            raise
+
+
+def resume(directory: Path, manner: Manner = DEFAULT, given: Mapping[str, Plugin] | None = None) -> Result:
+    """Go on with a run where its last good checkpoint stands; a finished one is loaded.
+
+    Args:
+        given: by kind, plugins that came from Python; see `Experiment.from_config`.
+
+    Raises:
+        UsageError: it is no run directory, or its plugins are not installed.
+        MamlzooError: another process is writing it, or it is damaged beyond what a checkpoint can mend.
+    """
+    config = store.read_config(directory)
+    with files.locked(directory):
+        if store.is_finished(directory):
+            try:
+                return store.load(directory)
+            except MamlzooError:
+                pass  # a damaged file of a finished run is made again
+        experiment = Experiment.from_config(config, given)
+        start = _last_good(directory, config, lambda notice: manner.progress(experiment, notice))
+        _tidy(directory)
+        # As many threads as it began with, where it left the number to the machine: sums depend on it.
+        settings = replace(experiment.settings, threads=config["machine"]["threads"])
+        return _Recording(replace(experiment, settings=settings), config, directory, manner).run(start)
+
+
+def record_or_resume(experiment: Experiment, directory: Path, manner: Manner = DEFAULT) -> Result:
+    """The result of an experiment in this directory, whatever of it is there already.
+
+    Raises:
+        UsageError: the directory holds another experiment.
+    """
+    if not store.is_run(directory):
+        return record(experiment, directory, manner)
+    config = store.read_config(directory)
+    if checkpoints.experiment_digest(config) != checkpoints.experiment_digest(experiment.config()):
+        raise UsageError(f"{directory} holds another experiment; choose another directory")
+    return resume(directory, manner, {kind: getattr(experiment, kind) for kind in KINDS})
+
+
+class _Recording:
+    """One sitting of a run: what happens goes to its directory."""
+
+    def __init__(self, experiment: Experiment, config: dict[str, Any], directory: Path, manner: Manner) -> None:
+        self._experiment, self._config, self._directory, self._manner = experiment, config, directory, manner
+        self._written: int | None = None
+        self._when = time.monotonic()
+        self._in_training = False
+
+    def run(self, start: Checkpoint | None) -> Result:
+        with _disk(self._directory):
+            self._begin_metrics(start)
+            every = self._manner.every.steps
+            events = self._experiment.events(start, [every] if every else [])
+            while True:
+                try:
+                    event = next(events)
+                except StopIteration as end:
+                    result = replace(cast(Result, end.value), config=self._config)
+                    break
+                self._keep(event)
+                self._manner.progress(self._experiment, event)
+                if self._manner.stop() and not self._in_training:
+                    raise StoppedError(self._directory)
+            return store.finish(result, self._directory, self._directory)
+
+    def _begin_metrics(self, start: Checkpoint | None) -> None:
+        """As the checkpoint has them: lines after it will come again."""
+        records = [] if start is None else start.records
+        files.write_text(self._directory / "metrics.jsonl", "".join(map(store.metrics_line, records)))
+
+    def _keep(self, event: Event) -> None:
+        if isinstance(event, TrainingRecord | ValidationRecord):
+            with (self._directory / "metrics.jsonl").open("a", encoding="utf-8") as file:
+                file.write(store.metrics_line(event))
+        elif isinstance(event, Checkpoint):
+            stops = self._manner.stop()
+            if stops or self._is_due(event):
+                store.write_checkpoint(self._directory, event, self._config)
+                self._written, self._when = event.training.step, time.monotonic()
+            # The records and validations that follow belong to meta-steps that are not written yet: no place to stop.
+            self._in_training = not stops and not self._experiment.is_trained(event.training)
+
+    def _is_due(self, checkpoint: Checkpoint) -> bool:
+        step, every = checkpoint.training.step, self._manner.every
+        if self._written is None or self._experiment.is_trained(checkpoint.training):
+            return True
+        if every.steps is not None:
+            return step % every.steps == 0
+        return every.seconds is not None and time.monotonic() - self._when >= every.seconds
+
+
+def _last_good(directory: Path, config: dict[str, Any], say: Callable[[Notice], None]) -> Checkpoint | None:
+    """The newest checkpoint that is whole; None if none was ever written."""
+    belongs, damage = checkpoints.experiment_digest(config), list[str]()
+    for name in (checkpoints.NAME, checkpoints.PREVIOUS):
+        if not (directory / name).exists():
+            continue
+        try:
+            found = checkpoints.load(directory / name, belongs)
+        except MamlzooError as error:
+            damage.append(str(error))
+            continue
+        if damage:
+            say(Notice(f"{damage[0]}; going on from {name}, meta-step {found.training.step}"))
+        return found
+    if damage:
+        raise MamlzooError(f"{'; '.join(damage)}; nothing is left to go on from, so it must be run anew")
+    return None
+
+
+def _tidy(directory: Path) -> None:
+    """Remove what a killed process had not finished writing."""
+    for path in directory.glob(".*"):
+        if path.is_file() and path.name != files.LOCK:
+            path.unlink()
+
+
+@contextmanager
+def _disk(directory: Path) -> Iterator[None]:
+    """Say in one line what the disk refused."""
+    try:
+        yield
+    except OSError as error:
+        raise MamlzooError(
+            f"{directory} could not be written: {error.strerror or error}; what was written before is whole, and "
+            f"`mamlzoo resume {directory}` goes on from there"
+        ) from error
