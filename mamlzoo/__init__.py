@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mamlzoo.adaptation import adapt as adapt
     from mamlzoo.adaptation import sgd as sgd
     from mamlzoo.combinations import compare as compare
+    from mamlzoo.combinations import resume as resume
     from mamlzoo.combinations import run as run
     from mamlzoo.engine.binding import bind as bind
     from mamlzoo.engine.plans import meta_loss as meta_loss
@@ -54,7 +55,7 @@ __version__ = "0.1.0"
 
 _LAZY = {
     "mamlzoo.adaptation": ("GradientDescent", "adapt", "sgd"),
-    "mamlzoo.combinations": ("compare", "run"),
+    "mamlzoo.combinations": ("compare", "resume", "run"),
     "mamlzoo.engine.binding": ("bind",),
     "mamlzoo.engine.plans": ("meta_loss",),
     "mamlzoo.experiment": ("Experiment",),

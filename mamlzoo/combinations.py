@@ -8,14 +8,16 @@ import numbers
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from torch import nn
 
-from mamlzoo import options
+from mamlzoo import options, recording
 from mamlzoo.errors import UsageError
 from mamlzoo.experiment import Experiment, Listener
 from mamlzoo.interfaces import KINDS, MetaAlgorithm, Model, Plugin, Spec, Task
+from mamlzoo.recording import Interval, Manner
 from mamlzoo.registry import installed
 from mamlzoo.result import Comparison, Result
 from mamlzoo.settings import Settings
@@ -33,6 +35,8 @@ def run(
     *,
     options: Mapping[str, Any] | None = None,
     seeds: int | Sequence[int] = 1,
+    out: str | Path | None = None,
+    checkpoint_every: str = "30s",
     progress: Listener | None = None,
     **settings: Any,
 ) -> Result:
@@ -43,7 +47,9 @@ def run(
             function that makes one, from a Spec or from nothing.
         options: of plugins given by name or class, as the flags spell them: {"task.shots": 5}.
         seeds: how many (0, 1, …), or which.
-        progress: called with the experiment and every training or evaluation record.
+        out: a directory to record the run in as it goes, so that `resume` can go on with it; None: nothing is written.
+        checkpoint_every: how often it is written down there: meta-steps, as "200", or time, as "30s".
+        progress: called with the experiment and every event: records, checkpoints, the choice of a plan.
         **settings: fields of `Settings`: iterations, meta_batch, outer_lr, …
 
     Raises:
@@ -55,7 +61,39 @@ def run(
     -1515.48
     """
     (experiment,) = experiments([task], [model], [algorithm], options=options, seeds=seeds, **settings)
-    return experiment.run(progress)
+    if out is None:
+        return experiment.run(progress)
+    interval = Interval.parse(checkpoint_every)
+    manner = Manner(interval) if progress is None else Manner(interval, progress)
+    return recording.record(experiment, Path(out), manner)
+
+
+def resume(
+    directory: str | Path,
+    *,
+    task: TaskLike | None = None,
+    model: ModelLike | None = None,
+    algorithm: AlgorithmLike | None = None,
+    progress: Listener | None = None,
+) -> Result:
+    """Go on with a run where its last checkpoint stands, to the bits of a run never stopped; a finished one is loaded.
+
+    Args:
+        task, model, algorithm: what came from Python when the run began; its code is not in the directory.
+
+    Raises:
+        UsageError: it is no run directory, or what came from Python is not given.
+        MamlzooError: another process is writing it, or it is damaged beyond what a checkpoint can mend.
+    """
+    given: dict[str, Plugin] = {}
+    if task is not None:
+        given["task"] = _resolve(Task, task, {})  # type: ignore[type-abstract]
+    if model is not None:
+        given["model"] = _resolve(Model, _as_model(model), {})  # type: ignore[type-abstract]
+    if algorithm is not None:
+        given["algorithm"] = _resolve(MetaAlgorithm, algorithm, {})  # type: ignore[type-abstract]
+    manner = Manner() if progress is None else Manner(progress=progress)
+    return recording.resume(Path(directory), manner, given)
 
 
 def compare(

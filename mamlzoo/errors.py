@@ -14,9 +14,11 @@ class MamlzooError(Exception):
 
     Attributes:
         exit_code: what the command line ends with.
+        headline: what it puts before the line.
     """
 
     exit_code = 1
+    headline = "Error: "
 
 
 class UsageError(MamlzooError):

@@ -29,6 +29,7 @@ class StoppedError(MamlzooError):
     """A run was asked to stop, and did so where it can go on."""
 
     exit_code = 130
+    headline = ""
 
     def __init__(self, directory: Path) -> None:
         super().__init__(f"stopped; to go on: mamlzoo resume {shlex.quote(str(directory))}")

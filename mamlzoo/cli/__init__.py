@@ -45,7 +45,7 @@ class Commands(click.Group):
             if ctx.params["debug"]:
                 raise
             message = error.format_message() if isinstance(error, click.UsageError) else str(error)
-            click.echo(f"Error: {message}", err=True)
+            click.echo(f"{getattr(error, 'headline', 'Error: ')}{message}", err=True)
             ctx.exit(error.exit_code)
 
 

@@ -40,8 +40,11 @@ class Flag(click.Option):
 
     def __init__(self, option: Option, prefix: str = "", default: str | None = None) -> None:
         shown = option.text(option.default) or "empty" if default is None else default
+        # A setting that is off may be named alone; a plugin's needs its value, since `choose` cannot know its type.
+        alone: dict[str, Any] = {"is_flag": False, "flag_value": "true"} if option.type is bool and not prefix else {}
         super().__init__(
             [f"--{prefix}{option.flag}", f"{prefix.replace('.', '_')}{option.name}"],
+            **alone,
             type=DeclaredType(option),
             help=f"{option.help[0].upper()}{option.help[1:]}.  [default: {shown}]",
         )
