@@ -125,7 +125,7 @@ class Experiment:
             if not config[kind]["registered"]:
                 name = config[kind]["name"]
                 raise UsageError(
-                    f"{kind} '{name}' came from Python and its code is not in the run directory; plot in the process "
+                    f"{kind} '{name}' came from Python and its code is not in the run directory; use it in the process "
                     "that ran it"
                 )
         task, model, algorithm = (
