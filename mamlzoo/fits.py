@@ -1,4 +1,4 @@
-"""What a trained θ makes of one test episode: its predictions after a few numbers of adaptation steps."""
+"""What a trained θ makes of one episode: its predictions after a few numbers of adaptation steps."""
 
 from __future__ import annotations
 
@@ -23,12 +23,13 @@ GRID = 200
 
 @dataclass(frozen=True)
 class Fit:
-    """One test episode of a task from one number to one number, and what one seed predicts on it.
+    """One episode of a task from one number to one number, and what one seed predicts on it.
 
     Attributes:
         support, query: points (x, y), each [n, 2], the query's sorted by x.
         x: where predictions were made, [GRID].
         predictions: number of adaptation steps -> values at x, [GRID].
+        is_function: whether the query's points lie on the true function; measured ones may not.
     """
 
     title: str
@@ -36,6 +37,7 @@ class Fit:
     query: NDArray[np.float32]
     x: NDArray[np.float32]
     predictions: Mapping[int, NDArray[np.float32]]
+    is_function: bool = True
 
 
 def is_curve(task: Task) -> bool:

@@ -133,9 +133,9 @@ def adaptation(several: Sequence[Fit]) -> Figure:
     """Fits of one episode after a few numbers of steps, one panel a run: support points, true curve, predictions."""
     figure, panels = _panels(len(several))
     for axes, fit in zip(panels, several, strict=True):
-        if len(fit.query) > 10:
+        if len(fit.query) > 10 and fit.is_function:
             axes.plot(*fit.query.T, color="black", label="true function")
-        else:
+        elif len(fit.query):
             axes.plot(*fit.query.T, "o", color="black", label="query points")
         count = len(fit.predictions)
         named = set(np.linspace(0, count - 1, min(count, LABELLED)).round().astype(int).tolist())

@@ -14,6 +14,7 @@ COMMANDS = {
     "info": "Explain one plugin: its maths, its options, its reference.",
     "run": "Train and test one task × model × algorithm.",
     "compare": "Train and test several combinations and show them side by side.",
+    "adapt": "Adapt a trained θ to points of your own, and predict.",
     "verify": "Check a combination's meta-gradient in float64.",
     "bench": "Measure how fast a combination trains, beside other libraries.",
     "plot": "Draw sample tasks, fits and learning curves.",
