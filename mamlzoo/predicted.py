@@ -76,7 +76,9 @@ class Predicted:
         for name, (before, after) in self.metrics.items():
             notes.append(f"query {name}: {number(before)} before adaptation, {number(after)} {steps}")
         if len(self.result.seeds) > 1:
-            notes.append(f"θ is seed {self.adapted.seed}'s of {', '.join(map(str, self.result.seeds))}")
+            notes.append(
+                f"θ of seed {self.adapted.seed}; --seed chooses among {', '.join(map(str, self.result.seeds))}"
+            )
         if self.adapted.seed in self.result.diverged:
             notes.append(f"seed {self.adapted.seed} diverged in training, so its θ is of no use")
         if self._spec.kind == "classification":
