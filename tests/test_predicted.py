@@ -89,6 +89,34 @@ def test_a_classs_probability_is_the_softmax_of_the_outputs(classifier, tmp_path
     assert strictly_loaded(tmp_path)["classes"] == expected.argmax(1).tolist()
 
 
+class Images(mamlzoo.Task):
+    """Sum and difference of an image's rows."""
+
+    name = "images"
+    spec = mamlzoo.Spec(input_shape=(2, 1), output_size=2)
+
+    def sample(self, count, *, split, generator):
+        x = torch.randn(count, 3, 2, 1, generator=generator)
+        batch = mamlzoo.Batch(x, torch.stack([x.sum((-1, -2)), x[..., 0, 0] - x[..., 1, 0]], -1))
+        return mamlzoo.Episode(batch, batch)
+
+    def loss(self, prediction, target):
+        return (prediction - target).square().mean()
+
+    def metrics(self, prediction, target):
+        return {"mse": self.loss(prediction, target)}
+
+
+def test_several_numbers_have_numbered_columns(tmp_path):
+    support = Points(np.array([[[1], [2]], [[3], [4]]], np.float32), np.array([[3, -1], [7, -1]], np.float32))
+    predicted = predict(mamlzoo.run(Images, **QUICK), support)
+    predicted.write(tmp_path, tmp_path)
+    first, second = lines_of(tmp_path)
+    assert list(first) == ["x1", "x2", "prediction1", "prediction2"]
+    assert (second["x1"], second["x2"]) == ("3.0", "4.0")
+    assert np.float32(second["prediction2"]) == predicted.outputs[1, 1]
+
+
 def test_the_table_shows_every_step_or_a_dozen_spread_over_them(result):
     assert [row[0] for row in predict(result, SUPPORT, steps=3).table().rows] == ["0", "1", "2", "3"]
     steps = [int(row[0]) for row in predict(result, SUPPORT, steps=50).table().rows]
