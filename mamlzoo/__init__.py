@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mamlzoo.adaptation import GradientDescent as GradientDescent
     from mamlzoo.adaptation import adapt as adapt
     from mamlzoo.adaptation import sgd as sgd
+    from mamlzoo.adapted import Adapted as Adapted
     from mamlzoo.combinations import compare as compare
     from mamlzoo.combinations import resume as resume
     from mamlzoo.combinations import run as run
@@ -55,6 +56,7 @@ __version__ = "0.1.0"
 
 _LAZY = {
     "mamlzoo.adaptation": ("GradientDescent", "adapt", "sgd"),
+    "mamlzoo.adapted": ("Adapted",),
     "mamlzoo.combinations": ("compare", "resume", "run"),
     "mamlzoo.engine.binding": ("bind",),
     "mamlzoo.engine.plans": ("meta_loss",),

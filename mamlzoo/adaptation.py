@@ -52,3 +52,6 @@ class GradientDescent(MetaAlgorithm):
 
     def predict(self, learner: Learner, meta: MetaParams, fast: Params, x: Tensor) -> Tensor:
         return learner.predict(fast, x)
+
+    def adapted(self, learner: Learner, meta: MetaParams, fast: Params) -> dict[str, Params]:
+        return {"network": fast}

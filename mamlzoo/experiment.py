@@ -73,8 +73,8 @@ class Experiment:
             if not config[kind]["registered"] and kind not in given:
                 name = config[kind]["name"]
                 raise UsageError(
-                    f"{kind} '{name}' came from Python and its code is not in the run directory; plot in the process "
-                    f"that ran it, or give it again: mamlzoo.resume(directory, {kind}=…)"
+                    f"{kind} '{name}' came from Python and its code is not in the run directory; use it in the process "
+                    "that ran it"
                 )
         task, model, algorithm = (
             given.get(kind) or installed().make(kind, config[kind]["name"], config[kind]["options"]) for kind in KINDS

@@ -1,4 +1,4 @@
-"""What a trained θ makes of one test episode: its predictions after a few numbers of adaptation steps."""
+"""What a trained θ makes of one episode: its predictions after a few numbers of adaptation steps."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mamlzoo import options, trees
+from mamlzoo import options, trained, trees
 from mamlzoo.engine.evaluation import predictions
 from mamlzoo.engine.streams import TestSet
 from mamlzoo.errors import UsageError
-from mamlzoo.experiment import Experiment
 from mamlzoo.interfaces import Task
 from mamlzoo.result import Result
 
@@ -24,12 +23,13 @@ GRID = 200
 
 @dataclass(frozen=True)
 class Fit:
-    """One test episode of a task from one number to one number, and what one seed predicts on it.
+    """One episode of a task from one number to one number, and what one seed predicts on it.
 
     Attributes:
         support, query: points (x, y), each [n, 2], the query's sorted by x.
         x: where predictions were made, [GRID].
         predictions: number of adaptation steps -> values at x, [GRID].
+        is_function: whether the query's points lie on the true function; measured ones may not.
     """
 
     title: str
@@ -37,20 +37,12 @@ class Fit:
     query: NDArray[np.float32]
     x: NDArray[np.float32]
     predictions: Mapping[int, NDArray[np.float32]]
+    is_function: bool = True
 
 
 def is_curve(task: Task) -> bool:
     """Whether the task's episodes are functions of one number that can be drawn."""
     return task.spec.input_shape == (1,) and task.spec.output_size == 1 and task.spec.kind == "regression"
-
-
-def experiment_of(result: Result) -> Experiment:
-    """What was run: at hand where this process ran it, else made again from its config.
-
-    Raises:
-        UsageError: a part of it came from Python, so that its config does not lead back to it.
-    """
-    return result.experiment or Experiment.from_config(result.config)
 
 
 def fit(
@@ -71,29 +63,21 @@ def fit(
     Raises:
         UsageError: the task is not from one number to one number, or the seed was not trained.
     """
-    experiment = experiment_of(result)
-    task = replace(experiment.task, **task_options) if _checked(experiment.task, task_options) else experiment.task
+    own = trained.experiment_of(result).task
+    task = replace(own, **task_options) if _checked(own, task_options) else own
     if not is_curve(task):
         raise UsageError(f"task '{task.name}' is not from one number to one number, so its fits cannot be drawn")
-    seeds = result.seeds
-    chosen = next((s for s in seeds if s not in result.diverged), seeds[0]) if seed is None else seed
-    if chosen not in seeds:
-        raise UsageError(f"seed {chosen} was not trained; there are: {', '.join(map(str, seeds))}")
     available = task.spec.test_episodes
     if episode < 0 or (available is not None and episode >= available):
         raise UsageError(f"task '{task.name}' has {available} test episodes, numbered from 0; there is no {episode}")
 
-    # A single episode: the CPU will do, also for a run that was made elsewhere.
-    settings = replace(experiment.settings, seeds=(chosen,), device="cpu")
-    experiment = replace(experiment, task=task, settings=settings)
-    bound, device = experiment.bind(), experiment.device()
-    row = seeds.index(chosen)
-    meta = trees.cast(trees.index(result.meta, slice(row, row + 1)), torch.float32, device)
+    experiment, bound = trained.of_seed(result, seed, task)
+    device = experiment.device()
     tests = TestSet(task, episode + 1, experiment.settings.test_seed, device)
     last = trees.tree_map(lambda *leaves: torch.cat(leaves)[-1:], *tests.blocks())
     seen = torch.cat([last.support.x.flatten(), last.query.x.flatten()])
     x = torch.linspace(float(seen.min()), float(seen.max()), GRID, device=device)
-    predicted: Any = predictions(bound, meta, last.support, x[None, :, None], max(steps), "loop")
+    predicted: Any = predictions(bound, bound.meta, last.support, x[None, :, None], max(steps), "loop")
     predicted = predicted[:, 0, 0, :, 0].cpu().numpy()
     points = [torch.cat([batch.x[0], batch.y[0]], -1).cpu().numpy() for batch in last]
     return Fit(

@@ -37,6 +37,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad
 
 from mamlzoo import options
+from mamlzoo.errors import UsageError
 
 Split = Literal["train", "valid", "test"]
 Params = dict[str, Tensor]
@@ -229,6 +230,18 @@ class MetaAlgorithm(Plugin):
     @abstractmethod
     def predict(self, learner: Learner, meta: MetaParams, fast: Fast, x: Tensor) -> Tensor:
         """The adapted learner's output [n, output_size] for inputs [n, *input_shape]."""
+
+    def adapted(self, learner: Learner, meta: MetaParams, fast: Fast) -> dict[str, Params]:
+        """The adapted networks' parameters by network: those with which `predict` is the network's own output.
+
+        An algorithm that adapts something else, as class means, has none and leaves this as it is.
+
+        Raises:
+            UsageError: there is no adapted network.
+        """
+        raise UsageError(
+            f"algorithm '{self.name}' does not adapt a network's parameters, so there is no adapted network"
+        )
 
     @abstractmethod
     def meta_loss(

@@ -13,7 +13,7 @@ from matplotlib import colormaps, rc_context
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from mamlzoo import fits
+from mamlzoo import fits, trained
 from mamlzoo.errors import UsageError
 from mamlzoo.fits import Fit
 from mamlzoo.result import Result
@@ -74,7 +74,7 @@ def of_run(result: Result) -> dict[str, Figure]:
     figures = {"curves": curves([result])}
     if result.history:
         figures["training"] = training([result])
-    if fits.is_curve(fits.experiment_of(result).task):
+    if fits.is_curve(trained.experiment_of(result).task):
         steps = sorted({step for step in (0, 1, 10) if step <= len(result.evaluation.steps) - 1})
         figures["adaptation"] = adaptation([fits.fit(result, steps=steps)])
     return figures
@@ -133,9 +133,9 @@ def adaptation(several: Sequence[Fit]) -> Figure:
     """Fits of one episode after a few numbers of steps, one panel a run: support points, true curve, predictions."""
     figure, panels = _panels(len(several))
     for axes, fit in zip(panels, several, strict=True):
-        if len(fit.query) > 10:
+        if len(fit.query) > 10 and fit.is_function:
             axes.plot(*fit.query.T, color="black", label="true function")
-        else:
+        elif len(fit.query):
             axes.plot(*fit.query.T, "o", color="black", label="query points")
         count = len(fit.predictions)
         named = set(np.linspace(0, count - 1, min(count, LABELLED)).round().astype(int).tolist())

@@ -114,7 +114,7 @@ def resume(directory: Path, manner: Manner = DEFAULT, given: Mapping[str, Plugin
                 return store.load(directory)
             except MamlzooError:
                 pass  # a damaged file of a finished run is made again
-        experiment = Experiment.from_config(config, given)
+        experiment = _experiment(config, given or {})
         start = _last_good(directory, config, lambda notice: manner.progress(experiment, notice))
         _tidy(directory)
         # As many threads as it began with, where it left the number to the machine: sums depend on it.
@@ -186,6 +186,16 @@ class _Recording:
         if every.steps is not None:
             return step % every.steps == 0
         return every.seconds is not None and time.monotonic() - self._when >= every.seconds
+
+
+def _experiment(config: dict[str, Any], given: Mapping[str, Plugin]) -> Experiment:
+    for kind in KINDS:
+        if not config[kind]["registered"] and kind not in given:
+            raise UsageError(
+                f"{kind} '{config[kind]['name']}' came from Python and its code is not in the run directory; give it "
+                f"again: mamlzoo.resume(directory, {kind}=…)"
+            )
+    return Experiment.from_config(config, given)
 
 
 def _last_good(directory: Path, config: dict[str, Any], say: Callable[[Notice], None]) -> Checkpoint | None:

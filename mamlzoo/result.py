@@ -21,6 +21,7 @@ from mamlzoo.interfaces import KINDS, MetaParams
 from mamlzoo.tables import Table, number
 
 if TYPE_CHECKING:
+    from mamlzoo.adapted import Adapted, Values
     from mamlzoo.experiment import Experiment
     from mamlzoo.plots import Figure
 
@@ -263,6 +264,25 @@ class Result:
         if kind == "curves":
             return plots.curves([self])
         raise UsageError(f"there is no plot '{kind}'; there are: curves, training, adaptation")
+
+    def adapt(self, x: Values, y: Values, *, steps: int = 10, seed: int | None = None) -> Adapted:
+        """Adapt θ to data of your own: one data set, or several at once, each by itself.
+
+        Lists, numpy arrays and tensors will do; all numbers are cast to float32.
+
+        Args:
+            x: support inputs [n, *input_shape] or [data sets, n, *input_shape].
+            y: targets beside them, [n, output_size] or [n] where that is 1; of a classification, class indices [n].
+            steps: adaptation steps.
+            seed: whose θ; None: the first seed's that did not diverge.
+
+        Raises:
+            UsageError: x or y has another shape or holds a number that is not possible, the seed was not trained, or a
+                part of a loaded result came from Python.
+        """
+        from mamlzoo import adapted
+
+        return adapted.adapt(self, x, y, steps=steps, seed=seed)
 
     def save(self, directory: str | Path) -> Result:
         """Write a run directory, whole or not at all, and return the result that knows where it is.

@@ -6,6 +6,7 @@ import json
 import sys
 import textwrap
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
+import mamlzoo
 from mamlzoo import registry
 from mamlzoo.cli import main
 
@@ -28,6 +30,12 @@ def _own_cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MAMLZOO_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+def diverged(result: mamlzoo.Result, rows: dict[int, int]) -> mamlzoo.Result:
+    """The same result, had these seeds' rows diverged at these meta-steps."""
+    training = replace(result.checkpoint.training, diverged=rows)
+    return replace(result, checkpoint=replace(result.checkpoint, training=training))
 
 
 class Cli:

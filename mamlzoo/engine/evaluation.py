@@ -50,7 +50,7 @@ def evaluate(
         chunk: episodes of each seed computed at once; None: what fits in the memory budget.
         threads: that compute.
     """
-    adaptation = _Adaptation(bound, task, plan)
+    adaptation = Adaptation(bound, task, plan)
     chunk = chunk or adaptation.fitting_chunk(meta, next(tests.blocks()))
     whole, rest = divmod(tests.size, tests.block_length)
     total = (whole * math.ceil(tests.block_length / chunk) + math.ceil(rest / chunk)) * (steps + 1)
@@ -84,7 +84,7 @@ def mapping(bound: Bound, task: Task, tests: TestSet, plan: str) -> str:
         return plan
     one = trees.index(next(tests.blocks()), slice(1))
     try:
-        _Adaptation(bound, task, "vmap").step(bound.meta, one)
+        Adaptation(bound, task, "vmap").step(bound.meta, one)
     except MamlzooError:
         raise
     except Exception:  # whatever it is, the loop raises it again if it is not about batching
@@ -99,7 +99,7 @@ def predictions(bound: Bound, meta: MetaParams, support: Batch, x: Tensor, steps
         support: every leaf begins with [episodes].
         x: inputs [episodes, n, *input_shape].
     """
-    adaptation = _Adaptation(bound, None, plan)
+    adaptation = Adaptation(bound, None, plan)
     fast = adaptation.start(meta, support)
     rows = [adaptation.predict(meta, fast, x)]
     for _ in range(steps):
@@ -108,8 +108,11 @@ def predictions(bound: Bound, meta: MetaParams, support: Batch, x: Tensor, steps
     return torch.stack(rows)
 
 
-class _Adaptation:
-    """The algorithm's own functions, mapped over seeds and episodes; no graph of θ is built."""
+class Adaptation:
+    """The algorithm's own functions, mapped over seeds and episodes; no graph of θ is built.
+
+    Of θ every leaf begins with [seeds], of φ with [seeds, episodes], of batches with [episodes].
+    """
 
     def __init__(self, bound: Bound, task: Task | None, plan: str) -> None:
         self._bound, self._task = bound, task
@@ -117,19 +120,34 @@ class _Adaptation:
         self._map = MAPS[plan]
 
     def start(self, meta: MetaParams, support: Batch) -> Fast:
+        """φ before the first adaptation step."""
+
         def start(learner: Learner, meta: MetaParams, _: None, support: Batch) -> Fast:
             return self._algorithm.start(learner, meta, support)
 
         return self._over(start, meta, None, support)
 
     def adapt(self, meta: MetaParams, fast: Fast, support: Batch) -> Fast:
+        """φ after one more adaptation step."""
         return self._over(self._algorithm.adapt, meta, fast, support)
 
     def predict(self, meta: MetaParams, fast: Fast, x: Tensor) -> Tensor:
+        """Outputs for inputs [episodes, n, *input_shape]: [seeds, episodes, n, output_size]."""
         prediction: Tensor = self._over(self._algorithm.predict, meta, fast, x)
         return prediction
 
+    def loss(self, meta: MetaParams, fast: Fast, batch: Batch) -> Tensor:
+        """The task's loss on a batch, [seeds, episodes]."""
+
+        def loss(learner: Learner, meta: MetaParams, fast: Fast, batch: Batch) -> Tensor:
+            return learner.criterion(self._algorithm.predict(learner, meta, fast, batch.x), batch.y)
+
+        found: Tensor = self._over(loss, meta, fast, batch)
+        return found
+
     def measure(self, meta: MetaParams, fast: Fast, query: Batch) -> dict[str, Tensor]:
+        """The task's metrics on a batch by name, each [seeds, episodes]."""
+
         def metrics(learner: Learner, meta: MetaParams, fast: Fast, query: Batch) -> dict[str, Tensor]:
             assert self._task is not None
             found = self._task.metrics(self._algorithm.predict(learner, meta, fast, query.x), query.y)

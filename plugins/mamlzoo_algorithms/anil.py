@@ -52,6 +52,9 @@ class ANIL(mamlzoo.MetaAlgorithm):
     def predict(self, learner: Learner, meta: MetaParams, fast: Params, x: Tensor) -> Tensor:
         return learner.predict(meta["network"] | fast, x)
 
+    def adapted(self, learner: Learner, meta: MetaParams, fast: Params) -> dict[str, Params]:
+        return {"network": meta["network"] | fast}
+
     def meta_loss(
         self, learner: Learner, meta: MetaParams, episode: Episode, progress: Tensor
     ) -> tuple[Tensor, dict[str, Tensor]]:

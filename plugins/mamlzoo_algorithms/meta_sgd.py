@@ -41,6 +41,9 @@ class MetaSGD(mamlzoo.MetaAlgorithm):
     def predict(self, learner: Learner, meta: MetaParams, fast: Params, x: Tensor) -> Tensor:
         return learner.predict(fast, x)
 
+    def adapted(self, learner: Learner, meta: MetaParams, fast: Params) -> dict[str, Params]:
+        return {"network": fast}
+
     def meta_loss(
         self, learner: Learner, meta: MetaParams, episode: Episode, progress: Tensor
     ) -> tuple[Tensor, dict[str, Tensor]]:

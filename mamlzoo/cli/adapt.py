@@ -1,0 +1,102 @@
+"""`mamlzoo adapt`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mamlzoo.cli import console
+from mamlzoo.errors import UsageError
+
+if TYPE_CHECKING:
+    from mamlzoo.adapted import Adapted
+    from mamlzoo.result import Result
+
+file_type = click.Path(path_type=Path)
+
+
+@click.command("adapt")
+@click.argument("run", type=file_type)
+@click.option("--support", type=file_type, required=True, help="CSV file with the points to adapt to.")
+@click.option(
+    "--query",
+    type=file_type,
+    help="CSV file with the inputs to predict at.  [default: a grid over the support's range where an input is one "
+    "number, else the support's inputs]",
+)
+@click.option("--steps", type=click.IntRange(min=0), default=10, show_default=True, help="Adaptation steps.")
+@click.option("--seed", type=click.IntRange(min=0), help="Whose θ.  [default: the first that did not diverge]")
+@click.option("-o", "--out", type=file_type, help="Directory to save to.  [default: a new one, adapted-…]")
+@click.option("--export", type=file_type, help="File to write: the adapted network's state dict, for torch.load.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of the table.")
+@click.option("--quiet", "-q", is_flag=True, help="Do not say where it was saved.")
+def command(
+    run: Path,
+    support: Path,
+    query: Path | None,
+    steps: int,
+    seed: int | None,
+    out: Path | None,
+    export: Path | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Adapt the trained θ of a RUN directory to a few points of yours, and predict.
+
+    The first line of a CSV file names its columns: x and y, or x1, x2, … and y1, y2, … where an input or a target is
+    several numbers; a class is given by its index, from 0. A query without y will do.
+
+    Prints the support loss after each number of adaptation steps, and saves predictions.csv, predictions.json and,
+    where the task is from one number to one number, fit.png.
+    """
+    from mamlzoo import points, predicted, store, trained
+
+    result = _load(run)
+    task = trained.experiment_of(result).task
+    given = points.read(support, task, targets=True)
+    asked = None if query is None else points.read(query, task, targets=False)
+    directory = out or _new_directory(run)
+    with store.new_directory(directory) as temporary:
+        found = predicted.predict(result, given, asked, steps=steps, seed=seed)
+        found.write(temporary, directory)
+        if export is not None:
+            _export(found.adapted, export)
+    if as_json:
+        console.print_json(found.document(directory))
+    else:
+        console.print_table(found.table())
+    if not quiet:
+        console.say_where(directory)
+        if export is not None:
+            console.say_where(export)
+
+
+def _load(run: Path) -> Result:
+    from mamlzoo import store
+
+    if (run / "comparison.json").is_file():
+        runs = ", ".join(str(path.parent) for path in sorted(run.glob("*/result.json")))
+        raise UsageError(f"{run} is a comparison's directory; choose one of its runs: {runs}")
+    return store.load(run)
+
+
+def _new_directory(run: Path) -> Path:
+    """`adapted-` and the run's name, and a number where that is taken."""
+    stem = f"adapted-{run.resolve().name}"
+    candidates = (Path(stem if i == 1 else f"{stem}-{i}") for i in range(1, 10_000))
+    return next(candidate for candidate in candidates if not candidate.exists())
+
+
+def _export(adapted: Adapted, path: Path) -> None:
+    import torch
+
+    state = adapted.state_dict()
+    try:
+        with path.open("xb") as file:
+            torch.save(state, file)
+    except FileExistsError:
+        raise UsageError(f"{path} exists; nothing is overwritten, choose another") from None
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror or error}") from error

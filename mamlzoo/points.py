@@ -1,0 +1,188 @@
+"""A user's own points, read from a CSV file whose first line names the columns.
+
+Inputs are the column `x`, or `x1`, `x2`, … where an input is several numbers, in row order; targets are `y`, or `y1`,
+`y2`, … Counting may begin at 0, and the order of the columns is free. A class is given by its index, from 0.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mamlzoo.errors import UsageError
+from mamlzoo.interfaces import Spec, Task
+
+LARGEST = float(np.finfo(np.float32).max)
+SHOWN = 40
+"""A wrong cell is shown up to so many characters."""
+NAMED = 4
+"""Up to so many columns of a kind are named one by one in an error."""
+
+
+@dataclass(frozen=True)
+class Points:
+    """Points of one data set.
+
+    Attributes:
+        x: inputs [n, *input_shape].
+        y: targets [n, output_size], or class indices [n]; None where they are not known.
+    """
+
+    x: NDArray[np.float32]
+    y: NDArray[Any] | None = None
+
+
+class _Line(NamedTuple):
+    number: int
+    cells: list[str]
+
+
+class _Cell(NamedTuple):
+    where: str
+    text: str
+
+    def error(self, reason: str) -> UsageError:
+        text = self.text if len(self.text) <= SHOWN else f"{self.text[:SHOWN]}…"
+        return UsageError(f"{self.where}: {text!r} {reason}")
+
+
+def read(path: Path, task: Task, *, targets: bool) -> Points:
+    """The points in a file, for a task.
+
+    Args:
+        targets: whether there must be targets; if not, they are read where there are any.
+
+    Raises:
+        UsageError: naming the file, its line and column, and what would be right.
+    """
+    spec = task.spec
+    takes = f"task '{task.name}' takes the columns {_listed(input_names(spec))}, {_listed(target_names(spec))}"
+    lines = _lines(path)
+    if not lines:
+        raise UsageError(f"{path} is empty; {takes}")
+    header, *rows = lines
+    x = _as_counted(input_names(spec), header.cells)
+    y = _as_counted(target_names(spec), header.cells)
+    if not targets and not set(y) & set(header.cells):
+        y = []
+    _check_header(f"{path}, line {header.number}", header.cells, [*x, *y], takes)
+    if not rows:
+        raise UsageError(f"{path} has a header and no points below it")
+    for row in rows:
+        if len(row.cells) != len(header.cells):
+            found = f"{len(row.cells)} column{'s' * (len(row.cells) != 1)}"
+            raise UsageError(f"{path}, line {row.number}: {found}, and the header has {len(header.cells)}")
+
+    def cells(names: list[str]) -> list[list[_Cell]]:
+        at = [header.cells.index(name) for name in names]
+        return [
+            [_Cell(f"{path}, line {row.number}, column '{header.cells[i]}'", row.cells[i]) for i in at] for row in rows
+        ]
+
+    inputs = np.array([[_number(cell) for cell in row] for row in cells(x)], np.float32)
+    inputs = inputs.reshape(-1, *spec.input_shape)
+    if not y:
+        return Points(inputs)
+    if spec.kind == "classification":
+        return Points(inputs, np.array([_class_index(cell, spec.output_size) for (cell,) in cells(y)]))
+    return Points(inputs, np.array([[_number(cell) for cell in row] for row in cells(y)], np.float32))
+
+
+def input_names(spec: Spec) -> list[str]:
+    """The columns of an input."""
+    return numbered("x", math.prod(spec.input_shape))
+
+
+def target_names(spec: Spec) -> list[str]:
+    """The columns of a target."""
+    return numbered("y", 1 if spec.kind == "classification" else spec.output_size)
+
+
+def numbered(name: str, count: int, first: int = 1) -> list[str]:
+    """Names of so many columns.
+
+    >>> numbered("x", 1), numbered("x", 3)
+    (['x'], ['x1', 'x2', 'x3'])
+    """
+    return [name] if count == 1 else [f"{name}{at}" for at in range(first, first + count)]
+
+
+def _as_counted(names: list[str], header: Sequence[str]) -> list[str]:
+    """The names as this header counts them: from 0, or a single one with a number behind it."""
+    stem = names[0][0]
+    if len(names) == 1:
+        return [next((name for name in (stem, f"{stem}1", f"{stem}0") if name in header), stem)]
+    return numbered(stem, len(names), 0) if f"{stem}0" in header else names
+
+
+def _lines(path: Path) -> list[_Line]:
+    """The lines that are not blank, each cell without spaces around it."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror or error}") from error
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise UsageError(f"{path}, line {line}: this is not UTF-8 text; save it as CSV in UTF-8") from None
+    reader = csv.reader(io.StringIO(text, newline=""), skipinitialspace=True, strict=True)
+    lines = []
+    try:
+        for cells in reader:
+            lines.append(_Line(reader.line_num, [cell.strip() for cell in cells]))
+    except csv.Error as error:
+        raise UsageError(f"{path}, line {reader.line_num}: this is not CSV: {error}") from None
+    return [line for line in lines if line.cells not in ([], [""])]
+
+
+def _check_header(where: str, header: Sequence[str], names: Sequence[str], takes: str) -> None:
+    if all(map(_is_number, header)):
+        raise UsageError(f"{where}: there is no header; the first line names the columns, and {takes}")
+    separator = next((mark for mark in ";\t" if len(header) == 1 and mark in header[0]), None)
+    if separator:
+        raise UsageError(f"{where}: columns are separated by commas, not by {separator!r}")
+    for name in names:
+        if name not in header:
+            raise UsageError(f"{where}: there is no column '{name}'; {takes}")
+    for name in header:
+        if name not in names:
+            raise UsageError(f"{where}: column {name!r} is unknown; {takes}")
+        if header.count(name) > 1:
+            raise UsageError(f"{where}: column '{name}' stands there {header.count(name)} times; {takes}")
+
+
+def _number(cell: _Cell) -> float:
+    if not _is_number(cell.text):
+        raise cell.error("is not a number")
+    value = float(cell.text)
+    if not abs(value) <= LARGEST:
+        raise cell.error("is not a finite number in float32")
+    return value
+
+
+def _class_index(cell: _Cell, classes: int) -> int:
+    value = _number(cell)
+    if not (value.is_integer() and 0 <= value < classes):
+        raise cell.error(f"is not a class index from 0 to {classes - 1}")
+    return int(value)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names if len(names) <= NAMED else [*names[:2], "…", names[-1]])

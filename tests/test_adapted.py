@@ -1,0 +1,268 @@
+"""A trained θ adapted to one's own data: the numbers of an evaluation, and a plain module that gives them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from conftest import diverged
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from torch import nn
+
+import mamlzoo
+from mamlzoo import UsageError
+from mamlzoo.engine.streams import TestSet
+
+QUICK = {"iterations": 2, "meta_batch": 2, "test_tasks": 4, "test_steps": 2, "plan": "vmap"}
+X = np.array([[-3.0], [0.5], [2.0]])
+Y = np.array([[1.0], [-1.0], [0.5]])
+
+
+@pytest.fixture(scope="module")
+def result():
+    return mamlzoo.run(seeds=2, options={"algorithm.inner_lr": 0.02}, **QUICK)
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    return mamlzoo.run("blobs", algorithm="protonet", options={"task.ways": 2, "task.dimensions": 1}, **QUICK)
+
+
+def episodes_of(result):
+    task = result.experiment.task
+    (block,) = TestSet(task, 4, 0, torch.device("cpu")).blocks()
+    return block
+
+
+@pytest.mark.parametrize("name", sorted(mamlzoo.installed().offers["algorithm"]))
+def test_adapting_to_test_episodes_measures_what_the_evaluation_measured(name):
+    result = mamlzoo.run("blobs" if name == "protonet" else "sine", algorithm=name, seeds=2, **QUICK)
+    support, query = episodes_of(result)
+    for row, seed in enumerate(result.seeds):
+        for steps in (0, 2):
+            found = result.adapt(support.x, support.y, steps=steps, seed=seed).measure(query.x, query.y)
+            for metric, values in result.evaluation.values.items():
+                np.testing.assert_allclose(found[metric], values[row, :, steps], rtol=1e-4, atol=1e-6)
+
+
+def test_predictions_and_losses_are_those_of_plain_gradient_descent(result):
+    adapted = result.adapt(X, Y, steps=3, seed=1)
+    network = nn.Sequential(nn.Linear(1, 40), nn.ReLU(), nn.Linear(40, 40), nn.ReLU(), nn.Linear(40, 1))
+    network.load_state_dict({name: value[1] for name, value in result.meta["network"].items()})
+    x, y = torch.tensor(X).float(), torch.tensor(Y).float()
+    descent = torch.optim.SGD(network.parameters(), 0.02)
+    losses = []
+    for _ in range(3):
+        loss = nn.functional.mse_loss(network(x), y)
+        descent.zero_grad()
+        loss.backward()
+        descent.step()
+        losses.append(loss.item())
+    losses.append(nn.functional.mse_loss(network(x), y).item())
+    np.testing.assert_allclose(adapted.losses, losses, rtol=1e-5)
+    np.testing.assert_allclose(adapted.predict(X), network(x).detach().numpy(), rtol=1e-4, atol=1e-6)
+
+
+@given(
+    arrays(np.float64, st.tuples(st.integers(1, 4), st.integers(1, 5), st.just(2)), elements=st.floats(-4, 4)),
+    st.integers(0, 3),
+)
+@settings(max_examples=15, deadline=None)
+def test_several_data_sets_at_once_are_adapted_as_one_by_one(result, points, steps):
+    x, y = points[..., :1], points[..., 1:]
+    at_once = result.adapt(x, y, steps=steps)
+    assert at_once.data_sets == len(points)
+    for at in range(len(points)):
+        alone = result.adapt(x[at], y[at], steps=steps)
+        np.testing.assert_allclose(at_once.losses[at], alone.losses, rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(at_once.predict(x)[at], alone.predict(x[at]), rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(at_once.predict(X)[at], alone.predict(X), rtol=1e-3, atol=1e-4)
+
+
+class Tied(nn.Module):
+    """One weight twice, a frozen scale, and a buffer."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.middle, self.again = nn.Linear(1, 4), nn.Linear(4, 4), nn.Linear(4, 4)
+        self.again.weight = self.middle.weight
+        self.last = nn.Linear(4, 1)
+        self.scale = nn.Parameter(torch.rand(1), requires_grad=False)
+        self.register_buffer("shift", torch.rand(1))
+        self.register_buffer("noise", torch.rand(1), persistent=False)
+
+    def forward(self, x):
+        hidden = torch.tanh(self.again(torch.tanh(self.middle(torch.tanh(self.first(x))))))
+        return self.last(hidden) * self.scale + self.shift + self.noise
+
+
+def normalised():
+    return nn.Sequential(nn.Linear(1, 6), nn.BatchNorm1d(6), nn.ReLU(), nn.Linear(6, 1))
+
+
+@pytest.mark.parametrize("model", ["mlp", Tied, normalised])
+@pytest.mark.parametrize("algorithm", ["maml", "anil", "meta-sgd"])
+def test_the_module_predicts_what_the_adapted_result_predicts(algorithm, model):
+    adapted = mamlzoo.run(model=model, algorithm=algorithm, **QUICK).adapt(X, Y, steps=3)
+    grid = torch.linspace(-5, 5, 7)[:, None]
+    for mode in (True, False):
+        output = adapted.module().train(mode)(grid).detach().numpy()
+        np.testing.assert_allclose(output, adapted.predict(grid), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("model", ["mlp", normalised])
+def test_the_state_dict_goes_strictly_into_the_module_that_the_model_builds(model):
+    result = mamlzoo.run(model=model, **QUICK)
+    adapted = result.adapt([X, X + 1], [Y, Y - 1], steps=3)
+    grid = torch.linspace(-5, 5, 7)[:, None]
+    for at in range(2):
+        plain = result.experiment.model.build(result.experiment.task.spec)
+        plain.load_state_dict(adapted.state_dict(at=at), strict=True)
+        output = plain(grid).detach().numpy()
+        np.testing.assert_allclose(output, adapted.predict(grid)[at], rtol=1e-5, atol=1e-6)
+
+
+def test_making_the_module_leaves_random_numbers_and_the_result_alone(result):
+    adapted = result.adapt(X, Y)
+    before, state = adapted.predict(X), torch.random.get_rng_state()
+    with torch.no_grad():
+        for parameter in adapted.module().parameters():
+            parameter.zero_()
+    assert torch.equal(torch.random.get_rng_state(), state)
+    np.testing.assert_array_equal(adapted.predict(X), before)
+
+
+def test_class_means_predict_and_have_no_module(classifier):
+    adapted = classifier.adapt([[0.0], [4.0]], [0, 1])
+    assert adapted.predict([[0.0], [4.0]]).argmax(1).tolist() == [0, 1]
+    with pytest.raises(UsageError) as caught:
+        adapted.module()
+    assert str(caught.value) == (
+        "algorithm 'protonet' does not adapt a network's parameters, so there is no adapted network"
+    )
+
+
+def test_lists_arrays_and_tensors_of_any_precision_are_the_same(result):
+    forms = [
+        (X.tolist(), Y.tolist()),
+        (X, Y),
+        (X.astype(np.float32), Y[:, 0]),
+        (torch.tensor(X), torch.tensor(Y, requires_grad=True)),
+        (torch.tensor(X).bfloat16(), [1, -1, 0.5]),
+    ]
+    first, *others = (result.adapt(x, y).predict(x) for x, y in forms)
+    assert first.dtype == np.float32
+    assert first.shape == (3, 1)
+    for other in others:
+        np.testing.assert_array_equal(first, other)
+
+
+def test_it_is_the_theta_of_the_first_seed_that_did_not_diverge(result):
+    assert result.adapt(X, Y).seed == 0
+    survivor = diverged(result, {0: 3}).adapt(X, Y)
+    assert survivor.seed == 1
+    np.testing.assert_array_equal(survivor.predict(X), result.adapt(X, Y, seed=1).predict(X))
+
+
+def test_a_loaded_result_adapts_to_the_same_bits(result, tmp_path):
+    result.save(tmp_path / "run")
+    loaded = mamlzoo.load(tmp_path / "run").adapt(X, Y)
+    np.testing.assert_array_equal(loaded.predict(X), result.adapt(X, Y).predict(X))
+
+
+def test_a_network_from_python_adapts_in_the_process_that_ran_it_and_is_refused_later():
+    result = mamlzoo.run(model=Tied, **QUICK)
+    assert np.isfinite(result.adapt(X, Y).predict(X)).all()
+    with pytest.raises(UsageError) as caught:
+        replace(result, experiment=None).adapt(X, Y)
+    assert str(caught.value) == (
+        "model 'Tied' came from Python and its code is not in the run directory; use it in the process that ran it"
+    )
+
+
+def test_a_run_of_a_gpu_is_adapted_on_the_cpu(result):
+    settings = result.config["settings"] | {"device": "cuda", "precision": "tf32"}
+    elsewhere = replace(result, experiment=None, config=result.config | {"settings": settings})
+    np.testing.assert_array_equal(elsewhere.adapt(X, Y).predict(X), result.adapt(X, Y).predict(X))
+
+
+class Recurrent(nn.Module):
+    """A network that cannot be batched over data sets."""
+
+    def __init__(self):
+        super().__init__()
+        self.gru, self.out = nn.GRU(1, 4, batch_first=True), nn.Linear(4, 1)
+
+    def forward(self, x):
+        return self.out(self.gru(x[:, None])[0][:, 0])
+
+
+def test_a_recurrent_network_adapts_to_one_data_set_after_another():
+    adapted = mamlzoo.run(model=Recurrent, **QUICK | {"plan": "auto"}).adapt([X, X], [Y, Y])
+    assert adapted.plan == "loop"
+    np.testing.assert_array_equal(*adapted.predict(X))
+
+
+def test_it_says_what_it_is(result):
+    assert repr(result.adapt(X, Y, steps=3)) == "sine × mlp × maml, seed 0, adapted to one data set by 3 steps"
+    assert repr(result.adapt([X, X], [Y, Y])) == "sine × mlp × maml, seed 0, adapted to 2 data sets by 10 steps"
+
+
+ERRORS = {
+    "no axis of inputs": ([1, 2], [1, 2], "x must have the shape [n, 1] or [data sets, n, 1], not [2]"),
+    "wide": ([[1, 2]], [1], "x must have the shape [n, 1] or [data sets, n, 1], not [1, 2]"),
+    "nothing": (np.zeros((0, 1)), [], "x of shape [0, 1] holds no example"),
+    "ragged": ([[1], [2, 3]], [1, 2], "x must be numbers, as a list, an array or a tensor"),
+    "words": ([["one"]], [1], "x must be numbers, as a list, an array or a tensor"),
+    "NaN": ([[np.nan]], [1], "x holds a number that is not finite in float32"),
+    "beyond float32": ([[1]], [1e39], "y holds a number that is not finite in float32"),
+    "fewer targets": (X, [1], "y must have the shape [3, 1] or [3] beside x of shape [3, 1], not [1]"),
+    "one data set's targets": ([X, X], Y, "y must have the shape [2, 3, 1] or [2, 3] beside x of shape [2, 3, 1], not [3, 1]"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("x", "y", "line"), ERRORS.values(), ids=ERRORS)
+def test_data_of_another_kind_are_refused_in_one_line(result, x, y, line):
+    with pytest.raises(UsageError) as caught:
+        result.adapt(x, y)
+    assert str(caught.value) == line
+
+
+@pytest.mark.parametrize(("wrong", "shown"), [(2, "2"), (-1, "-1"), (0.5, "0.5")])
+def test_what_is_no_class_index_is_refused(classifier, wrong, shown):
+    with pytest.raises(UsageError) as caught:
+        classifier.adapt([[0.0], [1.0]], [0, wrong])
+    assert str(caught.value) == f"y must be class indices from 0 to 1, and {shown} is none"
+
+
+MISUSES = {
+    "negative steps": (lambda result: result.adapt(X, Y, steps=-1), "steps must be at least 0, not -1"),
+    "unknown seed": (lambda result: result.adapt(X, Y, seed=9), "seed 9 was not trained; there are: 0, 1"),
+    "which data set": (
+        lambda result: result.adapt([X, X], [Y, Y]).module(),
+        "θ was adapted to 2 data sets; at=0 … at=1 says which",
+    ),
+    "no such data set": (
+        lambda result: result.adapt([X, X], [Y, Y]).state_dict(at=2),
+        "θ was adapted to 2 data sets, numbered from 0; there is no 2",
+    ),
+    "no such network": (
+        lambda result: result.adapt(X, Y).module("net"),
+        "algorithm 'maml' has no network 'net'; did you mean 'network'?",
+    ),
+    "inputs of other data sets": (
+        lambda result: result.adapt(X, Y).predict([X, X]),
+        "there are values for 2 data sets, and θ was adapted to 1",
+    ),
+}
+
+
+@pytest.mark.parametrize(("misuse", "line"), MISUSES.values(), ids=MISUSES)
+def test_what_was_not_adapted_is_refused_in_one_line(result, misuse, line):
+    with pytest.raises(UsageError) as caught:
+        misuse(result)
+    assert str(caught.value) == line
