@@ -22,11 +22,14 @@ if TYPE_CHECKING:
     from mamlzoo.adaptation import adapt as adapt
     from mamlzoo.adaptation import sgd as sgd
     from mamlzoo.adapted import Adapted as Adapted
+    from mamlzoo.checkpoints import Checkpoint as Checkpoint
+    from mamlzoo.checkpoints import ValidationRecord as ValidationRecord
     from mamlzoo.combinations import compare as compare
     from mamlzoo.combinations import resume as resume
     from mamlzoo.combinations import run as run
     from mamlzoo.engine.binding import bind as bind
     from mamlzoo.engine.plans import meta_loss as meta_loss
+    from mamlzoo.engine.training import TrainingRecord as TrainingRecord
     from mamlzoo.experiment import Experiment as Experiment
     from mamlzoo.interfaces import Batch as Batch
     from mamlzoo.interfaces import ClosedForm as ClosedForm
@@ -57,9 +60,11 @@ __version__ = "0.1.0"
 _LAZY = {
     "mamlzoo.adaptation": ("GradientDescent", "adapt", "sgd"),
     "mamlzoo.adapted": ("Adapted",),
+    "mamlzoo.checkpoints": ("Checkpoint", "ValidationRecord"),
     "mamlzoo.combinations": ("compare", "resume", "run"),
     "mamlzoo.engine.binding": ("bind",),
     "mamlzoo.engine.plans": ("meta_loss",),
+    "mamlzoo.engine.training": ("TrainingRecord",),
     "mamlzoo.experiment": ("Experiment",),
     "mamlzoo.interfaces": (
         "Batch", "ClosedForm", "Episode", "Learner", "MetaAlgorithm", "MetaParams", "Model", "Params", "Plugin",

@@ -6,7 +6,7 @@ import re
 import shlex
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,6 +19,7 @@ from mamlzoo.engine.training import TrainingRecord
 from mamlzoo.errors import MamlzooError, UsageError
 from mamlzoo.experiment import Experiment, Listener
 from mamlzoo.interfaces import KINDS, Plugin
+from mamlzoo.loggers import Loggers
 from mamlzoo.result import Result
 from mamlzoo.running import Event
 
@@ -65,11 +66,13 @@ class Manner:
         every: how often a checkpoint is written.
         progress: called with every event.
         stop: asked after every event whether to write a checkpoint and stop.
+        loggers: names of loggers, which are told what happens.
     """
 
     every: Interval = Interval(seconds=30.0)
     progress: Listener = field(default=lambda experiment, event: None)
     stop: Callable[[], bool] = field(default=lambda: False)
+    loggers: Sequence[str] = ()
 
 
 DEFAULT = Manner()
@@ -146,7 +149,8 @@ class _Recording:
         self._in_training = False
 
     def run(self, start: Checkpoint | None) -> Result:
-        with _disk(self._directory):
+        loggers = Loggers(self._manner.loggers, self._experiment, self._directory)
+        with _disk(self._directory), loggers.told(start.training.step if start else 0) as tell:
             self._begin_metrics(start)
             every = self._manner.every.steps
             events = self._experiment.events(start, [every] if every else [])
@@ -157,10 +161,13 @@ class _Recording:
                     result = replace(cast(Result, end.value), config=self._config)
                     break
                 self._keep(event)
+                tell(event)
                 self._manner.progress(self._experiment, event)
                 if self._manner.stop() and not self._in_training:
                     raise StoppedError(self._directory)
-            return store.finish(result, self._directory, self._directory)
+            result = store.finish(result, self._directory, self._directory)
+            loggers.end(result=result)
+            return result
 
     def _begin_metrics(self, start: Checkpoint | None) -> None:
         """As the checkpoint has them: lines after it will come again."""

@@ -11,7 +11,7 @@ import functools
 import inspect
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
@@ -19,9 +19,10 @@ from typing import Any, NamedTuple
 
 import pluggy
 
-from mamlzoo import hooks, options
+from mamlzoo import hooks, options, recipes
 from mamlzoo.errors import PluginError, UsageError, did_you_mean
 from mamlzoo.interfaces import KINDS, Plugin
+from mamlzoo.recipes import Recipe
 
 GROUP = "mamlzoo"
 OWN = "mamlzoo"
@@ -62,9 +63,15 @@ class Failure(NamedTuple):
 
 @dataclass(frozen=True)
 class Registry:
-    """The plugins by kind and name, and the failures."""
+    """The plugins by kind and name, recipes and loggers by name, and the failures.
+
+    Attributes:
+        loggers: by entry point, what calls that module's hooks about runs.
+    """
 
     offers: Mapping[str, dict[str, Offer]] = field(default_factory=lambda: {kind: {} for kind in KINDS})
+    recipes: dict[str, Recipe] = field(default_factory=dict)
+    loggers: dict[str, pluggy.HookRelay] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
 
     def get(self, kind: str, name: str) -> type[Plugin]:
@@ -76,9 +83,7 @@ class Registry:
         """
         if name in self.offers[kind]:
             return self.offers[kind][name].cls
-        for failure in self.failures:
-            if failure.origin.entry_point == name:
-                raise PluginError(f"{kind} '{name}' could not be loaded: {failure}") from failure.error
+        self._raise_failure(kind, name)
         elsewhere = [other for other in KINDS if name in self.offers[other]]
         if elsewhere:
             known = ", ".join(sorted(self.offers[kind]))
@@ -94,12 +99,37 @@ class Registry:
         """
         found = [offers[name] for offers in self.offers.values() if name in offers]
         if not found:
-            for failure in self.failures:
-                if failure.origin.entry_point == name:
-                    raise PluginError(f"'{name}' could not be loaded: {failure}") from failure.error
+            self._raise_failure("plugin", name)
             everything = {known for offers in self.offers.values() for known in offers}
             raise UsageError(f"there is no plugin '{name}'; {did_you_mean(name, everything)}")
         return found
+
+    def recipe(self, name: str) -> Recipe:
+        """The recipe of that name.
+
+        Raises:
+            UsageError: there is none.
+        """
+        if name not in self.recipes:
+            raise UsageError(f"there is no recipe '{name}'; {did_you_mean(name, self.recipes)}")
+        return self.recipes[name]
+
+    def logger(self, name: str) -> pluggy.HookRelay:
+        """What calls the hooks of the logger of that name.
+
+        Raises:
+            PluginError: it failed to load.
+            UsageError: there is none.
+        """
+        if name not in self.loggers:
+            self._raise_failure("logger", name)
+            raise UsageError(f"there is no logger '{name}'; {did_you_mean(name, self.loggers)}")
+        return self.loggers[name]
+
+    def _raise_failure(self, kind: str, name: str) -> None:
+        for failure in self.failures:
+            if failure.origin.entry_point == name:
+                raise PluginError(f"{kind} '{name}' could not be loaded: {failure}") from failure.error
 
     def make(self, kind: str, name: str, given: Mapping[str, Any] | None = None) -> Plugin:
         """A plugin with the options given, the others at their defaults."""
@@ -142,8 +172,14 @@ def discover(found: Iterable[EntryPoint], *, allowed: set[str] | None = None, st
         try:
             module = entry.load()
             stage = "registering"
-            for cls in _offered(module):
+            hooks_of = _hooks(module)
+            for cls in _flat(hooks_of.mamlzoo_plugins()):
+                _check(cls)
                 _add(registry, cls, origin)
+            for file in _flat(hooks_of.mamlzoo_recipes()):
+                _add_recipe(registry, recipes.parse(file.read_text(encoding="utf-8")))
+            if any(getattr(hooks_of, name).get_hookimpls() for name in hooks.LISTENING):
+                registry.loggers[origin.entry_point] = hooks_of
         except (Exception, SystemExit) as error:  # whatever a stranger's code raises
             failure = Failure(origin, stage, error)
             if strict:
@@ -168,19 +204,19 @@ def _origin(entry: EntryPoint) -> Origin:
     return Origin(name, version, entry.name, entry.value)
 
 
-def _offered(module: ModuleType) -> Iterator[type[Plugin]]:
-    """What a module's hook returns, once each class of it is known to be usable."""
+def _hooks(module: ModuleType) -> pluggy.HookRelay:
+    """What calls a module's hooks, and no other's."""
     manager = pluggy.PluginManager(GROUP)
     manager.add_hookspecs(hooks.Specification)
     manager.register(module)
     manager.check_pending()
-    answers = manager.hook.mamlzoo_plugins()
-    if not answers:
+    if not manager.get_hookcallers(module):
         raise PluginError("it has no hook; add a function mamlzoo_plugins marked with @mamlzoo.hookimpl")
-    classes = [cls for answer in answers for cls in answer]
-    for cls in classes:
-        _check(cls)
-    yield from classes
+    return manager.hook
+
+
+def _flat(answers: Sequence[Iterable[Any]]) -> list[Any]:
+    return [item for answer in answers for item in answer]
 
 
 def _check(cls: Any) -> None:
@@ -197,6 +233,12 @@ def _check(cls: Any) -> None:
         options.options_of(cls)
     except (TypeError, NameError, ValueError) as error:
         raise PluginError(f"{what} has an unusable option: {error}") from error
+
+
+def _add_recipe(registry: Registry, recipe: Recipe) -> None:
+    if recipe.name in registry.recipes:
+        raise PluginError(f"the name of recipe '{recipe.name}' is taken")
+    registry.recipes[recipe.name] = recipe
 
 
 def _add(registry: Registry, cls: type[Plugin], origin: Origin) -> None:

@@ -108,6 +108,11 @@ class Timing:
     tasks_per_second: float
     peak_memory_mb: float
 
+    @property
+    def seconds(self) -> float:
+        """All of it."""
+        return self.prepare_seconds + self.train_seconds + self.evaluate_seconds
+
 
 @dataclass(frozen=True, repr=False)
 class Result:

@@ -183,7 +183,8 @@ def load(directory: str | Path) -> Result:
     """
     directory = Path(directory)
     if (directory / "comparison.json").is_file():
-        raise UsageError(f"{directory} is a comparison's directory; name one of its runs, such as {_a_run(directory)}")
+        runs = ", ".join(str(path.parent) for path in sorted(directory.glob("*/config.json")))
+        raise UsageError(f"{directory} is a comparison's directory; choose one of its runs: {runs}")
     config = read_config(directory)
     if not is_finished(directory):
         raise UsageError(f"{directory} is not finished; `mamlzoo resume {directory}` goes on with it")
@@ -225,7 +226,3 @@ def expendable_figure() -> Iterator[None]:
         yield
     except Exception as error:
         warnings.warn(f"no figure was drawn: {type(error).__name__}: {error}", stacklevel=3)
-
-
-def _a_run(directory: Path) -> Path:
-    return next((path.parent for path in sorted(directory.glob("*/config.json"))), directory / "…")

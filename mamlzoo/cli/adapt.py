@@ -53,7 +53,7 @@ def command(
     """
     from mamlzoo import points, predicted, store, trained
 
-    result = _load(run)
+    result = store.load(run)
     task = trained.experiment_of(result).task
     given = points.read(support, task, targets=True)
     asked = None if query is None else points.read(query, task, targets=False)
@@ -71,15 +71,6 @@ def command(
         console.say_where(directory)
         if export is not None:
             console.say_where(export)
-
-
-def _load(run: Path) -> Result:
-    from mamlzoo import store
-
-    if (run / "comparison.json").is_file():
-        runs = ", ".join(str(path.parent) for path in sorted(run.glob("*/result.json")))
-        raise UsageError(f"{run} is a comparison's directory; choose one of its runs: {runs}")
-    return store.load(run)
 
 
 def _new_directory(run: Path) -> Path:

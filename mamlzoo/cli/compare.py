@@ -30,6 +30,6 @@ def command(**flags: Any) -> None:
     request = Request(**flags)
     several = request.experiments()
     directory = request.directory("compare")
-    with recorded(directory, request.checkpoint_every, request.quiet) as manner:
+    with recorded(directory, request.checkpoint_every, request.loggers, request.quiet) as manner:
         comparison = comparing.record(several, directory, manner)
     report_comparison(comparison, directory, quiet=request.quiet, as_json=request.as_json)

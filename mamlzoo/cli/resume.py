@@ -6,22 +6,23 @@ from pathlib import Path
 
 import click
 
-from mamlzoo.cli.runner import checkpoint_flag, recorded, report_comparison, report_run
+from mamlzoo.cli.runner import checkpoint_flag, log_flag, recorded, report_comparison, report_run
 
 
 @click.command("resume")
 @click.argument("directory", type=click.Path(path_type=Path))
 @checkpoint_flag
+@log_flag
 @click.option("--quiet", "-q", is_flag=True, help="No progress and no logs.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of the table.")
-def command(directory: Path, checkpoint_every: str, quiet: bool, as_json: bool) -> None:
+def command(directory: Path, checkpoint_every: str, loggers: tuple[str, ...], quiet: bool, as_json: bool) -> None:
     """Go on with the run or the comparison in DIRECTORY, where its last checkpoint stands.
 
     It ends with the same bits as if it had never been stopped. One that is finished is shown again.
     """
     from mamlzoo import comparing, recording
 
-    with recorded(directory, checkpoint_every, quiet) as manner:
+    with recorded(directory, checkpoint_every, loggers, quiet) as manner:
         if comparing.is_comparison(directory):
             comparison = comparing.resume(directory, manner)
         else:

@@ -23,6 +23,6 @@ def command(**flags: Any) -> None:
     request = Request(**flags)
     (experiment,) = request.experiments()
     directory = request.directory(experiment.name)
-    with recorded(directory, request.checkpoint_every, request.quiet) as manner:
+    with recorded(directory, request.checkpoint_every, request.loggers, request.quiet) as manner:
         result = recording.record(experiment, directory, manner)
     report_run(result, directory, quiet=request.quiet, as_json=request.as_json)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +41,11 @@ checkpoint_flag = click.option(
 )
 
 
+log_flag = click.option(
+    "--log", "loggers", multiple=True, metavar="NAME", help="Tell this logger what happens, as tensorboard; may be repeated."
+)
+
+
 def run_flags(function: F) -> F:
     """The flags of `run` and `compare` that are no settings."""
     for flag in (
@@ -49,6 +54,7 @@ def run_flags(function: F) -> F:
         click.option(
             "--out", type=click.Path(path_type=Path), help="Directory to save to.  [default: a new one below runs/]"
         ),
+        log_flag,
         checkpoint_flag,
         click.option("--seed-list", metavar="INT,...", help="Which seeds, instead of how many."),
         click.option(
@@ -70,6 +76,7 @@ class Request:
     seed_list: str | None
     out: Path | None
     checkpoint_every: str
+    loggers: tuple[str, ...]
     quiet: bool
     as_json: bool
 
@@ -130,13 +137,18 @@ def report_comparison(comparison: Comparison, directory: Path, *, quiet: bool, a
 
 
 @contextmanager
-def recorded(directory: Path, checkpoint_every: str, quiet: bool) -> Iterator[Manner]:
+def recorded(
+    directory: Path, checkpoint_every: str, loggers: Sequence[str] = (), quiet: bool = False
+) -> Iterator[Manner]:
     """How commands record runs: with a progress bar, and stopping where one can go on.
 
     The first SIGINT or SIGTERM asks for a checkpoint and a stop; a second one stops at once, at the last checkpoint.
     """
     from mamlzoo.recording import Interval, Manner, StoppedError
+    from mamlzoo.registry import installed
 
+    for name in loggers:
+        installed().logger(name)
     interval, stop = Interval.parse(checkpoint_every), _Stop()
     with console.progress_bar(quiet) as bar, stop.listening():
         bars = _Bars(bar, quiet)
@@ -146,7 +158,7 @@ def recorded(directory: Path, checkpoint_every: str, quiet: bool) -> Iterator[Ma
             bars(experiment, event)
 
         try:
-            yield Manner(interval, progress, lambda: stop.asked is not None)
+            yield Manner(interval, progress, lambda: stop.asked is not None, loggers)
         except (KeyboardInterrupt, StoppedError) as error:
             stopped = error if isinstance(error, StoppedError) else StoppedError(directory)
             stopped.exit_code = 128 + (stop.asked or signal.SIGINT)

@@ -30,7 +30,7 @@ def trained(tmp_path_factory):
     shutil.copy(runs / "maml" / "config.json", runs / "unfinished")
     (runs / "both" / "maml").mkdir(parents=True)
     (runs / "both" / "comparison.json").write_text("{}")
-    shutil.copy(runs / "maml" / "result.json", runs / "both" / "maml")
+    shutil.copy(runs / "maml" / "config.json", runs / "both" / "maml")
     return runs
 
 

@@ -1,0 +1,119 @@
+"""Whether our numbers are the published ones.
+
+A published interval is taken as it stands: ours must lie in it. A value without one, from runs of another
+implementation, is compared as two samples are. With n of our seeds and n' of theirs, of standard deviations s and s',
+
+    s_p² = ((n − 1)·s² + (n' − 1)·s'²) / (n + n' − 2),
+
+and with T and T' test tasks on which our error, meaned over seeds, has the variance v, the two means should differ by
+
+    no more than t_{n+n'−2} · √( s_p²·(1/n + 1/n') + v·(1/T + 1/T') ),
+
+where n' = 1 for a value from one run: it is then a prediction interval. (Student's two-sample t test with one pooled
+variance; the second term is there because each side has drawn test tasks of its own, which all its seeds share.) A
+recipe's comparisons of this kind hold together 95 times in 100: each is made at 1 − 0.05/m, if there are m (Bonferroni).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from mamlzoo.recipes import Reference
+from mamlzoo.result import Evaluation
+from mamlzoo.statistics import t_quantile
+
+EXACTLY = 1e-5
+"""How far, relatively, float32 may take a number that is known exactly."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Ours beside theirs.
+
+    Attributes:
+        what: which number.
+        ours, half: our mean and the half-width of its 95% interval; NaN where there is none.
+        theirs: the published number.
+        allowed: how far ours may be from it.
+        source: where it was published.
+        judged: whether it counts.
+    """
+
+    what: str
+    ours: float
+    half: float
+    theirs: float
+    allowed: float
+    source: str
+    judged: bool = True
+
+    @property
+    def passed(self) -> bool:
+        """Whether ours is where theirs allows."""
+        return abs(self.ours - self.theirs) <= self.allowed  # not so if ours is not finite
+
+    @property
+    def verdict(self) -> str:
+        """In a word."""
+        if not self.judged:
+            return "within" if self.passed else "outside"
+        return "pass" if self.passed else "FAIL"
+
+
+def is_sampled(reference: Reference) -> bool:
+    """Whether a reference's values are samples: neither exact, nor with an interval of their own."""
+    return not reference.exact and reference.halves is None
+
+
+def judge(reference: Reference, at: int, evaluation: Evaluation, diverged: int, comparisons: int) -> Judgement:
+    """Our test metric beside one value of a reference.
+
+    Args:
+        at: which of the reference's values.
+        diverged: how many of our seeds diverged; if any did, ours is no number.
+        comparisons: how many values of the recipe are compared as samples.
+    """
+    step = reference.steps[at]
+    mean = math.nan if diverged else float(evaluation.mean[step])
+    return Judgement(
+        what=f"{reference.run}, {evaluation.metric} after {step} step{'s' * (step != 1)}",
+        ours=mean,
+        half=float(evaluation.ci95[step]),
+        theirs=reference.values[at],
+        allowed=_allowed(reference, at, evaluation, comparisons),
+        source=reference.source,
+        judged=reference.judged,
+    )
+
+
+def exact(what: str, ours: float, theirs: float, source: str) -> Judgement:
+    """A number that must be the same."""
+    return Judgement(what, ours, math.nan, theirs, EXACTLY * abs(theirs), source)
+
+
+def _allowed(reference: Reference, at: int, evaluation: Evaluation, comparisons: int) -> float:
+    if reference.exact:
+        return EXACTLY * abs(reference.values[at])
+    if reference.halves is not None:
+        return reference.halves[at]
+    values = evaluation.values[evaluation.metric][list(evaluation.rows), :, reference.steps[at]].astype(np.float64)
+    ours, theirs = len(values), reference.seeds
+    degrees = ours + theirs - 2
+    if degrees < 1:
+        return math.nan
+    squares = (ours - 1) * _variance(values.mean(1)) + (theirs - 1) * _spread(reference, at) ** 2
+    of_seeds = squares / degrees * (1 / ours + 1 / theirs)
+    of_tasks = _variance(values.mean(0)) * (1 / values.shape[1] + 1 / reference.tasks)
+    return t_quantile(degrees, 1 - 0.05 / max(1, comparisons)) * math.sqrt(of_seeds + of_tasks)
+
+
+def _spread(reference: Reference, at: int) -> float:
+    return reference.sd[at] if reference.sd is not None else 0.0
+
+
+def _variance(sample: np.ndarray) -> float:
+    with np.errstate(invalid="ignore", over="ignore"):  # a diverged fit is data here
+        return float(sample.var(ddof=1)) if len(sample) > 1 else 0.0

@@ -1,0 +1,216 @@
+"""Make a published experiment again, and put ours beside theirs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from mamlzoo import files, judgement, paired, plots, recording, store, verification
+from mamlzoo.combinations import experiments
+from mamlzoo.errors import UsageError
+from mamlzoo.experiment import Experiment
+from mamlzoo.judgement import Judgement
+from mamlzoo.recipes import Claim, Recipe, Run
+from mamlzoo.recording import DEFAULT, Manner
+from mamlzoo.result import Result, finite_or_null
+from mamlzoo.tables import Table, number
+
+NAME = "reproduction.json"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A claim about two runs beside what their paired difference says."""
+
+    claim: Claim
+    sentence: str
+    passed: bool
+
+
+@dataclass(frozen=True, repr=False)
+class Reproduction:
+    """A recipe that was made.
+
+    Attributes:
+        results: by a run's label.
+        judgements, verdicts: ours beside theirs, numbers and claims.
+        seconds: that training and testing took, all sittings together.
+        when: the day it was finished.
+    """
+
+    recipe: Recipe
+    results: Mapping[str, Result]
+    judgements: Sequence[Judgement]
+    verdicts: Sequence[Verdict]
+    seconds: float
+    when: str
+
+    def __repr__(self) -> str:
+        return str(self.table())
+
+    @property
+    def passed(self) -> bool:
+        """Whether everything judged is as published."""
+        return all(found.passed for found in self.judgements if found.judged) and all(
+            found.passed for found in self.verdicts
+        )
+
+    def table(self) -> Table:
+        """Ours beside theirs."""
+        rows = [
+            [
+                found.what,
+                number(found.ours) + ("" if math.isnan(found.half) else f" ± {number(found.half, 2)}"),
+                number(found.theirs),
+                "exactly" if found.allowed <= judgement.EXACTLY * abs(found.theirs) else f"± {number(found.allowed, 2)}",
+                found.verdict,
+                found.source,
+            ]
+            for found in self.judgements
+        ]
+        return Table(
+            f"{self.recipe.name}, version {self.recipe.version}: {self.recipe.summary}",
+            ["what", "ours", "theirs", "allowed", "", "source of theirs"],
+            rows,
+            self._notes(),
+            left=(0, 4, 5),
+        )
+
+    def _notes(self) -> list[str]:
+        notes = [f"{'pass' if found.passed else 'FAIL'}: {found.sentence}" for found in self.verdicts]
+        for label, result in self.results.items():
+            notes += [f"{label}: {note}" for note in result.caveats() if not note.startswith("θ after training")]
+        notes += [f"not known: {detail}" for detail in self.recipe.unknown]
+        config = next(iter(self.results.values())).config
+        notes.append(
+            f"{'passed' if self.passed else 'FAILED'} on {self.when}, in {_duration(self.seconds)}, with mamlzoo "
+            f"{config['versions']['mamlzoo']} and torch {config['versions']['torch']} on {config['machine']['processor']}"
+        )
+        return notes
+
+    def document(self) -> dict[str, Any]:
+        """All of it, as JSON holds it."""
+        document: dict[str, Any] = finite_or_null(
+            {
+                "recipe": self.recipe.name,
+                "version": self.recipe.version,
+                "passed": self.passed,
+                "judgements": [
+                    {**vars(found), "verdict": found.verdict} for found in self.judgements
+                ],
+                "claims": [
+                    {"run": found.claim.run, "other": found.claim.other, "step": found.claim.step,
+                     "passed": found.passed, "sentence": found.sentence}
+                    for found in self.verdicts
+                ],
+                "unknown": list(self.recipe.unknown),
+                "seconds": self.seconds,
+                "date": self.when,
+                "runs": {label: str(result.run_dir) for label, result in self.results.items()},
+            }
+        )  # fmt: skip
+        return document
+
+
+def reproduce(recipe: Recipe, directory: Path, manner: Manner = DEFAULT) -> Reproduction:
+    """Make all runs of a recipe in a directory, going on where it was stopped, and judge them.
+
+    Raises:
+        UsageError: the directory holds something else.
+        StoppedError, MamlzooError: as `recording.record`; the same call goes on.
+    """
+    _claim_directory(recipe, directory)
+    with files.locked(directory):
+        results: dict[str, Result] = {}
+        for run in recipe.runs:
+            experiment = experiment_of(run, directory)
+            results[run.label] = recording.record_or_resume(experiment, directory / run.label, manner)
+        found = Reproduction(
+            recipe,
+            results,
+            _judgements(recipe, results),
+            [_verdict(claim, results) for claim in recipe.claims],
+            sum(result.timing.seconds for result in results.values()),
+            date.today().isoformat(),
+        )
+        for name, labels in recipe.figures.items():
+            with store.expendable_figure():
+                plots.save(plots.curves([results[label] for label in labels], list(labels)), directory / f"{name}.png")
+        files.write_json(directory / NAME, {"format": store.FORMAT} | found.document())
+    return found
+
+
+def experiment_of(run: Run, directory: Path) -> Experiment:
+    """The experiment of a recipe's run, in a directory that has the runs before it.
+
+    Raises:
+        UsageError: a plugin is not installed, or the combination cannot work.
+    """
+    settings = dict(run.settings)
+    if run.origin is not None:
+        settings["init_from"] = str(directory / run.origin)
+    (experiment,) = experiments(
+        [run.task], [run.model], [run.algorithm], options=run.options, seeds=run.seeds, **settings
+    )
+    return experiment
+
+
+def _claim_directory(recipe: Recipe, directory: Path) -> None:
+    """Take a new directory, or one in which this recipe was begun."""
+    begun = directory / NAME
+    if not begun.is_file():
+        with store.new_directory(directory) as temporary:
+            files.write_json(temporary / NAME, {"format": store.FORMAT, "recipe": recipe.name, "version": recipe.version})
+        return
+    there = store.read_document(begun)
+    if (there.get("recipe"), there.get("version")) != (recipe.name, recipe.version):
+        raise UsageError(
+            f"{directory} holds recipe '{there.get('recipe')}', version {there.get('version')}; choose another directory"
+        )
+
+
+def _judgements(recipe: Recipe, results: Mapping[str, Result]) -> list[Judgement]:
+    judged = [reference for reference in recipe.references if judgement.is_sampled(reference) and reference.judged]
+    comparisons = sum(len(reference.steps) for reference in judged)
+    found = []
+    for gradients in recipe.gradients:
+        ours = _gradients(next(run for run in recipe.runs if run.label == gradients.run), len(gradients.values))
+        for episode, (mine, theirs) in enumerate(zip(ours, gradients.values, strict=True)):
+            what = f"{gradients.run}, meta-gradient at θ⁰, episode {episode}"
+            found.append(judgement.exact(what, mine, theirs, gradients.source))
+    for theta in recipe.thetas:
+        (leaf,) = (results[theta.run].theta() or {}).values()
+        found.append(judgement.exact(f"{theta.run}, θ after training", _only(leaf), theta.value, theta.source))
+    for reference in recipe.references:
+        result = results[reference.run]
+        for at in range(len(reference.steps)):
+            found.append(judgement.judge(reference, at, result.evaluation, len(result.diverged), comparisons))
+    return found
+
+
+def _gradients(run: Run, episodes: int) -> list[float]:
+    found = verification.verify(run.task, run.model, run.algorithm, options=run.options, episodes=episodes)
+    return [report.coordinates[0].autograd for report in found.episodes]
+
+
+def _verdict(claim: Claim, results: Mapping[str, Result]) -> Verdict:
+    named = [(label, results[label]) for label in (claim.run, claim.other)]
+    difference = paired.difference(*named, claim.step)
+    is_better = difference.verdict == f"{claim.run} is better"
+    passed = is_better if claim.better_than is not None else not is_better and difference.verdict != paired.NO_VERDICT
+    return Verdict(claim, f"after {claim.step} steps {difference.sentence()}", passed)
+
+
+def _only(leaf: Any) -> float:
+    while isinstance(leaf, list):
+        (leaf,) = leaf
+    return float(leaf)
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -1,0 +1,1 @@
+"""The built-in loggers, one module each."""
