@@ -233,10 +233,11 @@ class Experiment:
         evaluated = time.perf_counter()
 
         diverged = history[-1].diverged if history else {}
+        rows = [row for row in range(len(settings.seeds)) if row not in diverged]
         tasks = (history[-1].step if history else 0) * settings.meta_batch * len(settings.seeds)
         return Result(
             config=self.config(),
-            evaluation=Evaluation(values, [row for row in range(len(settings.seeds)) if row not in diverged]),
+            evaluation=Evaluation(values, rows, next(iter(values)) in self.task.higher_is_better),
             meta=meta,
             history=history,
             diverged={settings.seeds[row]: step for row, step in sorted(diverged.items())},

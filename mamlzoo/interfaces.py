@@ -101,9 +101,14 @@ class Plugin(ABC):
 
 
 class Task(Plugin):
-    """A distribution over learning problems (the literature's task family)."""
+    """A distribution over learning problems (the literature's task family).
+
+    Attributes:
+        higher_is_better: the metrics that grow as learning succeeds, by name; all others are errors.
+    """
 
     kind = "task"
+    higher_is_better: ClassVar[frozenset[str]] = frozenset()
 
     @property
     @abstractmethod

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mamlzoo import statistics, trees
+from mamlzoo import labels, statistics, trees
 from mamlzoo.engine.preparation import Choice
 from mamlzoo.engine.training import TrainingRecord
 from mamlzoo.errors import UsageError
@@ -21,6 +21,7 @@ from mamlzoo.tables import Table, number
 
 if TYPE_CHECKING:
     from mamlzoo.experiment import Experiment
+    from mamlzoo.paired import Differences
     from mamlzoo.plots import Figure
 
 FEW_NUMBERS = 8
@@ -34,10 +35,12 @@ class Evaluation:
     Attributes:
         values: by metric, [seeds, test episodes, steps + 1].
         rows: the rows of seeds that count: those that did not diverge in training.
+        higher_is_better: whether the first metric grows as learning succeeds; if not, it is an error.
     """
 
     values: Mapping[str, NDArray[np.float32]]
     rows: Sequence[int]
+    higher_is_better: bool = False
 
     @property
     def metric(self) -> str:
@@ -162,6 +165,7 @@ class Result:
             "config": self.config,
             "evaluation": {
                 "metric": evaluation.metric,
+                "higher_is_better": evaluation.higher_is_better,
                 "steps": evaluation.steps.tolist(),
                 "mean": evaluation.mean.tolist(),
                 "ci95": evaluation.ci95.tolist(),
@@ -244,9 +248,15 @@ class Result:
 
 @dataclass(frozen=True, repr=False)
 class Comparison:
-    """Several experiments side by side, on the same test tasks where their task is the same."""
+    """Several experiments side by side, on the same test tasks where their task is the same.
+
+    Attributes:
+        baseline, step: what `differences` takes where nothing else is asked for.
+    """
 
     results: Sequence[Result]
+    baseline: str | None = None
+    step: int | None = None
 
     def __repr__(self) -> str:
         return str(self.table())
@@ -256,21 +266,7 @@ class Comparison:
 
     def labels(self) -> list[str]:
         """What tells each result from the others: names, then options and settings, then a number."""
-        configs = [result.config for result in self.results]
-        kinds = [kind for kind in KINDS if len({config[kind]["name"] for config in configs}) > 1] or ["algorithm"]
-        labels = [" × ".join(config[kind]["name"] for kind in kinds) for config in configs]
-        if len(set(labels)) < len(labels):
-            flat = [
-                {name: value for kind in KINDS for name, value in config[kind]["options"].items()} | config["settings"]
-                for config in configs
-            ]
-            names = [name for name in flat[0] if any(one.get(name) != flat[0][name] for one in flat)]
-            details = [", ".join(f"{name}={one[name]}" for name in names if name in one) for one in flat]
-            labels = [
-                f"{label} ({detail})" * bool(detail) or label for label, detail in zip(labels, details, strict=True)
-            ]
-        return [f"{label} #{labels[:at].count(label) + 1}" if label in labels[:at] else label
-                for at, label in enumerate(labels)]  # fmt: skip
+        return labels.labels([result.config for result in self.results])
 
     def table(self) -> Table:
         """One column an experiment, one row a number of adaptation steps."""
@@ -293,9 +289,34 @@ class Comparison:
         metric = metrics.pop() if len(metrics) == 1 else "metric"
         return Table(f"test {metric} after adaptation", columns, rows, notes)
 
+    def differences(self, baseline: str | None = None, step: int | None = None) -> Differences:
+        """Paired differences on the same test tasks: against a baseline, and between neighbours in the ranking.
+
+        Args:
+            baseline: a label, or the name of an algorithm or model; None: the comparison's own, or no baseline.
+            step: after how many adaptation steps; None: the comparison's own, or the last that all have.
+
+        Raises:
+            UsageError: there is no such baseline or step.
+        """
+        if baseline is None and step is None:
+            return self._differences
+        return replace(
+            self, baseline=self.baseline if baseline is None else baseline, step=self.step if step is None else step
+        )._differences
+
+    @cached_property
+    def _differences(self) -> Differences:
+        from mamlzoo import paired
+
+        return paired.differences(self.results, self.labels(), self.baseline, self.step)
+
     def document(self) -> dict[str, Any]:
-        """All results, as JSON holds them."""
-        return {"results": [result.document() for result in self.results]}
+        """All results and their paired differences, as JSON holds them."""
+        return {
+            "results": [result.document() for result in self.results],
+            "differences": self.differences().document(),
+        }
 
     def plot(self) -> Figure:
         """Test metric by adaptation steps, one band an experiment."""

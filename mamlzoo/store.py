@@ -121,7 +121,7 @@ def write_comparison(comparison: Comparison, into: Path, final: Path) -> Compari
         name = f"{name}-{number}" if (into / name).exists() else name
         (into / name).mkdir()
         results.append(write(result, into / name, final / name))
-    comparison = Comparison(results)
+    comparison = replace(comparison, results=results)
     _write_json(into / "comparison.json", comparison.document())
     with _expendable_figure():
         plots.save(comparison.plot(), into / "curves.png")
@@ -153,9 +153,10 @@ def load(directory: str | Path) -> Result:
         if any(len(array) != len(config["settings"]["seeds"]) for array in values.values()):
             raise ValueError("test_losses.npz has other seeds than config")
         remarks = document["remarks"]
+        evaluation = Evaluation(values, rows, document["evaluation"].get("higher_is_better", False))
     except Exception as error:  # each format has its own errors for a damaged file
         raise MamlzooError(f"{directory} cannot be read: {type(error).__name__}: {error}") from error
-    return Result(config, Evaluation(values, rows), meta, history, diverged, plan, timing, remarks, directory)
+    return Result(config, evaluation, meta, history, diverged, plan, timing, remarks, directory)
 
 
 @contextlib.contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,12 +76,17 @@ class Request:
         with store.new_directory(directory) as temporary:
             yield temporary, directory
 
-    def report(self, table: Table, document: Any, directory: Path, timing: str = "") -> None:
+    def report(
+        self, table: Table, document: Any, directory: Path, timing: str = "", further: Sequence[Table] = ()
+    ) -> None:
         """Print a result that is saved by now, so that a closed pipe costs nothing; say where it is."""
         if self.as_json:
             console.print_json(document)
         else:
             console.print_table(table)
+            for below in further:
+                console.out().print()
+                console.print_table(below)
             if timing:
                 console.out().print(timing)
         if not self.quiet:
