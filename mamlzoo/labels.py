@@ -49,7 +49,8 @@ def baselines(configs: Sequence[Config], test_sets: Sequence[Config], name: str)
         fitting = [other for other in named if at not in named and test_sets[other] == test_sets[at]]
         if len(fitting) > 1:
             rest = {"algorithm", "model"} - {kind}
-            fitting = [other for other in fitting if all(configs[other][part] == config[part] for part in rest)]
+            alike = [other for other in fitting if all(configs[other][part] == config[part] for part in rest)]
+            fitting = alike or fitting
         if len(fitting) > 1:
             several = " or ".join(f"'{called[other]}'" for other in fitting)
             raise UsageError(f"baseline '{name}' may be {several}; choose one of them")

@@ -129,6 +129,7 @@ class Difference:
             {
                 "label": self.label,
                 "other": self.other,
+                "metric": self.metric,
                 "difference": self.interval.mean,
                 "low": self.interval.low,
                 "high": self.interval.high,
