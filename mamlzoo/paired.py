@@ -173,15 +173,15 @@ class Differences:
             [
                 row.label,
                 row.other,
-                number(row.interval.mean),
+                number(row.interval.mean, 3),
                 "–" if math.isnan(row.interval.low) else _bracketed(row.interval.low, row.interval.high),
                 f"{len(row.seeds)}" + f" of {len(row.seeds) + len(row.diverged)}" * bool(row.diverged),
                 row.verdict,
             ]
             for row in self.rows
         ]
-        title = f"paired differences in test {metric} after {_count(self.step, 'adaptation step')}"
-        columns = ["first", "second", "first − second", "95% interval", "seeds", "verdict"]
+        title = f"paired differences in test {metric} after {_count(self.step, 'adaptation step')}, first − second"
+        columns = ["first", "second", "difference", "95% interval", "seeds", "verdict"]
         return Table(title, columns, rows, self.notes(), left=(0, 1, 5))
 
     def notes(self) -> list[str]:

@@ -166,7 +166,7 @@ def test_compare_as_json(cli):
 
 def test_compare_says_which_differences_are_real(cli):
     shown = cli("compare", "-a", "maml", "-a", "scratch", *QUICK, "--baseline", "maml", "--at-step", "1").stdout
-    assert "paired differences in test mse after 1 adaptation step\n" in shown
+    assert "paired differences in test mse after 1 adaptation step, first − second\n" in shown
     assert re.search(r"^ scratch +maml +-?[\d.]+ +\[-?[\d.]+, -?[\d.]+\] +1 +\w", shown, re.M)
     assert "over test tasks only, as there is one seed: it says nothing of another training run" in shown
 
