@@ -55,7 +55,9 @@ class Difference:
 
     @property
     def resampled(self) -> str:
-        """What was resampled for the interval: whichever there are several of."""
+        """What was resampled for the interval: whichever there are several of; empty if there is no interval."""
+        if math.isnan(self.interval.low):
+            return ""
         several = ["seeds"] * (len(self.seeds) > 1 and not self.alike) + ["test tasks"] * (self.test_tasks > 1)
         return " and ".join(several)
 
@@ -113,7 +115,7 @@ class Difference:
         return f"{left}, as {', '.join(reasons)}"
 
     def basis(self) -> str:
-        """What it was taken over, and what its interval, if there is one, speaks of."""
+        """What an interval was taken over, and what it does not speak of."""
         tasks, seeds = _count(self.test_tasks, "test task"), _count(len(self.seeds), "seed")
         said = f"paired on the same {tasks} and {seeds}; 95% bootstrap interval over {self.resampled}"
         if "seeds" not in self.resampled:

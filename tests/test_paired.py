@@ -288,6 +288,7 @@ def test_the_document_is_json_with_null_where_there_is_no_number():
     (row,) = json.loads(json.dumps(compared.document(), allow_nan=False))["rows"]
     assert (row["label"], row["other"], row["difference"], row["verdict"]) == ("maml", "fomaml", None, "no verdict")
     assert row["diverged"]["4"] == ["fomaml"]
+    assert row["resampled"] == ""
 
 
 def test_a_comparison_asks_its_own_question_where_no_other_is_asked():
