@@ -300,8 +300,9 @@ def test_a_comparison_asks_its_own_question_where_no_other_is_asked():
 
 
 def test_real_results_are_compared_the_same_after_loading(tmp_path):
-    comparison = mamlzoo.compare("blobs", algorithm=["maml", "scratch"], seeds=2, **QUICK).save(tmp_path / "all")
-    loaded = Comparison([mamlzoo.load(tmp_path / "all" / name) for name in ("maml", "scratch")])
+    names = ["scratch", "protonet"]
+    comparison = mamlzoo.compare("blobs", algorithm=names, **{**QUICK, "iterations": 0}).save(tmp_path / "all")
+    loaded = Comparison([mamlzoo.load(tmp_path / "all" / name) for name in names])
     assert loaded.document()["differences"] == comparison.document()["differences"]
     assert all(result.evaluation.higher_is_better for result in loaded.results)
     saved = json.loads((tmp_path / "all" / "comparison.json").read_text())
