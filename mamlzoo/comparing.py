@@ -88,10 +88,7 @@ def runs(directory: Path) -> list[Path]:
 def _run(directory: Path, one: Callable[[str], Result]) -> Comparison:
     plan = _plan(directory)
     with files.locked(directory):
-        try:
-            results = [one(name) for name in plan["runs"]]
-        except recording.StoppedError:
-            raise recording.StoppedError(directory) from None
+        results = [one(name) for name in plan["runs"]]
         return _finish(Comparison(results, plan["baseline"], plan["step"]), directory)
 
 

@@ -105,7 +105,7 @@ class Task(Plugin):
     """A distribution over learning problems (the literature's task family).
 
     Attributes:
-        higher_is_better: the metrics that grow as learning succeeds; all others are errors.
+        higher_is_better: the metrics that grow as learning succeeds, by name; all others are errors.
     """
 
     kind = "task"

@@ -10,8 +10,8 @@ and with T and T' test tasks on which our error, meaned over seeds, has the vari
     no more than t_{n+n'−2} · √( s_p²·(1/n + 1/n') + v·(1/T + 1/T') ),
 
 where n' = 1 for a value from one run: it is then a prediction interval. (Student's two-sample t test with one pooled
-variance; the second term is there because each side has drawn test tasks of its own, which all its seeds share.) A
-recipe's comparisons of this kind hold together 95 times in 100: each is made at 1 − 0.05/m, if there are m (Bonferroni).
+variance; the second term is there because each side has drawn test tasks of its own, which all its seeds share.) All
+comparisons of this kind in a recipe, m of them, hold together 95 times in 100: each is made at 1 − 0.05/m (Bonferroni).
 """
 
 from __future__ import annotations

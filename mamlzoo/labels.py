@@ -38,23 +38,25 @@ def baselines(configs: Sequence[Config], test_sets: Sequence[Config], name: str)
         test_sets: of each config, in which only equal ones are compared.
 
     Raises:
-        UsageError: the name means none of them, all of them, or several for one.
+        UsageError: the name means none of them, several for one, or leaves none to be compared.
     """
     called = labels(configs)
     kind, named = _named(configs, called, name)
-    if len(named) == len(configs):
-        hint = f"; choose one: {', '.join(called)}" if len(called) > 1 else ""
-        raise UsageError(f"baseline '{name}' is every result, so that none is left to compare with it{hint}")
+    if len(named) == len(configs) > 1:
+        raise UsageError(f"baseline '{name}' is every result; choose one of them: {', '.join(called)}")
     chosen: list[int | None] = []
     for at, config in enumerate(configs):
         fitting = [other for other in named if at not in named and test_sets[other] == test_sets[at]]
         if len(fitting) > 1:
             rest = {"algorithm", "model"} - {kind}
-            fitting = [other for other in fitting if all(configs[other][part] == config[part] for part in rest)]
+            alike = [other for other in fitting if all(configs[other][part] == config[part] for part in rest)]
+            fitting = alike or fitting
         if len(fitting) > 1:
             several = " or ".join(f"'{called[other]}'" for other in fitting)
             raise UsageError(f"baseline '{name}' may be {several}; choose one of them")
         chosen.append(fitting[0] if fitting else None)
+    if not any(other is not None for other in chosen):
+        raise UsageError(f"nothing can be compared with baseline '{name}': no other result has its test tasks")
     return chosen
 
 

@@ -40,8 +40,8 @@ A recipe is a TOML file that a plugin module names in its hook `mamlzoo_recipes`
     better_than = "scratch"        # or no_better_than
     step = 10
 
-`halves` beside `values` are a published interval, value ± half: ours must lie in it. `sd` and `seeds` say how runs of the
-source spread; without them a value is one run. See `judgement` for what is compared then. `judged = false` shows a
+`halves` beside `values` are a published interval, value ± half: ours must lie in it. `sd` and `seeds` say how runs of
+the source spread; without them a value is one run. See `judgement` for what is compared then. `judged = false` shows a
 reference without a verdict: a variant tried, a number only remembered.
 """
 
@@ -218,7 +218,14 @@ def _run(label: str, common: Mapping[str, Any], own: Mapping[str, Any]) -> Run:
     if origin is not None:
         settings |= {"iterations": 0}
     return Run(
-        label, merged["task"], merged["model"], merged["algorithm"], merged["seeds"], merged["options"], settings, origin
+        label,
+        merged["task"],
+        merged["model"],
+        merged["algorithm"],
+        merged["seeds"],
+        merged["options"],
+        settings,
+        origin,
     )
 
 

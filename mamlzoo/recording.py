@@ -32,8 +32,18 @@ class StoppedError(MamlzooError):
     exit_code = 130
     headline = ""
 
-    def __init__(self, directory: Path) -> None:
-        super().__init__(f"stopped; to go on: mamlzoo resume {shlex.quote(str(directory))}")
+    def __init__(self, again: str) -> None:
+        """Stop.
+
+        Args:
+            again: the command that goes on.
+        """
+        super().__init__(f"stopped; to go on: {again}")
+
+
+def resume_command(directory: Path) -> str:
+    """The command that goes on with what is recorded in a directory."""
+    return f"mamlzoo resume {shlex.quote(str(directory))}"
 
 
 @dataclass(frozen=True)
@@ -164,7 +174,7 @@ class _Recording:
                 tell(event)
                 self._manner.progress(self._experiment, event)
                 if self._manner.stop() and not self._in_training:
-                    raise StoppedError(self._directory)
+                    raise StoppedError(resume_command(self._directory))
             result = store.finish(result, self._directory, self._directory)
             loggers.end(result=result)
             return result

@@ -61,17 +61,7 @@ class Reproduction:
 
     def table(self) -> Table:
         """Ours beside theirs."""
-        rows = [
-            [
-                found.what,
-                number(found.ours) + ("" if math.isnan(found.half) else f" ± {number(found.half, 2)}"),
-                number(found.theirs),
-                "exactly" if found.allowed <= judgement.EXACTLY * abs(found.theirs) else f"± {number(found.allowed, 2)}",
-                found.verdict,
-                found.source,
-            ]
-            for found in self.judgements
-        ]
+        rows = [[found.what, *_numbers(found), found.verdict, found.source] for found in self.judgements]
         return Table(
             f"{self.recipe.name}, version {self.recipe.version}: {self.recipe.summary}",
             ["what", "ours", "theirs", "allowed", "", "source of theirs"],
@@ -86,9 +76,10 @@ class Reproduction:
             notes += [f"{label}: {note}" for note in result.caveats() if not note.startswith("θ after training")]
         notes += [f"not known: {detail}" for detail in self.recipe.unknown]
         config = next(iter(self.results.values())).config
+        versions, processor = config["versions"], config["machine"]["processor"]
         notes.append(
             f"{'passed' if self.passed else 'FAILED'} on {self.when}, in {_duration(self.seconds)}, with mamlzoo "
-            f"{config['versions']['mamlzoo']} and torch {config['versions']['torch']} on {config['machine']['processor']}"
+            f"{versions['mamlzoo']} and torch {versions['torch']} on {processor}"
         )
         return notes
 
@@ -164,12 +155,14 @@ def _claim_directory(recipe: Recipe, directory: Path) -> None:
     begun = directory / NAME
     if not begun.is_file():
         with store.new_directory(directory) as temporary:
-            files.write_json(temporary / NAME, {"format": store.FORMAT, "recipe": recipe.name, "version": recipe.version})
+            files.write_json(
+                temporary / NAME, {"format": store.FORMAT, "recipe": recipe.name, "version": recipe.version}
+            )
         return
     there = store.read_document(begun)
     if (there.get("recipe"), there.get("version")) != (recipe.name, recipe.version):
         raise UsageError(
-            f"{directory} holds recipe '{there.get('recipe')}', version {there.get('version')}; choose another directory"
+            f"{directory} holds recipe '{there.get('recipe')}', version {there.get('version')}; choose another one"
         )
 
 
@@ -198,11 +191,19 @@ def _gradients(run: Run, episodes: int) -> list[float]:
 
 
 def _verdict(claim: Claim, results: Mapping[str, Result]) -> Verdict:
-    named = [(label, results[label]) for label in (claim.run, claim.other)]
-    difference = paired.difference(*named, claim.step)
+    first, second = ((label, results[label]) for label in (claim.run, claim.other))
+    difference = paired.difference(first, second, claim.step)
     is_better = difference.verdict == f"{claim.run} is better"
     passed = is_better if claim.better_than is not None else not is_better and difference.verdict != paired.NO_VERDICT
     return Verdict(claim, f"after {claim.step} steps {difference.sentence()}", passed)
+
+
+def _numbers(found: Judgement) -> tuple[str, str, str]:
+    """Ours, theirs, and how far they may be apart."""
+    if found.allowed <= judgement.EXACTLY * abs(found.theirs):
+        return number(found.ours, 6), number(found.theirs, 6), "exactly"
+    half = "" if math.isnan(found.half) else f" ± {number(found.half, 2)}"
+    return number(found.ours) + half, number(found.theirs), f"± {number(found.allowed, 2)}"
 
 
 def _only(leaf: Any) -> float:
@@ -213,4 +214,4 @@ def _only(leaf: Any) -> float:
 
 def _duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+    return f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -23,6 +23,7 @@ from mamlzoo.tables import Table, number
 if TYPE_CHECKING:
     from mamlzoo.adapted import Adapted, Values
     from mamlzoo.experiment import Experiment
+    from mamlzoo.paired import Differences
     from mamlzoo.plots import Figure
 
 FEW_NUMBERS = 8
@@ -193,13 +194,13 @@ class Result:
             "config": self.config,
             "evaluation": {
                 "metric": evaluation.metric,
+                "higher_is_better": evaluation.higher_is_better,
                 "steps": evaluation.steps.tolist(),
                 "mean": evaluation.mean.tolist(),
                 "ci95": evaluation.ci95.tolist(),
                 "ci95_over": evaluation.over,
                 "per_seed": evaluation.per_seed.tolist(),
                 "test_tasks": evaluation.values[evaluation.metric].shape[1],
-                "higher_is_better": evaluation.higher_is_better,
                 "other_metrics_per_seed": rest,
             },
             "validation": [{"step": record.step, record.metric: record.values.tolist()} for record in self.validation],
@@ -302,7 +303,11 @@ class Result:
 
 @dataclass(frozen=True, repr=False)
 class Comparison:
-    """Several experiments side by side, on the same test tasks where their task is the same."""
+    """Several experiments side by side, on the same test tasks where their task is the same.
+
+    Attributes:
+        baseline, step: what `differences` takes where nothing else is asked for.
+    """
 
     results: Sequence[Result]
     baseline: str | None = None
@@ -339,9 +344,34 @@ class Comparison:
         metric = metrics.pop() if len(metrics) == 1 else "metric"
         return Table(f"test {metric} after adaptation", columns, rows, notes)
 
+    def differences(self, baseline: str | None = None, step: int | None = None) -> Differences:
+        """Paired differences on the same test tasks: against a baseline, and between neighbours in the ranking.
+
+        Args:
+            baseline: a label, or the name of an algorithm or model; None: the comparison's own, or no baseline.
+            step: after how many adaptation steps; None: the comparison's own, or the last that all have.
+
+        Raises:
+            UsageError: there is no such baseline or step.
+        """
+        if baseline is None and step is None:
+            return self._differences
+        return replace(
+            self, baseline=self.baseline if baseline is None else baseline, step=self.step if step is None else step
+        )._differences
+
+    @cached_property
+    def _differences(self) -> Differences:
+        from mamlzoo import paired
+
+        return paired.differences(self.results, self.labels(), self.baseline, self.step)
+
     def document(self) -> dict[str, Any]:
-        """All results, as JSON holds them."""
-        return {"results": [result.document() for result in self.results]}
+        """All results and their paired differences, as JSON holds them."""
+        return {
+            "results": [result.document() for result in self.results],
+            "differences": self.differences().document(),
+        }
 
     def plot(self) -> Figure:
         """Test metric by adaptation steps, one band an experiment."""

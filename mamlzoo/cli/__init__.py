@@ -16,6 +16,7 @@ COMMANDS = {
     "resume": "Go on with a run or a comparison that was stopped.",
     "compare": "Train and test several combinations and show them side by side.",
     "adapt": "Adapt a trained θ to points of your own, and predict.",
+    "reproduce": "Make a published experiment again, and put its numbers beside ours.",
     "verify": "Check a combination's meta-gradient in float64.",
     "bench": "Measure how fast a combination trains, beside other libraries.",
     "plot": "Draw sample tasks, fits and learning curves.",

@@ -12,7 +12,6 @@ from mamlzoo.errors import UsageError
 
 if TYPE_CHECKING:
     from mamlzoo.adapted import Adapted
-    from mamlzoo.result import Result
 
 file_type = click.Path(path_type=Path)
 

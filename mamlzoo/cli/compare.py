@@ -19,17 +19,24 @@ class CompareCommand(SettingsCommand):
 
 @click.command("compare", cls=CompareCommand)
 @run_flags
-def command(**flags: Any) -> None:
+@click.option("--baseline", metavar="NAME", help="Algorithm, model or result that all others are compared with.")
+@click.option(
+    "--at-step", type=click.IntRange(min=0), help="Adaptation steps after which to compare.  [default: the last]"
+)
+def command(baseline: str | None, at_step: int | None, **flags: Any) -> None:
     """Train and test several combinations, on the same test tasks, and show them side by side.
 
     -t, -m and -a may be repeated; every combination is run. A plugin's option goes to each plugin of its kind that has
-    it. Saves a directory with a run directory for each combination and one figure for all.
+    it. A second table says which differences are real: between neighbours in the ranking, and against the baseline.
+    Saves a directory with a run directory for each combination and one figure for all.
     """
-    from mamlzoo import comparing
+    from mamlzoo import comparing, paired
+    from mamlzoo.recording import resume_command
 
     request = Request(**flags)
     several = request.experiments()
+    paired.check([experiment.config() for experiment in several], baseline, at_step)
     directory = request.directory("compare")
-    with recorded(directory, request.checkpoint_every, request.loggers, request.quiet) as manner:
-        comparison = comparing.record(several, directory, manner)
+    with recorded(resume_command(directory), request.checkpoint_every, request.loggers, request.quiet) as manner:
+        comparison = comparing.record(several, directory, manner, baseline, at_step)
     report_comparison(comparison, directory, quiet=request.quiet, as_json=request.as_json)

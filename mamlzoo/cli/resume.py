@@ -21,8 +21,9 @@ def command(directory: Path, checkpoint_every: str, loggers: tuple[str, ...], qu
     It ends with the same bits as if it had never been stopped. One that is finished is shown again.
     """
     from mamlzoo import comparing, recording
+    from mamlzoo.recording import resume_command
 
-    with recorded(directory, checkpoint_every, loggers, quiet) as manner:
+    with recorded(resume_command(directory), checkpoint_every, loggers, quiet) as manner:
         if comparing.is_comparison(directory):
             comparison = comparing.resume(directory, manner)
         else:

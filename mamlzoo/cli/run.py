@@ -19,10 +19,11 @@ def command(**flags: Any) -> None:
     chosen by -t, -m and -a are listed below; `mamlzoo info NAME` explains them.
     """
     from mamlzoo import recording
+    from mamlzoo.recording import resume_command
 
     request = Request(**flags)
     (experiment,) = request.experiments()
     directory = request.directory(experiment.name)
-    with recorded(directory, request.checkpoint_every, request.loggers, request.quiet) as manner:
+    with recorded(resume_command(directory), request.checkpoint_every, request.loggers, request.quiet) as manner:
         result = recording.record(experiment, directory, manner)
     report_run(result, directory, quiet=request.quiet, as_json=request.as_json)

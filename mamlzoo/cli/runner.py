@@ -42,7 +42,11 @@ checkpoint_flag = click.option(
 
 
 log_flag = click.option(
-    "--log", "loggers", multiple=True, metavar="NAME", help="Tell this logger what happens, as tensorboard; may be repeated."
+    "--log",
+    "loggers",
+    multiple=True,
+    metavar="NAME",
+    help="Tell this logger what happens, as tensorboard; may be repeated.",
 )
 
 
@@ -132,17 +136,22 @@ def report_comparison(comparison: Comparison, directory: Path, *, quiet: bool, a
         console.print_json({**comparison.document(), "run_dir": str(directory)})
     else:
         console.print_table(comparison.table())
+        differences = comparison.differences()
+        if differences.rows:
+            console.out().print()
+            console.print_table(differences.table())
     if not quiet:
         console.say_where(directory)
 
 
 @contextmanager
-def recorded(
-    directory: Path, checkpoint_every: str, loggers: Sequence[str] = (), quiet: bool = False
-) -> Iterator[Manner]:
+def recorded(again: str, checkpoint_every: str, loggers: Sequence[str] = (), quiet: bool = False) -> Iterator[Manner]:
     """How commands record runs: with a progress bar, and stopping where one can go on.
 
     The first SIGINT or SIGTERM asks for a checkpoint and a stop; a second one stops at once, at the last checkpoint.
+
+    Args:
+        again: the command that goes on with what was stopped.
     """
     from mamlzoo.recording import Interval, Manner, StoppedError
     from mamlzoo.registry import installed
@@ -159,8 +168,8 @@ def recorded(
 
         try:
             yield Manner(interval, progress, lambda: stop.asked is not None, loggers)
-        except (KeyboardInterrupt, StoppedError) as error:
-            stopped = error if isinstance(error, StoppedError) else StoppedError(directory)
+        except (KeyboardInterrupt, StoppedError):
+            stopped = StoppedError(again)
             stopped.exit_code = 128 + (stop.asked or signal.SIGINT)
             raise stopped from None
 

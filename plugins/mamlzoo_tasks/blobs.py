@@ -25,7 +25,7 @@ class Blobs(mamlzoo.Task):
     """
 
     name = "blobs"
-    higher_is_better = frozenset(["accuracy"])
+    higher_is_better = frozenset({"accuracy"})
     ways: int = option(5, "classes of an episode, N", minimum=2)
     shots: int = option(5, "support points a class, K", minimum=1)
     queries: int = option(15, "query points a class", minimum=1)

@@ -159,9 +159,17 @@ def test_a_comparisons_directory_stands_for_its_runs(cli):
 
 
 def test_compare_as_json(cli):
-    document = cli.json("compare", "-a", "maml", "-a", "scratch", *QUICK, "--out", "all")
+    document = cli.json("compare", "-a", "maml", "-a", "scratch", *QUICK, "--baseline", "maml", "--out", "all")
     assert [entry["run_dir"] for entry in document["results"]] == ["all/maml", "all/scratch"]
+    assert [(row["label"], row["other"]) for row in document["differences"]["rows"]] == [("scratch", "maml")]
     assert document["run_dir"] == "all"
+
+
+def test_compare_says_which_differences_are_real(cli):
+    shown = cli("compare", "-a", "maml", "-a", "scratch", *QUICK, "--baseline", "maml", "--at-step", "1").stdout
+    assert "paired differences in test mse after 1 adaptation step, first − second\n" in shown
+    assert re.search(r"^ scratch +maml +-?[\d.]+ +\[-?[\d.]+, -?[\d.]+\] +1 +\w", shown, re.M)
+    assert "over test tasks only, as there is one seed: it says nothing of another training run" in shown
 
 
 def test_help_shows_the_options_of_the_plugins_chosen(cli):
@@ -238,6 +246,8 @@ ERRORS = {
     "here": (["run", "--out", "."], f"{Path().resolve().anchor}"),
     "huge seed": (["run", "--seed-list", str(2**64)], "settings: seeds must be at most"),
     "no run": (["plot", "curves", "nowhere"], "nowhere is no run directory: it has no config.json"),
+    "unknown baseline": (["compare", "--iterations", "1000000000", "--baseline", "mamll"], "there is no baseline 'mamll'"),
+    "no such step": (["compare", "--iterations", "1000000000", "--at-step", "11"], "no difference after 11 adaptation steps"),
     "no picture format": (["plot", "gallery", "-o", "x.bmp"], "x.bmp must end in .png, .svg or .pdf"),
     "no curves": (["plot", "gallery", "-t", "blobs"], "task 'blobs' is not from one number to one number"),
     "no place for a picture": (["plot", "gallery", "-o", "no/where.png"], "no/where.png cannot be written: No such file"),
