@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from mamlzoo import fits
 from mamlzoo.errors import UsageError
 from mamlzoo.fits import Fit
+from mamlzoo.inline_svg import inline
 from mamlzoo.result import Result
 
 FORMATS = (".png", ".svg", ".pdf")
@@ -28,6 +29,10 @@ STYLE: Any = {
     "grid.alpha": 0.3,
     "font.size": 10,
 }
+INLINE_STYLE: Any = {"svg.fonttype": "none", "svg.hashsalt": "mamlzoo", "font.sans-serif": ["DejaVu Sans", "Verdana"]}
+"""Text stays text; the same figure gives the same bytes."""
+INLINE_INCHES = (4.8, 3.4)
+"""Small, so that text is still read when the figure is scaled to a phone."""
 MARKED = 21
 """Up to so many adaptation steps each has its mark and its tick."""
 LABELLED = 10
@@ -59,6 +64,20 @@ def save(figure: Figure, path: Path) -> None:
         raise UsageError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
+def svg(figure: Figure, label: str) -> str:
+    """A figure as an element of an HTML page: it scales to its box, and black is the page's own text colour.
+
+    Args:
+        label: what it shows, for those who cannot see it.
+    """
+    buffer, (width, height) = io.StringIO(), figure.get_size_inches()
+    figure.set_size_inches(INLINE_INCHES)
+    with rc_context(INLINE_STYLE):
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    figure.set_size_inches(width, height)
+    return inline(buffer.getvalue(), label)
+
+
 def check_format(path: Path) -> None:
     """Refuse a file that cannot be written, before anything is drawn.
 
@@ -80,9 +99,17 @@ def of_run(result: Result) -> dict[str, Figure]:
     return figures
 
 
-def curves(results: Sequence[Result], labels: Sequence[str] | None = None) -> Figure:
+def palette(count: int) -> list[str]:
+    """A colour for each of several runs."""
+    return [COLOURS[i % len(COLOURS)] for i in range(count)]
+
+
+def curves(
+    results: Sequence[Result], labels: Sequence[str] | None = None, colours: Sequence[str] | None = None
+) -> Figure:
     """Test metric by adaptation steps, with 95% bands; a panel for each metric."""
-    entries = list(zip(results, labels or [r.name for r in results], _colours(results), strict=True))
+    labels, colours = labels or [r.name for r in results], colours or palette(len(results))
+    entries = list(zip(results, labels, colours, strict=True))
     metrics = list(dict.fromkeys(result.evaluation.metric for result in results))
     figure, panels = _panels(len(metrics))
     for axes, metric in zip(panels, metrics, strict=True):
@@ -104,7 +131,9 @@ def curves(results: Sequence[Result], labels: Sequence[str] | None = None) -> Fi
     return figure
 
 
-def training(results: Sequence[Result], labels: Sequence[str] | None = None) -> Figure:
+def training(
+    results: Sequence[Result], labels: Sequence[str] | None = None, colours: Sequence[str] | None = None
+) -> Figure:
     """Meta-loss by meta-steps, one thin line a seed and the seeds' mean.
 
     Raises:
@@ -113,9 +142,10 @@ def training(results: Sequence[Result], labels: Sequence[str] | None = None) -> 
     for result in results:
         if not result.history:
             raise UsageError(f"{result.run_dir or result.name}: nothing was trained, so there is no meta-loss to draw")
+    labels, colours = labels or [r.name for r in results], colours or palette(len(results))
     figure, axes = _new()
     drawn = []
-    for result, label, colour in zip(results, labels or [r.name for r in results], _colours(results), strict=True):
+    for result, label, colour in zip(results, labels, colours, strict=True):
         steps = [record.step for record in result.history]
         losses = _finite(np.array([record.losses for record in result.history]))
         if losses.shape[1] > 1:
@@ -184,10 +214,6 @@ def _panels(count: int) -> tuple[Figure, list[Axes]]:
 def _shades(count: int) -> list[Any]:
     """Colours for a sequence of steps: a few that differ, or many that darken."""
     return COLOURS[:count] if count <= 3 else list(colormaps["viridis_r"](np.linspace(0.1, 0.9, count)))
-
-
-def _colours(several: Sequence[object]) -> list[str]:
-    return [COLOURS[i % len(COLOURS)] for i in range(len(several))]
 
 
 def _finite(values: NDArray[np.floating]) -> NDArray[np.float64]:
