@@ -11,6 +11,7 @@ import matplotlib.figure
 import numpy as np
 from matplotlib import colormaps, rc_context
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
 from numpy.typing import NDArray
 
 from mamlzoo import fits
@@ -100,12 +101,18 @@ def of_run(result: Result) -> dict[str, Figure]:
 
 
 def palette(count: int) -> list[str]:
-    """A colour for each of several runs."""
-    return [COLOURS[i % len(COLOURS)] for i in range(count)]
+    """A colour of its own for each of several runs, as in '#0072b2'."""
+    if count <= len(COLOURS):
+        return COLOURS[:count]
+    return [to_hex(colour) for colour in colormaps["turbo"](np.linspace(0.1, 0.9, count))]
 
 
 def curves(
-    results: Sequence[Result], labels: Sequence[str] | None = None, colours: Sequence[str] | None = None
+    results: Sequence[Result],
+    labels: Sequence[str] | None = None,
+    colours: Sequence[str] | None = None,
+    *,
+    legend: bool = True,
 ) -> Figure:
     """Test metric by adaptation steps, with 95% bands; a panel for each metric."""
     labels, colours = labels or [r.name for r in results], colours or palette(len(results))
@@ -127,12 +134,17 @@ def curves(
         _scale(axes, drawn)
         if longest <= MARKED:
             axes.set_xticks(range(longest))
-        axes.legend(frameon=False)
+        if legend:
+            _legend(axes)
     return figure
 
 
 def training(
-    results: Sequence[Result], labels: Sequence[str] | None = None, colours: Sequence[str] | None = None
+    results: Sequence[Result],
+    labels: Sequence[str] | None = None,
+    colours: Sequence[str] | None = None,
+    *,
+    legend: bool = True,
 ) -> Figure:
     """Meta-loss by meta-steps, one thin line a seed and the seeds' mean.
 
@@ -155,7 +167,8 @@ def training(
         drawn.append(losses)
     axes.set(xlabel="meta-steps", ylabel="meta-loss in training")
     _scale(axes, drawn)
-    axes.legend(frameon=False)
+    if legend:
+        _legend(axes)
     return figure
 
 
@@ -209,6 +222,11 @@ def _panels(count: int) -> tuple[Figure, list[Axes]]:
     with rc_context(STYLE):
         figure = Figure(figsize=(2 + 4.5 * count, 4), layout="constrained")
         return figure, list(figure.subplots(1, count, squeeze=False)[0])
+
+
+def _legend(axes: Axes) -> None:
+    """A legend of runs, whose labels may be long: they are not to squeeze the axes to nothing."""
+    axes.legend(frameon=False).set_in_layout(False)
 
 
 def _shades(count: int) -> list[Any]:
