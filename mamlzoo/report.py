@@ -176,7 +176,7 @@ def _fits(runs: Sequence[Run]) -> list[str]:
     parts, drawn = list[str](), 0
     for run in runs:
         if drawn == FITTED_RUNS:
-            text = f"These are the first {FITTED_RUNS} runs; `mamlzoo plot adaptation` draws the fits of any."
+            text = f"These are the first {FITTED_RUNS} runs; mamlzoo plot adaptation draws the fits of any."
             return [*parts, _paragraph(text)]
         try:
             parts.append(_fits_of(run))
@@ -215,7 +215,7 @@ def _configs(comparison: Comparison) -> list[str]:
 
 
 def _again(runs: Sequence[Run]) -> list[str]:
-    law = "The same plan (`--plan` fixes it) and versions, on the same machine, give the same bits again."
+    law = "The same plan (--plan fixes it) and versions, on the same machine, give the same bits again."
     parts = [_paragraph(law)]
     for run in runs:
         result = run.result
