@@ -11,11 +11,13 @@ import matplotlib.figure
 import numpy as np
 from matplotlib import colormaps, rc_context
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
 from numpy.typing import NDArray
 
-from mamlzoo import fits, trained
+from mamlzoo import files, fits, trained
 from mamlzoo.errors import UsageError
 from mamlzoo.fits import Fit
+from mamlzoo.inline_svg import inline
 from mamlzoo.result import Result
 
 FORMATS = (".png", ".svg", ".pdf")
@@ -28,6 +30,10 @@ STYLE: Any = {
     "grid.alpha": 0.3,
     "font.size": 10,
 }
+INLINE_STYLE: Any = {"svg.fonttype": "none", "svg.hashsalt": "mamlzoo", "font.sans-serif": ["DejaVu Sans", "Verdana"]}
+"""Text stays text; the same figure gives the same bytes."""
+INLINE_INCHES = (4.8, 3.4)
+"""Small, so that text is still read when the figure is scaled to a phone."""
 MARKED = 21
 """Up to so many adaptation steps each has its mark and its tick."""
 LABELLED = 10
@@ -54,9 +60,24 @@ def save(figure: Figure, path: Path) -> None:
     check_format(path)
     try:
         metadata = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(path.suffix.lower())
-        figure.savefig(path, dpi=150, metadata=metadata)
+        with files.whole(path) as file:
+            figure.savefig(file, format=path.suffix[1:].lower(), dpi=150, metadata=metadata)
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def svg(figure: Figure, label: str) -> str:
+    """A figure as an element of an HTML page: it scales to its box, and black is the page's own text colour.
+
+    Args:
+        label: what it shows, for those who cannot see it.
+    """
+    buffer, (width, height) = io.StringIO(), figure.get_size_inches()
+    figure.set_size_inches(INLINE_INCHES)
+    with rc_context(INLINE_STYLE):
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    figure.set_size_inches(width, height)
+    return inline(buffer.getvalue(), label)
 
 
 def check_format(path: Path) -> None:
@@ -80,9 +101,23 @@ def of_run(result: Result) -> dict[str, Figure]:
     return figures
 
 
-def curves(results: Sequence[Result], labels: Sequence[str] | None = None) -> Figure:
+def palette(count: int) -> list[str]:
+    """A colour of its own for each of several runs, as in '#0072b2'."""
+    if count <= len(COLOURS):
+        return COLOURS[:count]
+    return [to_hex(colour) for colour in colormaps["turbo"](np.linspace(0.1, 0.9, count))]
+
+
+def curves(
+    results: Sequence[Result],
+    labels: Sequence[str] | None = None,
+    colours: Sequence[str] | None = None,
+    *,
+    legend: bool = True,
+) -> Figure:
     """Test metric by adaptation steps, with 95% bands; a panel for each metric."""
-    entries = list(zip(results, labels or [r.name for r in results], _colours(results), strict=True))
+    labels, colours = labels or [r.name for r in results], colours or palette(len(results))
+    entries = list(zip(results, labels, colours, strict=True))
     metrics = list(dict.fromkeys(result.evaluation.metric for result in results))
     figure, panels = _panels(len(metrics))
     for axes, metric in zip(panels, metrics, strict=True):
@@ -100,11 +135,18 @@ def curves(results: Sequence[Result], labels: Sequence[str] | None = None) -> Fi
         _scale(axes, drawn)
         if longest <= MARKED:
             axes.set_xticks(range(longest))
-        axes.legend(frameon=False)
+        if legend:
+            _legend(axes)
     return figure
 
 
-def training(results: Sequence[Result], labels: Sequence[str] | None = None) -> Figure:
+def training(
+    results: Sequence[Result],
+    labels: Sequence[str] | None = None,
+    colours: Sequence[str] | None = None,
+    *,
+    legend: bool = True,
+) -> Figure:
     """Meta-loss by meta-steps, one thin line a seed and the seeds' mean.
 
     Raises:
@@ -113,9 +155,10 @@ def training(results: Sequence[Result], labels: Sequence[str] | None = None) -> 
     for result in results:
         if not result.history:
             raise UsageError(f"{result.run_dir or result.name}: nothing was trained, so there is no meta-loss to draw")
+    labels, colours = labels or [r.name for r in results], colours or palette(len(results))
     figure, axes = _new()
     drawn = []
-    for result, label, colour in zip(results, labels or [r.name for r in results], _colours(results), strict=True):
+    for result, label, colour in zip(results, labels, colours, strict=True):
         steps = [record.step for record in result.history]
         losses = _finite(np.array([record.losses for record in result.history]))
         if losses.shape[1] > 1:
@@ -125,7 +168,8 @@ def training(results: Sequence[Result], labels: Sequence[str] | None = None) -> 
         drawn.append(losses)
     axes.set(xlabel="meta-steps", ylabel="meta-loss in training")
     _scale(axes, drawn)
-    axes.legend(frameon=False)
+    if legend:
+        _legend(axes)
     return figure
 
 
@@ -181,13 +225,14 @@ def _panels(count: int) -> tuple[Figure, list[Axes]]:
         return figure, list(figure.subplots(1, count, squeeze=False)[0])
 
 
+def _legend(axes: Axes) -> None:
+    """A legend of runs, whose labels may be long: they are not to squeeze the axes to nothing."""
+    axes.legend(frameon=False).set_in_layout(False)
+
+
 def _shades(count: int) -> list[Any]:
     """Colours for a sequence of steps: a few that differ, or many that darken."""
     return COLOURS[:count] if count <= 3 else list(colormaps["viridis_r"](np.linspace(0.1, 0.9, count)))
-
-
-def _colours(several: Sequence[object]) -> list[str]:
-    return [COLOURS[i % len(COLOURS)] for i in range(len(several))]
 
 
 def _finite(values: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -389,6 +389,16 @@ class Comparison:
 
         return comparing.save(self, Path(directory))
 
+    def report(self, path: str | Path) -> None:
+        """Write one HTML page: tables, figures, configs, and the commands that make the runs again.
+
+        Raises:
+            UsageError: another ending than .html, or a place that cannot be written.
+        """
+        from mamlzoo import report
+
+        report.write(self, Path(path))
+
 
 def finite_or_null(value: Any) -> Any:
     """The same document with null for every number that JSON cannot hold."""

@@ -39,14 +39,20 @@ class Table:
     def _below(self) -> list[str]:
         return ["", *self.notes] if self.notes else []
 
-    def _repr_html_(self) -> str:
+    def html(self) -> str:
+        """The table without its notes; cells that hold numbers have the class 'number'."""
+
         def row(tag: str, cells: Sequence[str]) -> str:
-            return "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"
+            kinds = ["" if at in self.left else ' class="number"' for at in range(len(cells))]
+            texts = [f"<{tag}{kind}>{html.escape(cell)}</{tag}>" for kind, cell in zip(kinds, cells, strict=True)]
+            return f"<tr>{''.join(texts)}</tr>"
 
         body = "".join(row("td", cells) for cells in self.rows)
-        notes = "".join(f"<p>{html.escape(note)}</p>" for note in self.notes)
         head = f"<caption>{html.escape(self.title)}</caption><thead>{row('th', self.columns)}</thead>"
-        return f"<table>{head}<tbody>{body}</tbody></table>{notes}"
+        return f"<table>{head}<tbody>{body}</tbody></table>"
+
+    def _repr_html_(self) -> str:
+        return self.html() + "".join(f"<p>{html.escape(note)}</p>" for note in self.notes)
 
 
 def number(value: float, digits: int = 4) -> str:

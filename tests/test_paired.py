@@ -9,7 +9,9 @@ import pytest
 
 import mamlzoo
 from mamlzoo import UsageError
+from mamlzoo.checkpoints import Checkpoint
 from mamlzoo.engine.preparation import Choice
+from mamlzoo.engine.training import TrainingState
 from mamlzoo.paired import Difference
 from mamlzoo.result import Comparison, Evaluation, Result, Timing
 
@@ -45,10 +47,9 @@ def found(
     return Result(
         config=config | {"settings": settings, "versions": {}},
         evaluation=Evaluation({metric: np.stack([np.zeros_like(values), values], -1)}, rows, higher),
-        meta={},
-        history=[],
-        diverged=dict.fromkeys(diverged, 7),
-        plan=Choice("none", ""),
+        checkpoint=Checkpoint(
+            Choice("none", ""), TrainingState(0, {}, diverged={seeds.index(seed): 7 for seed in diverged})
+        ),
         timing=Timing(0, 0, 0, 0, 0),
     )
 

@@ -26,3 +26,9 @@ def test_a_table_as_text_is_aligned():
 
 def test_a_table_in_a_notebook_escapes_what_it_shows():
     assert "<td>&lt;b&gt;</td>" in Table("t", ["a"], [["<b>"]])._repr_html_()
+
+
+def test_a_tables_html_tells_numbers_from_words_and_leaves_the_notes_to_the_page():
+    html = Table("t", ["a", "b"], [["x", "1"]], ["note"]).html()
+    assert '<tr><td>x</td><td class="number">1</td></tr>' in html
+    assert "note" not in html

@@ -20,6 +20,7 @@ COMMANDS = {
     "verify": "Check a combination's meta-gradient in float64.",
     "bench": "Measure how fast a combination trains, beside other libraries.",
     "plot": "Draw sample tasks, fits and learning curves.",
+    "report": "Put runs on one HTML page: tables, figures, configs, commands.",
 }
 
 

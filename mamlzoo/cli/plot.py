@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from mamlzoo.cli import console
+from mamlzoo.cli.directories import expanded, runs_argument
 from mamlzoo.cli.flags import PluginCommand
 from mamlzoo.errors import UsageError
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-runs_argument = click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
 
 
 def output_flag(default: str) -> Callable[[F], F]:
@@ -29,15 +28,6 @@ def output_flag(default: str) -> Callable[[F], F]:
         show_default=True,
         help="File to write: PNG, SVG or PDF by its ending.",
     )
-
-
-def expanded(runs: Sequence[Path]) -> list[Path]:
-    """The run directories, a comparison's directory standing for all of its own."""
-    found: list[Path] = []
-    for run in runs:
-        is_comparison = (run / "comparison.json").is_file()
-        found += sorted(path.parent for path in run.glob("*/result.json")) if is_comparison else [run]
-    return found
 
 
 class TaskCommand(PluginCommand):
@@ -55,7 +45,7 @@ class RunsCommand(PluginCommand):
         names = []
         for arg in args:
             # Some are values of flags; and what is wrong with a run directory is said in full when it is loaded.
-            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError, UsageError):
                 for run in expanded([Path(arg)]):
                     names.append(json.loads((run / "config.json").read_text(encoding="utf-8"))["task"]["name"])
         return {"task": list(dict.fromkeys(names))}

@@ -1,0 +1,33 @@
+"""`mamlzoo report`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from mamlzoo.cli import console
+from mamlzoo.cli.directories import expanded, runs_argument
+
+
+@click.command("report")
+@runs_argument
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("report.html"),
+    show_default=True,
+    help="File to write; one that is there already is replaced.",
+)
+def command(runs: tuple[Path, ...], output: Path) -> None:
+    """Put RUNS on one HTML page: tables, figures, configs, and the commands that make the runs again.
+
+    A comparison's directory stands for all of its runs. The page is a single file that needs no network.
+    """
+    from mamlzoo import report, store
+    from mamlzoo.result import Comparison
+
+    report.check_path(output)
+    Comparison([store.load(run) for run in expanded(runs)]).report(output)
+    console.say_where(output)

@@ -1,0 +1,296 @@
+"""One HTML page from several results: tables, figures, configs, and the commands that make the runs again.
+
+The page is whole in itself: figures are inline SVG, and there is no script and no request to anywhere. The same results
+give the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from html import escape
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import mamlzoo
+from mamlzoo import files, fits, plots
+from mamlzoo.command import command_of
+from mamlzoo.errors import MamlzooError, UsageError
+from mamlzoo.inline_svg import INK
+from mamlzoo.interfaces import KINDS
+from mamlzoo.result import Comparison, Result
+from mamlzoo.tables import Table
+from mamlzoo.trained import experiment_of
+
+FITTED_RUNS = 4
+"""Fits are drawn for so many runs, the first ones."""
+FITTED_TASKS = 3
+"""Of each run, for so many test tasks, the first ones."""
+PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<title>{title}</title>
+<style>
+{style}</style>
+</head>
+<body>
+<main>
+{body}
+</main>
+<footer>{footer}</footer>
+</body>
+</html>
+"""
+
+
+class Run(NamedTuple):
+    """A result as the page shows it: by the same name and in the same colour throughout."""
+
+    label: str
+    result: Result
+    colour: str
+
+
+def write(comparison: Comparison, path: Path) -> None:
+    """Write the page, whole or not at all; a page that is there already is replaced.
+
+    Raises:
+        UsageError: another ending than .html, a place that cannot be written, or no results.
+    """
+    check_path(path)
+    text = page(comparison)
+    try:
+        with files.whole(path) as file:
+            file.write(text.encode("utf-8", "replace"))
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def check_path(path: Path) -> None:
+    """Refuse a file that is no page by its name, before anything is drawn.
+
+    Raises:
+        UsageError: its ending is not .html.
+    """
+    if path.suffix.lower() != ".html":
+        raise UsageError(f"{path} must end in .html")
+
+
+def page(comparison: Comparison) -> str:
+    """The page as HTML5.
+
+    Raises:
+        UsageError: the comparison has no results.
+    """
+    if not comparison.results:
+        raise UsageError("a report needs one result at least")
+    results, labels = comparison.results, comparison.labels()
+    runs = [Run(*run) for run in zip(labels, results, plots.palette(len(results)), strict=True)]
+    names = [_unique(result.config[kind]["name"] for result in results) for kind in KINDS]
+    title = escape(" × ".join(", ".join(several) for several in names))
+    sections = [
+        f"<h1>{title}</h1>",
+        _paragraph(what_was_compared(comparison)),
+        _section("Results", [_table(table) for table in tables(comparison)]),
+        _section("Learning curves", _curves(runs)),
+        _section("Training", _training(runs)),
+        _section("Fits of test tasks", _fits(runs)),
+        _section("Configs", _configs(comparison)),
+        _section("Run again", _again(runs)),
+    ]
+    style = Path(__file__).with_name("report.css").read_text(encoding="utf-8")
+    footer = f"mamlzoo {escape(mamlzoo.__version__)}"
+    return PAGE.format(title=title, style=style, body="\n".join(sections), footer=footer)
+
+
+def tables(comparison: Comparison) -> list[Table]:
+    """The tables of numbers that the page begins with."""
+    if len(comparison.results) == 1:
+        return [comparison.results[0].table()]
+    differences = comparison.differences()
+    return [comparison.table(), *([differences.table()] if differences.rows else [])]
+
+
+def what_was_compared(comparison: Comparison) -> str:
+    """How many runs, in what they differ and by what they are judged, in a sentence or two."""
+    results = comparison.results
+    metrics = _listed(_unique(f"test {result.evaluation.metric}" for result in results))
+    steps = max(int(result.evaluation.steps[-1]) for result in results)
+    judged = f"judged by {metrics} after up to {steps} adaptation step{'s' * (steps != 1)}"
+    tests = [_test_set(result) for result in results]
+    count = f"{tests[0].size} test task{'s' * (tests[0].size != 1)}"
+    if len(results) == 1:
+        return f"One run, {judged} on {count}."
+    first, *others = [result.config for result in results]
+    differ = [part for part in (*KINDS, "settings", "versions") if any(one[part] != first[part] for one in others)]
+    runs = f"{len(results)} runs " + (f"that differ in {_listed(differ)}" if differ else "of the same config")
+    if all(test == tests[0] for test in tests):
+        return f"{runs}, {judged} on the same {count}."
+    return f"{runs}, {judged}. Their test tasks are not the same: a number on some does not rank against one on others."
+
+
+def differences_of_configs(comparison: Comparison) -> Table:
+    """A row for each name, option, setting and version in which the configs differ, a column for each run."""
+    flat = [_flat(result.config) for result in comparison.results]
+    names = [name for name in _unique(name for one in flat for name in one) if len({one.get(name) for one in flat}) > 1]
+    rows = [[name, *(one.get(name, "–") for one in flat)] for name in names]
+    columns = ["", *comparison.labels()]
+    return Table("what differs", columns, rows, left=range(len(columns)))
+
+
+def _curves(runs: Sequence[Run]) -> list[str]:
+    parts, finite = [], []
+    for run in runs:
+        if np.isfinite(run.result.evaluation.mean).any():
+            finite.append(run)
+        else:
+            parts.append(_paragraph(f"{run.label}: no mean is finite, so there is no curve."))
+    for metric, several in _by_metric(finite).items():
+        caption = f"Test {metric} by adaptation steps: the mean, and its 95% interval as a band."
+        parts.append(_figure(plots.curves(*_columns(several), legend=False), several, caption))
+    return parts
+
+
+def _training(runs: Sequence[Run]) -> list[str]:
+    parts = []
+    for run in runs:
+        if not run.result.history:
+            parts.append(_paragraph(f"{run.label}: nothing was trained."))
+        for seed, step in run.result.diverged.items():
+            parts.append(_paragraph(f"{run.label}: seed {seed} diverged at meta-step {step}."))
+    for metric, several in _by_metric([run for run in runs if run.result.history]).items():
+        caption = f"Meta-loss by meta-steps, of the runs judged by {metric}: a thin line a seed, and the seeds' mean."
+        parts.append(_figure(plots.training(*_columns(several), legend=False), several, caption))
+    return parts
+
+
+def _fits(runs: Sequence[Run]) -> list[str]:
+    parts, drawn = list[str](), 0
+    for run in runs:
+        if drawn == FITTED_RUNS:
+            text = f"These are the first {FITTED_RUNS} runs; mamlzoo plot adaptation draws the fits of any."
+            return [*parts, _paragraph(text)]
+        try:
+            parts.append(_fits_of(run))
+            drawn += 1
+        except MamlzooError as error:
+            parts.append(_paragraph(f"{run.label}: {error}."))
+        except Exception as error:  # a plugin's code may be another by now
+            parts.append(_paragraph(f"{run.label}: {type(error).__name__}: {error}"))
+    return parts
+
+
+def _fits_of(run: Run) -> str:
+    """What the first seed that did not diverge predicts on a few test tasks, before, early in and after adaptation."""
+    result, last = run.result, int(run.result.evaluation.steps[-1])
+    seed = next((seed for seed in result.seeds if seed not in result.diverged), None)
+    if seed is None:
+        raise UsageError("every seed diverged, so there is no fit")
+    available = experiment_of(result).task.spec.test_episodes
+    steps, figures = sorted({0, min(1, last), last}), []
+    for episode in range(min(FITTED_TASKS, available or FITTED_TASKS)):
+        fit = replace(fits.fit(result, steps=steps, episode=episode, seed=seed), title=f"test task {episode}")
+        label = f"{run.label}, seed {seed}, test task {episode}: predictions after {_listed(steps)} adaptation steps."
+        figures.append(plots.svg(plots.adaptation([fit]), label))
+    return f'<h3>{escape(run.label)}, seed {seed}</h3>\n<div class="figures">{"".join(figures)}</div>'
+
+
+def _configs(comparison: Comparison) -> list[str]:
+    parts = []
+    if len(comparison.results) > 1:
+        table = differences_of_configs(comparison)
+        parts.append(_table(table) if table.rows else _paragraph("The configs are the same."))
+    for label, result in zip(comparison.labels(), comparison.results, strict=True):
+        text = json.dumps(result.config, indent=2, ensure_ascii=False)
+        parts.append(f"<details><summary>config of {escape(label)}</summary><pre>{escape(text)}</pre></details>")
+    return parts
+
+
+def _again(runs: Sequence[Run]) -> list[str]:
+    law = "The same plan (--plan fixes it) and versions, on the same machine, give the same bits again."
+    parts = [_paragraph(law)]
+    for run in runs:
+        result = run.result
+        try:
+            command = f"<pre>{escape(command_of(result.config))}</pre>"
+        except MamlzooError as error:
+            command = _paragraph(f"{error}.")
+        versions = ", ".join(f"{name} {version}" for name, version in result.config["versions"].items())
+        plan = f"by {result.plan.plan}: {result.plan.why}" if result.history else "nothing was trained"
+        parts += [f"<h3>{escape(run.label)}</h3>", command, _paragraph(f"{versions}; {plan}", "note")]
+    return parts
+
+
+class _TestSet(NamedTuple):
+    """What two results must share for their numbers to be of the same test tasks."""
+
+    task: Any
+    seed: int
+    size: int
+
+
+def _test_set(result: Result) -> _TestSet:
+    values = result.evaluation.values[result.evaluation.metric]
+    return _TestSet(result.config["task"], result.config["settings"]["test_seed"], values.shape[1])
+
+
+def _by_metric(runs: Iterable[Run]) -> dict[str, list[Run]]:
+    """What may share a figure: tasks of different metrics have losses of different units."""
+    groups: dict[str, list[Run]] = {}
+    for run in runs:
+        groups.setdefault(run.result.evaluation.metric, []).append(run)
+    return groups
+
+
+def _columns(runs: Sequence[Run]) -> tuple[list[Result], list[str], list[str]]:
+    return [run.result for run in runs], [run.label for run in runs], [run.colour for run in runs]
+
+
+def _flat(config: Mapping[str, Any]) -> dict[str, str]:
+    """A config as texts by name: the plugins, their options as in 'task.shots', settings, and versions."""
+    flat = {kind: config[kind]["name"] for kind in KINDS}
+    for kind in KINDS:
+        flat |= {f"{kind}.{name}": value for name, value in config[kind]["options"].items()}
+    flat |= config["settings"] | {f"{name} version": value for name, value in config["versions"].items()}
+    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in flat.items()}
+
+
+def _unique(names: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(names))
+
+
+def _listed(words: Sequence[object]) -> str:
+    """As in 'a, b and c'."""
+    *first, last = map(str, words)
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def _section(title: str, parts: Sequence[str]) -> str:
+    return "\n".join(["<section>", f"<h2>{title}</h2>", *parts, "</section>"])
+
+
+def _paragraph(text: str, kind: str = "") -> str:
+    return f'<p class="{kind}">{escape(text)}</p>' if kind else f"<p>{escape(text)}</p>"
+
+
+def _table(table: Table) -> str:
+    box = f'<div class="wide" role="region" aria-label="{escape(table.title)}" tabindex="0">{table.html()}</div>'
+    return "\n".join([box, *(_paragraph(note, "note") for note in table.notes)])
+
+
+def _figure(figure: plots.Figure, runs: Sequence[Run], caption: str) -> str:
+    """A figure with its legend as text of the page, where labels of any length have room."""
+    colours = [run.colour.replace(INK, "currentColor") for run in runs]
+    entries = [
+        f'<li><span style="background: {colour}"></span>{escape(run.label)}</li>'
+        for run, colour in zip(runs, colours, strict=True)
+    ]
+    legend = f"<ul>{''.join(entries)}</ul>"
+    return f"<figure>{plots.svg(figure, caption)}{legend}<figcaption>{escape(caption)}</figcaption></figure>"
