@@ -56,6 +56,8 @@ from mamlzoo.errors import PluginError
 
 COMMON = ("task", "model", "algorithm", "seeds", "options")
 FROM = "from"
+NONE = "none"
+"""TOML has no word for nothing; flags have this one."""
 
 
 @dataclass(frozen=True)
@@ -212,7 +214,8 @@ def parse(text: str) -> Recipe:
 
 
 def _run(label: str, common: Mapping[str, Any], own: Mapping[str, Any]) -> Run:
-    merged = {**common, **own, "options": {**common.get("options", {}), **own.get("options", {})}}
+    options = {**common.get("options", {}), **own.get("options", {})}
+    merged = {**common, **own, "options": {name: None if value == NONE else value for name, value in options.items()}}
     settings = {name: value for name, value in merged.items() if name not in (*COMMON, FROM)}
     origin = merged.get(FROM)
     if origin is not None:

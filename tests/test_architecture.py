@@ -83,7 +83,6 @@ def test_the_layers_below_do_not_import_the_layers_above():
         "registry",
         "settings",
         "checkpoints",
-        "result",
         "running",
         "experiment",
         "store",

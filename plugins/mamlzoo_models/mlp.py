@@ -24,8 +24,9 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 class MLP(mamlzoo.Model):
     """A multi-layer perceptron; 40-40 with ReLU is the sine benchmark's network.
 
-    Inputs of any shape are flattened. Layers are `nn.Linear` with PyTorch's own initialisation, the activation
-    between them and none behind the last.
+    Inputs of any shape are flattened. Layers are `nn.Linear`, the activation between them and none behind the last. They
+    start as PyTorch's do, weights and biases uniform within ±1/√inputs; with `init-sd` σ, weights are normal with that
+    standard deviation, cut off at ±2σ, and biases 0, as in some papers' code.
     """
 
     name = "mlp"
@@ -34,11 +35,17 @@ class MLP(mamlzoo.Model):
         "relu", "what stands between the layers"
     )
 
+    init_sd: float | None = option(None, "standard deviation of the initial weights; none: PyTorch's own", above=0)
+
     def build(self, spec: Spec) -> nn.Module:
         sizes = [math.prod(spec.input_shape), *self.hidden, spec.output_size]
         layers: list[nn.Module] = [nn.Flatten()] if len(spec.input_shape) != 1 else []
         for before, after in pairwise(sizes):
-            layers += [nn.Linear(before, after), ACTIVATIONS[self.activation]()]
+            linear = nn.Linear(before, after)
+            if self.init_sd is not None:
+                nn.init.trunc_normal_(linear.weight, std=self.init_sd, a=-2 * self.init_sd, b=2 * self.init_sd)
+                nn.init.zeros_(linear.bias)
+            layers += [linear, ACTIVATIONS[self.activation]()]
         return nn.Sequential(*layers[:-1])
 
 

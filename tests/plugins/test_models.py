@@ -43,3 +43,14 @@ def test_a_neuron_multiplies_by_its_weight():
 def test_a_neuron_refuses_other_shapes(spec):
     with pytest.raises(UsageError, match="model 'neuron' maps one number to one number"):
         Neuron().build(spec)
+
+
+def test_an_mlp_may_start_from_a_truncated_normal_and_no_biases():
+    layers = [
+        layer for layer in MLP(hidden=(400, 400), init_sd=0.01).build(Spec((1,), 1)) if isinstance(layer, nn.Linear)
+    ]
+    weights = layers[1].weight.detach()
+    assert weights.abs().max() <= 0.02
+    # A normal cut off at ±2σ has the standard deviation 0.8796σ (√(1 − 4φ(2)/(2Φ(2) − 1))).
+    assert weights.std().item() == pytest.approx(0.008796, rel=0.01)
+    assert all(bool((layer.bias == 0).all()) for layer in layers)
