@@ -10,7 +10,7 @@ from mamlzoo import __version__
 from mamlzoo.errors import MamlzooError
 
 COMMANDS = {
-    "list": "Show the tasks, models and algorithms there are, and the plugins that failed.",
+    "list": "Show the tasks, models, algorithms, recipes and loggers there are, and the plugins that failed.",
     "info": "Explain one plugin: its maths, its options, its reference.",
     "run": "Train and test one task × model × algorithm.",
     "resume": "Go on with a run or a comparison that was stopped.",

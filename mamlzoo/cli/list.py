@@ -12,11 +12,12 @@ from mamlzoo.tables import Table
 @click.argument("kind", required=False, type=click.Choice(["task", "model", "algorithm"]))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(kind: str | None, as_json: bool) -> None:
-    """Show the tasks, models and algorithms there are, and the plugins that failed."""
+    """Show the tasks, models, algorithms, recipes and loggers there are, and the plugins that failed."""
     from mamlzoo.registry import installed
 
     registry = installed()
     kinds = [kind] if kind else list(registry.offers)
+    others = {} if kind else {"recipes": sorted(registry.recipes), "loggers": sorted(registry.loggers)}
     if as_json:
         offers = {
             f"{shown}s": [
@@ -39,7 +40,8 @@ def command(kind: str | None, as_json: bool) -> None:
             }
             for failure in registry.failures
         ]
-        console.print_json({**offers, "failures": failures})
+        named = {what: [{"name": name} for name in names] for what, names in others.items()}
+        console.print_json({**offers, **named, "failures": failures})
         return
     for shown in kinds:
         rows = [
@@ -47,6 +49,8 @@ def command(kind: str | None, as_json: bool) -> None:
             for name, offer in sorted(registry.offers[shown].items())
         ]
         console.print_table(Table(f"{shown}s", ("name", "what it is", "from"), rows, left=(0, 1, 2)))
+    for what, names in others.items():
+        console.out().print(f"{what}: {', '.join(names)}")
     if registry.failures:
         rows = [
             (

@@ -24,9 +24,9 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 class MLP(mamlzoo.Model):
     """A multi-layer perceptron; 40-40 with ReLU is the sine benchmark's network.
 
-    Inputs of any shape are flattened. Layers are `nn.Linear`, the activation between them and none behind the last. They
-    start as PyTorch's do, weights and biases uniform within ±1/√inputs; with `init-sd` σ, weights are normal with that
-    standard deviation, cut off at ±2σ, and biases 0, as in some papers' code.
+    Inputs of any shape are flattened. Layers are `nn.Linear`, the activation between them and none behind the last.
+    They start as PyTorch's do, weights and biases uniform within ±1/√inputs; with `init-sd` σ, weights are normal with
+    that standard deviation, cut off at ±2σ, and biases 0, as in some papers' code.
     """
 
     name = "mlp"

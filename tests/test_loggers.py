@@ -1,0 +1,160 @@
+"""Loggers: plugins that are told what a run does, and cannot harm it."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+import mamlzoo
+from mamlzoo import UsageError, recording
+from mamlzoo.combinations import experiments
+from mamlzoo.recording import Interval, Manner, StoppedError
+
+DIARY = """
+    import mamlzoo
+
+    @mamlzoo.hookimpl
+    def mamlzoo_run_started(directory, step):
+        write(directory, f"started at {step}")
+
+    @mamlzoo.hookimpl
+    def mamlzoo_run_progressed(directory, event):
+        write(directory, type(event).__name__)
+
+    @mamlzoo.hookimpl
+    def mamlzoo_run_ended(directory, result, error):
+        write(directory, f"ended with {type(result or error).__name__}")
+
+    def write(directory, text):
+        with (directory / "diary").open("a") as file:
+            file.write(text + "\\n")
+"""
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Figures take longer than these runs."""
+    monkeypatch.setattr("mamlzoo.plots.of_run", lambda result: {})
+
+
+def experiment(**changes):
+    (found,) = experiments(
+        ["sine"],
+        ["mlp"],
+        ["reptile"],
+        iterations=3,
+        meta_batch=2,
+        test_tasks=4,
+        test_steps=1,
+        plan="vmap",
+        seeds=2,
+        **changes,
+    )
+    return found
+
+
+def test_a_logger_is_told_of_start_progress_and_end(tmp_path, distribution, quick):
+    distribution("diary", DIARY)
+    recording.record(experiment(), tmp_path / "run", Manner(loggers=["diary"]))
+    lines = (tmp_path / "run" / "diary").read_text().splitlines()
+    assert lines[0] == "started at 0"
+    assert lines[-1] == "ended with Result"
+    assert lines.count("TrainingRecord") == 3
+    assert {"Choice", "Checkpoint", "EvaluationRecord"} < set(lines)
+
+
+def test_a_logger_is_told_where_a_run_goes_on(tmp_path, distribution, quick):
+    distribution("diary", DIARY)
+    heard = []
+    manner = Manner(Interval(steps=1), lambda _, event: heard.append(event), lambda: len(heard) > 5, ["diary"])
+    with pytest.raises(StoppedError):
+        recording.record(experiment(), tmp_path / "run", manner)
+    recording.resume(tmp_path / "run", Manner(loggers=["diary"]))
+    lines = (tmp_path / "run" / "diary").read_text().splitlines()
+    at = lines.index("ended with StoppedError")
+    assert lines[at + 1].startswith("started at ")
+    assert lines[at + 1] != "started at 0"
+    assert lines[-1] == "ended with Result"
+
+
+def test_nobody_is_told_who_was_not_asked_for(tmp_path, distribution, quick):
+    distribution("diary", DIARY)
+    recording.record(experiment(), tmp_path / "run")
+    assert not (tmp_path / "run" / "diary").exists()
+
+
+def test_a_logger_that_fails_is_told_no_more_and_costs_no_numbers(tmp_path, distribution, quick):
+    distribution("broken", '''
+        import mamlzoo
+
+        @mamlzoo.hookimpl
+        def mamlzoo_run_progressed(event):
+            raise RuntimeError("the server is gone")
+    ''')  # fmt: skip
+    with pytest.warns(
+        UserWarning, match="logger 'broken' failed and is told no more: RuntimeError: the server is gone"
+    ) as said:
+        logged = recording.record(experiment(), tmp_path / "run", Manner(loggers=["broken"]))
+    assert len(said) == 1
+    assert logged.document()["evaluation"] == experiment().run().document()["evaluation"]
+
+
+def test_a_logger_that_cannot_log_is_refused_before_training(tmp_path, distribution):
+    distribution("lacking", '''
+        import mamlzoo
+
+        @mamlzoo.hookimpl
+        def mamlzoo_run_started():
+            raise mamlzoo.UsageError("logger 'lacking' needs something: pip install something")
+    ''')  # fmt: skip
+    with pytest.raises(UsageError, match="logger 'lacking' needs something"):
+        recording.record(experiment(), tmp_path / "run", Manner(loggers=["lacking"]))
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_unknown_logger_is_one_line_and_nothing_is_left_behind(cli):
+    assert cli.error("run", "--log", "tensorbord").startswith(
+        "there is no logger 'tensorbord'; did you mean 'tensorboard'"
+    )
+    assert list(Path.cwd().iterdir()) == []
+
+
+def test_a_logger_is_listed(cli, distribution):
+    distribution("diary", DIARY)
+    assert [entry["name"] for entry in cli.json("list")["loggers"]] == ["diary", "tensorboard"]
+
+
+@pytest.mark.skipif(importlib.util.find_spec("tensorboard") is None, reason="needs the extra mamlzoo[tensorboard]")
+def test_tensorboard_shows_what_metrics_and_result_say(tmp_path, quick):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    result = recording.record(
+        experiment(validate_every=2, valid_tasks=2), tmp_path / "run", Manner(loggers=["tensorboard"])
+    )
+    events = EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload()
+
+    def shown(name):
+        return [(event.step, event.value) for event in events.Scalars(name)]
+
+    for row, seed in enumerate(result.seeds):
+        losses = [(record.step, pytest.approx(record.losses[row])) for record in result.history]
+        assert shown(f"meta-loss/seed {seed}") == losses
+        assert shown(f"valid mse/seed {seed}") == [(r.step, pytest.approx(r.values[row])) for r in result.validation]
+        tested = [(step, pytest.approx(mean)) for step, mean in enumerate(result.evaluation.per_seed[row])]
+        assert shown(f"test mse by adaptation step/seed {seed}") == tested
+
+
+def test_tensorboard_without_its_extra_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)  # as if it were not installed
+    with pytest.raises(UsageError, match=r"pip install 'mamlzoo\[tensorboard\]'"):
+        recording.record(experiment(), tmp_path / "run", Manner(loggers=["tensorboard"]))
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_run_function_records_where_it_is_told(tmp_path, quick):
+    result = mamlzoo.run(iterations=3, meta_batch=2, test_tasks=4, out=tmp_path / "run", checkpoint_every="1")
+    assert result.run_dir == tmp_path / "run"
+    assert mamlzoo.load(tmp_path / "run").document() == result.document()
