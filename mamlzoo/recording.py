@@ -14,14 +14,13 @@ from typing import Any, cast
 
 from mamlzoo import checkpoints, files, store
 from mamlzoo.checkpoints import Checkpoint, ValidationRecord
-from mamlzoo.engine.preparation import Notice
 from mamlzoo.engine.training import TrainingRecord
 from mamlzoo.errors import MamlzooError, UsageError
 from mamlzoo.experiment import Experiment, Listener
 from mamlzoo.interfaces import KINDS, Plugin
 from mamlzoo.loggers import Loggers
 from mamlzoo.result import Result
-from mamlzoo.running import Event
+from mamlzoo.running import Alert, Event
 
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -128,7 +127,7 @@ def resume(directory: Path, manner: Manner = DEFAULT, given: Mapping[str, Plugin
             except MamlzooError:
                 pass  # a damaged file of a finished run is made again
         experiment = _experiment(config, given or {})
-        start = _last_good(directory, config, lambda notice: manner.progress(experiment, notice))
+        start = _last_good(directory, config, lambda alert: manner.progress(experiment, alert))
         _tidy(directory)
         # As many threads as it began with, where it left the number to the machine: sums depend on it.
         settings = replace(experiment.settings, threads=config["machine"]["threads"])
@@ -215,7 +214,7 @@ def _experiment(config: dict[str, Any], given: Mapping[str, Plugin]) -> Experime
     return Experiment.from_config(config, given)
 
 
-def _last_good(directory: Path, config: dict[str, Any], say: Callable[[Notice], None]) -> Checkpoint | None:
+def _last_good(directory: Path, config: dict[str, Any], say: Callable[[Alert], None]) -> Checkpoint | None:
     """The newest checkpoint that is whole; None if none was ever written."""
     belongs, damage = checkpoints.experiment_digest(config), list[str]()
     for name in (checkpoints.NAME, checkpoints.PREVIOUS):
@@ -227,7 +226,7 @@ def _last_good(directory: Path, config: dict[str, Any], say: Callable[[Notice], 
             damage.append(str(error))
             continue
         if damage:
-            say(Notice(f"{damage[0]}; going on from {name}, meta-step {found.training.step}"))
+            say(Alert(f"{damage[0]}; going on from {name}, meta-step {found.training.step}"))
         return found
     if damage:
         raise MamlzooError(f"{'; '.join(damage)}; nothing is left to go on from, so it must be run anew")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -27,7 +27,15 @@ if TYPE_CHECKING:
     from mamlzoo.experiment import Experiment
 
 T = TypeVar("T")
-Event = Notice | Choice | TrainingRecord | ValidationRecord | Checkpoint | EvaluationRecord
+
+
+class Alert(NamedTuple):
+    """Something that a person should know, though it changes no number."""
+
+    text: str
+
+
+Event = Alert | Notice | Choice | TrainingRecord | ValidationRecord | Checkpoint | EvaluationRecord
 Events = Generator[Event, None, T]
 NOTHING = Choice("none", "there is nothing to train")
 

@@ -6,6 +6,7 @@ import json
 import os
 import random
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,9 +22,9 @@ import mamlzoo
 from mamlzoo import MamlzooError, UsageError, checkpoints, files, recording, store
 from mamlzoo.checkpoints import Checkpoint
 from mamlzoo.combinations import experiments
-from mamlzoo.engine.preparation import Notice
 from mamlzoo.engine.training import TrainingRecord
 from mamlzoo.recording import Interval, Manner, StoppedError
+from mamlzoo.running import Alert
 from mamlzoo_algorithms.maml import MAML
 
 BUDGET = {"seeds": 2, "iterations": 12, "meta_batch": 2, "test_tasks": 5, "test_steps": 1, "plan": "vmap"}
@@ -214,7 +215,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_taken(tmp_path, qui
     path, heard = tmp_path / "run" / "checkpoint.pt", []
     path.write_bytes(path.read_bytes()[:-100])
     recording.resume(tmp_path / "run", Manner(progress=lambda _, event: heard.append(event)))
-    (notice,) = (event.text for event in heard if isinstance(event, Notice))
+    (notice,) = (event.text for event in heard if isinstance(event, Alert))
     assert "checkpoint.pt is damaged: it cannot be read" in notice
     assert "going on from checkpoint.previous.pt, meta-step " in notice
     assert contents(tmp_path / "run") == contents(tmp_path / "whole")
@@ -451,6 +452,25 @@ def test_a_full_disk_is_one_line_and_what_was_written_stays_whole(small_files, t
     recording.resume(tmp_path / "run")
     recording.record(experiment(), tmp_path / "whole")
     assert contents(tmp_path / "run") == contents(tmp_path / "whole")
+
+
+@pytest.mark.slow
+def test_a_corrupted_byte_changes_no_result(tmp_path, cli, quick):
+    record_until(experiment(), tmp_path / "stopped", 20)
+    recording.record(experiment(), tmp_path / "whole")
+    expected, places = contents(tmp_path / "whole"), random.Random(0)
+    fallen_back = 0
+    for number in range(50):
+        directory = tmp_path / f"corrupted-{number}"
+        shutil.copytree(tmp_path / "stopped", directory)
+        path = directory / "checkpoint.pt"
+        raw = bytearray(path.read_bytes())
+        raw[places.randrange(len(raw))] ^= 1 << places.randrange(8)
+        path.write_bytes(raw)
+        said = cli("resume", directory).stderr
+        fallen_back += "checkpoint.pt is damaged" in said and "going on from checkpoint.previous.pt" in said
+        assert contents(directory) == expected, number
+    assert fallen_back > 25  # the rest hit what nobody reads
 
 
 @pytest.mark.slow

@@ -20,6 +20,7 @@ from mamlzoo.engine.evaluation import EvaluationRecord
 from mamlzoo.engine.preparation import Choice, Notice
 from mamlzoo.engine.training import TrainingRecord
 from mamlzoo.errors import UsageError
+from mamlzoo.running import Alert
 from mamlzoo.tables import number
 
 if TYPE_CHECKING:
@@ -215,7 +216,9 @@ class _Bars:
         self._trained = False
 
     def __call__(self, experiment: Experiment, event: Event) -> None:
-        if isinstance(event, Choice):
+        if isinstance(event, Alert):
+            self._bar.console.print(event.text, markup=False)
+        elif isinstance(event, Choice):
             if not self._quiet:
                 self._bar.console.print(f"{experiment.name} by {event.plan}: {event.why}", markup=False)
         elif isinstance(event, Notice):
@@ -224,21 +227,20 @@ class _Bars:
             self._training(experiment, event)
         elif isinstance(event, Checkpoint):
             if not experiment.is_trained(event.training):
-                self._show((experiment, "train"), f"train {experiment.name}")
-                self._bar.update(
-                    self._bar.task_ids[-1], completed=event.training.step, total=experiment.settings.iterations
-                )
+                step, steps = event.training.step, experiment.settings.iterations
+                self._show((experiment, "train"), f"train {experiment.name}", step)
+                self._bar.update(self._bar.task_ids[-1], completed=step, total=steps)
             self._trained = experiment.is_trained(event.training)
         elif isinstance(event, EvaluationRecord) and self._trained:
             self._show((experiment, "test"), f"test {experiment.name}")
             self._bar.update(self._bar.task_ids[-1], completed=event.done, total=event.total)
 
-    def _show(self, what: object, description: str) -> None:
+    def _show(self, what: object, description: str, done: int = 0) -> None:
         if self._shown == what:
             return
         for task in self._bar.task_ids:
             self._bar.remove_task(task)
-        self._bar.add_task(description, total=None, info="")
+        self._bar.add_task(description, total=None, completed=done, info="")
         self._shown = what
 
     def _training(self, experiment: Experiment, record: TrainingRecord) -> None:
