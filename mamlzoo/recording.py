@@ -31,8 +31,9 @@ class StoppedError(MamlzooError):
     exit_code = 130
     headline = ""
 
-    def __init__(self, directory: Path) -> None:
-        super().__init__(f"stopped; to go on: mamlzoo resume {shlex.quote(str(directory))}")
+    def __init__(self, directory: Path, advice: str | None = None) -> None:
+        """Say how to go on: by `mamlzoo resume`, unless there is other advice."""
+        super().__init__(f"stopped; to go on: {advice or f'mamlzoo resume {shlex.quote(str(directory))}'}")
 
 
 @dataclass(frozen=True)

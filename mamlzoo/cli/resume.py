@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from mamlzoo.cli.runner import checkpoint_flag, recorded, report_comparison, report_run
+from mamlzoo.errors import UsageError
 
 
 @click.command("resume")
@@ -19,8 +20,10 @@ def command(directory: Path, checkpoint_every: str, quiet: bool, as_json: bool) 
 
     It ends with the same bits as if it had never been stopped. One that is finished is shown again.
     """
-    from mamlzoo import comparing, recording
+    from mamlzoo import comparing, recording, sweeping
 
+    if sweeping.is_sweep(directory):
+        raise UsageError(f"{directory} is a sweep's directory; the `mamlzoo sweep` that began it goes on with it")
     with recorded(directory, checkpoint_every, quiet) as manner:
         if comparing.is_comparison(directory):
             comparison = comparing.resume(directory, manner)
