@@ -128,17 +128,17 @@ def _stepped(part: str, start: Decimal, stop: Decimal, step: Decimal) -> list[De
     """In decimals: 0.1:0.5:0.1 ends with 0.5."""
     if not step or (stop - start) / step < 0:
         raise UsageError(f"'{part}' is no range: steps of {step} do not lead from {start} to {stop}; write {STEPS}")
-    steps = (stop - start) / step
-    _limit(steps)
-    return [start + at * step for at in range(int(steps) + 1)]
+    count = int((stop - start) / step) + 1
+    _limit(count)
+    return [start + at * step for at in range(count)]
 
 
 def _geometric(part: str, start: Decimal, stop: Decimal, count: Decimal) -> list[Decimal]:
     if start <= 0 or stop <= 0:
         raise UsageError(f"'{part}' is no range: both ends of a geometric one must be above 0; write {GEOMETRIC}")
     if count < 2 or count % 1:
-        raise UsageError(f"'{part}' is no range: it cannot have {count} values, but 2 or more; write {GEOMETRIC}")
-    _limit(count)
+        raise UsageError(f"'{part}' is no range: it must have 2 values or more, not {count}; write {GEOMETRIC}")
+    _limit(int(count))
     low, high = math.log(start), math.log(stop)
     inner = (math.exp(low + (high - low) * at / (int(count) - 1)) for at in range(1, int(count) - 1))
     return [start, *(Decimal(f"{value:.{DIGITS}g}") for value in inner), stop]
@@ -155,9 +155,10 @@ def _number(word: str) -> Decimal | None:
     return Decimal(word.strip()) if value else Decimal(0)  # what floats take for 0 may be a power without end
 
 
-def _limit(count: int | Decimal) -> None:
+def _limit(count: int) -> None:
     if count > LIMIT:
-        raise UsageError(f"{count:,.0f} values; a sweep has at most {LIMIT:,} cells")
+        shown = f"{count:,}" if count < 10**15 else f"{float(count):.0e}"
+        raise UsageError(f"{shown} values; a sweep has at most {LIMIT:,} cells")
 
 
 def _unevenness(values: Sequence[float]) -> float:

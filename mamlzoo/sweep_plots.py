@@ -162,7 +162,7 @@ def _words(cell: Cell, mean: float, colours: ScalarMappable) -> tuple[str, str]:
         return cell.state, "black"
     if math.isnan(mean):
         return "diverged", "black"
-    red, green, blue, _ = (float(part) ** 2.2 for part in colours.to_rgba(mean))
+    red, green, blue, _ = (float(part) ** 2.2 for part in colours.to_rgba(np.array(mean)))
     bright = 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.18  # relative luminance, where contrasts are equal
     some = f"\n{len(cell.scores.diverged)} of {cell.scores.seeds} diverged" * bool(cell.scores.diverged)
     return number(mean, 3) + some, "black" if bright else "white"

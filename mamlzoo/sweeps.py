@@ -229,7 +229,8 @@ class Sweep:
     @property
     def chosen(self) -> list[Cell]:
         """The best of each task, where there was anything to choose between."""
-        return self.best_of_each_task() if len(self.finished) > len(self._by_task()) else []
+        tasks = len(self._by_task())
+        return self.best_of_each_task() if tasks == 1 or len(self.finished) > tasks else []
 
     def _notes(self) -> list[str]:
         finished, notes = self.finished, list[str]()
