@@ -49,6 +49,8 @@ if TYPE_CHECKING:
     from mamlzoo.result import Result as Result
     from mamlzoo.settings import Settings as Settings
     from mamlzoo.store import load as load
+    from mamlzoo.sweeping import sweep as sweep
+    from mamlzoo.sweeps import Sweep as Sweep
     from mamlzoo.trees import leaves as leaves
     from mamlzoo.trees import named_leaves as named_leaves
     from mamlzoo.trees import stop_gradient as stop_gradient
@@ -74,6 +76,8 @@ _LAZY = {
     "mamlzoo.result": ("Comparison", "Result"),
     "mamlzoo.settings": ("Settings",),
     "mamlzoo.store": ("load",),
+    "mamlzoo.sweeping": ("sweep",),
+    "mamlzoo.sweeps": ("Sweep",),
     "mamlzoo.trees": ("leaves", "named_leaves", "stop_gradient", "tree_map"),
     "mamlzoo.verification": ("verify",),
 }  # fmt: skip

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar, cast
 
 from torch import nn
@@ -85,13 +86,8 @@ def resume(
         UsageError: it is no run directory, or what came from Python is not given.
         MamlzooError: another process is writing it, or it is damaged beyond what a checkpoint can mend.
     """
-    given: dict[str, Plugin] = {}
-    if task is not None:
-        given["task"] = _resolve(Task, task, {})  # type: ignore[type-abstract]
-    if model is not None:
-        given["model"] = _resolve(Model, _as_model(model), {})  # type: ignore[type-abstract]
-    if algorithm is not None:
-        given["algorithm"] = _resolve(MetaAlgorithm, algorithm, {})  # type: ignore[type-abstract]
+    likes = {"task": task, "model": model, "algorithm": algorithm}
+    given = {kind: plugin(kind, like) for kind, like in likes.items() if like is not None}
     manner = Manner() if progress is None else Manner(progress=progress)
     return recording.resume(Path(directory), manner, given)
 
@@ -134,14 +130,32 @@ def experiments(
     chosen_tasks = _resolve_all(Task, tasks, given["task"])  # type: ignore[type-abstract]
     chosen_models = _resolve_all(Model, map(_as_model, models), given["model"])  # type: ignore[type-abstract]
     chosen_algorithms = _resolve_all(MetaAlgorithm, algorithms, given["algorithm"])  # type: ignore[type-abstract]
-    budget = _settings(seeds, settings)
-    combinations = [Experiment(*plugins, budget) for plugins in product(chosen_tasks, chosen_models, chosen_algorithms)]
+    common = budget(seeds, settings)
+    combinations = [Experiment(*plugins, common) for plugins in product(chosen_tasks, chosen_models, chosen_algorithms)]
     for experiment in combinations:
         experiment.check()
     return combinations
 
 
-def _settings(seeds: int | Sequence[int], given: dict[str, Any]) -> Settings:
+def plugin(kind: str, like: Any, given: Mapping[str, Any] = MappingProxyType({})) -> Plugin:
+    """A plugin from its name, its class or an instance; a model also from a module or a function that makes one.
+
+    Args:
+        given: options by name, of which it takes those that it has.
+
+    Raises:
+        UsageError: it is none of these, or a value is out of range.
+    """
+    resolved: Plugin = _resolve(KINDS[kind], _as_model(like) if kind == "model" else like, given)
+    return resolved
+
+
+def budget(seeds: int | Sequence[int], given: Mapping[str, Any]) -> Settings:
+    """Settings from how many seeds, or which, and the others by name.
+
+    Raises:
+        UsageError: there is no such setting, or a value is out of range.
+    """
     if isinstance(seeds, numbers.Integral):
         if seeds < 1:
             raise UsageError(f"settings: seeds must be at least 1, not {seeds}")

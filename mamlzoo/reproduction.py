@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -135,6 +136,21 @@ def reproduce(recipe: Recipe, directory: Path, manner: Manner = DEFAULT) -> Repr
     return found
 
 
+def is_reproduction(directory: Path) -> bool:
+    """Whether a recipe was begun there."""
+    return (directory / NAME).is_file()
+
+
+def command(directory: Path) -> str:
+    """The command that goes on with the recipe that was begun there.
+
+    Raises:
+        MamlzooError: what was begun cannot be read.
+    """
+    recipe = store.read_document(directory / NAME).get("recipe")
+    return f"mamlzoo reproduce {recipe} --out {shlex.quote(str(directory))}"
+
+
 def experiment_of(run: Run, directory: Path) -> Experiment:
     """The experiment of a recipe's run, in a directory that has the runs before it.
 
@@ -152,14 +168,13 @@ def experiment_of(run: Run, directory: Path) -> Experiment:
 
 def _claim_directory(recipe: Recipe, directory: Path) -> None:
     """Take a new directory, or one in which this recipe was begun."""
-    begun = directory / NAME
-    if not begun.is_file():
+    if not is_reproduction(directory):
         with store.new_directory(directory) as temporary:
             files.write_json(
                 temporary / NAME, {"format": store.FORMAT, "recipe": recipe.name, "version": recipe.version}
             )
         return
-    there = store.read_document(begun)
+    there = store.read_document(directory / NAME)
     if (there.get("recipe"), there.get("version")) != (recipe.name, recipe.version):
         raise UsageError(
             f"{directory} holds recipe '{there.get('recipe')}', version {there.get('version')}; choose another one"

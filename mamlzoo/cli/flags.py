@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from mamlzoo import axes
 from mamlzoo.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,17 +20,19 @@ CHOSEN = "mamlzoo.cli.chosen"
 
 
 class DeclaredType(click.ParamType[Any]):
-    """A flag's value, parsed and checked as its option is declared."""
+    """A flag's value, parsed and checked as its option is declared; or its values, where there may be several."""
 
-    def __init__(self, option: Option) -> None:
-        self.option = option
-        self.name = option.metavar
+    def __init__(self, option: Option, several: bool = False) -> None:
+        self.option, self.several = option, several
+        self.name = option.metavar + ("[;...]" if option.many else "[,...]") * several
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
-        return self.option.metavar
+        return self.name
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         try:
+            if self.several:
+                return axes.values(self.option, value)
             return self.option.check(self.option.parse(value) if isinstance(value, str) else value)
         except UsageError as error:
             self.fail(str(error), param, ctx)
@@ -38,14 +41,14 @@ class DeclaredType(click.ParamType[Any]):
 class Flag(click.Option):
     """A click option made from a declared one; without a value it stays out of the way."""
 
-    def __init__(self, option: Option, prefix: str = "", default: str | None = None) -> None:
+    def __init__(self, option: Option, prefix: str = "", default: str | None = None, *, several: bool = False) -> None:
         shown = option.text(option.default) or "empty" if default is None else default
         # A setting that is off may be named alone; a plugin's needs its value, since `choose` cannot know its type.
         alone: dict[str, Any] = {"is_flag": False, "flag_value": "true"} if option.type is bool and not prefix else {}
         super().__init__(
             [f"--{prefix}{option.flag}", f"{prefix.replace('.', '_')}{option.name}"],
             **alone,
-            type=DeclaredType(option),
+            type=DeclaredType(option, several),
             help=f"{option.help[0].upper()}{option.help[1:]}.  [default: {shown}]",
         )
         self.key = f"{prefix}{option.name}"
@@ -66,11 +69,13 @@ class PluginCommand(click.Command):
     """A command with the flags of the plugins that its own arguments choose.
 
     Each of `kinds` (`-t`, `-m`, `-a`) may be given once, or many times where `several` is set. The callback gets
-    `chosen`, the names by kind, and `options`, the plugin options given, by key as in "task.shots".
+    `chosen`, the names by kind, and `options`, the plugin options given, by key as in "task.shots"; where `sweeps` is
+    set, each a tuple of values.
     """
 
     kinds: Sequence[str] = tuple(KINDS)
     several = False
+    sweeps = False
     defaults: Mapping[str, Sequence[str]] = {"task": ["sine"], "model": ["mlp"], "algorithm": ["maml"]}
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -140,7 +145,8 @@ class PluginCommand(click.Command):
                     declared.setdefault(option.name, []).append(option)
             for same in declared.values():
                 differ = len({option.default for option in same}) > 1
-                flags.append(Flag(same[0], f"{kind}.", "each its own" if differ else None))
+                default = "each its own" if differ else None
+                flags.append(Flag(same[0], f"{kind}.", default, several=self.sweeps))
         return flags
 
 
@@ -174,4 +180,8 @@ class SettingsCommand(PluginCommand):
         from mamlzoo.settings import Settings
 
         # Seeds have two flags of their own: how many, or which.
-        return [Flag(option) for option in options_of(Settings).values() if option.name != "seeds"]
+        return [
+            Flag(option, several=self.sweeps and option.name not in axes.FIXED)
+            for option in options_of(Settings).values()
+            if option.name != "seeds"
+        ]

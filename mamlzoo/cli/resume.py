@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from mamlzoo.cli.runner import checkpoint_flag, log_flag, recorded, report_comparison, report_run
+from mamlzoo.errors import UsageError
 
 
 @click.command("resume")
@@ -20,9 +21,13 @@ def command(directory: Path, checkpoint_every: str, loggers: tuple[str, ...], qu
 
     It ends with the same bits as if it had never been stopped. One that is finished is shown again.
     """
-    from mamlzoo import comparing, recording
+    from mamlzoo import comparing, recording, reproduction, sweeping
     from mamlzoo.recording import resume_command
 
+    if sweeping.is_sweep(directory):
+        raise UsageError(f"{directory} is a sweep's directory; the `mamlzoo sweep` that began it goes on with it")
+    if reproduction.is_reproduction(directory):
+        raise UsageError(f"{directory} is a recipe's directory; `{reproduction.command(directory)}` goes on with it")
     with recorded(resume_command(directory), checkpoint_every, loggers, quiet) as manner:
         if comparing.is_comparison(directory):
             comparison = comparing.resume(directory, manner)

@@ -94,7 +94,7 @@ class Request:
         from mamlzoo.combinations import experiments
 
         return experiments(
-            *(self.chosen[kind] for kind in KINDS), options=self.options, seeds=self._seeds(), **self.settings
+            *(self.chosen[kind] for kind in KINDS), options=self.options, seeds=self.which_seeds(), **self.settings
         )
 
     def directory(self, name: str) -> Path:
@@ -103,7 +103,12 @@ class Request:
 
         return self.out or store.default_directory(name)
 
-    def _seeds(self) -> int | list[int]:
+    def which_seeds(self) -> int | list[int]:
+        """How many seeds, or which.
+
+        Raises:
+            UsageError: both are said, or the list is none.
+        """
         if self.seed_list is None:
             return self.seeds or 1
         if self.seeds is not None:
@@ -146,22 +151,30 @@ def report_comparison(comparison: Comparison, directory: Path, *, quiet: bool, a
 
 
 @contextmanager
-def recorded(again: str, checkpoint_every: str, loggers: Sequence[str] = (), quiet: bool = False) -> Iterator[Manner]:
+def recorded(
+    again: str,
+    checkpoint_every: str,
+    loggers: Sequence[str] = (),
+    quiet: bool = False,
+    *,
+    name: Callable[[Experiment], str] | None = None,
+) -> Iterator[Manner]:
     """How commands record runs: with a progress bar, and stopping where one can go on.
 
     The first SIGINT or SIGTERM asks for a checkpoint and a stop; a second one stops at once, at the last checkpoint.
 
     Args:
         again: the command that goes on with what was stopped.
+        name: what the bar calls an experiment, where that is not its name; no line says its plan then.
     """
     from mamlzoo.recording import Interval, Manner, StoppedError
     from mamlzoo.registry import installed
 
-    for name in loggers:
-        installed().logger(name)
+    for logger in loggers:
+        installed().logger(logger)
     interval, stop = Interval.parse(checkpoint_every), _Stop()
     with console.progress_bar(quiet) as bar, stop.listening():
-        bars = _Bars(bar, quiet)
+        bars = _Bars(bar, not quiet and name is None, name or (lambda experiment: experiment.name))
 
         def progress(experiment: Experiment, event: Event) -> None:
             stop.at_once = isinstance(event, Notice)
@@ -210,8 +223,8 @@ class _Stop:
 class _Bars:
     """Shows what an experiment is doing as one bar at a time, and which plan it chose as a line."""
 
-    def __init__(self, bar: Progress, quiet: bool) -> None:
-        self._bar, self._quiet = bar, quiet
+    def __init__(self, bar: Progress, says_plan: bool, name: Callable[[Experiment], str]) -> None:
+        self._bar, self._says_plan, self._name = bar, says_plan, name
         self._shown: object = None
         self._trained = False
 
@@ -219,7 +232,7 @@ class _Bars:
         if isinstance(event, Alert):
             self._bar.console.print(event.text, markup=False)
         elif isinstance(event, Choice):
-            if not self._quiet:
+            if self._says_plan:
                 self._bar.console.print(f"{experiment.name} by {event.plan}: {event.why}", markup=False)
         elif isinstance(event, Notice):
             self._show((experiment, event), event.text)
@@ -228,11 +241,11 @@ class _Bars:
         elif isinstance(event, Checkpoint):
             if not experiment.is_trained(event.training):
                 step, steps = event.training.step, experiment.settings.iterations
-                self._show((experiment, "train"), f"train {experiment.name}", step)
+                self._show((experiment, "train"), f"train {self._name(experiment)}", step)
                 self._bar.update(self._bar.task_ids[-1], completed=step, total=steps)
             self._trained = experiment.is_trained(event.training)
         elif isinstance(event, EvaluationRecord) and self._trained:
-            self._show((experiment, "test"), f"test {experiment.name}")
+            self._show((experiment, "test"), f"test {self._name(experiment)}")
             self._bar.update(self._bar.task_ids[-1], completed=event.done, total=event.total)
 
     def _show(self, what: object, description: str, done: int = 0) -> None:
@@ -244,7 +257,7 @@ class _Bars:
         self._shown = what
 
     def _training(self, experiment: Experiment, record: TrainingRecord) -> None:
-        self._show((experiment, "train"), f"train {experiment.name}")
+        self._show((experiment, "train"), f"train {self._name(experiment)}")
         settings, task = experiment.settings, self._bar.tasks[-1]
         info = f"loss {number(float(record.losses.mean()))}"
         if task.speed:

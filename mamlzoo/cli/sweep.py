@@ -1,0 +1,86 @@
+"""`mamlzoo sweep`."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mamlzoo import axes
+from mamlzoo.cli import console
+from mamlzoo.cli.flags import SettingsCommand
+from mamlzoo.cli.runner import Request, recorded, run_flags
+
+if TYPE_CHECKING:
+    from mamlzoo.experiment import Experiment
+    from mamlzoo.sweeps import Sweep
+
+
+class SweepCommand(SettingsCommand):
+    """Takes several plugins of each kind, and several values of each option."""
+
+    several = True
+    sweeps = True
+
+
+@click.command("sweep", cls=SweepCommand)
+@run_flags
+@click.pass_context
+def command(ctx: click.Context, /, **flags: Any) -> None:
+    """Run every combination of several values of any options, and choose between them by validation.
+
+    An option of a plugin, and a setting that is no matter of how to measure or compute, takes a list, as 4,25; a range,
+    as 5:20:5 (from, to, step) or log:1e-3:1e-1:3 (geometric, so many); or lists, as '40,40;80,80', where it has several
+    values itself. -t, -m and -a may be repeated; an option goes to each plugin of its kind that has it.
+
+    Shows the validation and the test metric of each cell after the last adaptation step. The best is chosen by
+    validation, so that its test metric can be reported. Saves a directory with a run directory for each cell,
+    sweep.json, sweep.csv and sweep.png. The same command, or one with more values, goes on with it: what is finished
+    is not run again. Exit code 1 if a cell failed.
+    """
+    from mamlzoo import sweeping
+
+    request = Request(**flags)
+    given = request.options | request.settings
+    plan = sweeping.plan(
+        {key: values for key, values in given.items() if key not in axes.FIXED},
+        request.chosen,
+        {},
+        request.which_seeds(),
+        {key: value for key, value in given.items() if key in axes.FIXED},
+    )
+    directory = request.directory("sweep")
+    teller = _Teller(request.quiet)
+    again = sweeping.AGAIN + f", with --out {shlex.quote(str(directory))}" * (request.out is None)
+    with recorded(again, request.checkpoint_every, request.loggers, request.quiet, name=teller.name) as manner:
+        sweep = sweeping.record(plan, directory, manner, teller)
+    if request.as_json:
+        console.print_json({**sweep.document(), "run_dir": str(directory)})
+    else:
+        console.print_table(sweep.table())
+    if not request.quiet:
+        console.say_where(directory)
+    ctx.exit(1 if sweep.failed else 0)
+
+
+class _Teller:
+    """Knows which cell is being run, and says how each ended."""
+
+    def __init__(self, quiet: bool) -> None:
+        self._err, self._cell = console.err(quiet), ""
+
+    def name(self, experiment: Experiment) -> str:
+        """What the bar calls an experiment."""
+        return self._cell or experiment.name
+
+    def __call__(self, at: int, sweep: Sweep) -> None:
+        cell = sweep.cells[at]
+        self._cell = f"cell {at + 1} of {len(sweep.cells)}: {sweep.label(cell)}"
+        if cell.scores is not None:
+            scores = cell.scores
+            how = f"valid {scores.metric} {scores.valid}, test {scores.metric} {scores.test}"
+            how += f", {len(scores.diverged)} of {scores.seeds} seeds diverged" * bool(scores.diverged)
+            self._err.print(f"{self._cell}: {how}", markup=False)
+        elif cell.error is not None:
+            self._err.print(f"{self._cell}: failed: {cell.error}", markup=False)

@@ -1,0 +1,318 @@
+"""Sweeps: which cells there are, which is best, and what a directory of them goes through."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+import mamlzoo
+from mamlzoo import MamlzooError, UsageError, files, sweeping
+from mamlzoo.axes import Axis
+from mamlzoo.engine.training import TrainingRecord
+from mamlzoo.recording import Interval, Manner, StoppedError
+from mamlzoo.sweeps import Cell, Estimate, Scores, Sweep
+from mamlzoo_algorithms.maml import MAML
+
+BUDGET = {"iterations": 2, "meta_batch": 2, "test_tasks": 4, "test_steps": 1, "valid_tasks": 3, "plan": "loop"}
+RATES = {"algorithm.inner_lr": [0.01, 0.05]}
+ONE = {"task": ["sine"], "model": ["mlp"], "algorithm": ["maml"]}
+
+
+def scores(valid, test=1.0, diverged=0, seeds=3, higher=False, metric="mse"):
+    return Scores(
+        metric, higher, Estimate(valid, 0.1, ()), Estimate(test, 0.2, ()), "basis", "seeds", seeds,
+        dict.fromkeys(range(diverged), 7), 1.0,
+    )  # fmt: skip
+
+
+def swept(*found, tasks=None):
+    """A sweep over one axis with these scores; None for a cell that failed."""
+    parts = {kind: {"name": kind, "options": {}} for kind in ("model", "algorithm")}
+    config = [parts | {"task": {"name": name, "options": {}}} for name in tasks or ["sine"] * len(found)]
+    cells = [Cell({"outer_lr": at}, config[at], one, None if one else "it broke", None) for at, one in enumerate(found)]
+    return Sweep([Axis("outer_lr", "outer_lr", tuple(range(len(found))))], cells)
+
+
+def best(*found):
+    return swept(*found).best().values["outer_lr"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_figures_of_runs():
+    """They take longer than these runs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mamlzoo.plots.of_run", lambda result: {})
+        yield
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A sweep that was never stopped: two rates, two seeds; then a third rate is added."""
+    directory = tmp_path_factory.mktemp("sweep") / "all"
+    sweep = mamlzoo.sweep(RATES, out=directory, seeds=2, **BUDGET)
+    heard = []
+    more = mamlzoo.sweep(
+        {"algorithm.inner_lr": [0.01, 0.05, 0.1]},
+        out=directory,
+        seeds=2,
+        progress=lambda *event: heard.append(event),
+        **BUDGET,
+    )
+    return SimpleNamespace(directory=directory, sweep=sweep, more=more, heard=heard)
+
+
+def test_the_best_is_chosen_by_validation_and_not_by_test():
+    assert best(scores(2.0, test=0.1), scores(1.0, test=9.0), scores(3.0, test=0.2)) == 1
+
+
+def test_an_accuracy_is_best_where_it_is_highest():
+    assert best(scores(0.2, higher=True), scores(0.9, higher=True), scores(0.5, higher=True)) == 1
+
+
+def test_of_equally_good_cells_the_first_is_best():
+    assert best(scores(2.0), scores(1.0), scores(1.0)) == 1
+
+
+def test_a_cell_with_a_diverged_seed_is_not_the_best():
+    assert best(scores(1.0, diverged=1), scores(2.0), scores(3.0)) == 1
+
+
+def test_a_cell_with_a_diverged_seed_is_the_best_where_all_have_one():
+    assert best(scores(2.0, diverged=1), scores(1.0, diverged=2)) == 1
+
+
+def test_a_metric_that_is_not_finite_and_a_failed_cell_are_never_the_best():
+    assert best(scores(math.nan, diverged=3), scores(math.inf), None, scores(5.0)) == 3
+    with pytest.raises(UsageError, match="no cell has a finite validation metric, so that none is best"):
+        best(scores(math.nan, diverged=3), scores(math.inf))
+
+
+def test_cells_of_several_tasks_are_chosen_between_for_each():
+    sweep = swept(scores(2.0), scores(1.0), scores(0.1), scores(0.2), tasks=["a", "a", "b", "b"])
+    assert [cell.values["outer_lr"] for cell in sweep.best_of_each_task()] == [1, 2]
+    with pytest.raises(UsageError, match="of 2 tasks, whose metrics do not compare; use best_of_each_task"):
+        sweep.best()
+
+
+def test_where_every_cell_is_a_task_of_its_own_none_is_marked():
+    table = swept(scores(2.0), scores(1.0), tasks=["a", "b"]).table()
+    assert [row[0] for row in table.rows] == ["", ""]
+    assert "every cell is a task of its own, so there is nothing to choose between" in table.notes
+
+
+def test_the_table_marks_the_best_counts_diverged_seeds_and_shows_errors():
+    table = swept(scores(2.0, test=1.5), scores(3.0, diverged=1), None).table()
+    assert [row[0] for row in table.rows] == ["best", "", ""]
+    assert table.rows[0][2:5] == ["2.000 ± 0.100", "1.500 ± 0.200", "0 of 3"]
+    assert table.rows[1][4] == "1 of 3"
+    assert "outer_lr=1: seed 0 diverged in training, left out of the means" in table.notes
+    assert "best by validation: outer_lr=0 (None); the figure to report is its test mse, 1.500 ± 0.200" in table.notes
+    assert table.rows[2][2] == "failed"
+    assert table.notes[-1] == "outer_lr=2: failed: it broke"
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.integers(1, 3), min_size=3, max_size=3).filter(lambda sizes: max(sizes) > 1))
+def test_there_is_a_cell_for_every_combination_in_the_order_of_the_values(sizes):
+    rates, batches, steps = ([at + 1 for at in range(size)] for size in sizes)
+    plan = sweeping.plan({"outer_lr": rates, "meta_batch": batches, "test_steps": steps}, ONE, {}, 1, {})
+    found = [trial.experiment.settings for trial in plan.trials]
+    expected = [(rate, batch, step) for rate in rates for batch in batches for step in steps]
+    assert [(one.outer_lr, one.meta_batch, one.test_steps) for one in found] == expected
+    assert [axis.key for axis in plan.axes] == [
+        key for key, size in zip(["outer_lr", "meta_batch", "test_steps"], sizes, strict=True) if size > 1
+    ]
+
+
+def test_an_option_goes_to_the_plugins_that_have_it_and_no_cell_is_made_twice():
+    several = {"task": ["blobs"], "model": ["mlp"], "algorithm": ["maml", "protonet"]}
+    plan = sweeping.plan({"algorithm.inner_lr": "0.01,0.1", "outer_lr": [1, 2]}, several, {}, 1, {})
+    labels = [Sweep(plan.axes, []).label(Cell(trial.values, None)) for trial in plan.trials]
+    assert labels == [
+        "algorithm=maml, inner_lr=0.01, outer_lr=1.0",
+        "algorithm=maml, inner_lr=0.01, outer_lr=2.0",
+        "algorithm=maml, inner_lr=0.1, outer_lr=1.0",
+        "algorithm=maml, inner_lr=0.1, outer_lr=2.0",
+        "algorithm=protonet, outer_lr=1.0",
+        "algorithm=protonet, outer_lr=2.0",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "interval"),
+    [({}, 2), ({"validate_every": 1}, 1), ({"iterations": 0}, 1), ({"select_best": True, "iterations": 40}, 2)],
+)
+def test_every_cell_is_validated_at_its_end_at_least(changes, interval):
+    plan = sweeping.plan(RATES, ONE, {}, 1, BUDGET | changes)
+    assert {trial.experiment.settings.validation_interval for trial in plan.trials} == {interval}
+
+
+PLANS = {
+    "nothing swept": ({"meta_batch": [4, 4]}, {}, {}, "nothing has several values; name some, as in --meta-batch 4,25, or use `mamlzoo run`"),
+    "an empty list": ({"meta_batch": []}, {}, {}, "meta_batch is an empty list; name its values"),
+    "out of bounds": ({"algorithm.inner_lr": [0.1, -1]}, {}, {}, "algorithm.inner_lr must be at least 0, not -1"),
+    "no such option": ({"algorithm.inner_rl": [0.1, 1]}, {}, {}, "algorithm 'maml' has no option 'inner_rl'; did you mean 'inner_lr'"),
+    "no such setting": ({"meta_bach": [1, 2]}, {}, {}, "a run has no option 'meta_bach'; did you mean 'meta_batch'?"),
+    "no such kind": ({"optimiser.lr": [1, 2]}, {}, {}, "option 'optimiser.lr' must begin with 'task.', 'model.' or 'algorithm.'"),
+    "seeds": ({"seeds": [1, 2]}, {}, {}, "seeds cannot stand among the axes; it is the same for all cells"),
+    "a kind": ({"algorithm": ["maml", "anil"]}, {}, {}, "algorithm cannot stand among the axes; several are given as algorithm=[…]"),
+    "an option twice": (RATES, {"algorithm.inner_lr": 1}, {}, "algorithm.inner_lr is given twice: as an axis, and as the same for all cells"),
+    "a setting twice": ({"meta_batch": [1, 2]}, {}, {"meta_batch": 2}, "meta_batch is given twice"),
+    "too many cells": ({"meta_batch": "1:200:1", "iterations": "1:100:1"}, {}, {}, "20,000 cells; a sweep has at most 10,000"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("axes", "options", "fixed", "line"), PLANS.values(), ids=PLANS)
+def test_what_cannot_be_swept_is_one_clear_line(axes, options, fixed, line):
+    with pytest.raises(UsageError) as caught:
+        sweeping.plan(axes, ONE, options, 1, fixed)
+    assert str(caught.value).startswith(line)
+
+
+def test_a_cells_numbers_are_those_of_the_same_run_alone(whole):
+    for (cell, found), rate in zip(whole.sweep.finished, RATES["algorithm.inner_lr"], strict=True):
+        alone = mamlzoo.run(algorithm=MAML(inner_lr=rate), seeds=2, validate_every=2, **BUDGET)
+        last = alone.evaluation.values["mse"].astype(np.float64)[:, :, -1].mean(1)
+        assert found.test.per_seed == tuple(last)
+        assert found.test.mean == pytest.approx(last.mean())
+        (record,) = alone.validation
+        assert found.valid.per_seed == tuple(record.values)
+        half = 12.706204736 * np.std(record.values, ddof=1) / math.sqrt(2)  # t of one degree of freedom
+        assert (found.valid.mean, found.valid.ci95) == pytest.approx((record.values.mean(), half))
+        assert mamlzoo.load(cell.run_dir).evaluation.per_seed[:, -1].tolist() == last.tolist()
+
+
+def test_the_same_sweep_with_one_more_value_runs_that_alone(whole):
+    assert {
+        experiment.algorithm.inner_lr for experiment, event in whole.heard if isinstance(event, TrainingRecord)
+    } == {0.1}
+    assert [cell.run_dir for cell in whole.more.cells][:2] == [cell.run_dir for cell in whole.sweep.cells]
+    assert [one.test for _, one in whole.more.finished][:2] == [one.test for _, one in whole.sweep.finished]
+
+
+def test_the_directory_holds_a_run_for_each_cell_and_the_sweep(whole):
+    names = {path.name for path in whole.directory.iterdir()}
+    runs = {"inner_lr=0.01", "inner_lr=0.05", "inner_lr=0.1"}
+    assert names == runs | {"sweep.json", "sweep.csv", "sweep.png", files.LOCK}
+    document = json.loads((whole.directory / "sweep.json").read_text())
+    assert document == {"format": 1} | whole.more.document()
+    assert document["axes"] == [{"key": "algorithm.inner_lr", "values": [0.01, 0.05, 0.1]}]
+    assert [(cell["state"], cell["run"]) for cell in document["cells"]] == [("finished", run) for run in sorted(runs)]
+
+
+def test_the_csv_has_a_row_a_cell(whole):
+    rows = list(csv.DictReader(io.StringIO((whole.directory / "sweep.csv").read_text())))
+    for row, (cell, found) in zip(rows, whole.more.finished, strict=True):
+        assert float(row["algorithm.inner_lr"]) == cell.values["algorithm.inner_lr"]
+        assert (float(row["valid"]), float(row["test"])) == (found.valid.mean, found.test.mean)
+        assert (row["best"] == "yes") == (cell is whole.more.best())
+
+
+def test_a_combination_that_cannot_work_is_a_failed_cell_and_stops_no_other(tmp_path):
+    sweep = mamlzoo.sweep({}, algorithm=["protonet", "maml"], out=tmp_path / "all", **BUDGET)
+    assert [cell.state for cell in sweep.cells] == ["failed", "finished"]
+    assert sweep.cells[0].error.startswith("algorithm 'protonet' classifies by class means")
+    document = json.loads((tmp_path / "all" / "sweep.json").read_text())
+    assert document["cells"][0]["error"] == sweep.cells[0].error
+    assert not (tmp_path / "all" / "algorithm=protonet").exists()
+
+
+class Breaks(MAML):
+    """MAML that fails where its rate is large, once it is armed."""
+
+    name = "breaks"
+    armed = False
+
+    def meta_loss(self, learner, meta, episode, progress):
+        if self.inner_lr > 0.1 and Breaks.armed:
+            raise ValueError("too large")
+        return super().meta_loss(learner, meta, episode, progress)
+
+
+def test_a_cell_that_fails_as_it_runs_stops_no_other_and_is_tried_again(tmp_path):
+    ended = []
+    plan = sweeping.plan({"algorithm.inner_lr": [0.5, 0.01]}, ONE | {"algorithm": [Breaks()]}, {}, 1, BUDGET)
+
+    def tell(at, sweep):
+        Breaks.armed = True
+        ended.append(
+            (at, sweep.cells[at].state, json.loads((tmp_path / "all" / "sweep.json").read_text())["cells"][at]["state"])
+        )
+
+    sweep = sweeping.record(plan, tmp_path / "all", tell=tell)
+    assert ended == [
+        (0, "waiting", "waiting"),
+        (0, "failed", "failed"),
+        (1, "waiting", "waiting"),
+        (1, "finished", "finished"),
+    ]
+    assert "ValueError: too large" in sweep.failed[0].error
+    Breaks.armed = False
+    assert [cell.state for cell in sweeping.record(plan, tmp_path / "all").cells] == ["finished", "finished"]
+
+
+def test_where_no_cell_can_work_one_line_says_why_and_nothing_is_left(tmp_path):
+    with pytest.raises(
+        UsageError, match="^none of the 2 cells can work: algorithm 'protonet' classifies by class means"
+    ):
+        mamlzoo.sweep({"outer_lr": [1, 2]}, algorithm="protonet", out=tmp_path / "new" / "all", **BUDGET)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_directory_is_left_alone(tmp_path):
+    (tmp_path / "precious").write_text("x")
+    with pytest.raises(UsageError, match="exists and is no empty directory; nothing is overwritten, choose another"):
+        mamlzoo.sweep(RATES, out=tmp_path, **BUDGET)
+    assert [path.name for path in tmp_path.iterdir()] == ["precious"]
+
+
+def test_two_do_not_work_on_one_sweep(whole):
+    with files.locked(whole.directory), pytest.raises(MamlzooError, match="is being written by another process"):
+        mamlzoo.sweep(RATES, out=whole.directory, seeds=2, **BUDGET)
+
+
+def test_a_stopped_sweep_says_so_and_goes_on_to_the_same_numbers(whole, tmp_path):
+    plan, heard = sweeping.plan(RATES, ONE, {}, 2, BUDGET), []
+    manner = Manner(Interval(steps=1), lambda *event: heard.append(event), lambda: any(
+        experiment.algorithm.inner_lr == 0.05 and isinstance(event, TrainingRecord) for experiment, event in heard
+    ))  # fmt: skip
+    with pytest.raises(StoppedError, match="^stopped; to go on: the same command again$"):
+        sweeping.record(plan, tmp_path / "all", manner)
+    states = [cell["state"] for cell in json.loads((tmp_path / "all" / "sweep.json").read_text())["cells"]]
+    assert states == ["finished", "waiting"]
+    on = sweeping.record(plan, tmp_path / "all")
+    assert [(one.valid, one.test) for _, one in on.finished] == [
+        (one.valid, one.test) for _, one in whole.sweep.finished
+    ]
+
+
+def test_a_diverged_seed_is_counted_and_left_out_of_the_mean():
+    alone = mamlzoo.run(optimizer="sgd", outer_lr=1e30, validate_every=2, **BUDGET)
+    found = Scores.of(alone)
+    assert found.diverged == alone.diverged == {0: 1}
+    assert math.isnan(found.valid.mean)
+    json.dumps(swept(found, scores(1.0)).document(), allow_nan=False)
+
+
+def test_two_functions_from_python_keep_directories_of_their_own(tmp_path):
+    def networks():
+        return [lambda: nn.Linear(1, 1), lambda: nn.Sequential(nn.Linear(1, 3), nn.Tanh(), nn.Linear(3, 1))]
+
+    first = mamlzoo.sweep({}, model=networks(), out=tmp_path / "all", **BUDGET)
+    again = mamlzoo.sweep({}, model=networks(), out=tmp_path / "all", **BUDGET)
+    assert len({cell.run_dir for cell in first.cells}) == 2
+    assert [cell.run_dir for cell in again.cells] == [cell.run_dir for cell in first.cells]
+
+
+def test_of_a_run_that_keeps_its_best_theta_that_one_is_judged():
+    alone = mamlzoo.run(seeds=2, outer_lr=1.0, select_best=True, validate_every=1, **BUDGET)
+    assert Scores.of(alone).valid.per_seed == tuple(np.stack([one.values for one in alone.validation]).min(0))
