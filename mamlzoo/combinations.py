@@ -14,7 +14,7 @@ from typing import Any, TypeVar, cast
 
 from torch import nn
 
-from mamlzoo import options, recording
+from mamlzoo import comparing, options, recording
 from mamlzoo.errors import UsageError
 from mamlzoo.experiment import Experiment, Listener
 from mamlzoo.interfaces import KINDS, MetaAlgorithm, Model, Plugin, Spec, Task
@@ -64,9 +64,7 @@ def run(
     (experiment,) = experiments([task], [model], [algorithm], options=options, seeds=seeds, **settings)
     if out is None:
         return experiment.run(progress)
-    interval = Interval.parse(checkpoint_every)
-    manner = Manner(interval) if progress is None else Manner(interval, progress)
-    return recording.record(experiment, Path(out), manner)
+    return recording.record(experiment, Path(out), _manner(checkpoint_every, progress))
 
 
 def resume(
@@ -88,8 +86,7 @@ def resume(
     """
     likes = {"task": task, "model": model, "algorithm": algorithm}
     given = {kind: plugin(kind, like) for kind, like in likes.items() if like is not None}
-    manner = Manner() if progress is None else Manner(progress=progress)
-    return recording.resume(Path(directory), manner, given)
+    return recording.resume(Path(directory), _manner("30s", progress), given)
 
 
 def compare(
@@ -99,14 +96,26 @@ def compare(
     *,
     options: Mapping[str, Any] | None = None,
     seeds: int | Sequence[int] = 1,
+    out: str | Path | None = None,
+    checkpoint_every: str = "30s",
     progress: Listener | None = None,
     **settings: Any,
 ) -> Comparison:
-    """Train and test every combination of several tasks, models and algorithms; arguments as for `run`."""
+    """Train and test every combination of several tasks, models and algorithms; arguments as for `run`.
+
+    A comparison that is recorded in a directory goes on there when `mamlzoo resume` is given it.
+    """
     several = experiments(
         _several(task), _several(model), _several(algorithm), options=options, seeds=seeds, **settings
     )
-    return Comparison([experiment.run(progress) for experiment in several])
+    if out is None:
+        return Comparison([experiment.run(progress) for experiment in several])
+    return comparing.record(several, Path(out), _manner(checkpoint_every, progress))
+
+
+def _manner(checkpoint_every: str, progress: Listener | None) -> Manner:
+    interval = Interval.parse(checkpoint_every)
+    return Manner(interval) if progress is None else Manner(interval, progress)
 
 
 def experiments(

@@ -87,8 +87,8 @@ def test_the_layers_below_do_not_import_the_layers_above():
         "experiment",
         "store",
         "recording",
-        "combinations",
         "comparing",
+        "combinations",
         "reproduction",
         "cli",
     ]
