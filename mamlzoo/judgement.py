@@ -12,12 +12,17 @@ and with T and T' test tasks on which our error, meaned over seeds, has the vari
 where n' = 1 for a value from one run: it is then a prediction interval. (Student's two-sample t test with one pooled
 variance; the second term is there because each side has drawn test tasks of its own, which all its seeds share.) All
 comparisons of this kind in a recipe, m of them, hold together 95 times in 100: each is made at 1 − 0.05/m (Bonferroni).
+
+Some trained networks stand at the edge of stability: on one test task in thousands, adaptation runs away to infinity,
+and the mean of that seed says nothing but this. A finite published mean is of seeds on which that did not happen, so it
+is compared with ours on which it did not; the others are counted and named beside the verdict. A published interval
+knows no such exception.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -27,6 +32,10 @@ from mamlzoo.statistics import t_quantile
 
 EXACTLY = 1e-5
 """How far, relatively, float32 may take a number that is known exactly."""
+
+
+RUNAWAY = 100.0
+"""A fit ran away whose error after the last step is so many times the mean error before adaptation, or not finite."""
 
 
 @dataclass(frozen=True)
@@ -63,11 +72,6 @@ class Judgement:
         return "pass" if self.passed else "FAIL"
 
 
-def is_sampled(reference: Reference) -> bool:
-    """Whether a reference's values are samples: neither exact, nor with an interval of their own."""
-    return not reference.exact and reference.halves is None
-
-
 def judge(reference: Reference, at: int, evaluation: Evaluation, diverged: int, comparisons: int) -> Judgement:
     """Our test metric beside one value of a reference.
 
@@ -76,6 +80,8 @@ def judge(reference: Reference, at: int, evaluation: Evaluation, diverged: int, 
         diverged: how many of our seeds diverged; if any did, ours is no number.
         comparisons: how many values of the recipe are compared as samples.
     """
+    if reference.is_sampled:
+        evaluation = without_runaways(evaluation)
     step = reference.steps[at]
     mean = math.nan if diverged else float(evaluation.mean[step])
     return Judgement(
@@ -87,6 +93,20 @@ def judge(reference: Reference, at: int, evaluation: Evaluation, diverged: int, 
         source=reference.source,
         judged=reference.judged,
     )
+
+
+def runaways(evaluation: Evaluation) -> list[int]:
+    """The rows of seeds on which adaptation ran away on some test task."""
+    values = evaluation.values[evaluation.metric]
+    with np.errstate(invalid="ignore", over="ignore"):  # that is what is looked for
+        calm = values[..., -1] <= RUNAWAY * values[..., 0].mean(1, keepdims=True)
+    return [row for row in evaluation.rows if not calm[row].all()]
+
+
+def without_runaways(evaluation: Evaluation) -> Evaluation:
+    """The same test, of the seeds on which adaptation ran away nowhere."""
+    away = runaways(evaluation)
+    return replace(evaluation, rows=[row for row in evaluation.rows if row not in away])
 
 
 def exact(what: str, ours: float, theirs: float, source: str) -> Judgement:
@@ -102,7 +122,7 @@ def _allowed(reference: Reference, at: int, evaluation: Evaluation, comparisons:
     values = evaluation.values[evaluation.metric][list(evaluation.rows), :, reference.steps[at]].astype(np.float64)
     ours, theirs = len(values), reference.seeds
     degrees = ours + theirs - 2
-    if degrees < 1:
+    if not ours or degrees < 1:
         return math.nan
     squares = (ours - 1) * _variance(values.mean(1)) + (theirs - 1) * _spread(reference, at) ** 2
     of_seeds = squares / degrees * (1 / ours + 1 / theirs)

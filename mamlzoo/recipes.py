@@ -110,6 +110,11 @@ class Reference:
     exact: bool = False
     judged: bool = True
 
+    @property
+    def is_sampled(self) -> bool:
+        """Whether its values are samples: neither exact, nor with an interval of their own."""
+        return not self.exact and self.halves is None
+
     def __post_init__(self) -> None:
         for name in ("values", "halves", "sd"):
             given = getattr(self, name)

@@ -75,6 +75,8 @@ class Reproduction:
         notes = [f"{'pass' if found.passed else 'FAIL'}: {found.sentence}" for found in self.verdicts]
         for label, result in self.results.items():
             notes += [f"{label}: {note}" for note in result.caveats() if not note.startswith("θ after training")]
+        for label in dict.fromkeys(reference.run for reference in self.recipe.references if reference.is_sampled):
+            notes += _runaways(label, self.results[label])
         notes += [f"not known: {detail}" for detail in self.recipe.unknown]
         config = next(iter(self.results.values())).config
         versions, processor = config["versions"], config["machine"]["processor"]
@@ -182,7 +184,7 @@ def _claim_directory(recipe: Recipe, directory: Path) -> None:
 
 
 def _judgements(recipe: Recipe, results: Mapping[str, Result]) -> list[Judgement]:
-    judged = [reference for reference in recipe.references if judgement.is_sampled(reference) and reference.judged]
+    judged = [reference for reference in recipe.references if reference.is_sampled and reference.judged]
     comparisons = sum(len(reference.steps) for reference in judged)
     found = []
     for gradients in recipe.gradients:
@@ -211,6 +213,17 @@ def _verdict(claim: Claim, results: Mapping[str, Result]) -> Verdict:
     is_better = difference.verdict == f"{claim.run} is better"
     passed = is_better if claim.better_than is not None else not is_better and difference.verdict != paired.NO_VERDICT
     return Verdict(claim, f"after {claim.step} steps {difference.sentence()}", passed)
+
+
+def _runaways(label: str, result: Result) -> list[str]:
+    away = [result.seeds[row] for row in judgement.runaways(result.evaluation)]
+    if not away:
+        return []
+    seeds, count = ", ".join(map(str, away)), len(result.evaluation.rows)
+    return [
+        f"{label}: adaptation ran away on some test task of {len(away)} of {count} seeds, {seeds}; theirs are finite, and "
+        "compared with the others"
+    ]
 
 
 def _numbers(found: Judgement) -> tuple[str, str, str]:

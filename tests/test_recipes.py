@@ -92,9 +92,9 @@ def test_every_built_in_recipe_names_what_there_is(tmp_path):
 
 
 def evaluation(values, steps=1):
-    """Seeds × tasks after the last step; zeros before."""
+    """Seeds × tasks after the last step; far more before."""
     values = np.asarray(values, dtype=np.float32)
-    return Evaluation({"mse": np.stack([np.zeros_like(values)] * steps + [values], -1)}, range(len(values)))
+    return Evaluation({"mse": np.stack([np.full_like(values, 100)] * steps + [values], -1)}, range(len(values)))
 
 
 def reference(**given):
@@ -155,9 +155,28 @@ def test_a_diverged_seed_is_no_pass():
     assert found.verdict == "FAIL"
 
 
-def test_a_fit_that_ran_to_infinity_is_no_pass():
-    assert judge(reference(), 0, evaluation([[1.0, np.inf], [1.0, 1.0]]), 0, 1).verdict == "FAIL"
-    assert judge(reference(judged=False), 0, evaluation([[1.0, np.inf], [1.0, 1.0]]), 0, 1).verdict == "outside"
+def adapted(*after):
+    """Seeds × tasks whose error was 1 before adaptation."""
+    after = np.asarray(after, dtype=np.float32)
+    return Evaluation({"mse": np.stack([np.ones_like(after), after], -1)}, range(len(after)))
+
+
+def test_a_fit_that_ran_to_infinity_is_no_pass_in_a_published_interval():
+    assert judge(reference(halves=[1e9]), 0, adapted([1.0, np.inf], [1.0, 1.0]), 0, 1).verdict == "FAIL"
+    assert judge(reference(halves=[1e9], judged=False), 0, adapted([1.0, np.inf]), 0, 1).verdict == "outside"
+
+
+@pytest.mark.parametrize("away", [np.inf, np.nan, 101.0])
+def test_a_finite_value_is_compared_with_the_seeds_on_which_nothing_ran_away(away):
+    calm = ([1.0, 0.8], [0.9, 0.6], [1.1, 0.7])
+    with_one, without = adapted(*calm, [1.0, away]), adapted(*calm)
+    assert judgement.runaways(with_one) == [3]
+    assert judgement.runaways(without) == []
+    assert judge(reference(), 0, with_one, 0, 1) == judge(reference(), 0, without, 0, 1)
+
+
+def test_with_no_calm_seed_left_nothing_passes():
+    assert judge(reference(), 0, adapted([1.0, np.inf], [np.inf, 1.0]), 0, 1).verdict == "FAIL"
 
 
 def test_a_recipe_is_made_and_judged(tmp_path):
