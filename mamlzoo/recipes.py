@@ -169,6 +169,7 @@ class Recipe:
         version: grows whenever the recipe asks for something else.
         minutes: about how long it takes on two cores.
         unknown: details of the protocol that the source does not tell, and what was taken instead.
+        notes: what else a reader of the verdicts must know.
         figures: by name, the labels of runs whose curves are drawn in one figure.
     """
 
@@ -183,6 +184,7 @@ class Recipe:
     thetas: Sequence[Theta] = ()
     claims: Sequence[Claim] = ()
     unknown: Sequence[str] = ()
+    notes: Sequence[str] = ()
     figures: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -77,7 +77,7 @@ class Reproduction:
             notes += [f"{label}: {note}" for note in result.caveats() if not note.startswith("θ after training")]
         for label in dict.fromkeys(reference.run for reference in self.recipe.references if reference.is_sampled):
             notes += _runaways(label, self.results[label])
-        notes += [f"not known: {detail}" for detail in self.recipe.unknown]
+        notes += [f"not known: {detail}" for detail in self.recipe.unknown] + list(self.recipe.notes)
         config = next(iter(self.results.values())).config
         versions, processor = config["versions"], config["machine"]["processor"]
         notes.append(
@@ -220,10 +220,8 @@ def _runaways(label: str, result: Result) -> list[str]:
     if not away:
         return []
     seeds, count = ", ".join(map(str, away)), len(result.evaluation.rows)
-    return [
-        f"{label}: adaptation ran away on some test task of {len(away)} of {count} seeds, {seeds}; theirs are finite, and "
-        "compared with the others"
-    ]
+    where = f"on some test task of {len(away)} of {count} seeds ({seeds})"
+    return [f"{label}: adaptation ran away {where}; theirs are finite and compared with the other seeds"]
 
 
 def _numbers(found: Judgement) -> tuple[str, str, str]:
