@@ -134,9 +134,12 @@ def load(path: Path, experiment: str) -> Checkpoint:
         raise MamlzooError(f"{path} is damaged: it cannot be read ({type(error).__name__})") from error
     if found != digest(content):
         raise MamlzooError(f"{path} is damaged: its content does not have its digest")
-    if content["experiment"] != experiment:
+    if content.get("experiment") != experiment:
         raise MamlzooError(f"{path} does not belong to the config.json beside it")
-    return _checkpoint(content)
+    try:
+        return _checkpoint(content)
+    except (KeyError, TypeError, IndexError, AttributeError) as error:
+        raise MamlzooError(f"{path} has another layout than this mamlzoo's: {error}") from error
 
 
 def digest(content: Any) -> str:

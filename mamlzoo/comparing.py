@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -9,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from mamlzoo import files, labels, plots, recording, store
-from mamlzoo.errors import MamlzooError
+from mamlzoo.checkpoints import experiment_digest
+from mamlzoo.errors import MamlzooError, UsageError
 from mamlzoo.experiment import Experiment
 from mamlzoo.recording import DEFAULT, Manner
 from mamlzoo.result import Comparison, Result
@@ -45,14 +47,28 @@ def resume(directory: Path, manner: Manner = DEFAULT) -> Comparison:
         MamlzooError: as `recording.resume`.
     """
     plan = _plan(directory)
+    configs = dict(zip(plan["runs"], plan["configs"], strict=True))
 
     def one(name: str) -> Result:
-        if store.is_run(directory / name):
-            return recording.resume(directory / name, manner)
-        config = plan["configs"][plan["runs"].index(name)]
-        return recording.record(Experiment.from_config(config), directory / name, manner)
+        if not store.is_run(directory / name):
+            return recording.record(Experiment.from_config(configs[name]), directory / name, manner)
+        there, wanted = (experiment_digest(config) for config in (store.read_config(directory / name), configs[name]))
+        if there != wanted:
+            raise UsageError(f"{directory / name} holds another experiment than {directory / NAME} says")
+        return recording.resume(directory / name, manner)
 
     return _run(directory, one)
+
+
+def load(directory: Path) -> Comparison:
+    """A finished comparison, with its baseline.
+
+    Raises:
+        UsageError: a run of it is not finished.
+        MamlzooError: it cannot be read.
+    """
+    plan = _plan(directory)
+    return Comparison([store.load(run) for run in runs(directory)], plan["baseline"], plan["step"])
 
 
 def save(comparison: Comparison, directory: Path) -> Comparison:
@@ -77,17 +93,23 @@ def is_comparison(directory: Path) -> bool:
 
 
 def runs(directory: Path) -> list[Path]:
-    """The run directories of a comparison, in its order.
+    """The run directories of a finished comparison, in its order.
 
     Raises:
+        UsageError: a run of it is not finished.
         MamlzooError: its plan cannot be read.
     """
-    return [directory / name for name in _plan(directory)["runs"]]
+    found = [directory / name for name in _plan(directory)["runs"]]
+    missing = [path.name for path in found if not store.is_finished(path)]
+    if missing:
+        again = store.resume_command(directory)
+        raise UsageError(f"{directory} is not finished, {', '.join(missing)} being missing; `{again}` goes on with it")
+    return found
 
 
 def _run(directory: Path, one: Callable[[str], Result]) -> Comparison:
-    plan = _plan(directory)
     with files.locked(directory):
+        plan = _plan(directory)
         results = [one(name) for name in plan["runs"]]
         return _finish(Comparison(results, plan["baseline"], plan["step"]), directory)
 
@@ -105,17 +127,27 @@ def _write_plan(directory: Path, configs: Sequence[dict[str, Any]], baseline: st
 
 
 def _plan(directory: Path) -> dict[str, Any]:
-    document = store.read_document(directory / NAME)
-    try:
-        return {key: document[key] for key in ("runs", "configs", "baseline", "step")}
-    except KeyError as error:
-        raise MamlzooError(f"{directory / NAME} cannot be read: it lacks {error}") from error
+    path = directory / NAME
+    document = store.read_document(path)
+    plan = {key: document.get(key) for key in ("runs", "configs", "baseline", "step")}
+    names, configs = plan["runs"], plan["configs"]
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        raise MamlzooError(f"{path} cannot be read: its runs are no list of names")
+    if any(Path(name).name != name for name in names):
+        raise MamlzooError(f"{path} cannot be read: a run's name must not lead elsewhere")
+    if not isinstance(configs, list) or len(configs) != len(names):
+        raise MamlzooError(f"{path} cannot be read: it has not one config for each run")
+    for key, kind in {"baseline": str, "step": int}.items():
+        if plan[key] is not None and not isinstance(plan[key], kind):
+            raise MamlzooError(f"{path} cannot be read: its {key} is {plan[key]!r}")
+    return plan
 
 
 def _names(configs: Sequence[dict[str, Any]]) -> list[str]:
     """A directory name for each, made of its label."""
     names: list[str] = []
-    for number, label in enumerate(labels.labels(configs), 1):
+    for label in labels.labels(configs):
         name = re.sub(r"[^\w.=]+", "-", label).strip("-")
-        names.append(f"{name}-{number}" if name in names else name)
+        numbered = (f"{name}-{number}" for number in itertools.count(2))
+        names.append(next(free for free in itertools.chain([name], numbered) if free not in names))
     return names

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mamlzoo import options, trained, trees
+from mamlzoo import options, trained
 from mamlzoo.engine.evaluation import predictions
 from mamlzoo.engine.streams import TestSet
 from mamlzoo.errors import UsageError
@@ -73,8 +73,7 @@ def fit(
 
     experiment, bound = trained.of_seed(result, seed, task)
     device = experiment.device()
-    tests = TestSet(task, episode + 1, experiment.settings.test_seed, device)
-    last = trees.tree_map(lambda *leaves: torch.cat(leaves)[-1:], *tests.blocks())
+    last = TestSet(task, episode + 1, experiment.settings.test_seed, device).episode(episode)
     seen = torch.cat([last.support.x.flatten(), last.query.x.flatten()])
     x = torch.linspace(float(seen.min()), float(seen.max()), GRID, device=device)
     predicted: Any = predictions(bound, bound.meta, last.support, x[None, :, None], max(steps), "loop")

@@ -119,7 +119,8 @@ def _allowed(reference: Reference, at: int, evaluation: Evaluation, comparisons:
         return EXACTLY * abs(reference.values[at])
     if reference.halves is not None:
         return reference.halves[at]
-    values = evaluation.values[evaluation.metric][list(evaluation.rows), :, reference.steps[at]].astype(np.float64)
+    rows = list(evaluation.rows)[: 1 if evaluation.seeds_alike else None]  # seeds that are alike are one
+    values = evaluation.values[evaluation.metric][rows, :, reference.steps[at]].astype(np.float64)
     ours, theirs = len(values), reference.seeds
     degrees = ours + theirs - 2
     if not ours or degrees < 1:

@@ -194,6 +194,12 @@ class Recipe:
                 raise ValueError(f"run '{run.label}' is from '{run.origin}', which is no run before it")
         named = [entry.run for part in (self.references, self.gradients, self.thetas, self.claims) for entry in part]
         named += [claim.other for claim in self.claims] + [run for several in self.figures.values() for run in several]
+        seeds = {run.label: run.seeds for run in self.runs}
+        for reference in self.references:
+            if reference.is_sampled and seeds.get(reference.run, 2) + reference.seeds < 3:
+                raise ValueError(
+                    f"a reference of run '{reference.run}' has one seed, and so has the run: no spread is known"
+                )
         for label in named:
             if label not in labels:
                 raise ValueError(f"there is no run '{label}'; there are: {', '.join(labels)}")

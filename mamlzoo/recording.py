@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,6 +13,7 @@ from typing import Any, cast
 
 from mamlzoo import checkpoints, files, store
 from mamlzoo.checkpoints import Checkpoint, ValidationRecord
+from mamlzoo.engine.preparation import Choice
 from mamlzoo.engine.training import TrainingRecord
 from mamlzoo.errors import MamlzooError, UsageError
 from mamlzoo.experiment import Experiment, Listener
@@ -40,9 +40,8 @@ class StoppedError(MamlzooError):
         super().__init__(f"stopped; to go on: {again}")
 
 
-def resume_command(directory: Path) -> str:
-    """The command that goes on with what is recorded in a directory."""
-    return f"mamlzoo resume {shlex.quote(str(directory))}"
+class DiskError(MamlzooError):
+    """The disk refused; what was written before is whole."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ class Interval:
         Raises:
             UsageError: it is neither.
         """
-        match = re.fullmatch(r"(\d+)|(\d+(?:\.\d+)?)([smh])", text.strip())
+        match = re.fullmatch(r"([0-9]+)|([0-9]+(?:\.[0-9]+)?)([smh])", text.strip())
         if match and match[1] and int(match[1]):
             return cls(steps=int(match[1]))
         if match and match[2] and float(match[2]):
@@ -101,10 +100,10 @@ def record(experiment: Experiment, directory: Path, manner: Manner = DEFAULT) ->
     with files.locked(directory):
         try:
             return _Recording(experiment, config, directory, manner).run(None)
-        except StoppedError:
+        except (StoppedError, DiskError):
             raise
         except MamlzooError:
-            if not (directory / checkpoints.NAME).exists():
+            if not _has_progress(directory, config):
                 shutil.rmtree(directory, ignore_errors=True)
             raise
 
@@ -121,14 +120,18 @@ def resume(directory: Path, manner: Manner = DEFAULT, given: Mapping[str, Plugin
     """
     config = store.read_config(directory)
     with files.locked(directory):
+        alerts = []
         if store.is_finished(directory):
             try:
                 return store.load(directory)
-            except MamlzooError:
-                pass  # a damaged file of a finished run is made again
+            except MamlzooError as error:
+                alerts.append(str(error).partition("; ")[0] + "; it is made again")
         experiment = _experiment(config, given or {})
-        start = _last_good(directory, config, lambda alert: manner.progress(experiment, alert))
+        start, said = _last_good(directory, config)
+        for text in [*alerts, *said]:
+            manner.progress(experiment, Alert(text))
         _tidy(directory)
+        store.reopen(directory)
         # As many threads as it began with, where it left the number to the machine: sums depend on it.
         settings = replace(experiment.settings, threads=config["machine"]["threads"])
         return _Recording(replace(experiment, settings=settings), config, directory, manner).run(start)
@@ -153,7 +156,7 @@ class _Recording:
 
     def __init__(self, experiment: Experiment, config: dict[str, Any], directory: Path, manner: Manner) -> None:
         self._experiment, self._config, self._directory, self._manner = experiment, config, directory, manner
-        self._written: int | None = None
+        self._written: tuple[int, int, Choice] | None = None
         self._when = time.monotonic()
         self._in_training = False
 
@@ -173,7 +176,7 @@ class _Recording:
                 tell(event)
                 self._manner.progress(self._experiment, event)
                 if self._manner.stop() and not self._in_training:
-                    raise StoppedError(resume_command(self._directory))
+                    raise StoppedError(store.resume_command(self._directory))
             result = store.finish(result, self._directory, self._directory)
             loggers.end(result=result)
             return result
@@ -191,17 +194,24 @@ class _Recording:
             stops = self._manner.stop()
             if stops or self._is_due(event):
                 store.write_checkpoint(self._directory, event, self._config)
-                self._written, self._when = event.training.step, time.monotonic()
+                self._written, self._when = _key(event), time.monotonic()
             # The records and validations that follow belong to meta-steps that are not written yet: no place to stop.
             self._in_training = not stops and not self._experiment.is_trained(event.training)
 
     def _is_due(self, checkpoint: Checkpoint) -> bool:
         step, every = checkpoint.training.step, self._manner.every
-        if self._written is None or self._experiment.is_trained(checkpoint.training):
+        if self._written == _key(checkpoint):
+            return False
+        if self._written is None or step == 0 or self._experiment.is_trained(checkpoint.training):
             return True
         if every.steps is not None:
             return step % every.steps == 0
         return every.seconds is not None and time.monotonic() - self._when >= every.seconds
+
+
+def _key(checkpoint: Checkpoint) -> tuple[int, int, Choice]:
+    """What tells a checkpoint from another one of the same sitting."""
+    return checkpoint.training.step, len(checkpoint.validation), checkpoint.plan
 
 
 def _experiment(config: dict[str, Any], given: Mapping[str, Plugin]) -> Experiment:
@@ -214,23 +224,31 @@ def _experiment(config: dict[str, Any], given: Mapping[str, Plugin]) -> Experime
     return Experiment.from_config(config, given)
 
 
-def _last_good(directory: Path, config: dict[str, Any], say: Callable[[Alert], None]) -> Checkpoint | None:
-    """The newest checkpoint that is whole; None if none was ever written."""
+def _last_good(directory: Path, config: dict[str, Any]) -> tuple[Checkpoint | None, list[str]]:
+    """The newest checkpoint that is whole, None if none was ever written; and what to say of it."""
     belongs, damage = checkpoints.experiment_digest(config), list[str]()
     for name in (checkpoints.NAME, checkpoints.PREVIOUS):
         if not (directory / name).exists():
+            damage.append(f"{directory / name} is not there")
             continue
         try:
             found = checkpoints.load(directory / name, belongs)
         except MamlzooError as error:
             damage.append(str(error))
             continue
-        if damage:
-            say(Alert(f"{damage[0]}; going on from {name}, meta-step {found.training.step}"))
-        return found
-    if damage:
+        return found, [f"{text}; going on from {name}, meta-step {found.training.step}" for text in damage]
+    if any("is not there" not in text for text in damage):
         raise MamlzooError(f"{'; '.join(damage)}; nothing is left to go on from, so it must be run anew")
-    return None
+    return None, [f"{directory} has no checkpoint, so the run begins again"]
+
+
+def _has_progress(directory: Path, config: dict[str, Any]) -> bool:
+    """Whether there is anything to go on from."""
+    try:
+        found, _ = _last_good(directory, config)
+    except MamlzooError:
+        return True
+    return found is not None and found.training.step > 0
 
 
 def _tidy(directory: Path) -> None:
@@ -246,7 +264,7 @@ def _disk(directory: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise MamlzooError(
+        raise DiskError(
             f"{directory} could not be written: {error.strerror or error}; what was written before is whole, and "
-            f"`mamlzoo resume {directory}` goes on from there"
+            f"`{store.resume_command(directory)}` goes on from there"
         ) from error

@@ -43,7 +43,7 @@ NOTHING = Choice("none", "there is nothing to train")
 def events(experiment: Experiment, start: Checkpoint | None = None, pauses: Sequence[int] = ()) -> Events[Result]:
     """Train, then test; nothing is printed or saved.
 
-    After every quarter of a second of training, before the first and after the last meta-step, it yields a checkpoint.
+    At once, after every quarter of a second of training and after the last meta-step it yields a checkpoint.
     The tensors of a checkpoint are those that training goes on with: copy or write what you keep.
 
     Args:
@@ -69,6 +69,7 @@ class _Run:
 
     def train(self, pauses: Sequence[int]) -> Events[None]:
         settings, interval = self._settings, self._settings.validation_interval
+        yield self._at
         if not self._experiment.is_trained(self._at.training):
             with self._experiment.blame("training"):
                 training = yield from self._prepare([*pauses, *([interval] if interval else [])])

@@ -59,6 +59,8 @@ class Settings:
             raise UsageError("settings: seeds must name at least one")
         if len(set(self.seeds)) != len(self.seeds):
             raise UsageError(f"settings: seeds must differ, not {', '.join(map(str, self.seeds))}")
+        if self.init_from == "":
+            raise UsageError("settings: init_from must name a run directory")
         if self.init_from is not None:
             object.__setattr__(self, "init_from", str(Path(self.init_from).absolute()))
         optimizer_class(self.optimizer)

@@ -5,13 +5,15 @@
 - checkpoint.pt, checkpoint.previous.pt: where the run stands; they load with `weights_only=True`.
 - test_losses.npz: by metric, [seeds, test episodes, steps + 1].
 - curves.png, training.png, adaptation.png: figures, where there is something to draw.
-- result.json: the document that `--json` prints. It comes last: a run that has it is finished.
+- result.json: the document that `--json` prints.
+- SHA256SUMS: of the files that a result is loaded from. It comes last: a run that has it is finished.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import shlex
 import shutil
 import tempfile
 import warnings
@@ -32,6 +34,8 @@ from mamlzoo.result import Evaluation, Result, Timing, finite_or_null
 
 FORMAT = 1
 """The version of the layout."""
+SUMMED = ("config.json", checkpoints.NAME, "test_losses.npz", "result.json")
+"""The files that a result is loaded from."""
 
 
 def default_directory(name: str, parent: Path = Path("runs")) -> Path:
@@ -113,7 +117,14 @@ def finish(result: Result, into: Path, final: Path) -> Result:
         for name, figure in plots.of_run(result).items():
             plots.save(figure, into / f"{name}.png")
     files.write_json(into / "result.json", result.document())
+    files.write_sums(into, SUMMED)
     return result
+
+
+def reopen(directory: Path) -> None:
+    """Make a finished run unfinished: what it ended with is not true until it has ended again."""
+    for name in (files.SUMS, "result.json"):
+        (directory / name).unlink(missing_ok=True)
 
 
 def metrics_line(record: TrainingRecord | ValidationRecord) -> str:
@@ -133,7 +144,7 @@ def is_run(directory: Path) -> bool:
 
 def is_finished(directory: Path) -> bool:
     """Whether the run came to its end."""
-    return (directory / "result.json").is_file()
+    return (directory / files.SUMS).is_file()
 
 
 def read_config(directory: Path) -> dict[str, Any]:
@@ -145,13 +156,18 @@ def read_config(directory: Path) -> dict[str, Any]:
     """
     if not is_run(directory):
         raise UsageError(f"{directory} is no run directory: it has no config.json")
-    config = read_document(directory / "config.json")
-    try:
-        for kind in KINDS:
-            config[kind]["name"], config[kind]["options"], config[kind]["registered"]
-        config["settings"]["seeds"]
-    except (KeyError, TypeError) as error:
-        raise MamlzooError(f"{directory / 'config.json'} cannot be read: it lacks {error}") from error
+    path = directory / "config.json"
+    config = read_document(path)
+    parts: dict[tuple[str, str], type] = {
+        ("settings", "seeds"): list,
+        ("machine", "threads"): int,
+        ("versions", "torch"): str,
+    }
+    for kind in KINDS:
+        parts |= {(kind, "name"): str, (kind, "options"): dict, (kind, "registered"): bool}
+    for (part, name), wanted in parts.items():
+        if not isinstance(config.get(part), dict) or not isinstance(config[part].get(name), wanted):
+            raise MamlzooError(f"{path} cannot be read: it has no {part}.{name}, or not as a {wanted.__name__}")
     return config
 
 
@@ -187,9 +203,13 @@ def load(directory: str | Path) -> Result:
         raise UsageError(f"{directory} is a comparison's directory; choose one of its runs: {runs}")
     config = read_config(directory)
     if not is_finished(directory):
-        raise UsageError(f"{directory} is not finished; `mamlzoo resume {directory}` goes on with it")
-    checkpoint = read_checkpoint(directory, config)
+        raise UsageError(f"{directory} is not finished; `{resume_command(directory)}` goes on with it")
     seeds = config["settings"]["seeds"]
+    try:
+        files.check_sums(directory)
+        checkpoint = checkpoints.load(directory / checkpoints.NAME, checkpoints.experiment_digest(config))
+    except MamlzooError as error:
+        raise MamlzooError(f"{error}; `{resume_command(directory)}` makes it again") from error
     try:
         document = json.loads((directory / "result.json").read_text(encoding="utf-8"))
         with np.load(directory / "test_losses.npz") as arrays:
@@ -201,22 +221,16 @@ def load(directory: str | Path) -> Result:
             raise ValueError("checkpoint.pt has other seeds than config")
     except Exception as error:  # each format has its own errors for a damaged file
         raise MamlzooError(
-            f"{directory} cannot be read: {type(error).__name__}: {error}; `mamlzoo resume {directory}` makes it again"
+            f"{directory} cannot be read: {type(error).__name__}: {error}; `{resume_command(directory)}` makes it again"
         ) from error
     rows = [row for row in range(len(seeds)) if row not in checkpoint.training.diverged]
     return Result(config, Evaluation(values, rows, better), checkpoint, timing, directory)
 
 
-def read_checkpoint(directory: Path, config: dict[str, Any]) -> Checkpoint:
-    """The checkpoint of a finished run: no other will do.
-
-    Raises:
-        MamlzooError: it is damaged.
-    """
-    try:
-        return checkpoints.load(directory / checkpoints.NAME, checkpoints.experiment_digest(config))
-    except MamlzooError as error:
-        raise MamlzooError(f"{error}; `mamlzoo resume {directory}` makes it again from the one before") from error
+def resume_command(directory: Path) -> str:
+    """The command that goes on with what is recorded in a directory, quoted for a POSIX shell."""
+    name = str(directory)
+    return f"mamlzoo resume {shlex.quote(f'./{name}' if name.startswith('-') else name)}"
 
 
 @contextlib.contextmanager

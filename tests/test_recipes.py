@@ -123,10 +123,16 @@ def test_several_seeds_of_theirs_are_pooled_with_ours():
 
 
 def test_the_draw_of_test_tasks_counts_on_both_sides():
-    # Two seeds alike, tasks of variance 4 · 10/9: only the draws of 10 and of 40 tasks are left; t(1) = 12.706.
-    values = np.tile([3.0, -1.0], (2, 5))
+    # Two seeds almost alike, tasks of variance 4 · 10/9: only the draws of 10 and of 40 tasks are left; t(1) = 12.706.
+    values = np.tile([3.0, -1.0], (2, 5)) + np.array([[0.0], [1e-6]])
     found = judge(reference(tasks=40), 0, evaluation(values), 0, 1)
     assert found.allowed == pytest.approx(12.706 * math.sqrt(4 * 10 / 9 * (1 / 10 + 1 / 40)), rel=1e-3)
+
+
+def test_seeds_that_are_alike_are_one():
+    values = np.tile([3.0, -1.0], (4, 5))
+    alike, one = (judge(reference(sd=[1.0], seeds=3), 0, evaluation(values[:count]), 0, 1) for count in (4, 1))
+    assert alike.allowed == one.allowed
 
 
 def test_the_more_is_compared_the_more_is_allowed():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import itertools
 import json
 import os
 import random
@@ -11,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -140,11 +143,14 @@ def test_a_run_that_goes_on_does_not_begin_again(tmp_path, quick):
     assert min(event.step for event in heard if isinstance(event, TrainingRecord)) == there + 1
 
 
-def test_a_run_that_stops_before_its_first_checkpoint_begins_again(tmp_path, quick):
-    chosen = experiment()
+def test_a_run_without_a_checkpoint_begins_again_and_says_so(tmp_path, quick):
+    chosen, heard = experiment(), []
     record_until(chosen, tmp_path / "run", 0)
-    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [".lock", "config.json", "metrics.jsonl"]
-    recording.resume(tmp_path / "run")
+    (tmp_path / "run" / "checkpoint.pt").unlink()  # killed while it was written
+    recording.resume(tmp_path / "run", Manner(progress=lambda _, event: heard.append(event)))
+    assert [event.text for event in heard if isinstance(event, Alert)] == [
+        f"{tmp_path / 'run'} has no checkpoint, so the run begins again"
+    ]
     recording.record(chosen, tmp_path / "whole")
     assert contents(tmp_path / "run") == contents(tmp_path / "whole")
 
@@ -165,10 +171,15 @@ def test_a_finished_run_is_shown_and_not_made_again(whole):
 
 
 def test_checkpoints_are_written_as_often_as_asked(tmp_path, quick, monkeypatch):
-    written = []
-    monkeypatch.setattr(checkpoints, "save", lambda checkpoint, *rest: written.append(checkpoint.training.step))
+    written, save = [], checkpoints.save
+
+    def noting(checkpoint, *rest):
+        written.append(checkpoint.training.step)
+        save(checkpoint, *rest)
+
+    monkeypatch.setattr(checkpoints, "save", noting)
     recording.record(experiment(), tmp_path / "run", Manner(Interval(steps=5)))
-    assert list(dict.fromkeys(written)) == [0, 5, 10, 12]
+    assert written == [0, 0, 5, 10, 12]  # θ⁰ at once, again with the plan
 
 
 @pytest.mark.parametrize(
@@ -272,6 +283,60 @@ def test_two_cannot_write_one_directory(tmp_path, quick):
     ):
         recording.resume(tmp_path / "run")
     recording.resume(tmp_path / "run")
+
+
+@pytest.mark.parametrize("name", ["checkpoint.pt", "metrics.jsonl"])
+def test_a_disk_that_refuses_costs_nothing_that_is_written(name, tmp_path, quick, monkeypatch):
+    replace, count = Path.replace, itertools.count()
+
+    def refuse_late(self, target):
+        if Path(target).name == name and next(count) > (3 if name == "checkpoint.pt" else 0):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return replace(self, target)
+
+    chosen = experiment()
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", refuse_late)
+        with pytest.raises(MamlzooError, match="No space left on device; what was written before is whole"):
+            recording.record(chosen, tmp_path / "run", Manner(EVERY_STEP))
+    recording.resume(tmp_path / "run")
+    recording.record(chosen, tmp_path / "whole")
+    assert contents(tmp_path / "run") == contents(tmp_path / "whole")
+
+
+def test_a_finished_run_that_is_made_again_is_not_finished_until_it_ends_again(tmp_path, quick):
+    recording.record(experiment(), tmp_path / "run")
+    (tmp_path / "run" / "checkpoint.pt").write_bytes(b"damaged")
+    heard = []
+    with pytest.raises(Killed):
+        recording.resume(tmp_path / "run", Manner(progress=killed_after(3)))
+    with pytest.raises(UsageError, match="run is not finished; `mamlzoo resume .*run` goes on with it"):
+        mamlzoo.load(tmp_path / "run")
+    recording.resume(tmp_path / "run", Manner(progress=lambda _, event: heard.append(event)))
+    recording.record(experiment(), tmp_path / "whole")
+    assert contents(tmp_path / "run") == contents(tmp_path / "whole")
+
+
+def test_a_run_from_another_keeps_the_theta_that_it_began_with(whole, tmp_path, quick):
+    source = tmp_path / "source"
+    recording.record(experiment(), source)
+    chosen = experiment(init_from=str(source))
+    recording.record(chosen, tmp_path / "whole")
+    record_until(chosen, tmp_path / "run", 0)
+    shutil.rmtree(source)
+    recording.record(experiment(meta_batch=3), source)
+    recording.resume(tmp_path / "run")
+    assert contents(tmp_path / "run") == contents(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("name", ["a b", "$(date)", "it's", "-x", "λ"])
+def test_the_command_that_goes_on_can_be_pasted_into_a_shell(name):
+    command = store.resume_command(Path(name))
+    (_, _, path) = subprocess.run(
+        ["sh", "-c", f"set -- {command}; printf '%s\\n' \"$@\""], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    assert Path(path) == Path(name)
+    assert not path.startswith("-")
 
 
 def test_a_plugin_that_fails_before_anything_was_trained_leaves_nothing(tmp_path):
@@ -442,12 +507,8 @@ def small_files():
 def test_a_full_disk_is_one_line_and_what_was_written_stays_whole(small_files, tmp_path, quick):
     with pytest.raises(MamlzooError, match="could not be written: File too large; what was written before is whole"):
         recording.record(experiment(), tmp_path / "run", Manner(EVERY_STEP))
-    assert {path.name for path in (tmp_path / "run").iterdir()} == {
-        ".lock",
-        "config.json",
-        "metrics.jsonl",
-        "checkpoint.pt",
-    }
+    names = {".lock", "config.json", "metrics.jsonl", "checkpoint.pt", "checkpoint.previous.pt"}
+    assert {path.name for path in (tmp_path / "run").iterdir()} == names
     small_files()
     recording.resume(tmp_path / "run")
     recording.record(experiment(), tmp_path / "whole")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 import torch
 
 import mamlzoo
-from mamlzoo import MamlzooError, UsageError, store
+from mamlzoo import MamlzooError, UsageError, files, store
 from mamlzoo_algorithms.maml import MAML
 
 QUICK = {"iterations": 4, "meta_batch": 2, "test_tasks": 6, "test_steps": 2}
@@ -26,7 +28,7 @@ def test_a_run_directory_has_every_file(result, tmp_path):
     result.save(tmp_path / "a" / "run")
     names = {path.name for path in (tmp_path / "a" / "run").iterdir()}
     assert names == {
-        "config.json", "result.json", "metrics.jsonl", "test_losses.npz", "checkpoint.pt",
+        "config.json", "result.json", "metrics.jsonl", "test_losses.npz", "checkpoint.pt", "SHA256SUMS",
         "curves.png", "training.png", "adaptation.png",
     }  # fmt: skip
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["run"]
@@ -182,7 +184,51 @@ def test_another_directory_is_no_run(tmp_path):
 def test_a_result_of_another_shape_is_one_clear_line(result, tmp_path, text):
     result.save(tmp_path / "run")
     (tmp_path / "run" / "result.json").write_text(text)
+    files.write_sums(tmp_path / "run", store.SUMMED)
     with pytest.raises(MamlzooError, match="run cannot be read: "):
+        mamlzoo.load(tmp_path / "run")
+
+
+def test_a_file_of_another_run_is_not_taken_for_its_own(result, tmp_path):
+    result.save(tmp_path / "run")
+    mamlzoo.run(seeds=[2, 3], **QUICK).save(tmp_path / "other")
+    for name in store.SUMMED[1:]:
+        own = (tmp_path / "run" / name).read_bytes()
+        shutil.copy(tmp_path / "other" / name, tmp_path / "run" / name)
+        with pytest.raises(
+            MamlzooError, match=f"run/{name} is damaged: it is not what was written; `mamlzoo resume .* makes it"
+        ):
+            mamlzoo.load(tmp_path / "run")
+        (tmp_path / "run" / name).write_bytes(own)
+    assert mamlzoo.load(tmp_path / "run").seeds == [0, 1]
+
+
+def test_the_sums_are_those_of_sha256sum(result, tmp_path):
+    result.save(tmp_path / "run")
+    for line in (tmp_path / "run" / "SHA256SUMS").read_text().splitlines():
+        digest, _, name = line.partition("  ")
+        assert hashlib.sha256((tmp_path / "run" / name).read_bytes()).hexdigest() == digest
+
+
+CONFIGS = {
+    "a name that is none": ('"name": "sine"', '"name": null', "has no task.name, or not as a str"),
+    "seeds that are none": (
+        '"seeds": [\n      0,\n      1\n    ]',
+        '"seeds": 2',
+        "has no settings.seeds, or not as a list",
+    ),
+    "no machine": ('"machine": {', '"engine": {', "has no machine.threads, or not as a int"),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "line"), CONFIGS.values(), ids=CONFIGS)
+def test_a_config_of_another_shape_is_one_clear_line(result, tmp_path, old, new, line):
+    result.save(tmp_path / "run")
+    path = tmp_path / "run" / "config.json"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    with pytest.raises(MamlzooError, match=f"config.json cannot be read: it {line}"):
         mamlzoo.load(tmp_path / "run")
 
 
@@ -190,9 +236,10 @@ def test_a_result_of_another_shape_is_one_clear_line(result, tmp_path, text):
     ("name", "line"),
     [
         ("config.json", "config.json cannot be read: "),
-        ("result.json", "run cannot be read: .*; `mamlzoo resume .*run` makes it again"),
-        ("test_losses.npz", "run cannot be read: .*; `mamlzoo resume .*run` makes it again"),
+        ("result.json", "result.json is damaged: .*; `mamlzoo resume .*run` makes it again"),
+        ("test_losses.npz", "test_losses.npz is damaged: .*; `mamlzoo resume .*run` makes it again"),
         ("checkpoint.pt", "checkpoint.pt is damaged: .*; `mamlzoo resume .*run` makes it again"),
+        ("SHA256SUMS", "run is damaged: .*; `mamlzoo resume .*run` makes it again"),
     ],
 )
 def test_a_damaged_file_is_one_clear_line(result, tmp_path, name, line):

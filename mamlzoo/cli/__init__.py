@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
+import io
+import sys
 
 import click
 
@@ -43,6 +46,9 @@ class Commands(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
     def invoke(self, ctx: click.Context) -> object:
+        for stream in (sys.stdout, sys.stderr):  # a terminal that lacks a letter shows a question mark
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")
         try:
             return super().invoke(ctx)
         except (MamlzooError, click.UsageError) as error:
@@ -51,6 +57,11 @@ class Commands(click.Group):
             message = error.format_message() if isinstance(error, click.UsageError) else str(error)
             click.echo(f"{getattr(error, 'headline', 'Error: ')}{message}", err=True)
             ctx.exit(error.exit_code)
+        except OSError as error:
+            if ctx.params["debug"] or error.errno == errno.EPIPE:  # whoever read has read enough
+                raise
+            click.echo(f"Error: {error}", err=True)
+            ctx.exit(1)
 
 
 @click.group(

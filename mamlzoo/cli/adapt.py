@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -82,11 +83,14 @@ def _new_directory(run: Path) -> Path:
 def _export(adapted: Adapted, path: Path) -> None:
     import torch
 
-    state = adapted.state_dict()
+    from mamlzoo import files
+
+    data = io.BytesIO()  # torch hides what a disk answers
+    torch.save(adapted.state_dict(), data)
     try:
-        with path.open("xb") as file:
-            torch.save(state, file)
-    except FileExistsError:
-        raise UsageError(f"{path} exists; nothing is overwritten, choose another") from None
+        if path.exists():
+            raise UsageError(f"{path} exists; nothing is overwritten, choose another")
+        with files.whole(path) as file:
+            file.write(data.getbuffer())
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror or error}") from error

@@ -31,7 +31,7 @@ def command(baseline: str | None, at_step: int | None, **flags: Any) -> None:
     Saves a directory with a run directory for each combination and one figure for all.
     """
     from mamlzoo import comparing, paired
-    from mamlzoo.recording import resume_command
+    from mamlzoo.store import resume_command
 
     request = Request(**flags)
     several = request.experiments()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,7 +49,8 @@ def print_table(table: Table) -> None:
 
 def print_json(document: Any) -> None:
     """One JSON document and nothing else."""
-    click.echo(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
+    utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    click.echo(json.dumps(document, indent=2, ensure_ascii=not utf8, allow_nan=False))
 
 
 def say_where(path: Path) -> None:

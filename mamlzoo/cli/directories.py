@@ -17,7 +17,7 @@ def expanded(runs: Sequence[Path]) -> list[Path]:
     """The run directories, each once; a directory of a comparison, a recipe or a sweep stands for all of its own.
 
     Raises:
-        UsageError: such a directory has no finished run.
+        UsageError: a comparison is not finished, or another such directory has no finished run.
     """
     found: dict[str, Path] = {}
     for run in runs:
@@ -27,11 +27,14 @@ def expanded(runs: Sequence[Path]) -> list[Path]:
 
 
 def _own(run: Path) -> list[Path]:
+    from mamlzoo import comparing, store
+
+    if comparing.is_comparison(run):
+        return comparing.runs(run)
     below = [path.parent for path in run.glob("*/config.json")]
-    if (run / "config.json").is_file() or not below:
+    if store.is_run(run) or not below:
         return [run]
-    finished = [path for path in below if (path / "result.json").is_file()]
+    finished = [path for path in below if store.is_finished(path)]
     if not finished:
-        raise UsageError(f"{run} has no finished run; `mamlzoo resume {below[0]}` goes on with one")
-    # As they were made, which is the order that the comparison was asked for.
-    return sorted(finished, key=lambda path: ((path / "config.json").stat().st_mtime_ns, path.name))
+        raise UsageError(f"{run} has no finished run; `{store.resume_command(below[0])}` goes on with one")
+    return sorted(finished)

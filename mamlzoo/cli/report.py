@@ -25,9 +25,13 @@ def command(runs: tuple[Path, ...], output: Path) -> None:
 
     A comparison's directory stands for all of its runs. The page is a single file that needs no network.
     """
-    from mamlzoo import report, store
+    from mamlzoo import comparing, report, store
     from mamlzoo.result import Comparison
 
     report.check_path(output)
-    Comparison([store.load(run) for run in expanded(runs)]).report(output)
+    if len(runs) == 1 and comparing.is_comparison(runs[0]):
+        comparison = comparing.load(runs[0])
+    else:
+        comparison = Comparison([store.load(run) for run in expanded(runs)])
+    comparison.report(output)
     console.say_where(output)

@@ -22,7 +22,7 @@ def command(directory: Path, checkpoint_every: str, loggers: tuple[str, ...], qu
     It ends with the same bits as if it had never been stopped. One that is finished is shown again.
     """
     from mamlzoo import comparing, recording, reproduction, sweeping
-    from mamlzoo.recording import resume_command
+    from mamlzoo.store import resume_command
 
     if sweeping.is_sweep(directory):
         raise UsageError(f"{directory} is a sweep's directory; the `mamlzoo sweep` that began it goes on with it")

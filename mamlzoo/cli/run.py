@@ -19,7 +19,7 @@ def command(**flags: Any) -> None:
     chosen by -t, -m and -a are listed below; `mamlzoo info NAME` explains them.
     """
     from mamlzoo import recording
-    from mamlzoo.recording import resume_command
+    from mamlzoo.store import resume_command
 
     request = Request(**flags)
     (experiment,) = request.experiments()

@@ -86,10 +86,10 @@ class OuterOptimizer:
         return [optimizer.state_dict()["state"] for optimizer in self._optimizers]
 
     def restore(self, meta: MetaParams, saved: Sequence[Mapping[int, Mapping[str, Any]]]) -> None:
-        """Go on from this θ and from what `saved` gave; all of it is copied."""
+        """Go on from this θ and from what `saved` gave, or nothing before the first step; all of it is copied."""
         with torch.no_grad():
             self.theta.copy_(trees.ravel(meta))
-        for optimizer, state in zip(self._optimizers, saved, strict=True):
+        for optimizer, state in zip(self._optimizers if saved else (), saved, strict=True):
             groups = optimizer.state_dict()["param_groups"]
             optimizer.load_state_dict({"state": copy.deepcopy(dict(state)), "param_groups": groups})
 

@@ -130,6 +130,12 @@ class TestSet:
         """Episodes in a block."""
         return _block_length(self.task, 1, LONGEST_BLOCK, self.split, self.device)
 
+    def episode(self, at: int) -> Episode:
+        """Episode number `at` alone; every leaf begins with [1]."""
+        block = draw(self.task, self.block_length, self.seed, self.split, at // self.block_length, self.device)
+        row = at % self.block_length
+        return trees.cast(trees.index(block, slice(row, row + 1)), self.dtype, self.device)
+
     def blocks(self) -> Iterator[Episode]:
         """All episodes, block by block; every leaf begins with [episodes]."""
         for first in range(0, self.size, self.block_length):

@@ -83,8 +83,7 @@ def train(
     step, diverged, recent = 0, dict[int, int](), list[Measured]()
     if start is not None:
         step, diverged, recent = start.step, dict(start.diverged), [start.recent] if start.recent is not None else []
-        if start.step:
-            steps.optimizer.restore(start.meta, start.optimizer)
+        steps.optimizer.restore(start.meta, start.optimizer)
     ends, longest = [every, *pauses], 1
     for block, offset in blocks(stream, iterations, step):
         last = min(offset + len(block.progress), iterations)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -31,9 +32,23 @@ def test_what_cannot_be_is_one_clear_line_and_leaves_nothing_behind(cli, argumen
     assert list(Path.cwd().iterdir()) == []
 
 
-def test_a_comparison_without_a_finished_run_says_how_to_go_on(cli):
-    Path("both/maml").mkdir(parents=True)
-    Path("both/maml/config.json").write_text("{}")
-    line = "both has no finished run; `mamlzoo resume both/maml` goes on with one"
+def test_a_comparison_that_is_not_finished_says_what_is_missing_and_how_to_go_on(cli):
+    both = [
+        "compare",
+        "-a",
+        "maml",
+        "-a",
+        "scratch",
+        "--iterations",
+        "2",
+        "--test-tasks",
+        "3",
+        "--out",
+        "both",
+        "--quiet",
+    ]
+    cli(*both)
+    shutil.rmtree("both/scratch")
+    line = "both is not finished, scratch being missing; `mamlzoo resume both` goes on with it"
     for arguments in (["report", "both"], ["plot", "curves", "both"], ["plot", "adaptation", "both"]):
         assert cli.error(*arguments) == line
