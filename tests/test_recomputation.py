@@ -63,6 +63,7 @@ print(peak.mebibytes() - before)
 """
 
 
+@pytest.mark.slow
 def test_recomputing_takes_less_memory():
     kept, again = (
         float(subprocess.run([sys.executable, "-c", PROGRAM, str(recompute)], capture_output=True, check=True).stdout)

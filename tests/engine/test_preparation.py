@@ -52,6 +52,7 @@ def test_an_eager_plan_is_taken_as_asked_for(plan):
     assert notices == []
 
 
+@pytest.mark.slow
 def test_compile_says_that_it_compiles_but_only_the_first_time():
     steps, choice, notices = prepared("compile")
     assert isinstance(steps, CompiledSteps)

@@ -210,7 +210,9 @@ def test_adaptation_lowers_the_support_loss(algorithm):
     assert losses[0] > losses[1] > losses[2]
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize(
+    "algorithm", [pytest.param(name, marks=[pytest.mark.slow] * (name == "reptile")) for name in ALGORITHMS]
+)
 def test_every_algorithm_learns(algorithm):
     if algorithm == "protonet":
         untrained, trained = (mamlzoo.run("blobs", "mlp", algorithm, iterations=n, test_tasks=200) for n in (0, 300))
