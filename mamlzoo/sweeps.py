@@ -40,6 +40,8 @@ class Estimate(NamedTuple):
     per_seed: tuple[float, ...]
 
     def __str__(self) -> str:
+        if not math.isfinite(self.mean):
+            return "diverged"
         return number(self.mean) if math.isnan(self.ci95) else f"{number(self.mean)} ± {number(self.ci95, 3)}"
 
     def document(self) -> dict[str, Any]:

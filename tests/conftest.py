@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import textwrap
 from collections.abc import Callable
@@ -17,6 +18,16 @@ from click.testing import CliRunner, Result
 import mamlzoo
 from mamlzoo import registry
 from mamlzoo.cli import main
+
+
+def pytest_configure(config):
+    """A worker of pytest-xdist keeps to a core of its own: threads that wait for each other on shared cores only spin."""
+    if config.option.markexpr == "benchmark" and config.getoption("numprocesses", 0):
+        raise pytest.UsageError("measurements need the machine for themselves: add -n 0")
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    if worker is not None and hasattr(os, "sched_setaffinity"):
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {cores[int(worker.removeprefix("gw")) % len(cores)]})
 
 
 @pytest.fixture(autouse=True)
