@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
-from mamlzoo import checkpoints, files, store
+from mamlzoo import checkpoints, files, options, store
 from mamlzoo.checkpoints import Checkpoint, ValidationRecord
 from mamlzoo.engine.preparation import Choice
 from mamlzoo.engine.training import TrainingRecord
@@ -128,6 +128,9 @@ def resume(directory: Path, manner: Manner = DEFAULT, given: Mapping[str, Plugin
                 alerts.append(str(error).partition("; ")[0] + "; it is made again")
         experiment = _experiment(config, given or {})
         start, said = _last_good(directory, config)
+        if start is not None:
+            changes = _changes(config, experiment)
+            start, said = replace(start, remarks=[*start.remarks, *changes]), [*said, *changes]
         for text in [*alerts, *said]:
             manner.progress(experiment, Alert(text))
         _tidy(directory)
@@ -216,12 +219,24 @@ def _key(checkpoint: Checkpoint) -> tuple[int, int, Choice]:
 
 def _experiment(config: dict[str, Any], given: Mapping[str, Plugin]) -> Experiment:
     for kind in KINDS:
+        name = config[kind]["name"]
+        if kind in given and (given[kind].name, options.values(given[kind])) != (name, config[kind]["options"]):
+            raise UsageError(f"the {kind} given is not '{name}' with the options that the run began with")
         if not config[kind]["registered"] and kind not in given:
             raise UsageError(
-                f"{kind} '{config[kind]['name']}' came from Python and its code is not in the run directory; give it "
-                f"again: mamlzoo.resume(directory, {kind}=…)"
+                f"{kind} '{name}' came from Python and its code is not in the run directory; give it again: "
+                f"mamlzoo.resume(directory, {kind}=…)"
             )
     return Experiment.from_config(config, given)
+
+
+def _changes(config: dict[str, Any], experiment: Experiment) -> list[str]:
+    """What differs from when the run began and may change the last bits."""
+    now = experiment.config()
+    pairs = [(f"{name} {old}", f"{name} {now['versions'].get(name)}") for name, old in config["versions"].items()]
+    pairs.append((config["machine"]["processor"], now["machine"]["processor"]))
+    changed = [(before, after) for before, after in pairs if before != after]
+    return [f"begun with {before}, gone on with {after}: the last bits may differ" for before, after in changed]
 
 
 def _last_good(directory: Path, config: dict[str, Any]) -> tuple[Checkpoint | None, list[str]]:

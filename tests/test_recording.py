@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import random
+import re
 import resource
 import shutil
 import signal
@@ -369,6 +370,22 @@ def test_a_run_from_python_goes_on_with_what_is_given_again(tmp_path, quick):
         mamlzoo.resume(tmp_path / "run")
     result = mamlzoo.resume(tmp_path / "run", algorithm=Mine())
     assert result.document()["evaluation"] == mamlzoo.run(algorithm=Mine(), **BUDGET).document()["evaluation"]
+
+
+def test_what_is_given_again_must_be_what_the_run_began_with(tmp_path, quick):
+    record_until(experiment(MAML(inner_lr=0.02)), tmp_path / "run", 20)
+    with pytest.raises(UsageError, match="the algorithm given is not 'maml' with the options that the run began with"):
+        mamlzoo.resume(tmp_path / "run", algorithm=MAML())
+
+
+def test_other_versions_are_said_where_the_run_goes_on_and_where_its_result_stands(tmp_path, quick):
+    record_until(experiment(), tmp_path / "run", 20)
+    path, heard = tmp_path / "run" / "config.json", []
+    path.write_text(re.sub(r'"torch": "[^"]+"', '"torch": "2.5.0"', path.read_text()))
+    result = recording.resume(tmp_path / "run", Manner(progress=lambda _, event: heard.append(event)))
+    (said,) = (event.text for event in heard if isinstance(event, Alert))
+    assert said == f"begun with torch 2.5.0, gone on with torch {torch.__version__}: the last bits may differ"
+    assert said in str(result.table())
 
 
 def test_another_experiment_is_not_gone_on_with(tmp_path, quick):

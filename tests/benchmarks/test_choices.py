@@ -1,4 +1,4 @@
-"""What `auto` chooses where the plans differ most. `pytest -m benchmark tests/benchmarks`"""
+"""What `auto` chooses where the plans differ most. `pytest -m benchmark -n 0 tests/benchmarks`"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How fast the plans are beside others, in one run, one thread each. `pytest -m benchmark tests/benchmarks`
+"""How fast the plans are beside others, in one run, one thread each. `pytest -m benchmark -n 0 tests/benchmarks`
 
 Figures of a noisy machine: run it while nothing else does. It takes about ten minutes.
 """
