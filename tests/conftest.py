@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +17,7 @@ from typing import Any
 import pytest
 import torch
 from click.testing import CliRunner, Result
+from torch import nn
 
 import mamlzoo
 from mamlzoo import registry
@@ -47,6 +51,36 @@ def diverged(result: mamlzoo.Result, rows: dict[int, int]) -> mamlzoo.Result:
     """The same result, had these seeds' rows diverged at these meta-steps."""
     training = replace(result.checkpoint.training, diverged=rows)
     return replace(result, checkpoint=replace(result.checkpoint, training=training))
+
+
+class Recurrent(nn.Module):
+    """A small network that vmap cannot batch."""
+
+    def __init__(self):
+        super().__init__()
+        self.gru, self.out = nn.GRU(1, 4, batch_first=True), nn.Linear(4, 1)
+
+    def forward(self, x):
+        return self.out(self.gru(x[:, None])[0][:, 0])
+
+
+def interrupted(command: list[str], folder: Path, begun: Path) -> tuple[int, str]:
+    """Start a process, send it SIGINT once there is something in a file, and give its exit code and its last line."""
+    process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not (begun.exists() and begun.stat().st_size) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    return process.returncode, said.splitlines()[-1]
+
+
+@pytest.fixture(scope="module")
+def no_figures():
+    """Figures take longer than the runs of many tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mamlzoo.plots.of_run", lambda result: {})
+        yield
 
 
 class Cli:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from conftest import diverged
+from conftest import Recurrent, diverged
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -188,17 +188,6 @@ def test_a_run_of_a_gpu_is_adapted_on_the_cpu(result):
     settings = result.config["settings"] | {"device": "cuda", "precision": "tf32"}
     elsewhere = replace(result, experiment=None, config=result.config | {"settings": settings})
     np.testing.assert_array_equal(elsewhere.adapt(X, Y).predict(X), result.adapt(X, Y).predict(X))
-
-
-class Recurrent(nn.Module):
-    """A network that cannot be batched over data sets."""
-
-    def __init__(self):
-        super().__init__()
-        self.gru, self.out = nn.GRU(1, 4, batch_first=True), nn.Linear(4, 1)
-
-    def forward(self, x):
-        return self.out(self.gru(x[:, None])[0][:, 0])
 
 
 def test_a_recurrent_network_adapts_to_one_data_set_after_another():

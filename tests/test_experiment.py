@@ -8,6 +8,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from conftest import Recurrent
 from torch import nn
 
 import mamlzoo
@@ -289,14 +290,6 @@ def test_numpys_whole_numbers_will_do():
 
 
 def test_a_recurrent_network_runs_one_task_at_a_time_and_vmap_says_so():
-    class Recurrent(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.gru, self.out = nn.GRU(1, 4, batch_first=True), nn.Linear(4, 1)
-
-        def forward(self, x):
-            return self.out(self.gru(x[:, None])[0][:, 0])
-
     with pytest.raises(mamlzoo.PluginError, match="`--plan loop` may do"):
         mamlzoo.run(model=Recurrent, plan="vmap", **QUICK)
     for plan in ("auto", "loop", "compile"):

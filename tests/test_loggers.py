@@ -13,6 +13,7 @@ from mamlzoo import UsageError, recording
 from mamlzoo.combinations import experiments
 from mamlzoo.recording import Interval, Manner, StoppedError
 
+pytestmark = pytest.mark.usefixtures("no_figures")
 DIARY = """
     import mamlzoo
 
@@ -34,12 +35,6 @@ DIARY = """
 """
 
 
-@pytest.fixture
-def quick(monkeypatch):
-    """Figures take longer than these runs."""
-    monkeypatch.setattr("mamlzoo.plots.of_run", lambda result: {})
-
-
 def experiment(**changes):
     (found,) = experiments(
         ["sine"],
@@ -56,7 +51,7 @@ def experiment(**changes):
     return found
 
 
-def test_a_logger_is_told_of_start_progress_and_end(tmp_path, distribution, quick):
+def test_a_logger_is_told_of_start_progress_and_end(tmp_path, distribution):
     distribution("diary", DIARY)
     recording.record(experiment(), tmp_path / "run", Manner(loggers=["diary"]))
     lines = (tmp_path / "run" / "diary").read_text().splitlines()
@@ -66,7 +61,7 @@ def test_a_logger_is_told_of_start_progress_and_end(tmp_path, distribution, quic
     assert {"Choice", "Checkpoint", "EvaluationRecord"} < set(lines)
 
 
-def test_a_logger_is_told_where_a_run_goes_on(tmp_path, distribution, quick):
+def test_a_logger_is_told_where_a_run_goes_on(tmp_path, distribution):
     distribution("diary", DIARY)
     heard = []
     manner = Manner(Interval(steps=1), lambda _, event: heard.append(event), lambda: len(heard) > 5, ["diary"])
@@ -80,13 +75,13 @@ def test_a_logger_is_told_where_a_run_goes_on(tmp_path, distribution, quick):
     assert lines[-1] == "ended with Result"
 
 
-def test_nobody_is_told_who_was_not_asked_for(tmp_path, distribution, quick):
+def test_nobody_is_told_who_was_not_asked_for(tmp_path, distribution):
     distribution("diary", DIARY)
     recording.record(experiment(), tmp_path / "run")
     assert not (tmp_path / "run" / "diary").exists()
 
 
-def test_a_logger_that_fails_is_told_no_more_and_costs_no_numbers(tmp_path, distribution, quick):
+def test_a_logger_that_fails_is_told_no_more_and_costs_no_numbers(tmp_path, distribution):
     distribution("broken", '''
         import mamlzoo
 
@@ -128,7 +123,7 @@ def test_a_logger_is_listed(cli, distribution):
 
 
 @pytest.mark.skipif(importlib.util.find_spec("tensorboard") is None, reason="needs the extra mamlzoo[tensorboard]")
-def test_tensorboard_shows_what_metrics_and_result_say(tmp_path, quick):
+def test_tensorboard_shows_what_metrics_and_result_say(tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     result = recording.record(
@@ -154,7 +149,7 @@ def test_tensorboard_without_its_extra_is_one_line(tmp_path, monkeypatch):
     assert not (tmp_path / "run").exists()
 
 
-def test_the_run_function_records_where_it_is_told(tmp_path, quick):
+def test_the_run_function_records_where_it_is_told(tmp_path):
     result = mamlzoo.run(iterations=3, meta_batch=2, test_tasks=4, out=tmp_path / "run", checkpoint_every="1")
     assert result.run_dir == tmp_path / "run"
     assert mamlzoo.load(tmp_path / "run").document() == result.document()

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from conftest import interrupted
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -31,6 +32,7 @@ from mamlzoo.recording import Interval, Manner, StoppedError
 from mamlzoo.running import Alert
 from mamlzoo_algorithms.maml import MAML
 
+pytestmark = pytest.mark.usefixtures("no_figures")
 BUDGET = {"seeds": 2, "iterations": 12, "meta_batch": 2, "test_tasks": 5, "test_steps": 1, "plan": "vmap"}
 EVERY_STEP = Interval(steps=1)
 
@@ -72,23 +74,11 @@ def contents(directory):
     return checkpoints.digest(checkpoint), document, metrics, losses
 
 
-def drawn_nothing(monkeypatch):
-    monkeypatch.setattr("mamlzoo.plots.of_run", lambda result: {})
-
-
-@pytest.fixture
-def quick(monkeypatch):
-    """Figures take longer than these runs."""
-    drawn_nothing(monkeypatch)
-
-
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
+def whole(tmp_path_factory, no_figures):
     """A run that was never stopped: two seeds, validated every five meta-steps, the best kept."""
     directory = tmp_path_factory.mktemp("whole") / "run"
-    with pytest.MonkeyPatch.context() as patch:
-        drawn_nothing(patch)
-        recording.record(experiment(validate_every=5, select_best=True, valid_tasks=4), directory)
+    recording.record(experiment(validate_every=5, select_best=True, valid_tasks=4), directory)
     return directory
 
 
@@ -98,17 +88,14 @@ def test_a_run_that_is_stopped_and_gone_on_with_ends_with_the_bits_of_one_that_w
     whole, tmp_path_factory, events, every, again
 ):
     directory = tmp_path_factory.mktemp("stopped") / "run"
-    with pytest.MonkeyPatch.context() as patch:
-        drawn_nothing(patch)
-        chosen = experiment(validate_every=5, select_best=True, valid_tasks=4)
-        manner = Interval(steps=every)
+    chosen, interval = experiment(validate_every=5, select_best=True, valid_tasks=4), Interval(steps=every)
+    try:
+        recording.record(chosen, directory, Manner(interval, killed_after(events)))
+    except Killed:
         try:
-            recording.record(chosen, directory, Manner(manner, killed_after(events)))
+            recording.resume(directory, Manner(interval, killed_after(again)))
         except Killed:
-            try:
-                recording.resume(directory, Manner(manner, killed_after(again)))
-            except Killed:
-                recording.resume(directory)
+            recording.resume(directory)
     assert contents(directory) == contents(whole)
 
 
@@ -126,7 +113,7 @@ def test_a_run_that_is_stopped_and_gone_on_with_ends_with_the_bits_of_one_that_w
         pytest.param({"optimizer": "sgd", "outer_lr": 1e30}, id="all seeds diverge"),
     ],
 )
-def test_whatever_is_trained_goes_on_to_the_same_bits(changes, tmp_path, quick):
+def test_whatever_is_trained_goes_on_to_the_same_bits(changes, tmp_path):
     chosen = experiment(**changes)
     recording.record(chosen, tmp_path / "whole")
     record_until(chosen, tmp_path / "stopped", 9 if "outer_lr" not in changes and chosen.algorithm.trains else 2)
@@ -134,7 +121,7 @@ def test_whatever_is_trained_goes_on_to_the_same_bits(changes, tmp_path, quick):
     assert contents(tmp_path / "stopped") == contents(tmp_path / "whole")
 
 
-def test_a_run_that_goes_on_does_not_begin_again(tmp_path, quick):
+def test_a_run_that_goes_on_does_not_begin_again(tmp_path):
     chosen = experiment()
     record_until(chosen, tmp_path / "run", 20)
     there = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["step"]
@@ -144,7 +131,7 @@ def test_a_run_that_goes_on_does_not_begin_again(tmp_path, quick):
     assert min(event.step for event in heard if isinstance(event, TrainingRecord)) == there + 1
 
 
-def test_a_run_without_a_checkpoint_begins_again_and_says_so(tmp_path, quick):
+def test_a_run_without_a_checkpoint_begins_again_and_says_so(tmp_path):
     chosen, heard = experiment(), []
     record_until(chosen, tmp_path / "run", 0)
     (tmp_path / "run" / "checkpoint.pt").unlink()  # killed while it was written
@@ -156,7 +143,7 @@ def test_a_run_without_a_checkpoint_begins_again_and_says_so(tmp_path, quick):
     assert contents(tmp_path / "run") == contents(tmp_path / "whole")
 
 
-def test_a_wish_to_stop_is_heard_at_the_next_checkpoint_and_nothing_is_lost(tmp_path, quick):
+def test_a_wish_to_stop_is_heard_at_the_next_checkpoint_and_nothing_is_lost(tmp_path):
     chosen, seen = experiment(), []
     manner = Manner(Interval(seconds=3600), lambda _, event: seen.append(event), lambda: len(seen) > 8)
     with pytest.raises(StoppedError, match="^stopped; to go on: mamlzoo resume .*run$"):
@@ -171,7 +158,7 @@ def test_a_finished_run_is_shown_and_not_made_again(whole):
     assert {path.name: path.stat().st_mtime_ns for path in whole.iterdir() if path.name != files.LOCK} == before
 
 
-def test_checkpoints_are_written_as_often_as_asked(tmp_path, quick, monkeypatch):
+def test_checkpoints_are_written_as_often_as_asked(tmp_path, monkeypatch):
     written, save = [], checkpoints.save
 
     def noting(checkpoint, *rest):
@@ -197,7 +184,7 @@ def test_an_interval_that_is_neither_is_refused(text):
         Interval.parse(text)
 
 
-def test_a_reader_never_sees_half_a_line_or_half_a_file(tmp_path, quick):
+def test_a_reader_never_sees_half_a_line_or_half_a_file(tmp_path):
     seen = set()
 
     def look(experiment, event):
@@ -213,14 +200,14 @@ def test_a_reader_never_sees_half_a_line_or_half_a_file(tmp_path, quick):
     assert seen == {".lock", "config.json", "metrics.jsonl", "checkpoint.pt", "checkpoint.previous.pt"}
 
 
-def test_what_a_killed_process_left_half_written_is_removed(tmp_path, quick):
+def test_what_a_killed_process_left_half_written_is_removed(tmp_path):
     record_until(experiment(), tmp_path / "run", 5)
     (tmp_path / "run" / ".checkpoint.pt.new.x7").write_bytes(b"half")
     recording.resume(tmp_path / "run")
     assert {path.name for path in (tmp_path / "run").glob(".*")} == {".lock"}
 
 
-def test_a_damaged_checkpoint_is_named_and_the_one_before_it_taken(tmp_path, quick):
+def test_a_damaged_checkpoint_is_named_and_the_one_before_it_taken(tmp_path):
     chosen = experiment()
     recording.record(chosen, tmp_path / "whole")
     record_until(chosen, tmp_path / "run", 20)
@@ -233,7 +220,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_taken(tmp_path, qui
     assert contents(tmp_path / "run") == contents(tmp_path / "whole")
 
 
-def test_with_no_whole_checkpoint_left_it_says_so(tmp_path, quick):
+def test_with_no_whole_checkpoint_left_it_says_so(tmp_path):
     record_until(experiment(), tmp_path / "run", 20)
     for name in ("checkpoint.pt", "checkpoint.previous.pt"):
         (tmp_path / "run" / name).write_bytes(b"PK")
@@ -241,7 +228,7 @@ def test_with_no_whole_checkpoint_left_it_says_so(tmp_path, quick):
         recording.resume(tmp_path / "run")
 
 
-def test_a_finished_run_with_a_damaged_file_is_refused_by_load_and_mended_by_resume(tmp_path, quick):
+def test_a_finished_run_with_a_damaged_file_is_refused_by_load_and_mended_by_resume(tmp_path):
     recording.record(experiment(), tmp_path / "run")
     before = contents(tmp_path / "run")
     for name in ("checkpoint.pt", "test_losses.npz", "result.json"):
@@ -252,7 +239,7 @@ def test_a_finished_run_with_a_damaged_file_is_refused_by_load_and_mended_by_res
         assert contents(tmp_path / "run") == before
 
 
-def test_a_changed_config_is_not_taken_for_the_checkpoints_own(tmp_path, quick):
+def test_a_changed_config_is_not_taken_for_the_checkpoints_own(tmp_path):
     record_until(experiment(), tmp_path / "run", 20)
     path = tmp_path / "run" / "config.json"
     path.write_text(path.read_text().replace('"meta_batch": 2', '"meta_batch": 3'))
@@ -270,13 +257,13 @@ def test_a_newer_layout_is_refused(whole, tmp_path):
             read(tmp_path)
 
 
-def test_an_unfinished_run_is_not_loaded(tmp_path, quick):
+def test_an_unfinished_run_is_not_loaded(tmp_path):
     record_until(experiment(), tmp_path / "run", 5)
     with pytest.raises(UsageError, match=r"run is not finished; `mamlzoo resume .*run` goes on with it"):
         mamlzoo.load(tmp_path / "run")
 
 
-def test_two_cannot_write_one_directory(tmp_path, quick):
+def test_two_cannot_write_one_directory(tmp_path):
     record_until(experiment(), tmp_path / "run", 5)
     with (
         files.locked(tmp_path / "run"),
@@ -287,7 +274,7 @@ def test_two_cannot_write_one_directory(tmp_path, quick):
 
 
 @pytest.mark.parametrize("name", ["checkpoint.pt", "metrics.jsonl"])
-def test_a_disk_that_refuses_costs_nothing_that_is_written(name, tmp_path, quick, monkeypatch):
+def test_a_disk_that_refuses_costs_nothing_that_is_written(name, tmp_path, monkeypatch):
     replace, count = Path.replace, itertools.count()
 
     def refuse_late(self, target):
@@ -305,7 +292,7 @@ def test_a_disk_that_refuses_costs_nothing_that_is_written(name, tmp_path, quick
     assert contents(tmp_path / "run") == contents(tmp_path / "whole")
 
 
-def test_a_finished_run_that_is_made_again_is_not_finished_until_it_ends_again(tmp_path, quick):
+def test_a_finished_run_that_is_made_again_is_not_finished_until_it_ends_again(tmp_path):
     recording.record(experiment(), tmp_path / "run")
     (tmp_path / "run" / "checkpoint.pt").write_bytes(b"damaged")
     heard = []
@@ -318,7 +305,7 @@ def test_a_finished_run_that_is_made_again_is_not_finished_until_it_ends_again(t
     assert contents(tmp_path / "run") == contents(tmp_path / "whole")
 
 
-def test_a_run_from_another_keeps_the_theta_that_it_began_with(whole, tmp_path, quick):
+def test_a_run_from_another_keeps_the_theta_that_it_began_with(whole, tmp_path):
     source = tmp_path / "source"
     recording.record(experiment(), source)
     chosen = experiment(init_from=str(source))
@@ -356,7 +343,7 @@ def test_a_plugin_that_fails_before_anything_was_trained_leaves_nothing(tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_run_from_python_goes_on_with_what_is_given_again(tmp_path, quick):
+def test_a_run_from_python_goes_on_with_what_is_given_again(tmp_path):
     class Mine(MAML):
         """MAML by another name."""
 
@@ -372,13 +359,13 @@ def test_a_run_from_python_goes_on_with_what_is_given_again(tmp_path, quick):
     assert result.document()["evaluation"] == mamlzoo.run(algorithm=Mine(), **BUDGET).document()["evaluation"]
 
 
-def test_what_is_given_again_must_be_what_the_run_began_with(tmp_path, quick):
+def test_what_is_given_again_must_be_what_the_run_began_with(tmp_path):
     record_until(experiment(MAML(inner_lr=0.02)), tmp_path / "run", 20)
     with pytest.raises(UsageError, match="the algorithm given is not 'maml' with the options that the run began with"):
         mamlzoo.resume(tmp_path / "run", algorithm=MAML())
 
 
-def test_other_versions_are_said_where_the_run_goes_on_and_where_its_result_stands(tmp_path, quick):
+def test_other_versions_are_said_where_the_run_goes_on_and_where_its_result_stands(tmp_path):
     record_until(experiment(), tmp_path / "run", 20)
     path, heard = tmp_path / "run" / "config.json", []
     path.write_text(re.sub(r'"torch": "[^"]+"', '"torch": "2.5.0"', path.read_text()))
@@ -388,7 +375,7 @@ def test_other_versions_are_said_where_the_run_goes_on_and_where_its_result_stan
     assert said in str(result.table())
 
 
-def test_another_experiment_is_not_gone_on_with(tmp_path, quick):
+def test_another_experiment_is_not_gone_on_with(tmp_path):
     recording.record_or_resume(experiment(), tmp_path / "run")
     recording.record_or_resume(experiment(), tmp_path / "run")
     with pytest.raises(UsageError, match="run holds another experiment; choose another directory"):
@@ -405,7 +392,7 @@ def test_validation_keeps_the_best_of_each_seed(whole):
     assert "θ is the best of 3 validations on 4 tasks: of meta-step" in str(result.table())
 
 
-def test_the_best_theta_is_the_theta_of_its_meta_step(whole, tmp_path, quick):
+def test_the_best_theta_is_the_theta_of_its_meta_step(whole, tmp_path):
     best = mamlzoo.load(whole).checkpoint.best
     seen = {}
 
@@ -444,7 +431,7 @@ def test_a_run_begins_where_another_ended(whole, tmp_path):
     assert result.config["settings"]["init_from"] == str(whole)
 
 
-def test_the_only_seed_of_a_run_serves_all_seeds(tmp_path, quick):
+def test_the_only_seed_of_a_run_serves_all_seeds(tmp_path):
     recording.record(experiment(seeds=[7]), tmp_path / "one")
     result = experiment(seeds=3, iterations=0, init_from=str(tmp_path / "one")).run()
     weight = result.meta["network"]["0.weight"]
@@ -452,7 +439,7 @@ def test_the_only_seed_of_a_run_serves_all_seeds(tmp_path, quick):
     assert "all seeds start from the same θ⁰" in result.remarks
 
 
-def test_a_stopped_run_from_another_goes_on_without_it(whole, tmp_path, quick):
+def test_a_stopped_run_from_another_goes_on_without_it(whole, tmp_path):
     source = tmp_path / "source"
     recording.record(experiment(), source)
     chosen = experiment(init_from=str(source))
@@ -497,19 +484,10 @@ COMMAND = [
 
 
 def test_sigint_saves_says_how_to_go_on_and_ends_with_130(tmp_path):
-    process = subprocess.Popen(
-        [*COMMAND, "--iterations", "1000000", "--out", "run", "--checkpoint-every", "1h"],
-        cwd=tmp_path, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    checkpoint = tmp_path / "run" / "checkpoint.pt"
-    deadline = time.monotonic() + 60
-    while not checkpoint.exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert said.splitlines()[-1] == "stopped; to go on: mamlzoo resume run"
-    assert torch.load(checkpoint, weights_only=True)["step"] > 0
+    command = [*COMMAND, "--iterations", "100000", "--out", "run", "--checkpoint-every", "1h"]
+    code, said = interrupted(command, tmp_path, tmp_path / "run" / "metrics.jsonl")
+    assert (code, said) == (130, "stopped; to go on: mamlzoo resume run")
+    assert torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["step"] > 0
 
 
 @pytest.fixture
@@ -521,7 +499,7 @@ def small_files():
     resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
-def test_a_full_disk_is_one_line_and_what_was_written_stays_whole(small_files, tmp_path, quick):
+def test_a_full_disk_is_one_line_and_what_was_written_stays_whole(small_files, tmp_path):
     with pytest.raises(MamlzooError, match="could not be written: File too large; what was written before is whole"):
         recording.record(experiment(), tmp_path / "run", Manner(EVERY_STEP))
     names = {".lock", "config.json", "metrics.jsonl", "checkpoint.pt", "checkpoint.previous.pt"}
@@ -533,7 +511,7 @@ def test_a_full_disk_is_one_line_and_what_was_written_stays_whole(small_files, t
 
 
 @pytest.mark.slow
-def test_a_corrupted_byte_changes_no_result(tmp_path, cli, quick):
+def test_a_corrupted_byte_changes_no_result(tmp_path, cli):
     record_until(experiment(), tmp_path / "stopped", 20)
     recording.record(experiment(), tmp_path / "whole")
     expected, places = contents(tmp_path / "whole"), random.Random(0)

@@ -22,6 +22,7 @@ from mamlzoo.recording import Interval, Manner, StoppedError
 from mamlzoo.sweeps import Cell, Estimate, Scores, Sweep
 from mamlzoo_algorithms.maml import MAML
 
+pytestmark = pytest.mark.usefixtures("no_figures")
 BUDGET = {"iterations": 2, "meta_batch": 2, "test_tasks": 4, "test_steps": 1, "valid_tasks": 3, "plan": "loop"}
 RATES = {"algorithm.inner_lr": [0.01, 0.05]}
 ONE = {"task": ["sine"], "model": ["mlp"], "algorithm": ["maml"]}
@@ -44,14 +45,6 @@ def swept(*found, tasks=None):
 
 def best(*found):
     return swept(*found).best().values["outer_lr"]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _no_figures_of_runs():
-    """They take longer than these runs."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mamlzoo.plots.of_run", lambda result: {})
-        yield
 
 
 @pytest.fixture(scope="module")

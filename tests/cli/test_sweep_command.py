@@ -5,31 +5,23 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
+from conftest import interrupted
 
 from mamlzoo.cli import main
 
+pytestmark = pytest.mark.usefixtures("no_figures")
 QUICK = ["--iterations", "2", "--meta-batch", "2", "--test-tasks", "4", "--test-steps", "1", "--plan", "loop"]
 RATES = ["--algorithm.inner-lr", "0.01,0.05"]
 
 
 SWEEP = ["sweep", *RATES, *QUICK, "--seeds", "2", "--out", "all"]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _no_figures_of_runs():
-    """They take longer than these runs."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mamlzoo.plots.of_run", lambda result: {})
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -111,15 +103,8 @@ def test_sigint_saves_and_the_same_command_goes_on(tmp_path):
         sys.executable, "-m", "mamlzoo", "sweep", "--outer-lr", "0.001,0.002", "--iterations", "1000", "--plan", "vmap",
         "--meta-batch", "2", "--test-tasks", "5", "--checkpoint-every", "1h", "--out", "all",
     ]  # fmt: skip
-    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
-    checkpoint = tmp_path / "all" / "outer_lr=0.001" / "checkpoint.pt"
-    deadline = time.monotonic() + 60
-    while not checkpoint.exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert said.splitlines()[-1] == "stopped; to go on: the same command again"
+    begun = tmp_path / "all" / "outer_lr=0.001" / "metrics.jsonl"
+    assert interrupted(command, tmp_path, begun) == (130, "stopped; to go on: the same command again")
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
     document = json.loads((tmp_path / "all" / "sweep.json").read_text())
     assert [cell["state"] for cell in document["cells"]] == ["finished", "finished"]

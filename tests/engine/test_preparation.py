@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from conftest import Recurrent
 from torch import nn
 
 from mamlzoo.combinations import _as_model
@@ -31,17 +32,6 @@ def prepared(plan, *, model=None, iterations=20, chunk=None, optimizer="adam", a
             notices.append(next(preparing))
         except StopIteration as end:
             return *end.value, notices
-
-
-class Recurrent(nn.Module):
-    """A network that vmap cannot batch."""
-
-    def __init__(self):
-        super().__init__()
-        self.gru, self.out = nn.GRU(1, 4, batch_first=True), nn.Linear(4, 1)
-
-    def forward(self, x):
-        return self.out(self.gru(x[:, None])[0][:, 0])
 
 
 @pytest.mark.parametrize("plan", ["loop", "vmap"])
