@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mamlzoo.combinations import compare as compare
     from mamlzoo.combinations import resume as resume
     from mamlzoo.combinations import run as run
+    from mamlzoo.comparison import Comparison as Comparison
     from mamlzoo.engine.binding import bind as bind
     from mamlzoo.engine.plans import meta_loss as meta_loss
     from mamlzoo.engine.training import TrainingRecord as TrainingRecord
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
     from mamlzoo.interfaces import Task as Task
     from mamlzoo.registry import installed as installed
     from mamlzoo.registry import make as make
-    from mamlzoo.result import Comparison as Comparison
     from mamlzoo.result import Result as Result
     from mamlzoo.settings import Settings as Settings
     from mamlzoo.store import load as load
@@ -73,7 +73,8 @@ _LAZY = {
         "Spec", "Split", "Task",
     ),
     "mamlzoo.registry": ("installed", "make"),
-    "mamlzoo.result": ("Comparison", "Result"),
+    "mamlzoo.comparison": ("Comparison",),
+    "mamlzoo.result": ("Result",),
     "mamlzoo.settings": ("Settings",),
     "mamlzoo.store": ("load",),
     "mamlzoo.sweeping": ("sweep",),

@@ -15,12 +15,13 @@ from typing import Any, TypeVar, cast
 from torch import nn
 
 from mamlzoo import comparing, options, recording
+from mamlzoo.comparison import Comparison
 from mamlzoo.errors import UsageError
 from mamlzoo.experiment import Experiment, Listener
 from mamlzoo.interfaces import KINDS, MetaAlgorithm, Model, Plugin, Spec, Task
 from mamlzoo.recording import Interval, Manner
 from mamlzoo.registry import installed
-from mamlzoo.result import Comparison, Result
+from mamlzoo.result import Result
 from mamlzoo.settings import Settings
 
 P = TypeVar("P", bound=Plugin)

@@ -11,10 +11,11 @@ from typing import Any
 
 from mamlzoo import files, labels, plots, recording, store
 from mamlzoo.checkpoints import experiment_digest
+from mamlzoo.comparison import Comparison
 from mamlzoo.errors import MamlzooError, UsageError
 from mamlzoo.experiment import Experiment
 from mamlzoo.recording import DEFAULT, Manner
-from mamlzoo.result import Comparison, Result
+from mamlzoo.result import Result
 
 NAME = "comparison.json"
 

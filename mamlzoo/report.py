@@ -18,10 +18,11 @@ import numpy as np
 import mamlzoo
 from mamlzoo import files, fits, plots
 from mamlzoo.command import command_of
+from mamlzoo.comparison import Comparison
 from mamlzoo.errors import MamlzooError, UsageError
 from mamlzoo.inline_svg import INK
 from mamlzoo.interfaces import KINDS
-from mamlzoo.result import Comparison, Result
+from mamlzoo.result import Result
 from mamlzoo.tables import Table
 from mamlzoo.trained import experiment_of
 

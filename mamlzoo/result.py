@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mamlzoo import labels, statistics, trees
+from mamlzoo import statistics, trees
 from mamlzoo.checkpoints import Checkpoint, ValidationRecord
 from mamlzoo.engine.preparation import Choice
 from mamlzoo.engine.training import TrainingRecord
@@ -23,7 +23,6 @@ from mamlzoo.tables import Table, number
 if TYPE_CHECKING:
     from mamlzoo.adapted import Adapted, Values
     from mamlzoo.experiment import Experiment
-    from mamlzoo.paired import Differences
     from mamlzoo.plots import Figure
 
 FEW_NUMBERS = 8
@@ -301,105 +300,6 @@ class Result:
         return store.save(self, Path(directory))
 
 
-@dataclass(frozen=True, repr=False)
-class Comparison:
-    """Several experiments side by side, on the same test tasks where their task is the same.
-
-    Attributes:
-        baseline, step: what `differences` takes where nothing else is asked for.
-    """
-
-    results: Sequence[Result]
-    baseline: str | None = None
-    step: int | None = None
-
-    def __repr__(self) -> str:
-        return str(self.table())
-
-    def _repr_html_(self) -> str:
-        return self.table()._repr_html_()
-
-    def labels(self) -> list[str]:
-        """What tells each result from the others: names, then options and settings, then a number."""
-        return labels.labels([result.config for result in self.results])
-
-    def table(self) -> Table:
-        """One column an experiment, one row a number of adaptation steps."""
-        evaluations = [result.evaluation for result in self.results]
-        metrics = {evaluation.metric for evaluation in evaluations}
-        columns = ["steps"] + [
-            label if len(metrics) == 1 else f"{label} ({evaluation.metric})"
-            for label, evaluation in zip(self.labels(), evaluations, strict=True)
-        ]
-        rows = [
-            [str(step), *(_cell(evaluation, step) for evaluation in evaluations)]
-            for step in range(max(len(evaluation.steps) for evaluation in evaluations))
-        ]
-        bases = [result.basis() for result in self.results]
-        shared = len(set(bases)) == 1
-        notes = bases[:1] if shared else []
-        for label, basis, result in zip(self.labels(), bases, self.results, strict=True):
-            own = result.caveats() if shared else [basis, *result.caveats()]
-            notes += [f"{label}: {note}" for note in own]
-        metric = metrics.pop() if len(metrics) == 1 else "metric"
-        return Table(f"test {metric} after adaptation", columns, rows, notes)
-
-    def differences(self, baseline: str | None = None, step: int | None = None) -> Differences:
-        """Paired differences on the same test tasks: against a baseline, and between neighbours in the ranking.
-
-        Args:
-            baseline: a label, or the name of an algorithm or model; None: the comparison's own, or no baseline.
-            step: after how many adaptation steps; None: the comparison's own, or the last that all have.
-
-        Raises:
-            UsageError: there is no such baseline or step.
-        """
-        if baseline is None and step is None:
-            return self._differences
-        return replace(
-            self, baseline=self.baseline if baseline is None else baseline, step=self.step if step is None else step
-        )._differences
-
-    @cached_property
-    def _differences(self) -> Differences:
-        from mamlzoo import paired
-
-        return paired.differences(self.results, self.labels(), self.baseline, self.step)
-
-    def document(self) -> dict[str, Any]:
-        """All results and their paired differences, as JSON holds them."""
-        return {
-            "results": [result.document() for result in self.results],
-            "differences": self.differences().document(),
-        }
-
-    def plot(self) -> Figure:
-        """Test metric by adaptation steps, one band an experiment."""
-        from mamlzoo import plots
-
-        return plots.curves(self.results, self.labels())
-
-    def save(self, directory: str | Path) -> Comparison:
-        """Write a directory with a run directory for each experiment, the table's numbers and the figure.
-
-        Raises:
-            UsageError: the directory exists and is not empty, or cannot be written.
-        """
-        from mamlzoo import comparing
-
-        return comparing.save(self, Path(directory))
-
-    def report(self, path: str | Path) -> None:
-        """Write one HTML page: tables, figures, configs, and the commands that make the runs again.
-
-        Raises:
-            UsageError: another ending than .html, or a place that cannot be written.
-        """
-        from mamlzoo import report
-
-        report.write(self, Path(path))
-
-
 def finite_or_null(value: Any) -> Any:
     """The same document with null for every number that JSON cannot hold."""
     if isinstance(value, dict):
@@ -407,12 +307,6 @@ def finite_or_null(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [finite_or_null(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _cell(evaluation: Evaluation, step: int) -> str:
-    if step >= len(evaluation.steps):
-        return ""
-    return f"{number(evaluation.mean[step])} ± {number(evaluation.ci95[step], 3)}"
 
 
 def _means(values: NDArray[np.float32]) -> list[list[float]]:

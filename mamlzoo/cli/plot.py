@@ -89,7 +89,7 @@ def average(chosen: dict[str, list[str]], options: dict[str, Any], count: int, s
 def curves(runs: tuple[Path, ...], training: bool, output: Path) -> None:
     """Draw the learning curves of RUNS with 95% bands, in one figure."""
     from mamlzoo import plots, store
-    from mamlzoo.result import Comparison
+    from mamlzoo.comparison import Comparison
 
     plots.check_format(output)
     comparison = Comparison([store.load(run) for run in expanded(runs)])

@@ -26,7 +26,7 @@ def command(runs: tuple[Path, ...], output: Path) -> None:
     A comparison's directory stands for all of its runs. The page is a single file that needs no network.
     """
     from mamlzoo import comparing, report, store
-    from mamlzoo.result import Comparison
+    from mamlzoo.comparison import Comparison
 
     report.check_path(output)
     if len(runs) == 1 and comparing.is_comparison(runs[0]):

@@ -26,9 +26,10 @@ from mamlzoo.tables import number
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+    from mamlzoo.comparison import Comparison
     from mamlzoo.experiment import Experiment
     from mamlzoo.recording import Manner
-    from mamlzoo.result import Comparison, Result
+    from mamlzoo.result import Result
     from mamlzoo.running import Event
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -1,0 +1,122 @@
+"""Several results side by side: tables, differences, figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mamlzoo import labels
+from mamlzoo.result import Evaluation, Result
+from mamlzoo.tables import Table, number
+
+if TYPE_CHECKING:
+    from mamlzoo.paired import Differences
+    from mamlzoo.plots import Figure
+
+
+@dataclass(frozen=True, repr=False)
+class Comparison:
+    """Several experiments side by side, on the same test tasks where their task is the same.
+
+    Attributes:
+        baseline, step: what `differences` takes where nothing else is asked for.
+    """
+
+    results: Sequence[Result]
+    baseline: str | None = None
+    step: int | None = None
+
+    def __repr__(self) -> str:
+        return str(self.table())
+
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()
+
+    def labels(self) -> list[str]:
+        """What tells each result from the others: names, then options and settings, then a number."""
+        return labels.labels([result.config for result in self.results])
+
+    def table(self) -> Table:
+        """One column an experiment, one row a number of adaptation steps."""
+        evaluations = [result.evaluation for result in self.results]
+        metrics = {evaluation.metric for evaluation in evaluations}
+        columns = ["steps"] + [
+            label if len(metrics) == 1 else f"{label} ({evaluation.metric})"
+            for label, evaluation in zip(self.labels(), evaluations, strict=True)
+        ]
+        rows = [
+            [str(step), *(_cell(evaluation, step) for evaluation in evaluations)]
+            for step in range(max(len(evaluation.steps) for evaluation in evaluations))
+        ]
+        bases = [result.basis() for result in self.results]
+        shared = len(set(bases)) == 1
+        notes = bases[:1] if shared else []
+        for label, basis, result in zip(self.labels(), bases, self.results, strict=True):
+            own = result.caveats() if shared else [basis, *result.caveats()]
+            notes += [f"{label}: {note}" for note in own]
+        metric = metrics.pop() if len(metrics) == 1 else "metric"
+        return Table(f"test {metric} after adaptation", columns, rows, notes)
+
+    def differences(self, baseline: str | None = None, step: int | None = None) -> Differences:
+        """Paired differences on the same test tasks: against a baseline, and between neighbours in the ranking.
+
+        Args:
+            baseline: a label, or the name of an algorithm or model; None: the comparison's own, or no baseline.
+            step: after how many adaptation steps; None: the comparison's own, or the last that all have.
+
+        Raises:
+            UsageError: there is no such baseline or step.
+        """
+        if baseline is None and step is None:
+            return self._differences
+        return replace(
+            self, baseline=self.baseline if baseline is None else baseline, step=self.step if step is None else step
+        )._differences
+
+    @cached_property
+    def _differences(self) -> Differences:
+        from mamlzoo import paired
+
+        return paired.differences(self.results, self.labels(), self.baseline, self.step)
+
+    def document(self) -> dict[str, Any]:
+        """All results and their paired differences, as JSON holds them."""
+        return {
+            "results": [result.document() for result in self.results],
+            "differences": self.differences().document(),
+        }
+
+    def plot(self) -> Figure:
+        """Test metric by adaptation steps, one band an experiment."""
+        from mamlzoo import plots
+
+        return plots.curves(self.results, self.labels())
+
+    def save(self, directory: str | Path) -> Comparison:
+        """Write a directory with a run directory for each experiment, the table's numbers and the figure.
+
+        Raises:
+            UsageError: the directory exists and is not empty, or cannot be written.
+        """
+        from mamlzoo import comparing
+
+        return comparing.save(self, Path(directory))
+
+    def report(self, path: str | Path) -> None:
+        """Write one HTML page: tables, figures, configs, and the commands that make the runs again.
+
+        Raises:
+            UsageError: another ending than .html, or a place that cannot be written.
+        """
+        from mamlzoo import report
+
+        report.write(self, Path(path))
+
+
+def _cell(evaluation: Evaluation, step: int) -> str:
+    if step >= len(evaluation.steps):
+        return ""
+    return f"{number(evaluation.mean[step])} ± {number(evaluation.ci95[step], 3)}"
