@@ -65,7 +65,7 @@ def run(
     (experiment,) = experiments([task], [model], [algorithm], options=options, seeds=seeds, **settings)
     if out is None:
         return experiment.run(progress)
-    return recording.record(experiment, Path(out), _manner(checkpoint_every, progress))
+    return recording.record(experiment, Path(out), manner(checkpoint_every, progress))
 
 
 def resume(
@@ -87,7 +87,7 @@ def resume(
     """
     likes = {"task": task, "model": model, "algorithm": algorithm}
     given = {kind: plugin(kind, like) for kind, like in likes.items() if like is not None}
-    return recording.resume(Path(directory), _manner("30s", progress), given)
+    return recording.resume(Path(directory), manner("30s", progress), given)
 
 
 def compare(
@@ -106,15 +106,18 @@ def compare(
 
     A comparison that is recorded in a directory goes on there when `mamlzoo resume` is given it.
     """
-    several = experiments(
-        _several(task), _several(model), _several(algorithm), options=options, seeds=seeds, **settings
-    )
+    chosen = experiments(several(task), several(model), several(algorithm), options=options, seeds=seeds, **settings)
     if out is None:
-        return Comparison([experiment.run(progress) for experiment in several])
-    return comparing.record(several, Path(out), _manner(checkpoint_every, progress))
+        return Comparison([experiment.run(progress) for experiment in chosen])
+    return comparing.record(chosen, Path(out), manner(checkpoint_every, progress))
 
 
-def _manner(checkpoint_every: str, progress: Listener | None) -> Manner:
+def manner(checkpoint_every: str, progress: Listener | None) -> Manner:
+    """How a run from Python is recorded.
+
+    Raises:
+        UsageError: `checkpoint_every` is neither meta-steps nor a time.
+    """
     interval = Interval.parse(checkpoint_every)
     return Manner(interval) if progress is None else Manner(interval, progress)
 
@@ -173,7 +176,8 @@ def budget(seeds: int | Sequence[int], given: Mapping[str, Any]) -> Settings:
     return options.make(Settings, {"seeds": tuple(cast(Sequence[int], seeds)), **given}, "a run")
 
 
-def _several(given: Any) -> Sequence[Any]:
+def several(given: Any) -> Sequence[Any]:
+    """What was given, one or a list of several, as several."""
     return given if isinstance(given, list | tuple) else [given]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -148,7 +147,5 @@ def _names(configs: Sequence[dict[str, Any]]) -> list[str]:
     """A directory name for each, made of its label."""
     names: list[str] = []
     for label in labels.labels(configs):
-        name = re.sub(r"[^\w.=]+", "-", label).strip("-")
-        numbered = (f"{name}-{number}" for number in itertools.count(2))
-        names.append(next(free for free in itertools.chain([name], numbered) if free not in names))
+        names.append(store.free_name(re.sub(r"[^\w.=]+", "-", label).strip("-"), names))
     return names

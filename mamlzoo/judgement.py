@@ -32,8 +32,6 @@ from mamlzoo.statistics import t_quantile
 
 EXACTLY = 1e-5
 """How far, relatively, float32 may take a number that is known exactly."""
-
-
 RUNAWAY = 100.0
 """A fit ran away whose error after the last step is so many times the mean error before adaptation, or not finite."""
 
@@ -99,7 +97,8 @@ def runaways(evaluation: Evaluation) -> list[int]:
     """The rows of seeds on which adaptation ran away on some test task."""
     values = evaluation.values[evaluation.metric]
     with np.errstate(invalid="ignore", over="ignore"):  # that is what is looked for
-        calm = values[..., -1] <= RUNAWAY * values[..., 0].mean(1, keepdims=True)
+        most = np.inf if evaluation.higher_is_better else RUNAWAY * values[..., 0].mean(1, keepdims=True)
+        calm = np.isfinite(values[..., -1]) & (values[..., -1] <= most)
     return [row for row in evaluation.rows if not calm[row].all()]
 
 

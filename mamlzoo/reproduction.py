@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -143,14 +142,18 @@ def is_reproduction(directory: Path) -> bool:
     return (directory / NAME).is_file()
 
 
-def command(directory: Path) -> str:
-    """The command that goes on with the recipe that was begun there.
+def begun(directory: Path) -> str:
+    """The name of the recipe that was begun there.
 
     Raises:
         MamlzooError: what was begun cannot be read.
     """
-    recipe = store.read_document(directory / NAME).get("recipe")
-    return f"mamlzoo reproduce {recipe} --out {shlex.quote(str(directory))}"
+    return str(store.read_document(directory / NAME).get("recipe"))
+
+
+def command(recipe: str, directory: Path) -> str:
+    """The command that makes a recipe in a directory, or goes on with it."""
+    return f"mamlzoo reproduce {recipe} --out {store.spelled(directory)}"
 
 
 def experiment_of(run: Run, directory: Path) -> Experiment:

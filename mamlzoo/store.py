@@ -12,12 +12,13 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import shlex
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -107,7 +108,7 @@ def write_checkpoint(directory: Path, checkpoint: Checkpoint, config: dict[str, 
 
 
 def finish(result: Result, into: Path, final: Path) -> Result:
-    """Write what a finished run has, into a directory that is, or will be, called `final`; result.json last."""
+    """Write what a finished run has, into a directory that is, or will be, called `final`; SHA256SUMS last."""
     result = replace(result, run_dir=final)
     files.write_text(into / "metrics.jsonl", "".join(map(metrics_line, result.checkpoint.records)))
     arrays: dict[str, Any] = dict(result.evaluation.values)
@@ -228,9 +229,20 @@ def load(directory: str | Path) -> Result:
 
 
 def resume_command(directory: Path) -> str:
-    """The command that goes on with what is recorded in a directory, quoted for a POSIX shell."""
+    """The command that goes on with what is recorded in a directory."""
+    return f"mamlzoo resume {spelled(directory)}"
+
+
+def spelled(directory: Path) -> str:
+    """A directory as an argument, quoted for a POSIX shell and not to be taken for a flag."""
     name = str(directory)
-    return f"mamlzoo resume {shlex.quote(f'./{name}' if name.startswith('-') else name)}"
+    return shlex.quote(f"./{name}" if name.startswith("-") else name)
+
+
+def free_name(stem: str, taken: Collection[str]) -> str:
+    """`stem`, or with the first number that makes it no name of those taken."""
+    numbered = (f"{stem}-{number}" for number in itertools.count(2))
+    return next(name for name in itertools.chain([stem], numbered) if name not in taken)
 
 
 @contextlib.contextmanager

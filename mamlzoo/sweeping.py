@@ -13,13 +13,13 @@ from typing import Any, cast
 from mamlzoo import axes as swept
 from mamlzoo import checkpoints, files, options, plots, recording, store
 from mamlzoo.axes import Axis
-from mamlzoo.combinations import AlgorithmLike, ModelLike, TaskLike, budget, plugin
+from mamlzoo.combinations import AlgorithmLike, ModelLike, TaskLike, budget, manner, plugin, several
 from mamlzoo.engine.preparation import Notice
 from mamlzoo.errors import MamlzooError, UsageError
 from mamlzoo.experiment import Experiment, Listener
 from mamlzoo.interfaces import KINDS, MetaAlgorithm, Model, Plugin, Task
 from mamlzoo.options import Option
-from mamlzoo.recording import DEFAULT, Interval, Manner, StoppedError
+from mamlzoo.recording import DEFAULT, Manner, StoppedError
 from mamlzoo.settings import Settings
 from mamlzoo.sweeps import Cell, Scores, Sweep
 
@@ -83,10 +83,9 @@ def sweep(
         UsageError: something was asked for that cannot be, or no combination can work. One that fails alone is a
             failed cell.
     """
-    chosen = {"task": _several(task), "model": _several(model), "algorithm": _several(algorithm)}
-    interval = Interval.parse(checkpoint_every)
-    manner = Manner(interval) if progress is None else Manner(interval, progress)
-    return record(plan(axes, chosen, options or {}, seeds, settings), Path(out), manner)
+    chosen = {"task": several(task), "model": several(model), "algorithm": several(algorithm)}
+    how = manner(checkpoint_every, progress)
+    return record(plan(axes, chosen, options or {}, seeds, settings), Path(out), how)
 
 
 def plan(
@@ -226,8 +225,7 @@ def _placed(
     if there.get(digest):  # two functions from Python may have one config; each takes its own directory
         return replace(cell, run_dir=there[digest].pop(0))
     stem = re.sub(r"[^\w.=]+", "-", Sweep(plan.axes, []).label(cell)).strip("-")[:LONGEST]
-    names = (stem if number == 1 else f"{stem}-{number}" for number in range(1, swept.LIMIT + 2))
-    name = next(name for name in names if name not in taken)
+    name = store.free_name(stem, taken)
     taken.add(name)
     return replace(cell, run_dir=directory / name)
 
@@ -332,10 +330,6 @@ def _short(keys: Iterable[str]) -> dict[str, str]:
     """`inner_lr` for `algorithm.inner_lr`, where that is clear."""
     lasts = {key: key.rpartition(".")[2] for key in keys}
     return {key: last if list(lasts.values()).count(last) == 1 else key for key, last in lasts.items()}
-
-
-def _several(given: Any) -> Sequence[Any]:
-    return given if isinstance(given, list | tuple) else [given]
 
 
 def _line(error: MamlzooError) -> str:

@@ -181,6 +181,11 @@ def test_a_finite_value_is_compared_with_the_seeds_on_which_nothing_ran_away(awa
     assert judge(reference(), 0, with_one, 0, 1) == judge(reference(), 0, without, 0, 1)
 
 
+def test_an_accuracy_that_grows_from_nothing_has_not_run_away():
+    grown = Evaluation({"accuracy": np.array([[[0.0, 0.9], [0.0, 1.0]]], dtype=np.float32)}, [0], higher_is_better=True)
+    assert judgement.runaways(grown) == []
+
+
 def test_with_no_calm_seed_left_nothing_passes():
     assert judge(reference(), 0, adapted([1.0, np.inf], [np.inf, 1.0]), 0, 1).verdict == "FAIL"
 
@@ -272,3 +277,10 @@ def test_a_recipe_that_cannot_be_read_is_a_failed_plugin(cli, distribution):
 def test_exactly_is_as_exact_as_float32_can_be():
     assert judgement.exact("", -1515.48, -1515.4799, "").passed
     assert not judgement.exact("", -1515.48, -1515.6, "").passed
+
+
+def test_resume_says_which_command_goes_on_with_a_recipe(cli, distribution):
+    distribution("shop", _shop())
+    cli("reproduce", "small", "--out=-a b", "--quiet")
+    line = "-a b is a recipe's directory; `mamlzoo reproduce small --out './-a b'` goes on with it"
+    assert cli.error("resume", "--", "-a b") == line

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 
 import click
@@ -50,14 +49,12 @@ def command(
         rows = [(recipe.name, recipe.summary, f"{recipe.minutes:g} min") for _, recipe in sorted(recipes.items())]
         console.print_table(Table("recipes", ("name", "what it makes again", "takes about"), rows, left=(0, 1)))
         return
-    from mamlzoo import store
-    from mamlzoo.reproduction import reproduce
+    from mamlzoo import reproduction, store
 
     recipe = installed().recipe(name)
     directory = out or store.default_directory(f"reproduce-{name}")
-    again = f"mamlzoo reproduce {name} --out {shlex.quote(str(directory))}"
-    with recorded(again, checkpoint_every, loggers, quiet) as manner:
-        found = reproduce(recipe, directory, manner)
+    with recorded(reproduction.command(name, directory), checkpoint_every, loggers, quiet) as manner:
+        found = reproduction.reproduce(recipe, directory, manner)
     if as_json:
         console.print_json(found.document())
     else:

@@ -27,7 +27,8 @@ def command(directory: Path, checkpoint_every: str, loggers: tuple[str, ...], qu
     if sweeping.is_sweep(directory):
         raise UsageError(f"{directory} is a sweep's directory; the `mamlzoo sweep` that began it goes on with it")
     if reproduction.is_reproduction(directory):
-        raise UsageError(f"{directory} is a recipe's directory; `{reproduction.command(directory)}` goes on with it")
+        again = reproduction.command(reproduction.begun(directory), directory)
+        raise UsageError(f"{directory} is a recipe's directory; `{again}` goes on with it")
     with recorded(resume_command(directory), checkpoint_every, loggers, quiet) as manner:
         if comparing.is_comparison(directory):
             comparison = comparing.resume(directory, manner)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -39,7 +38,7 @@ def command(ctx: click.Context, /, **flags: Any) -> None:
     sweep.json, sweep.csv and sweep.png. The same command, or one with more values, goes on with it: what is finished
     is not run again. Exit code 1 if a cell failed.
     """
-    from mamlzoo import sweeping
+    from mamlzoo import store, sweeping
 
     request = Request(**flags)
     given = request.options | request.settings
@@ -52,7 +51,7 @@ def command(ctx: click.Context, /, **flags: Any) -> None:
     )
     directory = request.directory("sweep")
     teller = _Teller(request.quiet)
-    again = sweeping.AGAIN + f", with --out {shlex.quote(str(directory))}" * (request.out is None)
+    again = sweeping.AGAIN + f", with --out {store.spelled(directory)}" * (request.out is None)
     with recorded(again, request.checkpoint_every, request.loggers, request.quiet, name=teller.name) as manner:
         sweep = sweeping.record(plan, directory, manner, teller)
     if request.as_json:
