@@ -30,7 +30,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol, dataclass_transform, runtime_checkable
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, Self, dataclass_transform, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -82,10 +83,16 @@ class Spec:
 
 @dataclass_transform(frozen_default=True, kw_only_default=False, field_specifiers=(options.option,))
 class Plugin(ABC):
-    """Base of the three kinds. A subclass becomes a frozen dataclass by itself; its options are checked when made."""
+    """Base of the three kinds. A subclass becomes a frozen dataclass by itself; its options are checked when made.
+
+    Attributes:
+        exempt_from: checks of the conformance kit (`mamlzoo.testing`) that the plugin rightly fails, by name, each with
+            the reason, which the kit shows.
+    """
 
     kind: ClassVar[str]
     name: ClassVar[str]
+    exempt_from: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -94,6 +101,11 @@ class Plugin(ABC):
     def __post_init__(self) -> None:
         """Check every option. A subclass that checks how options go together calls this first."""
         options.validate(self, f"{self.kind} '{self.name}'")
+
+    @classmethod
+    def example(cls) -> Self:
+        """An instance for the conformance kit; a plugin that cannot be made of defaults alone overrides it."""
+        return cls()
 
     @classmethod
     def summary(cls) -> str:
