@@ -22,6 +22,7 @@ COMMANDS = {
     "adapt": "Adapt a trained θ to points of your own, and predict.",
     "reproduce": "Make a published experiment again, and put its numbers beside ours.",
     "verify": "Check a combination's meta-gradient in float64.",
+    "check": "Check that plugins keep what their kind promises.",
     "bench": "Measure how fast a combination trains, beside other libraries.",
     "plot": "Draw sample tasks, fits and learning curves.",
     "report": "Put runs on one HTML page: tables, figures, configs, commands.",

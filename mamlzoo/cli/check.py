@@ -1,0 +1,126 @@
+"""`mamlzoo check`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mamlzoo.cli import console
+from mamlzoo.errors import UsageError
+from mamlzoo.tables import Table
+
+if TYPE_CHECKING:
+    from mamlzoo.interfaces import Plugin
+    from mamlzoo.registry import Failure
+    from mamlzoo.testing import Outcome
+
+
+@click.command("check")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--all", "everything", is_flag=True, help="Every plugin that is installed.")
+@click.option("--quiet", "-q", is_flag=True, help="No progress.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of the tables.")
+@click.pass_context
+def command(ctx: click.Context, names: tuple[str, ...], everything: bool, quiet: bool, as_json: bool) -> None:
+    """Check that plugins keep what their kind promises.
+
+    Runs the conformance kit, mamlzoo.testing, on the plugins NAME: that the same seed gives the same data, that the
+    meta-gradient is the derivative of the meta-loss, that nothing leaks between episodes, and so on. Exit code 1 if a
+    promise is broken. What a plugin says that it is exempt from is shown with its reason.
+    """
+    from mamlzoo.registry import installed
+    from mamlzoo.testing import checks_of, examples
+
+    if bool(names) == everything:
+        raise UsageError("say which plugins to check, or --all")
+    registry = installed()
+    if everything:
+        names = tuple(dict.fromkeys(name for offers in registry.offers.values() for name in sorted(offers)))
+    plugins = [plugin for name in names for plugin in examples(name)]
+    failures = registry.failures if everything else []
+    found: list[list[Outcome]] = []
+    with console.progress_bar(quiet) as bar:
+        task = bar.add_task("check", total=sum(len(checks_of(plugin)) for plugin in plugins), info="")
+        for plugin in plugins:
+            bar.update(task, description=f"check {plugin.kind} {plugin.name}")
+            found.append([])
+            for check in checks_of(plugin):
+                found[-1].append(check.of(plugin))
+                bar.advance(task)
+    if as_json:
+        console.print_json({"plugins": list(map(_document, plugins, found)), "failures": list(map(str, failures))})
+    elif everything:
+        _print_summary(plugins, found, failures)
+    else:
+        for outcomes in found:
+            _print_outcomes(outcomes)
+    broken = any(outcome.verdict == "failed" for outcomes in found for outcome in outcomes)
+    ctx.exit(1 if broken or failures else 0)
+
+
+def _print_outcomes(outcomes: list[Outcome]) -> None:
+    """Every check of one plugin, and what to do about those that failed."""
+    plugin = outcomes[0].plugin
+    rows = [(o.check.name, _shown(o.verdict), o.finding) for o in outcomes]
+    notes = [f"{o.check.name}: {o.check.remedy}" for o in outcomes if o.verdict == "failed"]
+    title = f"{plugin.kind} {plugin.name}: {_count(outcomes)}"
+    console.print_table(Table(title, ("check", "", "what was found"), rows, notes, left=(0, 1, 2)))
+    console.out().print()
+
+
+def _print_summary(plugins: list[Plugin], found: list[list[Outcome]], failures: list[Failure]) -> None:
+    """A line a plugin; then what failed, what is exempt, and what could not be loaded."""
+    rows = [
+        (plugin.kind, plugin.name, *(str(n) if (n := _number(outcomes, verdict)) else "" for verdict in VERDICTS))
+        for plugin, outcomes in zip(plugins, found, strict=True)
+    ]
+    console.print_table(Table("conformance", ("kind", "name", *VERDICTS), rows, left=(0, 1)))
+    told = [
+        (f"{o.plugin.kind} {o.plugin.name}", o.check.name, _shown(o.verdict), _advice(o))
+        for outcomes in found
+        for o in outcomes
+        if o.verdict != "passed"
+    ]
+    if told:
+        console.out().print()
+        columns = ("plugin", "check", "", "why, and what to do")
+        console.print_table(Table("not passed", columns, told, left=(0, 1, 2, 3)))
+    for failure in failures:
+        console.out().print(f"could not be loaded: {failure}", markup=False)
+
+
+VERDICTS = ("passed", "exempt", "failed")
+
+
+def _number(outcomes: list[Outcome], verdict: str) -> int:
+    return sum(outcome.verdict == verdict for outcome in outcomes)
+
+
+def _count(outcomes: list[Outcome]) -> str:
+    """As in '14 passed, 1 exempt'."""
+    counts = {verdict: _number(outcomes, verdict) for verdict in VERDICTS}
+    return ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
+
+
+def _shown(verdict: str) -> str:
+    return verdict.upper() if verdict == "failed" else verdict
+
+
+def _advice(outcome: Outcome) -> str:
+    return outcome.finding + (f". {outcome.check.remedy}" if outcome.verdict == "failed" else "")
+
+
+def _document(plugin: Plugin, outcomes: list[Outcome]) -> dict[str, Any]:
+    """As JSON holds it."""
+    checks = [
+        {
+            "check": outcome.check.name,
+            "verdict": outcome.verdict,
+            "promise": outcome.check.promise,
+            "found": outcome.finding,
+            "remedy": outcome.check.remedy,
+        }
+        for outcome in outcomes
+    ]
+    return {"kind": plugin.kind, "name": plugin.name, "checks": checks}

@@ -1,0 +1,108 @@
+"""What a check of the conformance kit is, and what comes of running one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from mamlzoo.errors import MamlzooError
+from mamlzoo.interfaces import KINDS, Plugin
+
+Verdict = Literal["passed", "failed", "exempt"]
+Function = Callable[[Any], None]
+
+
+class FaultError(AssertionError):
+    """A plugin breaks a promise; the message says how."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One behaviour that a kind of plugin promises.
+
+    Attributes:
+        name: of the behaviour, as in `same-seed-gives-same-data`.
+        kinds: the kinds of plugins that promise it.
+        promise: the behaviour in a sentence.
+        remedy: what to do about a plugin that lacks it.
+    """
+
+    name: str
+    kinds: tuple[str, ...]
+    promise: str
+    remedy: str
+    function: Function
+    concerns: Callable[[Any], bool]
+
+    def applies_to(self, plugin: Plugin) -> bool:
+        """Whether the plugin makes this promise at all."""
+        return plugin.kind in self.kinds and self.concerns(plugin)
+
+    def of(self, plugin: Plugin) -> Outcome:
+        """Run the check on a plugin. Whatever that raises is an outcome, too."""
+        error = self._error(plugin)
+        reason = plugin.exempt_from.get(self.name)
+        if reason is None:
+            return Outcome(self, plugin, "failed" if error else "passed", error)
+        if error:
+            return Outcome(self, plugin, "exempt", error)
+        needless = FaultError(f"the plugin says that it is exempt ({reason}), and it passes: take the exemption away")
+        return Outcome(self, plugin, "failed", needless)
+
+    def _error(self, plugin: Plugin) -> Exception | None:
+        try:
+            self.function(plugin)
+        except Exception as error:  # whatever a stranger's code raises
+            return error
+        return None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a check.
+
+    Attributes:
+        verdict: 'exempt' where the plugin fails and says, with a reason, that it rightly does.
+        error: what the check found, or what the plugin raised.
+    """
+
+    check: Check
+    plugin: Plugin
+    verdict: Verdict
+    error: Exception | None = None
+
+    @property
+    def finding(self) -> str:
+        """The promise that was kept, the reason of an exemption, or what was wrong; one line."""
+        if self.verdict == "exempt":
+            return self.plugin.exempt_from[self.check.name]
+        if self.error is None:
+            return self.check.promise
+        known = isinstance(self.error, FaultError | MamlzooError)
+        text = str(self.error) if known else f"raised {type(self.error).__name__}: {self.error}"
+        return " ".join(text.split())
+
+
+def check(*kinds: str, concerns: Callable[[Any], bool] = lambda plugin: True) -> Callable[[Function], Check]:
+    """Make a check of a function that raises `FaultError`, or anything else, for a plugin that breaks its promise.
+
+    The function's name names the check. Its docstring's first line is the promise, the rest is the remedy.
+
+    Args:
+        kinds: 'task', 'model', 'algorithm'; none: all.
+        concerns: whether a plugin of these kinds makes the promise.
+    """
+
+    def made(function: Function) -> Check:
+        promise, _, remedy = (function.__doc__ or "").partition("\n")
+        name = function.__name__.replace("_", "-")
+        return Check(name, kinds or tuple(KINDS), promise, " ".join(remedy.split()), function, concerns)
+
+    return made
+
+
+def require(condition: Any, message: str) -> None:
+    """Raise a FaultError with the message unless the condition holds."""
+    if not condition:
+        raise FaultError(message)

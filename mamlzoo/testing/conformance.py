@@ -1,0 +1,89 @@
+"""Run the checks on plugins: one by one, or as tests of pytest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from mamlzoo.errors import MamlzooError, PluginError
+from mamlzoo.interfaces import Plugin
+from mamlzoo.registry import installed
+from mamlzoo.testing import of_algorithms, of_models, of_plugins, of_tasks
+from mamlzoo.testing.checks import Check, Outcome
+
+PluginLike = str | Plugin | type[Plugin]
+CHECKS = tuple(
+    found
+    for module in (of_tasks, of_models, of_algorithms, of_plugins)
+    for found in vars(module).values()
+    if isinstance(found, Check)
+)
+"""All checks, in the order in which they are run."""
+
+
+def checks_of(plugin: Plugin) -> list[Check]:
+    """The checks of what the plugin promises, in the order in which they are run."""
+    return [check for check in CHECKS if check.applies_to(plugin)]
+
+
+def run(plugin: Plugin) -> Iterator[Outcome]:
+    """Run every check of a plugin."""
+    for check in checks_of(plugin):
+        yield check.of(plugin)
+
+
+def examples(like: PluginLike) -> list[Plugin]:
+    """What to check: an instance as it stands, the example that a class gives, or of every plugin of a name.
+
+    Raises:
+        UsageError: there is no plugin of that name.
+        PluginError: it could not be loaded, or gives no example.
+    """
+    if isinstance(like, Plugin):
+        return [like]
+    classes = [offer.cls for offer in installed().find(like)] if isinstance(like, str) else [like]
+    return [_example(cls) for cls in classes]
+
+
+def conformance(*plugins: PluginLike) -> Callable[..., None]:
+    """A test for pytest that runs every check of the plugins, each under an id of its own.
+
+        test_conforms = mamlzoo.testing.conformance("lines")
+
+    A check that a plugin is exempt from is shown as an expected failure, with the reason.
+
+    Args:
+        plugins: names, classes or instances.
+
+    Raises:
+        UsageError, PluginError: as `examples`.
+    """
+    import pytest
+
+    cases = [
+        pytest.param(plugin, check, id=f"{plugin.name}-{check.name}")
+        for like in plugins
+        for plugin in examples(like)
+        for check in checks_of(plugin)
+    ]
+
+    @pytest.mark.parametrize(("plugin", "check"), cases)
+    def test_conforms(plugin: Plugin, check: Check) -> None:
+        outcome = check.of(plugin)
+        if outcome.verdict == "exempt":
+            pytest.xfail(outcome.finding)
+        if outcome.error is not None:
+            outcome.error.add_note(f"{plugin.kind} '{plugin.name}' promises: {check.promise} {check.remedy}")
+            raise outcome.error
+
+    return test_conforms
+
+
+def _example(cls: type[Plugin]) -> Plugin:
+    try:
+        return cls.example()
+    except MamlzooError:
+        raise
+    except Exception as error:
+        raise PluginError(
+            f"{cls.kind} '{cls.name}' gives no example to check: {type(error).__name__}: {error}"
+        ) from error

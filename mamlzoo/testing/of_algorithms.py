@@ -1,0 +1,333 @@
+"""Checks of meta-algorithms, on small tasks and networks."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from mamlzoo import checkpoints, options, trees
+from mamlzoo.adaptation import adapt
+from mamlzoo.checkpoints import Checkpoint
+from mamlzoo.combinations import plugin
+from mamlzoo.engine.binding import Bound, bind_seeds
+from mamlzoo.engine.evaluation import predictions
+from mamlzoo.engine.plans import EAGER
+from mamlzoo.experiment import Experiment
+from mamlzoo.interfaces import Episode, MetaAlgorithm, Model, Spec
+from mamlzoo.result import Result
+from mamlzoo.settings import Settings
+from mamlzoo.testing import probes
+from mamlzoo.testing.checks import check, require
+from mamlzoo.verification import Verification, verify
+
+Network = Callable[[Spec], nn.Module]
+CPU = torch.device("cpu")
+STEPS = 2
+"""Adaptation steps, where no check asks for another number."""
+HALF = 2
+"""Meta-steps of four after which training is stopped."""
+
+
+@check("algorithm")
+def inputs_are_not_mutated(algorithm: MetaAlgorithm) -> None:
+    """No method changes θ, φ, the episode or the network's constants.
+
+    Make new tensors; use no functions that end in an underscore, and no assignment to an element.
+    """
+    bound, episode = _bound(algorithm), _episode(algorithm)
+    learner, meta = bound.learner, trees.index(bound.meta, 0)
+    given: dict[str, Any] = {"θ": meta, "the episode": episode, "the constants": learner.constants}
+    before = trees.tree_map(torch.clone, given)
+
+    def unchanged(method: str) -> None:
+        for name, tree in given.items():
+            same = all(map(torch.equal, trees.leaves(tree), trees.leaves(before[name])))
+            require(same, f"{method} changes {name}")
+
+    fast = algorithm.start(learner, meta, episode.support)
+    unchanged("start")
+    given["φ"], before["φ"] = fast, trees.tree_map(torch.clone, fast)
+    algorithm.adapt(learner, meta, fast, episode.support)
+    unchanged("adapt")
+    algorithm.predict(learner, meta, fast, episode.query.x)
+    unchanged("predict")
+    algorithm.meta_loss(learner, meta, episode, torch.tensor(0.5))
+    unchanged("meta_loss")
+
+
+@check("algorithm")
+def same_inputs_give_same_outputs(algorithm: MetaAlgorithm) -> None:
+    """Called twice with the same θ and episode it gives the same φ, predictions, meta-loss and logs, to the bit.
+
+    Draw no random numbers, read no clock, and keep nothing between calls.
+    """
+    bound, episode = _bound(algorithm), _episode(algorithm)
+    learner, meta = bound.learner, trees.index(bound.meta, 0)
+    results = []
+    for state in (0, 1):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(state)
+            fast = adapt(algorithm, learner, meta, episode.support, STEPS)
+            results.append(
+                {
+                    "φ": fast,
+                    "the prediction": algorithm.predict(learner, meta, fast, episode.query.x),
+                    "the meta-loss, or a log": algorithm.meta_loss(learner, meta, episode, torch.tensor(0.5)),
+                }
+            )
+    for name, value in results[0].items():
+        same = all(map(torch.equal, trees.leaves(value), trees.leaves(results[1][name])))
+        require(same, f"{name} differs between two calls with the same inputs")
+
+
+@check("algorithm")
+def vmapped_equals_one_by_one(algorithm: MetaAlgorithm) -> None:
+    """Episodes and seeds computed at once give the meta-gradients and predictions of one after another.
+
+    Use tensor operations only: no .item(), no `if` on a tensor's value; torch.func.grad, not torch.autograd.grad.
+    """
+    bound = _bound(algorithm, seeds=(0, 1), dtype=torch.float64)
+    episodes = _episodes(algorithm, 3)
+    rows = trees.tree_map(lambda leaf: torch.stack([leaf, leaf]), episodes)
+    if algorithm.trains:
+        meta = trees.tree_map(lambda leaf: leaf.clone().requires_grad_(), bound.meta)
+        batched, looped = (EAGER[plan](bound, "mean", None)(meta, rows, torch.tensor(0.0)) for plan in ("vmap", "loop"))
+        for name, one, two in (
+            ("meta-gradients", batched.gradient, looped.gradient),
+            ("meta-losses", batched.losses, looped.losses),
+        ):
+            require(_close(one, two), f"the {name} of several episodes at once are not those of one after another")
+    support, x = episodes.support, episodes.query.x
+    one, two = (predictions(bound, bound.meta, support, x, STEPS, plan) for plan in ("vmap", "loop"))
+    require(_close(one, two), "the predictions for several episodes at once are not those for one after another")
+
+
+@check("algorithm", concerns=lambda algorithm: algorithm.trains)
+def meta_gradient_equals_central_differences(algorithm: MetaAlgorithm) -> None:
+    """In float64 the meta-gradient is the derivative of the meta-loss, what a first-order method stops held constant.
+
+    `mamlzoo verify` shows it number by number. If the algorithm leaves derivatives out on purpose, say
+    order = "first-order" or "surrogate".
+    """
+    verification = _verified(algorithm)
+    worst = max(episode.largest_error for episode in verification.episodes)
+    require(verification.passed, f"autograd and differences disagree, by up to {worst:.1e} of the gradient")
+
+
+@check("algorithm", concerns=lambda algorithm: algorithm.trains and algorithm.order != "exact")
+def inexact_gradient_differs_from_the_exact_one(algorithm: MetaAlgorithm) -> None:
+    """A meta-gradient that is declared first-order, or a surrogate, is not the whole derivative of the meta-loss.
+
+    Say order = "exact", or stop what the method is meant to leave out.
+    """
+    found = [c for episode in _verified(algorithm).episodes for c in episode.coordinates]
+    apart = max(abs(c.autograd - cast(float, c.whole)) / max(1.0, abs(c.autograd)) for c in found)
+    require(apart > 1e-6, f"it is declared {algorithm.order}, and nothing is left out: the derivative is the whole one")
+
+
+@check("algorithm")
+def any_number_of_adaptation_steps(algorithm: MetaAlgorithm) -> None:
+    """After 0, 1, … 10 adaptation steps it predicts finite numbers in the right shape.
+
+    φ must have the same structure after each step, and no step may count on how many there are; nor may the meta-loss,
+    for any `inner_steps`.
+    """
+    bound, episode = _bound(algorithm), _episode(algorithm)
+    learner, meta = bound.learner, trees.index(bound.meta, 0)
+    fast = algorithm.start(learner, meta, episode.support)
+    for steps in range(11):
+        _require_prediction(bound, fast, episode, f"after {steps} steps")
+        fast = algorithm.adapt(learner, meta, fast, episode.support)
+    declared = options.options_of(type(algorithm)).get("inner_steps")
+    for steps in (int(declared.minimum or 0), 1, 5) if declared else ():
+        other = replace(cast(Any, algorithm), inner_steps=steps)
+        loss, _ = other.meta_loss(learner, meta, episode, torch.tensor(0.5))
+        require(loss.isfinite(), f"with inner_steps = {steps} the meta-loss is {loss.item()}")
+
+
+@check("algorithm")
+def adaptation_lowers_the_support_loss(algorithm: MetaAlgorithm) -> None:
+    """After three adaptation steps from the initial θ the loss on the support points is lower, on the mean of episodes.
+
+    Look at the sign and the size of a step. An algorithm that has adapted before its first step is exempt.
+    """
+    bound, count = _bound(algorithm), 16
+    learner, meta = bound.learner, trees.index(bound.meta, 0)
+    episodes, losses = _episodes(algorithm, count, torch.float32), []
+    for at in range(count):
+        support = trees.index(episodes, at).support
+        fast = [adapt(algorithm, learner, meta, support, steps) for steps in (0, 3)]
+        losses.append(
+            [float(learner.criterion(algorithm.predict(learner, meta, f, support.x), support.y)) for f in fast]
+        )
+    before, after = torch.tensor(losses).mean(0).tolist()
+    require(after < before, f"it is {before:.6g} before and {after:.6g} after three steps")
+
+
+@check("algorithm")
+def frozen_parameters_stay(algorithm: MetaAlgorithm) -> None:
+    """A network with a frozen parameter is meta-learned, and the parameter keeps its value.
+
+    Take parameters from θ and φ, not from the modules: learner.networks is for their structure alone.
+    """
+    _works_with(algorithm, probes.frozen)
+
+
+@check("algorithm")
+def layers_used_twice_work(algorithm: MetaAlgorithm) -> None:
+    """A network that calls one of its layers twice is meta-learned.
+
+    Count on nothing about how often a layer is called.
+    """
+    _works_with(algorithm, probes.Shared)
+
+
+@check("algorithm")
+def unused_parameters_do_no_harm(algorithm: MetaAlgorithm) -> None:
+    """A network with a parameter that no output depends on is meta-learned; the parameter's gradient is zero.
+
+    Beware of dividing by the norm of a gradient, and of autograd.grad without allow_unused.
+    """
+    _works_with(algorithm, probes.unused)
+
+
+@check("algorithm")
+def tied_weights_work(algorithm: MetaAlgorithm) -> None:
+    """A network of two layers with one weight is meta-learned; the weight is in θ once.
+
+    Take parameters by their names in θ and φ, not by module.
+    """
+    _works_with(algorithm, probes.Tied)
+
+
+@check("algorithm")
+def a_gru_works(algorithm: MetaAlgorithm) -> None:
+    """A network with a GRU is meta-learned, by the plan `loop`.
+
+    Count on nothing about the names of parameters.
+    """
+    _works_with(algorithm, probes.Recurrent, plan="loop")
+
+
+@check("algorithm")
+def batch_norm_works(algorithm: MetaAlgorithm) -> None:
+    """A network with a batch norm is meta-learned; it uses the statistics of the batch itself.
+
+    Count on nothing about the shapes of parameters.
+    """
+    _works_with(algorithm, probes.normalised)
+
+
+@check("algorithm")
+def stopped_and_gone_on_with_equals_never_stopped(algorithm: MetaAlgorithm) -> None:
+    """Training that is stopped, written to a checkpoint, read again and gone on with ends at the same bits.
+
+    All that training learns must be in θ; keep nothing in the algorithm or in its module.
+    """
+    settings = Settings(iterations=2 * HALF, meta_batch=2, test_tasks=1, test_steps=1, plan="loop", threads=1)
+    whole = Experiment(probes.task_for(algorithm), _model(probes.plain), _fresh(algorithm), settings)
+    digest = checkpoints.experiment_digest(whole.config())
+    with tempfile.TemporaryDirectory() as folder:
+
+        def keep(at: Checkpoint) -> None:
+            if at.training.step <= HALF:
+                checkpoints.save(at, Path(folder), digest)
+
+        result = _trained(whole, None, keep)
+        half = checkpoints.load(Path(folder) / checkpoints.NAME, digest)
+    resumed = _trained(replace(whole, algorithm=_fresh(algorithm)), half)
+    for (name, one), two in zip(trees.named_leaves(result.meta), trees.leaves(resumed.meta), strict=True):
+        require(torch.equal(one, two), f"θ differs in {name} from that of training that was never stopped")
+
+
+@check("algorithm")
+def docstring_names_its_reference(algorithm: MetaAlgorithm) -> None:
+    """The docstring says where the algorithm is from, in a line that begins with 'Reference:'.
+
+    Add "Reference: authors, title, venue and year, section or equation"; for an algorithm of your own, its report.
+    """
+    require("Reference: " in (type(algorithm).__doc__ or ""), "no line of the docstring begins with 'Reference: '")
+
+
+def _trained(
+    experiment: Experiment, start: Checkpoint | None, keep: Callable[[Checkpoint], None] = lambda at: None
+) -> Result:
+    """Train and test; `keep` is called wherever training could be stopped, after HALF of its meta-steps too."""
+    events = experiment.events(start, pauses=[HALF])
+    while True:
+        try:
+            event = next(events)
+        except StopIteration as end:
+            return cast(Result, end.value)
+        if isinstance(event, Checkpoint):
+            keep(event)
+
+
+def _works_with(algorithm: MetaAlgorithm, network: Network, plan: str = "vmap") -> None:
+    """Make a meta-gradient and adapt; all that comes of it must be finite, and the constants as they were."""
+    bound, episodes = _bound(algorithm, network), _episodes(algorithm, 2, torch.float32)
+    constants = trees.tree_map(torch.clone, bound.constants)
+    if algorithm.trains:
+        meta = trees.tree_map(lambda leaf: leaf.clone().requires_grad_(), bound.meta)
+        step = EAGER[plan](bound, "mean", None)(
+            meta, trees.tree_map(lambda leaf: leaf[None], episodes), torch.tensor(0.0)
+        )
+        for name, leaf in trees.named_leaves(step.gradient):
+            require(leaf.isfinite().all(), f"the meta-gradient by {name} is not finite")
+    episode = trees.index(episodes, 0)
+    fast = adapt(algorithm, bound.learner, trees.index(bound.meta, 0), episode.support, STEPS)
+    _require_prediction(bound, fast, episode, f"after {STEPS} steps")
+    for (name, one), two in zip(trees.named_leaves(constants), trees.leaves(bound.constants), strict=True):
+        require(torch.equal(one, two), f"{name} has changed")
+
+
+def _require_prediction(bound: Bound, fast: Any, episode: Episode, when: str) -> None:
+    learner, meta, x = bound.learner, trees.index(bound.meta, 0), episode.query.x
+    prediction = bound.algorithm.predict(learner, meta, fast, x)
+    wanted = [len(x), learner.spec.output_size]
+    got = list(prediction.shape) if isinstance(prediction, Tensor) else type(prediction).__name__
+    require(got == wanted, f"{when} the prediction is {got}, not {wanted}")
+    require(prediction.isfinite().all(), f"{when} the prediction is not finite")
+
+
+def _verified(algorithm: MetaAlgorithm) -> Verification:
+    return verify(probes.task_for(algorithm), probes.plain, algorithm, coordinates=16)
+
+
+def _fresh(algorithm: MetaAlgorithm) -> MetaAlgorithm:
+    """Another instance with the same options."""
+    return options.make(type(algorithm), options.values(algorithm), algorithm.name)
+
+
+def _model(network: Network) -> Model:
+    return cast(Model, plugin("model", network))
+
+
+def _bound(
+    algorithm: MetaAlgorithm,
+    network: Network = probes.plain,
+    seeds: tuple[int, ...] = (0,),
+    dtype: torch.dtype = torch.float32,
+) -> Bound:
+    return bind_seeds(probes.task_for(algorithm), _model(network), algorithm, seeds, CPU, dtype)
+
+
+def _episodes(algorithm: MetaAlgorithm, count: int, dtype: torch.dtype = torch.float64) -> Episode:
+    generator = torch.Generator().manual_seed(0)
+    drawn = probes.task_for(algorithm).sample(count, split="train", generator=generator)
+    return trees.cast(drawn, dtype, CPU)
+
+
+def _episode(algorithm: MetaAlgorithm) -> Episode:
+    return trees.index(_episodes(algorithm, 1, torch.float32), 0)
+
+
+def _close(one: Any, two: Any) -> bool:
+    pairs = zip(trees.leaves(one), trees.leaves(two), strict=True)
+    return all(torch.allclose(a, b, rtol=1e-6, atol=1e-9, equal_nan=True) for a, b in pairs)

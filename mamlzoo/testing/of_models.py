@@ -1,0 +1,236 @@
+"""Checks of models."""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, grad, replace_all_batch_norm_modules_, vmap
+
+from mamlzoo import trees
+from mamlzoo.engine.binding import split_parameters
+from mamlzoo.errors import UsageError
+from mamlzoo.interfaces import Model, Params, Spec
+from mamlzoo.testing.checks import FaultError, check, require
+
+SPECS = (
+    Spec((1,), 1),
+    Spec((1,), 3),
+    Spec((4,), 2),
+    Spec((3,), 5, "classification"),
+    Spec((16, 4), 3),
+    Spec((1, 28, 28), 5, "classification"),
+    Spec((3, 32, 32), 5, "classification"),
+    Spec((3, 84, 84), 5, "classification"),
+)
+"""What a model may be asked for: numbers, sequences, images."""
+EXAMPLES = 6
+STEPS = (1e-2, 1e-3, 1e-1)
+"""h of the differences of gradients, in float32; a kink may lie within one of them."""
+
+
+@check("model")
+def builds_for_every_shape_that_it_accepts(model: Model) -> None:
+    """For each shape it builds a network with the outputs asked for, or says in a UsageError that it cannot.
+
+    Use spec.input_shape and spec.output_size; raise mamlzoo.UsageError for shapes that it cannot have.
+    """
+    built = 0
+    for spec in SPECS:
+        try:
+            network = model.build(spec)
+        except UsageError:
+            continue
+        require(isinstance(network, nn.Module), f"build returned a {type(network).__name__}, no torch.nn.Module")
+        output = _pure(network)(_inputs(spec))
+        wanted = [EXAMPLES, spec.output_size]
+        got = list(output.shape) if isinstance(output, Tensor) else type(output).__name__
+        asked = f"inputs [{EXAMPLES}, {', '.join(map(str, spec.input_shape))}]"
+        require(got == wanted, f"for {asked} and {spec.output_size} outputs the network gives {got}, not {wanted}")
+        built += 1
+    shapes = ", ".join(str(list(spec.input_shape)) for spec in SPECS)
+    require(built, f"it refuses all shapes that were tried: {shapes}")
+
+
+@check("model")
+def has_something_to_learn(model: Model) -> None:
+    """Its network has a parameter that requires a gradient.
+
+    Make an nn.Parameter of what is to be learned.
+    """
+    _, network = _network(model)
+    require(any(p.requires_grad for p in network.parameters()), "no parameter requires a gradient")
+
+
+@check("model")
+def same_seed_gives_same_parameters(model: Model) -> None:
+    """Built twice after torch.manual_seed(0), the networks have the same parameters.
+
+    Draw initial values from torch's global generator, not from numpy's or Python's.
+    """
+    _, one = _network(model)
+    _, two = _network(model)
+    for (name, a), b in zip(one.state_dict().items(), two.state_dict().values(), strict=True):
+        require(torch.equal(a, b), f"{name} differs between two builds from one seed")
+
+
+@check("model")
+def outputs_are_finite(model: Model) -> None:
+    """Fresh networks give finite outputs: for random inputs, for zeros, and for examples that are all alike.
+
+    Beware of dividing by a standard deviation; add a small constant.
+    """
+    spec, network = _network(model)
+    x = _inputs(spec)
+    for name, given in {"random": x, "zero": 0 * x, "equal": x[:1].expand(x.shape)}.items():
+        require(network(given).isfinite().all(), f"for {name} inputs the output is not finite")
+
+
+@check("model")
+def same_inputs_give_same_outputs(model: Model) -> None:
+    """A network is a function of its parameters and inputs: called twice, it gives the same.
+
+    Build without dropout, or with p = 0, and draw no random numbers in `forward`.
+    """
+    spec, network = _network(model)
+    x = _inputs(spec)
+    require(torch.equal(network(x), network(x)), "two calls with the same inputs differ")
+
+
+@check("model")
+def no_statistics_leak_between_episodes(model: Model) -> None:
+    """Calling a network changes none of its buffers. (Batch norms are made to use the batch's own statistics.)
+
+    Keep no running statistics: track_running_stats=False; compute from the inputs alone.
+    """
+    spec, network = _network(model)
+    params, buffers = _split(network)
+    before = {name: value.clone() for name, value in buffers.items()}
+    functional_call(network, (params, buffers), (_inputs(spec),))
+    for name, value in buffers.items():
+        require(torch.equal(value, before[name]), f"a call changes the buffer {name}")
+
+
+@check("model")
+def works_under_vmap(model: Model) -> None:
+    """Several networks on several episodes at once give what each gives alone.
+
+    Use tensor operations only: no .item(), no `if` on a tensor's value, no work in place on a buffer. nn.GRU, nn.LSTM
+    and fused attention cannot be batched: a model that needs them is exempt, and runs with --plan loop.
+    """
+    spec, network = _network(model)
+    params, constants = _split(network)
+    several = trees.stack([params, trees.tree_map(lambda leaf: leaf + 0.1, params)])
+    x = torch.stack([_inputs(spec, seed) for seed in (0, 1)])
+
+    def predict(params: Params, x: Tensor) -> Tensor:
+        output: Tensor = functional_call(network, (params, constants), (x,))
+        return output
+
+    batched = vmap(predict)(several, x)
+    looped = torch.stack([predict(trees.index(several, at), x[at]) for at in range(2)])
+    worst = float((batched - looped).abs().max())
+    require(torch.allclose(batched, looped, rtol=1e-4, atol=1e-5), f"the outputs differ by up to {worst:.1e}")
+
+
+@check("model")
+def works_under_grad_of_grad(model: Model) -> None:
+    """The second derivatives that MAML needs exist, and agree with differences of the gradient.
+
+    Use functions that autograd differentiates twice; no .detach() in a backward of your own.
+    """
+    spec, network = _network(model)
+    params, constants = _split(network)
+    x = _inputs(spec)
+    generator = torch.Generator().manual_seed(0)
+    direction = trees.tree_map(lambda p: torch.randn(p.shape, generator=generator), params)
+    length = math.sqrt(sum(float(leaf.square().sum()) for leaf in trees.leaves(direction)))
+    direction = trees.tree_map(lambda leaf: leaf / length, direction)
+
+    def loss(params: Params) -> Tensor:
+        output: Tensor = functional_call(network, (params, constants), (x,))
+        return output.square().mean()
+
+    def slope(params: Params) -> Tensor:
+        """The gradient's component in the direction."""
+        gradient = grad(loss)(params)
+        return torch.stack([(g * d).sum() for g, d in zip(gradient.values(), direction.values(), strict=True)]).sum()
+
+    curvature = grad(slope)(params)
+    require(all(leaf.isfinite().all() for leaf in trees.leaves(curvature)), "a second derivative is not finite")
+    exact = sum(float((c * d).sum()) for c, d in zip(curvature.values(), direction.values(), strict=True))
+    differences = []
+    for step in STEPS:
+        sides = [trees.tree_map(lambda p, d, h=h: p + h * d, params, direction) for h in (step, -step)]
+        differences.append(float(slope(sides[0]) - slope(sides[1])) / (2 * step))
+    nearest = min(differences, key=lambda found: abs(found - exact))
+    close = abs(nearest - exact) <= 0.05 * max(abs(exact), abs(nearest)) + 1e-3
+    require(close, f"along a random direction it is {exact:.4g}, by differences of the gradient {nearest:.4g}")
+
+
+@check("model")
+def works_in_float64(model: Model) -> None:
+    """In float64 a network gives float64, close to what it gives in float32.
+
+    Make no tensors of a fixed type in `forward`: torch.zeros(…, dtype=x.dtype), x.new_zeros(…).
+    """
+    spec, network = _network(model)
+    x = _inputs(spec)
+    single = network(x).detach()
+    double = copy.deepcopy(network).double()(x.double()).detach()
+    require(double.dtype == torch.float64, f"its output is {double.dtype}")
+    worst = float((double - single).abs().max())
+    require(torch.allclose(double, single.double(), rtol=1e-3, atol=1e-4), f"the outputs differ by up to {worst:.1e}")
+
+
+@check("model")
+def works_on_a_meta_batch_of_one(model: Model) -> None:
+    """One episode of one example gives [1, 1, output_size], the first row of what more examples give.
+
+    Beware of squeeze() without an axis. A network with batch norm has no statistics of one example and is exempt.
+    """
+    spec, network = _network(model)
+    params, constants = _split(network)
+    x = _inputs(spec)
+
+    def predict(x: Tensor) -> Tensor:
+        output: Tensor = functional_call(network, (params, constants), (x,))
+        return output
+
+    one = predict(x[:1])
+    wanted = [1, spec.output_size]
+    require(list(one.shape) == wanted, f"for one example it gives {list(one.shape)}, not {wanted}")
+    several = predict(x)[:1]
+    require(
+        torch.allclose(one, several, rtol=1e-4, atol=1e-5), "alone, an example gives another output than in a batch"
+    )
+
+
+def _network(model: Model) -> tuple[Spec, nn.Module]:
+    """The first shape that the model accepts, and its network, built after torch.manual_seed(0)."""
+    refusal = None
+    for spec in SPECS:
+        try:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(0)
+                return spec, _pure(model.build(spec))
+        except UsageError as error:
+            refusal = error
+    raise FaultError(f"it refuses all shapes that were tried; the last: {refusal}")
+
+
+def _pure(network: nn.Module) -> nn.Module:
+    """As the engine binds it: batch norms use the batch's own statistics."""
+    pure: nn.Module = replace_all_batch_norm_modules_(network)
+    return pure
+
+
+def _split(network: nn.Module) -> tuple[Params, Params]:
+    params, constants = split_parameters({"network": network})
+    return trees.stop_gradient(params["network"]), trees.stop_gradient(constants["network"])
+
+
+def _inputs(spec: Spec, seed: int = 0) -> Tensor:
+    return torch.randn(EXAMPLES, *spec.input_shape, generator=torch.Generator().manual_seed(seed))

@@ -1,0 +1,142 @@
+"""Small tasks and networks on which algorithms are tried."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mamlzoo.errors import UsageError
+from mamlzoo.interfaces import Batch, Episode, MetaAlgorithm, Spec, Split, Task
+from mamlzoo.testing.checks import FaultError
+
+HIDDEN = 6
+
+
+class Lines(Task):
+    """Straight lines: y = a·x + b, with a and b ~ N(0, 1)."""
+
+    name = "lines"
+    spec = Spec((1,), 1)
+
+    def sample(self, count: int, *, split: Split, generator: torch.Generator) -> Episode:
+        slope, height = torch.randn(2, count, 1, 1, generator=generator)
+        x = 2 * torch.rand(2, count, 5, 1, generator=generator) - 1
+        support, query = (Batch(points, slope * points + height) for points in x)
+        return Episode(support, query)
+
+    def loss(self, prediction: Tensor, target: Tensor) -> Tensor:
+        return (prediction - target).square().mean()
+
+    def metrics(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
+        return {"mse": self.loss(prediction, target)}
+
+
+class Clusters(Task):
+    """Three classes of points in the plane, around centres ~ N(0, 4·I); two points a class to learn from."""
+
+    name = "clusters"
+    spec = Spec((2,), 3, "classification")
+
+    def sample(self, count: int, *, split: Split, generator: torch.Generator) -> Episode:
+        centres = 2 * torch.randn(count, 3, 1, 2, generator=generator)
+        points = centres + torch.randn(count, 3, 4, 2, generator=generator)
+        labels = torch.arange(3)[None, :, None].expand(count, 3, 4)
+        support, query = (
+            Batch(points[:, :, part].flatten(1, 2), labels[:, :, part].flatten(1, 2))
+            for part in (slice(None, 2), slice(2, None))
+        )
+        return Episode(support, query)
+
+    def loss(self, prediction: Tensor, target: Tensor) -> Tensor:
+        return functional.cross_entropy(prediction, target)
+
+    def metrics(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
+        return {"loss": self.loss(prediction, target)}
+
+
+def task_for(algorithm: MetaAlgorithm) -> Task:
+    """A regression, or a classification where the algorithm refuses that.
+
+    Raises:
+        FaultError: it refuses both.
+    """
+    refusals = []
+    for task in (Lines(), Clusters()):
+        try:
+            algorithm.networks(task.spec)
+        except UsageError as error:
+            refusals.append(f"{task.spec.kind}: {error}")
+        else:
+            return task
+    raise FaultError(f"it refuses every task: {'; '.join(refusals)}")
+
+
+def plain(spec: Spec) -> nn.Module:
+    """A smooth network of two layers."""
+    return nn.Sequential(nn.Linear(spec.input_shape[0], HIDDEN), nn.Tanh(), nn.Linear(HIDDEN, spec.output_size))
+
+
+def frozen(spec: Spec) -> nn.Module:
+    """One whose first weight is frozen."""
+    network = plain(spec)
+    network.get_parameter("0.weight").requires_grad_(False)
+    return network
+
+
+def unused(spec: Spec) -> nn.Module:
+    """One with a layer that no output depends on."""
+    network = plain(spec)
+    network[0].register_module("spare", nn.Linear(2, 2))  # type: ignore[index]
+    return network
+
+
+def normalised(spec: Spec) -> nn.Module:
+    """One with a batch norm."""
+    return nn.Sequential(
+        nn.Linear(spec.input_shape[0], HIDDEN), nn.BatchNorm1d(HIDDEN), nn.Tanh(), nn.Linear(HIDDEN, spec.output_size)
+    )
+
+
+class Shared(nn.Module):
+    """One layer, used twice."""
+
+    def __init__(self, spec: Spec) -> None:
+        super().__init__()
+        self.enter, self.twice, self.leave = (
+            nn.Linear(spec.input_shape[0], HIDDEN),
+            nn.Linear(HIDDEN, HIDDEN),
+            nn.Linear(HIDDEN, spec.output_size),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = torch.tanh(self.twice(torch.tanh(self.enter(x))))
+        output: Tensor = self.leave(torch.tanh(self.twice(hidden)))
+        return output
+
+
+class Tied(nn.Module):
+    """Two layers with one weight."""
+
+    def __init__(self, spec: Spec) -> None:
+        super().__init__()
+        self.enter, self.leave = nn.Linear(spec.input_shape[0], HIDDEN), nn.Linear(HIDDEN, spec.output_size)
+        self.first, self.second = nn.Linear(HIDDEN, HIDDEN), nn.Linear(HIDDEN, HIDDEN)
+        self.second.weight = self.first.weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = torch.tanh(self.first(torch.tanh(self.enter(x))))
+        output: Tensor = self.leave(torch.tanh(self.second(hidden)))
+        return output
+
+
+class Recurrent(nn.Module):
+    """A GRU over the input's numbers, which vmap cannot batch."""
+
+    def __init__(self, spec: Spec) -> None:
+        super().__init__()
+        self.gru, self.leave = nn.GRU(1, HIDDEN, batch_first=True), nn.Linear(HIDDEN, spec.output_size)
+
+    def forward(self, x: Tensor) -> Tensor:
+        output: Tensor = self.leave(self.gru(x[..., None])[0][:, -1])
+        return output
