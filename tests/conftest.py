@@ -23,6 +23,8 @@ import mamlzoo
 from mamlzoo import registry
 from mamlzoo.cli import main
 
+pytest_plugins = "pytester"
+
 
 def pytest_configure(config):
     """A worker of pytest-xdist keeps to a core of its own: threads that wait for each other on shared cores only spin."""

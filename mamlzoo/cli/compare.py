@@ -14,7 +14,7 @@ class CompareCommand(SettingsCommand):
     """Takes several of each kind."""
 
     several = True
-    defaults = {"task": ["sine"], "model": ["mlp"], "algorithm": ["maml", "fomaml", "transfer", "scratch"]}  # noqa: RUF012
+    defaults = {"task": ["sine"], "model": ["mlp"], "algorithm": ["maml", "fomaml", "transfer", "scratch"]}
 
 
 @click.command("compare", cls=CompareCommand)

@@ -8,7 +8,7 @@ from mamlzoo.errors import MamlzooError, PluginError
 from mamlzoo.interfaces import Plugin
 from mamlzoo.registry import installed
 from mamlzoo.testing import of_algorithms, of_models, of_plugins, of_tasks
-from mamlzoo.testing.checks import Check, Outcome
+from mamlzoo.testing.checks import Check, FaultError, Outcome
 
 PluginLike = str | Plugin | type[Plugin]
 CHECKS = tuple(
@@ -71,9 +71,13 @@ def conformance(*plugins: PluginLike) -> Callable[..., None]:
         outcome = check.of(plugin)
         if outcome.verdict == "exempt":
             pytest.xfail(outcome.finding)
-        if outcome.error is not None:
-            outcome.error.add_note(f"{plugin.kind} '{plugin.name}' promises: {check.promise} {check.remedy}")
-            raise outcome.error
+        if outcome.verdict == "passed":
+            return
+        promise = f"{plugin.kind} '{plugin.name}' promises: {check.promise} {check.remedy}"
+        if outcome.error is None or isinstance(outcome.error, FaultError):
+            pytest.fail(f"{outcome.finding}\n{promise}", pytrace=False)
+        outcome.error.add_note(promise)  # its traceback leads to the line that raised it
+        raise outcome.error
 
     return test_conforms
 

@@ -131,12 +131,12 @@ class Tied(nn.Module):
 
 
 class Recurrent(nn.Module):
-    """A GRU over the input's numbers, which vmap cannot batch."""
+    """A GRU over the input's numbers, three times over, which vmap cannot batch."""
 
     def __init__(self, spec: Spec) -> None:
         super().__init__()
         self.gru, self.leave = nn.GRU(1, HIDDEN, batch_first=True), nn.Linear(HIDDEN, spec.output_size)
 
     def forward(self, x: Tensor) -> Tensor:
-        output: Tensor = self.leave(self.gru(x[..., None])[0][:, -1])
+        output: Tensor = self.leave(self.gru(x.repeat(1, 3)[..., None])[0][:, -1])
         return output

@@ -1,0 +1,207 @@
+"""Algorithms that break one promise each, by the name of the check that must find it."""
+
+from __future__ import annotations
+
+import time
+
+import torch
+
+import mamlzoo
+from mamlzoo import option
+
+RATES = (0.01, 0.01, 0.01, 0.01)
+
+
+class Good(mamlzoo.GradientDescent):
+    """MAML, from which the faulty ones are made by changing a line.
+
+    Reference: Finn, Abbeel, Levine, ICML 2017, Algorithm 1.
+    """
+
+    name = "good"
+    inner_steps: int = option(2, "adaptation steps in training", minimum=0)
+
+    def meta_loss(self, learner, meta, episode, progress):
+        fast = mamlzoo.adapt(self, learner, meta, episode.support, self.inner_steps)
+        return learner.loss(fast, episode.query), {}
+
+
+class Clamping(Good):
+    """Clamps the targets in place. Reference: none."""
+
+    def start(self, learner, meta, support):
+        if support.y.is_floating_point():
+            support.y.copy_(support.y.clamp(-0.5, 0.5))
+        return super().start(learner, meta, support)
+
+
+class Clocked(Good):
+    """Logs the time. Reference: none."""
+
+    def meta_loss(self, learner, meta, episode, progress):
+        loss, _ = super().meta_loss(learner, meta, episode, progress)
+        return loss, {"clock": torch.tensor(time.perf_counter() % 1, dtype=torch.float64)}
+
+
+class Deciding(Good):
+    """An `if` on a loss. Reference: none."""
+
+    def adapt(self, learner, meta, fast, support):
+        return super().adapt(learner, meta, fast, support) if learner.loss(fast, support) < 1e9 else fast
+
+
+class Forgetful(Good):
+    """Forgets the graph of the inner gradient, and calls itself exact. Reference: none."""
+
+    def adapt(self, learner, meta, fast, support):
+        with torch.no_grad():
+            gradient = learner.gradient(fast, support)
+        return mamlzoo.sgd(fast, gradient, self.inner_lr)
+
+
+class NotFirstOrder(Good):
+    """The exact gradient, declared first-order. Reference: none."""
+
+    order = "first-order"
+
+
+class FourSteps(Good):
+    """A schedule of four rates. Reference: none."""
+
+    inner_steps: int = option(2, "adaptation steps in training", minimum=0, maximum=4)
+
+    def start(self, learner, meta, support):
+        return {"network": meta["network"], "losses": torch.zeros(0)}
+
+    def adapt(self, learner, meta, fast, support):
+        rate = RATES[len(fast["losses"])]
+        stepped = mamlzoo.sgd(fast["network"], learner.gradient(fast["network"], support), rate)
+        return {"network": stepped, "losses": torch.zeros(len(fast["losses"]) + 1)}
+
+    def predict(self, learner, meta, fast, x):
+        return learner.predict(fast["network"], x)
+
+    def meta_loss(self, learner, meta, episode, progress):
+        fast = mamlzoo.adapt(self, learner, meta, episode.support, self.inner_steps)
+        return learner.loss(fast["network"], episode.query), {}
+
+
+class Ascending(Good):
+    """A step in the wrong direction. Reference: none."""
+
+    def adapt(self, learner, meta, fast, support):
+        return mamlzoo.sgd(fast, learner.gradient(fast, support), -self.inner_lr)
+
+
+class FromModules(Good):
+    """Takes every parameter of the module to be in φ; a frozen one is not. Reference: none."""
+
+    def adapt(self, learner, meta, fast, support):
+        stepped = super().adapt(learner, meta, fast, support)
+        return {name: stepped[name] for name, _ in learner.networks["network"].named_parameters()}
+
+
+class OneCallALayer(Good):
+    """Counts on one call a layer. Reference: none."""
+
+    def start(self, learner, meta, support):
+        calls = []
+        network = learner.networks["network"]
+        hooks = [layer.register_forward_hook(lambda *_: calls.append(1)) for layer in network.modules()]
+        learner.predict(meta["network"], support.x)
+        for hook in hooks:
+            hook.remove()
+        if len(calls) > len(hooks):
+            raise RuntimeError("a layer was called twice")
+        return meta["network"]
+
+
+class Normalised(Good):
+    """Divides each gradient by its norm, which is zero for an unused parameter. Reference: none."""
+
+    def adapt(self, learner, meta, fast, support):
+        gradient = learner.gradient(fast, support)
+        return mamlzoo.sgd(fast, {name: g / g.norm() for name, g in gradient.items()}, self.inner_lr)
+
+
+class ByModule(Good):
+    """Takes every module to have parameters of its own; a tied one has not. Reference: none."""
+
+    def adapt(self, learner, meta, fast, support):
+        stepped = super().adapt(learner, meta, fast, support)
+        for name, module in learner.networks["network"].named_modules():
+            for own, parameter in module.named_parameters(recurse=False):
+                if parameter.requires_grad:
+                    stepped[f"{name}.{own}"]
+        return stepped
+
+
+class ByName(Good):
+    """Takes every parameter to be a weight or a bias. Reference: none."""
+
+    def adapt(self, learner, meta, fast, support):
+        scale = {"weight": 1.0, "bias": 0.5}
+        rates = {name: torch.tensor(self.inner_lr * scale[name.rpartition(".")[2]]) for name in fast}
+        return mamlzoo.sgd(fast, learner.gradient(fast, support), rates)
+
+
+class ByShape(Good):
+    """Takes every weight to be a matrix; a batch norm's is not. Reference: none."""
+
+    def adapt(self, learner, meta, fast, support):
+        rates = {
+            name: torch.tensor(self.inner_lr / (value.shape[1] if name.endswith("weight") else 1))
+            for name, value in fast.items()
+        }
+        return mamlzoo.sgd(fast, learner.gradient(fast, support), rates)
+
+
+class Remembering(Good):
+    """Remembers how far training was when it first heard of progress. Reference: none."""
+
+    def meta_loss(self, learner, meta, episode, progress):
+        if "begun" not in vars(self) and progress > 0:
+            object.__setattr__(self, "begun", float(progress))
+        loss, logs = super().meta_loss(learner, meta, episode, progress)
+        return loss * (1 + progress - getattr(self, "begun", 0.0)), logs
+
+
+class Sourceless(Good):
+    """Nobody knows where it is from."""
+
+
+class Growing(Good):
+    """An option that changes each time the algorithm is made. Reference: none."""
+
+    label: str = option("x", "what it is called")
+
+    def __post_init__(self):
+        super().__post_init__()
+        object.__setattr__(self, "label", self.label + "!")
+
+
+class Unknown(Good):
+    """An exemption from a check that does not concern it. Reference: none."""
+
+    exempt_from = {"inexact-gradient-differs-from-the-exact-one": "its gradient is exact"}
+
+
+FAULTY = [
+    ("inputs-are-not-mutated", Clamping),
+    ("same-inputs-give-same-outputs", Clocked),
+    ("vmapped-equals-one-by-one", Deciding),
+    ("meta-gradient-equals-central-differences", Forgetful),
+    ("inexact-gradient-differs-from-the-exact-one", NotFirstOrder),
+    ("any-number-of-adaptation-steps", FourSteps),
+    ("adaptation-lowers-the-support-loss", Ascending),
+    ("frozen-parameters-stay", FromModules),
+    ("layers-used-twice-work", OneCallALayer),
+    ("unused-parameters-do-no-harm", Normalised),
+    ("tied-weights-work", ByModule),
+    ("a-gru-works", ByName),
+    ("batch-norm-works", ByShape),
+    ("stopped-and-gone-on-with-equals-never-stopped", Remembering),
+    ("docstring-names-its-reference", Sourceless),
+    ("config-round-trips-through-json", Growing),
+    ("exemptions-name-checks-and-give-reasons", Unknown),
+]

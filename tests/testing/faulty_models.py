@@ -1,0 +1,174 @@
+"""Models that break one promise each, by the name of the check that must find it."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import torch
+from torch import nn
+
+import mamlzoo
+
+
+class Perceptron(mamlzoo.Model):
+    """A good model, from which the faulty ones are made by changing a line."""
+
+    name = "perceptron"
+
+    def build(self, spec):
+        return self.of(int(np.prod(spec.input_shape)), spec.output_size)
+
+    def of(self, inputs, outputs):
+        return nn.Sequential(nn.Flatten(), nn.Linear(inputs, 5), self.middle(), nn.Linear(5, outputs))
+
+    def middle(self):
+        return nn.Tanh()
+
+
+def built_with(layer: type[nn.Module]) -> type[Perceptron]:
+    """A perceptron with this layer in its middle."""
+
+    class Faulty(Perceptron):
+        __doc__ = layer.__doc__
+
+        def middle(self):
+            return layer()
+
+    Faulty.__name__ = layer.__name__
+    return Faulty
+
+
+class OneOutput(Perceptron):
+    """One output, whatever is asked for."""
+
+    def of(self, inputs, outputs):
+        return super().of(inputs, 1)
+
+
+class FromNumpy(Perceptron):
+    """Initial values from numpy's generator."""
+
+    def of(self, inputs, outputs):
+        network = super().of(inputs, outputs)
+        with torch.no_grad():
+            network[1].bias += float(np.random.default_rng().normal())
+        return network
+
+
+class Frozen(Perceptron):
+    """Nothing to learn."""
+
+    def of(self, inputs, outputs):
+        return super().of(inputs, outputs).requires_grad_(False)
+
+
+class Scaled(nn.Module):
+    """Divides each example by its largest number, which may be zero."""
+
+    def forward(self, x):
+        return x / x.abs().amax(1, keepdim=True)
+
+
+class ByLargest(Perceptron):
+    """Inputs scaled so that the largest is 1."""
+
+    def of(self, inputs, outputs):
+        network = super().of(inputs, outputs)
+        network.insert(1, Scaled())
+        return network
+
+
+class Noisy(nn.Module):
+    """A little of Python's own randomness."""
+
+    def forward(self, x):
+        return torch.tanh(x) + 1e-6 * random.random()
+
+
+class Counting(nn.Module):
+    """A buffer that changes with every call."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("calls", torch.zeros(()))
+
+    def forward(self, x):
+        self.calls += 1
+        return torch.tanh(x)
+
+
+class Deciding(nn.Module):
+    """An `if` on a tensor's value."""
+
+    def forward(self, x):
+        return torch.tanh(x) if x.sum() > 1e9 else torch.tanh(x) / 2
+
+
+class _Half(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x):
+        return x * x
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.save_for_backward(inputs[0])
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return 2 * ctx.saved_tensors[0].detach() * gradient
+
+
+class OnceOnly(nn.Module):
+    """A square whose own backward pass cannot be differentiated."""
+
+    def forward(self, x):
+        return _Half.apply(x)
+
+
+class Single(nn.Module):
+    """A constant in float32."""
+
+    def forward(self, x):
+        return torch.tanh(x) @ torch.eye(5)
+
+
+class Squeezing(nn.Module):
+    """A squeeze() that takes away the axis of examples where there is one example."""
+
+    def forward(self, x):
+        return torch.tanh(x).squeeze()
+
+
+class Growing(Perceptron):
+    """An option that changes each time the model is made."""
+
+    label: str = mamlzoo.option("x", "what it is called")
+
+    def __post_init__(self):
+        super().__post_init__()
+        object.__setattr__(self, "label", self.label + "!")
+
+
+class Unknown(Perceptron):
+    """An exemption from a check of another kind."""
+
+    exempt_from = {"splits-are-disjoint": "it has none"}
+
+
+FAULTY = [
+    ("builds-for-every-shape-that-it-accepts", OneOutput),
+    ("has-something-to-learn", Frozen),
+    ("same-seed-gives-same-parameters", FromNumpy),
+    ("outputs-are-finite", ByLargest),
+    ("same-inputs-give-same-outputs", built_with(Noisy)),
+    ("no-statistics-leak-between-episodes", built_with(Counting)),
+    ("works-under-vmap", built_with(Deciding)),
+    ("works-under-grad-of-grad", built_with(OnceOnly)),
+    ("works-in-float64", built_with(Single)),
+    ("works-on-a-meta-batch-of-one", built_with(Squeezing)),
+    ("config-round-trips-through-json", Growing),
+    ("exemptions-name-checks-and-give-reasons", Unknown),
+]

@@ -1,0 +1,203 @@
+"""Tasks that break one promise each, by the name of the check that must find it."""
+
+from __future__ import annotations
+
+import torch
+
+from mamlzoo import option
+from mamlzoo.interfaces import Batch, Episode
+from mamlzoo.testing.probes import Lines
+
+
+class Double(Lines):
+    """Targets in float64."""
+
+    def sample(self, count, *, split, generator):
+        support, query = super().sample(count, split=split, generator=generator)
+        return Episode(Batch(support.x, support.y.double()), query)
+
+
+class Flat(Lines):
+    """Targets without their last axis, which would broadcast silently."""
+
+    def sample(self, count, *, split, generator):
+        support, query = super().sample(count, split=split, generator=generator)
+        return Episode(support, Batch(query.x, query.y.repeat(1, 1, 2)))
+
+
+class Hole(Lines):
+    """A NaN in one validation episode."""
+
+    def sample(self, count, *, split, generator):
+        episodes = super().sample(count, split=split, generator=generator)
+        if split == "valid":
+            episodes.query.y[-1, 0] = torch.nan
+        return episodes
+
+
+class GlobalNoise(Lines):
+    """Noise from torch's global generator."""
+
+    def sample(self, count, *, split, generator):
+        support, query = super().sample(count, split=split, generator=generator)
+        return Episode(support, Batch(query.x, query.y + 0.1 * torch.randn(query.y.shape)))
+
+
+class OwnSeed(Lines):
+    """A generator of its own, seeded anew each time."""
+
+    def sample(self, count, *, split, generator):
+        return super().sample(count, split=split, generator=torch.Generator().manual_seed(len(split) + ord(split[1])))
+
+
+class Squeezed(Lines):
+    """A squeeze() that takes away the axis of episodes where there is one episode."""
+
+    def sample(self, count, *, split, generator):
+        support, query = super().sample(count, split=split, generator=generator)
+        return Episode(support, Batch(query.x.squeeze(0), query.y.squeeze(0)))
+
+
+class Pool(Lines):
+    """Five lines and ten inputs, the same for training and test."""
+
+    def sample(self, count, *, split, generator):
+        support, query = super().sample(5, split=split, generator=torch.Generator().manual_seed(0))
+        chosen = torch.randint(5, (count,), generator=generator)
+        return Episode(*(Batch(batch.x[chosen], batch.y[chosen]) for batch in (support, query)))
+
+
+class Leaking(Lines):
+    """Validation and test share their files."""
+
+    def sample(self, count, *, split, generator):
+        if split == "train":
+            return super().sample(count, split=split, generator=generator)
+        return Pool().sample(count, split=split, generator=generator)
+
+
+class Copied(Lines):
+    """The support points once more, as the query set."""
+
+    def sample(self, count, *, split, generator):
+        support, _ = super().sample(count, split=split, generator=generator)
+        return Episode(support, Batch(support.x.flip(1), support.y.flip(1)))
+
+
+class Unreduced(Lines):
+    """A loss an example."""
+
+    def loss(self, prediction, target):
+        return (prediction - target).square().mean(-1)
+
+    def metrics(self, prediction, target):
+        return {"mse": self.loss(prediction, target).mean()}
+
+
+class Relative(Lines):
+    """An error relative to the prediction, which may be zero."""
+
+    def loss(self, prediction, target):
+        return ((prediction - target) / prediction).square().mean()
+
+
+class Rounded(Lines):
+    """A loss that is flat almost everywhere."""
+
+    def loss(self, prediction, target):
+        return (prediction.round() - target).square().mean()
+
+
+class Root(Lines):
+    """A root, which has no derivative at zero."""
+
+    def loss(self, prediction, target):
+        return (prediction - target).square().mean().sqrt()
+
+
+class Detached(Lines):
+    """A loss that autograd cannot follow."""
+
+    def loss(self, prediction, target):
+        return (prediction.detach() - target).square().mean()
+
+
+class Undefined(Lines):
+    """A metric that is a quotient of zeros."""
+
+    def metrics(self, prediction, target):
+        return {"mse": self.loss(prediction, target), "r2": 1 - target.sum() / torch.zeros(())}
+
+
+class NoMetric(Lines):
+    """Nothing to report."""
+
+    def metrics(self, prediction, target):
+        return {}
+
+
+class Misspelt(Lines):
+    """A metric's name misspelt."""
+
+    higher_is_better = frozenset({"acuracy"})
+
+
+class Branching(Lines):
+    """An `if` on a tensor's value."""
+
+    def metrics(self, prediction, target):
+        mse = (prediction - target).square().mean()
+        return {"mse": mse if mse < 1 else mse.sqrt()}
+
+
+class Growing(Lines):
+    """An option that changes each time the task is made."""
+
+    label: str = option("x", "what it is called")
+
+    def __post_init__(self):
+        super().__post_init__()
+        object.__setattr__(self, "label", self.label + "!")
+
+
+class Unreasoned(Lines):
+    """An exemption without a reason."""
+
+    exempt_from = {"splits-are-disjoint": ""}
+
+
+class Unknown(Lines):
+    """An exemption from a check that there is not."""
+
+    exempt_from = {"splits-are-disjunct": "they are not meant to be"}
+
+
+class Needless(Lines):
+    """An exemption from a check that it passes."""
+
+    exempt_from = {"splits-are-disjoint": "they are not meant to be"}
+
+
+FAULTY = [
+    ("shapes-and-dtypes-follow-the-spec", Double),
+    ("shapes-and-dtypes-follow-the-spec", Flat),
+    ("data-are-finite", Hole),
+    ("same-seed-gives-same-data", GlobalNoise),
+    ("other-seed-gives-other-data", OwnSeed),
+    ("any-count-of-episodes-can-be-drawn", Squeezed),
+    ("splits-are-disjoint", Pool),
+    ("splits-are-disjoint", Leaking),
+    ("query-is-not-the-support", Copied),
+    ("loss-is-a-scalar", Unreduced),
+    ("loss-is-finite", Relative),
+    ("loss-is-differentiable", Rounded),
+    ("loss-is-differentiable", Root),
+    ("loss-is-differentiable", Detached),
+    ("metrics-are-finite-scalars", Undefined),
+    ("metrics-are-finite-scalars", NoMetric),
+    ("higher-is-better-names-its-metrics", Misspelt),
+    ("loss-and-metrics-work-under-vmap", Branching),
+    ("config-round-trips-through-json", Growing),
+    ("exemptions-name-checks-and-give-reasons", Unknown),
+    ("splits-are-disjoint", Needless),
+]

@@ -1,0 +1,157 @@
+"""The conformance kit as plugin authors use it: as tests of pytest, and as `mamlzoo check`."""
+
+from __future__ import annotations
+
+import pytest
+from faulty_algorithms import Good
+from faulty_tasks import Needless, Pool
+
+import mamlzoo
+from mamlzoo.registry import installed
+from mamlzoo.testing import conformance, examples, run
+from mamlzoo.testing.probes import Lines
+
+OWN = [
+    offer.cls
+    for offers in installed().offers.values()
+    for offer in offers.values()
+    if offer.origin.distribution == "mamlzoo"
+]
+
+test_the_built_ins_conform = conformance(*OWN)
+
+
+def words(printed: str) -> str:
+    """What was printed, without the spaces that make columns."""
+    return " ".join(printed.split())
+
+
+class Toy(Pool):
+    """A pool that says that it is one."""
+
+    exempt_from = {"splits-are-disjoint": "five lines are all there are"}
+
+
+class Raising(Lines):
+    """Raises when it is asked for episodes."""
+
+    def sample(self, count, *, split, generator):
+        raise KeyError("data")
+
+
+class NoExample(Lines):
+    """Cannot be made of defaults."""
+
+    @classmethod
+    def example(cls):
+        raise FileNotFoundError("lines.csv")
+
+
+def test_as_tests_each_check_has_an_id_and_an_exemption_is_an_expected_failure(pytester):
+    pytester.makepyfile(
+        """
+        from mamlzoo.testing import conformance
+        from test_conformance import Toy
+        from faulty_tasks import Pool
+
+        test_good = conformance("sine", Toy)
+        test_bad = conformance(Pool())
+        """
+    )
+    result = pytester.runpytest_inprocess("-rA", "-p", "no:xdist", "-p", "no:cacheprovider")
+    checks = len(list(run(Lines())))
+    result.assert_outcomes(passed=3 * checks - 2, failed=1, xfailed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "* of 256 valid episodes consist of examples that train has too",
+            "task 'lines' promises: No episode of one split consists of examples that another split has too. Keep*",
+            "PASSED *::test_good?sine-same-seed-gives-same-data?",
+            "XFAIL *::test_good?lines-splits-are-disjoint? - five lines are all there are",
+            "FAILED *::test_bad?lines-splits-are-disjoint? - *",
+        ]
+    )
+
+
+def test_an_exemption_is_shown_with_its_reason():
+    (outcome,) = [outcome for outcome in run(Toy()) if outcome.verdict != "passed"]
+    assert (outcome.verdict, outcome.finding) == ("exempt", "five lines are all there are")
+
+
+def test_an_exemption_that_is_not_needed_fails():
+    (outcome,) = [outcome for outcome in run(Needless()) if outcome.verdict != "passed"]
+    assert outcome.verdict == "failed"
+    assert outcome.finding.endswith("it passes: take the exemption away")
+
+
+def test_what_a_plugin_raises_is_a_failure_in_one_line():
+    found = {outcome.check.name: outcome.finding for outcome in run(Raising()) if outcome.verdict == "failed"}
+    assert found["data-are-finite"] == "raised KeyError: 'data'"
+
+
+def test_the_checks_of_a_kind_are_those_that_the_plugin_makes_a_promise_of():
+    names = {outcome.check.name for outcome in run(Good())}
+    assert "meta-gradient-equals-central-differences" in names
+    assert "inexact-gradient-differs-from-the-exact-one" not in names
+    assert "loss-is-a-scalar" not in names
+
+
+def test_a_class_is_checked_by_the_example_that_it_gives():
+    assert examples(Lines) == [Lines()]
+    assert [plugin.name for plugin in examples("sine")] == ["sine"]
+
+
+def test_a_plugin_without_an_example_is_an_error_that_names_it():
+    with pytest.raises(mamlzoo.PluginError, match="task 'lines' gives no example to check: FileNotFoundError: lines"):
+        examples(NoExample)
+
+
+def test_check_prints_a_row_a_check_and_ends_with_0(cli):
+    printed = cli("check", "fomaml").stdout
+    assert printed.startswith("algorithm fomaml: 17 passed")
+    assert "vmapped-equals-one-by-one" in printed
+
+
+def test_check_says_what_failed_and_what_to_do_and_ends_with_1(cli, distribution):
+    distribution(
+        "loose",
+        """
+        import mamlzoo, torch
+
+        class Loose(mamlzoo.Model):
+            '''A model that fits nothing but (1,) -> 1.'''
+
+            name = "loose"
+            exempt_from = {"works-on-a-meta-batch-of-one": "never mind"}
+
+            def build(self, spec):
+                return torch.nn.Linear(1, 1)
+
+        @mamlzoo.hookimpl
+        def mamlzoo_plugins():
+            return [Loose]
+        """,
+    )
+    printed = words(cli("check", "loose", code=1).stdout)
+    assert printed.startswith("model loose: 10 passed, 2 failed")
+    assert "builds-for-every-shape-that-it-accepts FAILED" in printed
+    assert "for inputs [6, 1] and 3 outputs the network gives [6, 1], not [6, 3]" in printed
+    assert "raise mamlzoo.UsageError for shapes that it cannot have" in printed
+    document = cli.json("check", "loose", code=1)
+    verdicts = {row["check"]: row["verdict"] for row in document["plugins"][0]["checks"]}
+    assert [name for name, verdict in verdicts.items() if verdict == "failed"] == [
+        "builds-for-every-shape-that-it-accepts",
+        "works-on-a-meta-batch-of-one",
+    ]
+
+
+def test_check_all_counts_a_plugin_that_failed_to_load(cli, distribution):
+    distribution("broken", "import nothing_of_this_name")
+    printed = words(cli("check", "--all", "--quiet", code=1).stdout)
+    assert "could not be loaded: broken 1.5" in printed
+    assert "task scalar splits-are-disjoint exempt D1 and D2 are in every split" in printed
+
+
+def test_check_of_nothing_or_of_an_unknown_name_says_so(cli):
+    assert cli.error("check") == "say which plugins to check, or --all"
+    assert cli.error("check", "sine", "--all") == "say which plugins to check, or --all"
+    assert cli.error("check", "sinus").startswith("there is no plugin 'sinus'")

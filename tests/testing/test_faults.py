@@ -1,0 +1,29 @@
+"""Each check finds a plugin that breaks just its promise, and no other check does."""
+
+from __future__ import annotations
+
+import faulty_algorithms
+import faulty_models
+import faulty_tasks
+import pytest
+
+from mamlzoo.testing import CHECKS, run
+from mamlzoo.testing.probes import Lines
+
+FAULTY = [*faulty_tasks.FAULTY, *faulty_models.FAULTY, *faulty_algorithms.FAULTY]
+
+
+@pytest.mark.parametrize("good", [Lines(), faulty_models.Perceptron(), faulty_algorithms.Good()], ids=lambda p: p.kind)
+def test_what_the_faulty_plugins_are_made_from_passes(good):
+    assert [outcome.check.name for outcome in run(good) if outcome.verdict != "passed"] == []
+
+
+@pytest.mark.parametrize(("name", "faulty"), FAULTY, ids=[f"{name}-{cls.__name__}" for name, cls in FAULTY])
+def test_a_fault_is_found_by_its_check_and_by_no_other(name, faulty):
+    failed = {outcome.check.name: outcome.finding for outcome in run(faulty()) if outcome.verdict == "failed"}
+    assert list(failed) == [name], failed
+
+
+def test_every_check_has_a_faulty_plugin_of_every_kind():
+    found = {(name, cls.kind) for name, cls in FAULTY}
+    assert found == {(check.name, kind) for check in CHECKS for kind in check.kinds}
