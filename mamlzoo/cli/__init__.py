@@ -22,6 +22,7 @@ COMMANDS = {
     "adapt": "Adapt a trained θ to points of your own, and predict.",
     "reproduce": "Make a published experiment again, and put its numbers beside ours.",
     "verify": "Check a combination's meta-gradient in float64.",
+    "new-plugin": "Write a package with a plugin of your own, to begin from.",
     "check": "Check that plugins keep what their kind promises.",
     "bench": "Measure how fast a combination trains, beside other libraries.",
     "plot": "Draw sample tasks, fits and learning curves.",
@@ -38,7 +39,7 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"mamlzoo.cli.{cmd_name}")
+        module = importlib.import_module(f"mamlzoo.cli.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
         return command
 

@@ -67,7 +67,6 @@ def test_as_tests_each_check_has_an_id_and_an_exemption_is_an_expected_failure(p
             "task 'lines' promises: No episode of one split consists of examples that another split has too. Keep*",
             "PASSED *::test_good?sine-same-seed-gives-same-data?",
             "XFAIL *::test_good?lines-splits-are-disjoint? - five lines are all there are",
-            "FAILED *::test_bad?lines-splits-are-disjoint? - *",
         ]
     )
 
