@@ -24,6 +24,7 @@ from mamlzoo import registry
 from mamlzoo.cli import main
 
 pytest_plugins = "pytester"
+collect_ignore = ["example_plugin"]  # a distribution of its own, tested where it is installed
 
 
 def pytest_configure(config):

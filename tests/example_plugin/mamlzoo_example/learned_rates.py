@@ -1,0 +1,48 @@
+"""An algorithm whose θ is more than a network."""
+
+import torch
+
+import mamlzoo
+from mamlzoo import option
+
+
+class LearnedRates(mamlzoo.MetaAlgorithm):
+    """MAML that learns the inner rate of each parameter tensor too, as its logarithm.
+
+    φ₀ = θ, φ_{t+1} = φ_t − exp(ρ)·∇L_S(φ_t), meta-loss(θ, ρ) = L_Q(φ_k).
+
+    Reference: Antoniou, Edwards, Storkey, "How to train your MAML", ICLR 2019, section 4 (there a rate a layer and step).
+    """
+
+    name = "learned-rates"
+    inner_steps: int = option(1, "adaptation steps in training, k", minimum=0)
+    inner_lr: float = option(0.01, "initial rate of every tensor", above=0)
+
+    def networks(self, spec):
+        return {"network": spec}
+
+    def init(self, networks):
+        rates = {name: torch.tensor(self.inner_lr).log() for name in networks["network"]}
+        return {"network": networks["network"], "log-rates": rates}
+
+    def start(self, learner, meta, support):
+        return meta["network"]
+
+    def adapt(self, learner, meta, fast, support):
+        rates = {name: rate.exp() for name, rate in meta["log-rates"].items()}
+        return mamlzoo.sgd(fast, learner.gradient(fast, support), rates)
+
+    def predict(self, learner, meta, fast, x):
+        return learner.predict(fast, x)
+
+    def adapted(self, learner, meta, fast):
+        return {"network": fast}
+
+    def meta_loss(self, learner, meta, episode, progress):
+        fast = mamlzoo.adapt(self, learner, meta, episode.support, self.inner_steps)
+        return learner.loss(fast, episode.query), {}
+
+
+@mamlzoo.hookimpl
+def mamlzoo_plugins():
+    return [LearnedRates]

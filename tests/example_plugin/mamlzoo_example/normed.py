@@ -1,0 +1,25 @@
+"""A model with an exemption."""
+
+import math
+
+from torch import nn
+
+import mamlzoo
+from mamlzoo import option
+
+
+class Normed(mamlzoo.Model):
+    """A perceptron with a batch norm in its middle."""
+
+    name = "normed"
+    exempt_from = {"works-on-a-meta-batch-of-one": "batch norm has no statistics of a single example"}
+    width: int = option(16, "width of the hidden layer", minimum=1)
+
+    def build(self, spec):
+        enter, leave = nn.Linear(math.prod(spec.input_shape), self.width), nn.Linear(self.width, spec.output_size)
+        return nn.Sequential(nn.Flatten(), enter, nn.BatchNorm1d(self.width), nn.Tanh(), leave)
+
+
+@mamlzoo.hookimpl
+def mamlzoo_plugins():
+    return [Normed]
