@@ -109,7 +109,7 @@ def vmapped_equals_one_by_one(algorithm: MetaAlgorithm) -> None:
 
 
 @check("algorithm", concerns=lambda algorithm: algorithm.trains)
-def meta_gradient_equals_central_differences(algorithm: MetaAlgorithm) -> None:
+def meta_gradient_equals_differences(algorithm: MetaAlgorithm) -> None:
     """In float64 the meta-gradient is the derivative of the meta-loss, what a first-order method stops held constant.
 
     `mamlzoo verify` shows it number by number. If the algorithm leaves derivatives out on purpose, say
@@ -121,7 +121,7 @@ def meta_gradient_equals_central_differences(algorithm: MetaAlgorithm) -> None:
 
 
 @check("algorithm", concerns=lambda algorithm: algorithm.trains and algorithm.order != "exact")
-def inexact_gradient_differs_from_the_exact_one(algorithm: MetaAlgorithm) -> None:
+def inexact_differs_from_exact(algorithm: MetaAlgorithm) -> None:
     """A meta-gradient that is declared first-order, or a surrogate, is not the whole derivative of the meta-loss.
 
     Say order = "exact", or stop what the method is meant to leave out.
@@ -152,7 +152,7 @@ def any_number_of_adaptation_steps(algorithm: MetaAlgorithm) -> None:
 
 
 @check("algorithm")
-def adaptation_lowers_the_support_loss(algorithm: MetaAlgorithm) -> None:
+def adaptation_lowers_support_loss(algorithm: MetaAlgorithm) -> None:
     """After three adaptation steps from the initial θ the loss on the support points is lower, on the mean of episodes.
 
     Look at the sign and the size of a step. An algorithm that has adapted before its first step is exempt.
@@ -225,7 +225,7 @@ def batch_norm_works(algorithm: MetaAlgorithm) -> None:
 
 
 @check("algorithm")
-def stopped_and_gone_on_with_equals_never_stopped(algorithm: MetaAlgorithm) -> None:
+def resumed_equals_never_stopped(algorithm: MetaAlgorithm) -> None:
     """Training that is stopped, written to a checkpoint, read again and gone on with ends at the same bits.
 
     All that training learns must be in θ; keep nothing in the algorithm or in its module.

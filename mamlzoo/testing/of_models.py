@@ -32,7 +32,7 @@ STEPS = (1e-2, 1e-3, 1e-1)
 
 
 @check("model")
-def builds_for_every_shape_that_it_accepts(model: Model) -> None:
+def builds_what_was_asked_for(model: Model) -> None:
     """For each shape it builds a network with the outputs asked for, or says in a UsageError that it cannot.
 
     Use spec.input_shape and spec.output_size; raise mamlzoo.UsageError for shapes that it cannot have.
@@ -100,7 +100,7 @@ def same_inputs_give_same_outputs(model: Model) -> None:
 
 
 @check("model")
-def no_statistics_leak_between_episodes(model: Model) -> None:
+def no_statistics_leak(model: Model) -> None:
     """Calling a network changes none of its buffers. (Batch norms are made to use the batch's own statistics.)
 
     Keep no running statistics: track_running_stats=False; compute from the inputs alone.

@@ -24,7 +24,7 @@ def config_round_trips_through_json(plugin: Plugin) -> None:
 
 
 @check()
-def exemptions_name_checks_and_give_reasons(plugin: Plugin) -> None:
+def exemptions_have_reasons(plugin: Plugin) -> None:
     """What it is exempt from are checks of its kind, each with a reason.
 
     Correct or remove the entry of exempt_from.

@@ -91,7 +91,7 @@ def other_seed_gives_other_data(task: Task) -> None:
 
 
 @check("task")
-def any_count_of_episodes_can_be_drawn(task: Task) -> None:
+def any_count_can_be_drawn(task: Task) -> None:
     """One episode or many: every tensor begins with as many rows as were asked for.
 
     Beware of squeeze() without an axis, and of data of which there are fewer than asked for.
@@ -186,7 +186,7 @@ def metrics_are_finite_scalars(task: Task) -> None:
 
 
 @check("task")
-def higher_is_better_names_its_metrics(task: Task) -> None:
+def higher_is_better_names_metrics(task: Task) -> None:
     """Every name in higher_is_better is one of its metrics.
 
     Correct the name in higher_is_better.

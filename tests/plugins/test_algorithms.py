@@ -52,7 +52,7 @@ def slope(theta, batch):
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
-def test_the_meta_gradient_equals_central_differences(algorithm, activation):
+def test_the_meta_gradient_equals_differences(algorithm, activation):
     options = {"model.hidden": (8, 8), "model.activation": activation}
     verification = mamlzoo.verify(task_for(algorithm), "mlp", algorithm, options=options, coordinates=40)
     assert verification.passed
@@ -198,7 +198,7 @@ def test_protonet_refuses_regression():
 
 
 @pytest.mark.parametrize("algorithm", sorted(set(ALGORITHMS) - {"protonet"}))
-def test_adaptation_lowers_the_support_loss(algorithm):
+def test_adaptation_lowers_support_loss(algorithm):
     plugin = installed().make("algorithm", algorithm)
     network = nn.Sequential(nn.Linear(1, 20), nn.Tanh(), nn.Linear(20, 1)).double()
     learner, meta = mamlzoo.bind(plugin, network, nn.functional.mse_loss)
