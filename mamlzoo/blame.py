@@ -106,7 +106,7 @@ def _file(plugin: Plugin) -> str | None:
 def _distribution(plugin: Plugin) -> str:
     """Name and version of the distribution that brings the plugin, or nothing."""
     offer = installed().offers[plugin.kind].get(plugin.name)
-    return f"{offer.origin.distribution} {offer.origin.version}" if offer and offer.cls is type(plugin) else ""
+    return offer.origin.release if offer and offer.cls is type(plugin) else ""
 
 
 def _check(plugin: Plugin) -> list[str]:
