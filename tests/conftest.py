@@ -118,9 +118,10 @@ def distribution(tmp_path, monkeypatch) -> Callable[..., None]:
     site.mkdir()
     monkeypatch.syspath_prepend(site)
 
-    def install(name: str, source: str, *, entry_point: str | None = None) -> None:
+    def install(name: str, source: str | None, *, entry_point: str | None = None) -> None:
         module = f"plugin_of_{name}"
-        (site / f"{module}.py").write_text(textwrap.dedent(source), encoding="utf-8")
+        if source is not None:
+            (site / f"{module}.py").write_text(textwrap.dedent(source), encoding="utf-8")
         info = site / f"{name}-1.5.dist-info"
         info.mkdir()
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.5\n")

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.func import replace_all_batch_norm_modules_
 
 from mamlzoo import trees
-from mamlzoo.engine.contract import broken, check_init, check_networks, check_spec
+from mamlzoo.engine.contract import broken, check_init, check_networks, check_spec, described
 from mamlzoo.errors import MamlzooError, UsageError
 from mamlzoo.interfaces import Learner, MetaAlgorithm, MetaParams, Model, Params, Spec, Task
 
@@ -140,7 +140,7 @@ def _build(model: Model, spec: Spec) -> nn.Module:
     except Exception as error:
         raise broken(model, f"failed to build: {type(error).__name__}: {error}") from error
     if not isinstance(network, nn.Module):
-        raise broken(model, f"built a {type(network).__name__}; it must be a torch.nn.Module")
+        raise broken(model, f"built {described(network)}; it must be a torch.nn.Module")
     # Batch norm uses the batch's own statistics, so nothing leaks between episodes; results are transductive then.
     pure: nn.Module = replace_all_batch_norm_modules_(copy.deepcopy(network))
     return pure

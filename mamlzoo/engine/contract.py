@@ -25,7 +25,7 @@ def check_spec(task: Task) -> Spec:
     """
     spec = task.spec
     if not isinstance(spec, Spec):
-        raise broken(task, f": its spec must be a mamlzoo.Spec, not {_kind(spec)}")
+        raise broken(task, f": its spec must be a mamlzoo.Spec, not {described(spec)}")
     shape, size = spec.input_shape, spec.output_size
     if not (isinstance(shape, tuple) and all(isinstance(length, int) for length in (*shape, size))):
         raise broken(task, f": input_shape must be a tuple of whole numbers and output_size one, not {shape}, {size}")
@@ -39,7 +39,7 @@ def check_networks(algorithm: MetaAlgorithm, shapes: Any) -> dict[str, Spec]:
         PluginError: they are no dict of specs.
     """
     if not (isinstance(shapes, dict) and shapes and all(isinstance(shape, Spec) for shape in shapes.values())):
-        raise broken(algorithm, f": networks must return Specs by name, a dict, not {_kind(shapes)}")
+        raise broken(algorithm, f": networks must return Specs by name, a dict, not {described(shapes)}")
     return shapes
 
 
@@ -52,7 +52,7 @@ def check_init(algorithm: MetaAlgorithm, meta: Any) -> MetaParams:
     groups = list(meta.values()) if isinstance(meta, dict) else [None]
     if not all(isinstance(group, dict) and all(map(_is_tensor, group.values())) for group in groups):
         raise broken(
-            algorithm, f": init must return a dict of dicts of tensors, θ by group and name, not {_kind(meta)}"
+            algorithm, f": init must return a dict of dicts of tensors, θ by group and name, not {described(meta)}"
         )
     return dict(meta)
 
@@ -66,13 +66,13 @@ def check_episodes(task: Task, count: int, episodes: Any) -> Episode:
         PluginError: it is something else.
     """
     if not isinstance(episodes, Episode) or not all(isinstance(batch, Batch) for batch in episodes):
-        raise broken(task, f"must sample an Episode of two Batches, not {_kind(episodes)}")
+        raise broken(task, f"must sample an Episode of two Batches, not {described(episodes)}")
     inputs = list(task.spec.input_shape)
     for part, batch in zip(Episode._fields, episodes, strict=True):
         asked = f"was asked for {count} episodes and returned {part}"
         for name, leaf in zip(Batch._fields, batch, strict=True):
             if not isinstance(leaf, Tensor):
-                raise broken(task, f"{asked}.{name} as {_kind(leaf)}; it must be a tensor")
+                raise broken(task, f"{asked}.{name} as {described(leaf)}; it must be a tensor")
         x, y = list(batch.x.shape), list(batch.y.shape)
         if len(x) < 2 or x[0] != count or x[2:] != inputs:
             wanted = ", ".join(map(str, (count, "examples", *inputs)))
@@ -99,10 +99,10 @@ def check_fast(algorithm: MetaAlgorithm, method: str, fast: Any) -> Fast:
     """
     for name, leaf in trees.named_leaves(fast):
         if not isinstance(leaf, Tensor):
-            where = f", which holds {_kind(leaf)} at '{name}'" if name else ""
+            where = f", which holds {described(leaf)} at '{name}'" if name else ""
             raise broken(
                 algorithm,
-                f": {method} returned {_kind(fast)}{where}; φ must be tensors, nested in dicts, lists or tuples",
+                f": {method} returned {described(fast)}{where}; φ must be tensors, nested in dicts, lists or tuples",
             )
     return fast
 
@@ -115,7 +115,7 @@ def check_prediction(algorithm: MetaAlgorithm, prediction: Any, x: Tensor, size:
     """
     want = [len(x), size]
     if not isinstance(prediction, Tensor):
-        raise broken(algorithm, f": predict returned {_kind(prediction)}; it must be a tensor {want}")
+        raise broken(algorithm, f": predict returned {described(prediction)}; it must be a tensor {want}")
     if list(prediction.shape) != want:
         raise broken(
             algorithm, f": predict returned shape {list(prediction.shape)} for {len(x)} inputs; it must be {want}"
@@ -139,7 +139,7 @@ def check_metrics(task: Task, found: Any) -> dict[str, Tensor]:
         PluginError: there is none, or one is no scalar tensor.
     """
     if not isinstance(found, dict):
-        raise broken(task, f": metrics must return scalar tensors by name, a dict, not {_kind(found)}")
+        raise broken(task, f": metrics must return scalar tensors by name, a dict, not {described(found)}")
     if not found:
         raise broken(task, "gives no metric; it must give one at least")
     return {name: _scalar(task, f"metric '{name}'", value) for name, value in found.items()}
@@ -152,11 +152,19 @@ def check_meta_loss(algorithm: MetaAlgorithm, result: Any) -> tuple[Tensor, dict
         PluginError: it is no pair of a scalar and a dict of scalars.
     """
     if not (isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], dict)):
-        raise broken(algorithm, f": meta_loss must return (loss, logs), logs a dict, not {_kind(result)}")
+        raise broken(algorithm, f": meta_loss must return (loss, logs), logs a dict, not {described(result)}")
     loss, logs = result
     return _scalar(algorithm, "meta-loss", loss), {
         name: _scalar(algorithm, f"log '{name}'", log) for name, log in logs.items()
     }
+
+
+def described(value: object) -> str:
+    """A value's type, as in 'a float', 'None', 'an Episode'."""
+    if value is None:
+        return "None"
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
 
 
 def is_finite(leaf: Tensor) -> bool:
@@ -167,7 +175,7 @@ def is_finite(leaf: Tensor) -> bool:
 
 def _scalar(plugin: Plugin, what: str, value: Any) -> Tensor:
     if not isinstance(value, Tensor):
-        raise broken(plugin, f": {what} is {_kind(value)}, it must be a scalar tensor")
+        raise broken(plugin, f": {what} is {described(value)}, it must be a scalar tensor")
     if value.ndim:
         raise broken(plugin, f": {what} has shape {list(value.shape)}, it must be a scalar")
     return value
@@ -175,11 +183,3 @@ def _scalar(plugin: Plugin, what: str, value: Any) -> Tensor:
 
 def _is_tensor(value: object) -> bool:
     return isinstance(value, Tensor)
-
-
-def _kind(value: object) -> str:
-    """As in 'a float', 'None', 'an Episode'."""
-    if value is None:
-        return "None"
-    name = type(value).__name__
-    return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"

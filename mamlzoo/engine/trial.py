@@ -7,7 +7,7 @@ What is NaN, or infinite before any rate had a say, is the fault of whoever made
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from mamlzoo import trees
 from mamlzoo.engine.binding import Bound
@@ -39,7 +39,7 @@ def rehearse(bound: Bound, task: Task, model: Model, episode: Episode) -> None:
     algorithm, (learner, meta) = bound.algorithm, _of_first_seed(bound)
     for name, shape in check_networks(algorithm, algorithm.networks(task.spec)).items():
         if shape.input_shape == task.spec.input_shape:
-            _check_network(model, learner.networks[name], episode.support.x)
+            _check_network(model, learner, name, episode.support.x)
     with torch.no_grad():
         fast = check_fast(algorithm, "start", algorithm.start(learner, meta, episode.support))
         if not _none_is_nan(fast):
@@ -87,16 +87,19 @@ def _of_first_seed(bound: Bound) -> tuple[Learner, MetaParams]:
     return bound.with_constants(trees.index(bound.constants, 0)), trees.stop_gradient(trees.index(bound.meta, 0))
 
 
-def _check_network(model: Model, network: nn.Module, x: Tensor) -> None:
+def _check_network(model: Model, learner: Learner, name: str, x: Tensor) -> None:
     """A network as its model built it, at finite inputs."""
-    params = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    network = learner.networks[name]
+    params = {key: value for key, value in network.named_parameters() if value.requires_grad}
     if not all(map(is_finite, network.parameters())):
         raise broken(model, ": its network's initial parameters are not finite")
     with torch.enable_grad():
-        output = network(x)
+        output = learner.predict(params, x, name)
         if not is_finite(output):
             raise broken(model, ": its network's output is not finite for finite inputs and parameters")
-        if output.requires_grad and not _none_is_nan(torch.autograd.grad(output.sum(), params, allow_unused=True)):
+        if not output.requires_grad:
+            return
+        if not _none_is_nan(torch.autograd.grad(output.sum(), list(params.values()), allow_unused=True)):
             raise broken(model, ": the gradient of its network's output is NaN for finite inputs and parameters")
 
 
