@@ -21,7 +21,7 @@ from mamlzoo.engine.contract import (
     is_finite,
 )
 from mamlzoo.engine.plans import StepResult
-from mamlzoo.interfaces import Episode, Fast, Learner, MetaParams, Model, Task
+from mamlzoo.interfaces import Episode, Fast, Learner, MetaParams, Model, Params, Task
 
 PATIENCE = 100
 """Adaptation steps after which a φ that is still finite is not running away."""
@@ -90,7 +90,7 @@ def _of_first_seed(bound: Bound) -> tuple[Learner, MetaParams]:
 def _check_network(model: Model, learner: Learner, name: str, x: Tensor) -> None:
     """A network as its model built it, at finite inputs."""
     network = learner.networks[name]
-    params = {key: value for key, value in network.named_parameters() if value.requires_grad}
+    params: Params = {key: value for key, value in network.named_parameters() if value.requires_grad}
     if not all(map(is_finite, network.parameters())):
         raise broken(model, ": its network's initial parameters are not finite")
     with torch.enable_grad():
