@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import Any, NamedTuple, cast
 
-from mamlzoo.errors import MamlzooError, PluginError, UsageError
+from mamlzoo.errors import MamlzooError, PluginError
 from mamlzoo.interfaces import Learner, Model, Plugin
-from mamlzoo.registry import OWN, installed
+from mamlzoo.registry import installed
 
 
 class Suspect(NamedTuple):
@@ -49,8 +49,6 @@ def locate(error: MamlzooError) -> None:
     plugin = error.plugin
     if plugin is None or error.origin:
         return
-    if isinstance(error, UsageError) and _distribution(plugin).startswith(f"{OWN} "):
-        return  # a built-in that does not fit is no fault of it
     cause = error.__cause__
     suspect = find_suspect(cause, [plugin]) if cause is not None else None
     told = [origin(plugin, suspect.line if suspect else None), *_check(plugin)]
@@ -97,10 +95,14 @@ def _source(plugin: Plugin) -> Any:
 
 
 def _file(plugin: Plugin) -> str | None:
+    source = _source(plugin)
+    if source.__module__.partition(".")[0] == "torch":  # a network put together of torch's own modules
+        return None
     try:
-        return inspect.getsourcefile(_source(plugin))
+        file = inspect.getsourcefile(source)
     except (TypeError, OSError):  # typed at a prompt, or compiled
         return None
+    return None if file is None or file.startswith("<") else file
 
 
 def _distribution(plugin: Plugin) -> str:

@@ -207,6 +207,11 @@ def test_a_network_that_does_not_fit_stays_a_usage_error_and_says_where_it_raise
     assert f"(from {__file__}" in str(caught.value)
 
 
+def test_a_network_of_torchs_own_modules_comes_from_python():
+    with pytest.raises(UsageError, match=r"cannot be multiplied .* \(from Python; `mamlzoo --debug` shows where\)"):
+        mamlzoo.run(model=nn.Sequential(nn.Linear(1, 3), nn.Linear(4, 1)), **QUICK)
+
+
 def test_a_plugin_that_ends_the_process_is_refused():
     def exits(self, *args):
         raise SystemExit(3)

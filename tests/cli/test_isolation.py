@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import statistics
 import subprocess
 import sys
+import time
 from textwrap import dedent
 
 import pytest
@@ -124,22 +126,60 @@ def test_a_fault_in_a_run_is_one_line_and_debug_shows_the_plugins_own_traceback(
     assert isinstance(error.__cause__, ZeroDivisionError)
 
 
-@pytest.mark.slow
-def test_twelve_broken_plugins_are_shown_and_everything_else_works(tmp_path):
+def test_a_task_that_cannot_be_drawn_is_named_with_its_origin(cli, distribution):
+    distribution("shop", """
+        import mamlzoo
+        from mamlzoo_tasks.sine import Sine
+
+        class Odd(Sine):
+            'Odd.'
+            name = "odd"
+
+            def sample(self, count, *, split, generator):
+                return 1 / 0
+
+        @mamlzoo.hookimpl
+        def mamlzoo_plugins():
+            return [Odd]
+    """)  # fmt: skip
+    said = cli.error("plot", "tasks", "-t", "odd", code=1)
+    assert said.startswith("task 'odd' failed to sample: ZeroDivisionError: division by zero (from shop 1.5, ")
+    assert "plugin_of_shop.py:10; `mamlzoo check odd` tests it" in said
+
+
+def command(folder, *arguments, site=""):
+    """A `mamlzoo` of its own, with what is installed in a folder besides."""
+    paths = os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH", "")]))
+    environment = os.environ | {"PYTHONPATH": paths}
+    line = [sys.executable, "-m", "mamlzoo", *arguments]
+    return subprocess.run(line, cwd=folder, env=environment, capture_output=True, text=True, check=True)
+
+
+@pytest.fixture
+def twelve(tmp_path):
+    """A folder with twelve broken distributions."""
+    site = tmp_path / "site"
+    site.mkdir()
     for name, source in TWELVE.items():
-        distribute(tmp_path, name, source)
-    paths = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+        distribute(site, name, source)
+    return site
 
-    def mamlzoo(*arguments):
-        return subprocess.run(
-            [sys.executable, "-m", "mamlzoo", *arguments],
-            cwd=tmp_path, env=os.environ | {"PYTHONPATH": paths}, capture_output=True, text=True,
-        )  # fmt: skip
 
-    shown = mamlzoo("list")
-    assert shown.returncode == 0, shown.stderr
-    failed = shown.stdout.partition("failed plugins")[2]
+@pytest.mark.slow
+def test_twelve_broken_plugins_are_shown_and_everything_else_works(tmp_path, twelve):
+    _, _, failed = command(tmp_path, "list", site=twelve).stdout.partition("failed plugins")
     assert failed.count("→") == 12
     assert all(f"{name} 1.5, entry point {name} = " in failed for name in TWELVE)
-    ran = mamlzoo("run", *QUICK)
-    assert ran.returncode == 0, ran.stderr
+    assert "sine × mlp × maml" in command(tmp_path, "run", *QUICK, site=twelve).stdout
+
+
+@pytest.mark.benchmark
+def test_twelve_broken_plugins_do_not_make_list_slow(tmp_path, twelve):
+    def seconds(site):
+        before = time.perf_counter()
+        command(tmp_path, "list", site=site)
+        return time.perf_counter() - before
+
+    seconds(twelve)  # bytecode is written once
+    normal, broken = zip(*((seconds(""), seconds(twelve)) for _ in range(7)), strict=True)
+    assert statistics.median(broken) < 1.5 * statistics.median(normal)
