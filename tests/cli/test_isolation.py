@@ -142,7 +142,7 @@ def test_a_task_that_cannot_be_drawn_is_named_with_its_origin(cli, distribution)
         def mamlzoo_plugins():
             return [Odd]
     """)  # fmt: skip
-    said = cli.error("plot", "tasks", "-t", "odd", code=1)
+    said = cli.error("plot", "gallery", "-t", "odd", code=1)
     assert said.startswith("task 'odd' failed to sample: ZeroDivisionError: division by zero (from shop 1.5, ")
     assert "plugin_of_shop.py:10; `mamlzoo check odd` tests it" in said
 
