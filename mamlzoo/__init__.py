@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from mamlzoo.errors import MamlzooError as MamlzooError
 from mamlzoo.errors import PluginError as PluginError
 from mamlzoo.errors import UsageError as UsageError
+from mamlzoo.hooks import CONTRACT as CONTRACT
 from mamlzoo.hooks import hookimpl as hookimpl
 from mamlzoo.options import option as option
 
@@ -84,7 +85,7 @@ _LAZY = {
 }  # fmt: skip
 _HOME = {name: module for module, names in _LAZY.items() for name in names}
 
-__all__ = ["MamlzooError", "PluginError", "UsageError", "hookimpl", "option", *_HOME]
+__all__ = ["CONTRACT", "MamlzooError", "PluginError", "UsageError", "hookimpl", "option", *_HOME]
 
 
 def __getattr__(name: str) -> Any:

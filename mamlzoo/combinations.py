@@ -235,6 +235,7 @@ def _as_model(like: ModelLike) -> str | Model | type[Model]:
         """A network brought along in Python."""
 
         name = getattr(like, "__name__", type(like).__name__)
+        __wrapped__ = like  # where `inspect.unwrap` finds what was written
 
         def build(self, spec: Spec) -> nn.Module:
             if isinstance(like, nn.Module):

@@ -7,6 +7,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mamlzoo.interfaces import Plugin
 
 
 class MamlzooError(Exception):
@@ -15,10 +19,23 @@ class MamlzooError(Exception):
     Attributes:
         exit_code: what the command line ends with.
         headline: what it puts before the line.
+        what: what was wrong.
+        remedy: what to do about it; empty where `what` says so.
+        plugin: which plugin is to blame, where that is known.
+        origin: where that plugin comes from; an experiment fills it in.
     """
 
     exit_code = 1
     headline = "Error: "
+
+    def __init__(self, what: str = "", *, remedy: str = "", plugin: Plugin | None = None) -> None:
+        super().__init__(what)
+        self.what, self.remedy, self.plugin = what, remedy, plugin
+        self.origin = ""
+
+    def __str__(self) -> str:
+        line = f"{self.what}; {self.remedy}" if self.remedy else self.what
+        return f"{line} ({self.origin})" if self.origin else line
 
 
 class UsageError(MamlzooError):

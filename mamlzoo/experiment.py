@@ -11,7 +11,7 @@ from typing import Any, cast
 import torch
 
 import mamlzoo
-from mamlzoo import options, provenance, running, trees
+from mamlzoo import blame, options, provenance, running, trees
 from mamlzoo.checkpoints import Checkpoint
 from mamlzoo.engine.arithmetic import matrix_products_in
 from mamlzoo.engine.binding import Bound, bind_seeds
@@ -20,6 +20,7 @@ from mamlzoo.engine.optimizers import OuterOptimizer
 from mamlzoo.engine.plans import EAGER
 from mamlzoo.engine.streams import TestSet, draw
 from mamlzoo.engine.training import TrainingState
+from mamlzoo.engine.trial import check_meta_gradient, rehearse
 from mamlzoo.errors import MamlzooError, PluginError, UsageError
 from mamlzoo.interfaces import KINDS, MetaAlgorithm, MetaParams, Model, Plugin, Task
 from mamlzoo.registry import installed
@@ -153,12 +154,16 @@ class Experiment:
             if not all(map(torch.equal, trees.leaves(one), trees.leaves(two))):
                 raise PluginError(
                     f"task '{self.task.name}' gives other episodes for the same generator; all its random numbers must "
-                    "come from that, or no run can be repeated"
+                    "come from that, or no run can be repeated",
+                    plugin=self.task,
                 )
+            first = trees.index(one, 0)
+            rehearse(bound, self.task, self.model, first)
             if self.algorithm.trains and settings.iterations:
                 optimizer = OuterOptimizer(settings.optimizer, settings.outer_lr, bound.meta)
                 episodes = trees.tree_map(lambda leaf: leaf[None], one)  # a seed axis before the meta-batch
-                EAGER[plan](bound, "mean", None)(optimizer.meta, episodes, torch.tensor(0.0, device=device))
+                found = EAGER[plan](bound, "mean", None)(optimizer.meta, episodes, torch.tensor(0.0, device=device))
+                check_meta_gradient(bound, found, first)
             tests = TestSet(self.task, 1, settings.test_seed, device)
             for _ in evaluate(bound, bound.meta, self.task, tests, min(1, settings.test_steps), plan):
                 pass
@@ -174,17 +179,16 @@ class Experiment:
 
     @contextmanager
     def blame(self, stage: str) -> Iterator[None]:
-        """Name the experiment in whatever a plugin raises."""
+        """Name the experiment and the plugin in whatever a plugin raises, and where that comes from."""
         try:
             yield
-        except MamlzooError:
+        except MamlzooError as error:
+            blame.locate(error)
             raise
-        except Exception as error:
-            reason = f"{type(error).__name__}: {error}".partition("\n")[0]
-            hint = "`--plan loop` may do; " if self.settings.plan == "vmap" and isinstance(error, RuntimeError) else ""
-            raise PluginError(
-                f"{self.name} failed in {stage}: {reason} ({hint}`mamlzoo --debug` shows where)"
-            ) from error
+        except (Exception, SystemExit) as error:
+            hint = "`--plan loop` may do" if self.settings.plan == "vmap" and isinstance(error, RuntimeError) else ""
+            plugins = (self.task, self.model, self.algorithm)
+            raise blame.accusation(error, plugins, f"{self.name} failed in {stage}", hint) from error
 
     def run(self, progress: Listener | None = None) -> Result:
         """Train and test; `progress` is called with every event. Nothing is saved."""

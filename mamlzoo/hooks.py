@@ -7,6 +7,13 @@ A plugin module, named by an entry point of the group `mamlzoo`, has at least on
         return [Sine]
 
 A function may leave out arguments that it does not use.
+
+The contract between mamlzoo and plugins, `mamlzoo.interfaces` and these hooks, has a version, `mamlzoo.CONTRACT`; it
+rises when plugins can count on something new. A module that does says so, above its imports from mamlzoo:
+
+    mamlzoo_contract = 1
+
+An older mamlzoo then refuses it with the line that a newer one is needed, and loads everything else.
 """
 
 from __future__ import annotations
@@ -23,6 +30,9 @@ if TYPE_CHECKING:
     from mamlzoo.interfaces import Plugin
     from mamlzoo.result import Result
     from mamlzoo.running import Event
+
+CONTRACT = 1
+"""The version of the contract that this mamlzoo keeps."""
 
 hookspec = pluggy.HookspecMarker("mamlzoo")
 hookimpl = pluggy.HookimplMarker("mamlzoo")

@@ -3,41 +3,33 @@
 Three steps, each on values: find the entry points, load each on its own, classify what each offers. The built-ins come
 this way too. Two environment variables steer it: `MAMLZOO_PLUGINS`, the distributions whose plugins may load besides
 mamlzoo's own, separated by commas (`none`: no other); `MAMLZOO_STRICT=1`, the first failure is raised.
+
+A class that is refused is a failure of its own: the others of its module are loaded all the same.
 """
 
 from __future__ import annotations
 
 import functools
-import inspect
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+import sys
+import traceback
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import pluggy
 
-from mamlzoo import hooks, options, recipes
+from mamlzoo import admission, hooks, options, recipes
 from mamlzoo.errors import PluginError, UsageError, did_you_mean
+from mamlzoo.failures import UNKNOWN, Failure, Origin, diagnose
 from mamlzoo.interfaces import KINDS, Plugin
 from mamlzoo.recipes import Recipe
 
 GROUP = "mamlzoo"
 OWN = "mamlzoo"
-
-
-class Origin(NamedTuple):
-    """Where a plugin comes from."""
-
-    distribution: str
-    version: str
-    entry_point: str
-    module: str
-
-    def __str__(self) -> str:
-        return f"{self.distribution} {self.version} ({self.entry_point} = {self.module})"
 
 
 class Offer(NamedTuple):
@@ -47,32 +39,22 @@ class Offer(NamedTuple):
     origin: Origin
 
 
-class Failure(NamedTuple):
-    """A plugin that cannot: at which stage it failed, and how."""
-
-    origin: Origin
-    stage: str
-    error: BaseException
-
-    def __str__(self) -> str:
-        kind = "" if isinstance(self.error, PluginError) else f"{type(self.error).__name__}: "
-        return (
-            f"{self.origin.distribution} {self.origin.version}, {self.stage} {self.origin.module}: {kind}{self.error}"
-        )
-
-
 @dataclass(frozen=True)
 class Registry:
     """The plugins by kind and name, recipes and loggers by name, and the failures.
 
     Attributes:
         loggers: by entry point, what calls that module's hooks about runs.
+        left_out: what is installed, and not among what `MAMLZOO_PLUGINS` allows.
+        unknown: distributions that `MAMLZOO_PLUGINS` names, and that offer nothing here.
     """
 
     offers: Mapping[str, dict[str, Offer]] = field(default_factory=lambda: {kind: {} for kind in KINDS})
     recipes: dict[str, Recipe] = field(default_factory=dict)
     loggers: dict[str, pluggy.HookRelay] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
+    left_out: list[Origin] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
 
     def get(self, kind: str, name: str) -> type[Plugin]:
         """The class of that kind and name.
@@ -88,8 +70,7 @@ class Registry:
         if elsewhere:
             known = ", ".join(sorted(self.offers[kind]))
             raise UsageError(f"'{name}' names no {kind} but another kind, {elsewhere[0]}; {kind}s are: {known}")
-        failed = f" ({len(self.failures)} failed to load: see `mamlzoo list`)" if self.failures else ""
-        raise UsageError(f"there is no {kind} '{name}'; {did_you_mean(name, self.offers[kind])}{failed}")
+        raise UsageError(f"there is no {kind} '{name}'; {did_you_mean(name, self.offers[kind])}{self._not_here()}")
 
     def find(self, name: str) -> list[Offer]:
         """Every plugin of that name, of any kind.
@@ -101,16 +82,18 @@ class Registry:
         if not found:
             self._raise_failure("plugin", name)
             everything = {known for offers in self.offers.values() for known in offers}
-            raise UsageError(f"there is no plugin '{name}'; {did_you_mean(name, everything)}")
+            raise UsageError(f"there is no plugin '{name}'; {did_you_mean(name, everything)}{self._not_here()}")
         return found
 
     def recipe(self, name: str) -> Recipe:
         """The recipe of that name.
 
         Raises:
+            PluginError: the plugin of that name failed to load.
             UsageError: there is none.
         """
         if name not in self.recipes:
+            self._raise_failure("recipe", name)
             raise UsageError(f"there is no recipe '{name}'; {did_you_mean(name, self.recipes)}")
         return self.recipes[name]
 
@@ -128,8 +111,16 @@ class Registry:
 
     def _raise_failure(self, kind: str, name: str) -> None:
         for failure in self.failures:
-            if failure.origin.entry_point == name:
+            if name in (failure.offered, failure.origin.entry_point):
                 raise PluginError(f"{kind} '{name}' could not be loaded: {failure}") from failure.error
+
+    def _not_here(self) -> str:
+        """What else may have the name that was not found."""
+        failed = f"{len(self.failures)} failed to load: see `mamlzoo list`" if self.failures else ""
+        names = ", ".join(sorted({origin.distribution for origin in self.left_out}))
+        left_out = f"MAMLZOO_PLUGINS leaves out {names}" if names else ""
+        told = "; ".join(filter(None, [failed, left_out]))
+        return f" ({told})" if told else ""
 
     def make(self, kind: str, name: str, given: Mapping[str, Any] | None = None) -> Plugin:
         """A plugin with the options given, the others at their defaults."""
@@ -164,28 +155,67 @@ def discover(found: Iterable[EntryPoint], *, allowed: set[str] | None = None, st
     """
     registry = Registry()
     unique = {(_origin(entry), entry.value): entry for entry in found}
+    admitted = None if allowed is None else {OWN, *map(_normal, allowed)}
     # Own plugins first: a third party's can then never take their names.
     for (origin, _), entry in sorted(unique.items(), key=lambda item: (item[0][0].distribution != OWN, item[0])):
-        if allowed is not None and _normal(origin.distribution) not in {OWN, *map(_normal, allowed)}:
+        if admitted is not None and _normal(origin.distribution) not in admitted:
+            registry.left_out.append(origin)
             continue
-        stage = "importing"
-        try:
-            module = entry.load()
-            stage = "registering"
-            hooks_of = _hooks(module)
-            for cls in _flat(hooks_of.mamlzoo_plugins()):
-                _check(cls)
-                _add(registry, cls, origin)
-            for file in _flat(hooks_of.mamlzoo_recipes()):
-                _add_recipe(registry, recipes.parse(file.read_text(encoding="utf-8")))
-            if any(getattr(hooks_of, name).get_hookimpls() for name in hooks.LISTENING):
-                registry.loggers[origin.entry_point] = hooks_of
-        except (Exception, SystemExit) as error:  # whatever a stranger's code raises
-            failure = Failure(origin, stage, error)
-            if strict:
-                raise PluginError(str(failure)) from error
-            registry.failures.append(failure)
+        failures = _load(registry, entry, origin)
+        if strict and failures:
+            raise PluginError(str(failures[0])) from failures[0].error
+        registry.failures.extend(failures)
+    here = {_normal(origin.distribution) for origin, _ in unique}
+    registry.unknown.extend(sorted(name for name in allowed or () if _normal(name) not in here))
     return registry
+
+
+def _load(registry: Registry, entry: EntryPoint, origin: Origin) -> list[Failure]:
+    """Put what a module offers into the registry; what fails comes back, each thing on its own."""
+    failures: list[Failure] = []
+
+    def apart(stage: str, refused: object = None) -> AbstractContextManager[None]:
+        return _kept_apart(failures, origin, stage, refused)
+
+    with apart("importing"):
+        module = _imported(entry)
+        with apart("registering"):
+            admission.check_contract(vars(sys.modules[entry.module]))
+            relay = admission.hooks_of(module)
+            with apart("registering"):
+                for cls in admission.answers(relay, "mamlzoo_plugins"):
+                    with apart("registering", cls):
+                        admission.check_class(cls)
+                        _add(registry, cls, origin)
+            with apart("registering"):
+                for file in admission.answers(relay, "mamlzoo_recipes"):
+                    with apart("registering", file):
+                        _add_recipe(registry, recipes.parse(file.read_text(encoding="utf-8")))
+            if any(getattr(relay, name).get_hookimpls() for name in hooks.LISTENING):
+                registry.loggers[origin.entry_point] = relay
+    return failures
+
+
+@contextmanager
+def _kept_apart(failures: list[Failure], origin: Origin, stage: str, refused: object) -> Iterator[None]:
+    """Make a failure of whatever a stranger's code raises, be it SystemExit; Ctrl-C is no failure."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        failures.append(diagnose(origin, stage, error, refused))
+
+
+def _imported(entry: EntryPoint) -> Any:
+    try:
+        return entry.load()
+    except (Exception, SystemExit) as error:
+        # What needs a newer mamlzoo may well fail for that very reason, and its contract, read so far, says it better.
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            if frame.f_globals.get("__name__") == entry.module:
+                admission.check_contract(frame.f_globals)
+        raise
 
 
 def _allowed() -> set[str] | None:
@@ -199,50 +229,24 @@ def _normal(distribution: str) -> str:
 
 
 def _origin(entry: EntryPoint) -> Origin:
-    distribution = entry.dist
-    name, version = (distribution.name, distribution.version) if distribution else ("?", "?")
+    named: list[str | None] = [None, None]
+    with suppress(Exception):  # a distribution half removed has no metadata, and each Python says so in its own way
+        named = [entry.dist.name, entry.dist.version] if entry.dist else named
+    name, version = (part or UNKNOWN for part in named)
     return Origin(name, version, entry.name, entry.value)
-
-
-def _hooks(module: ModuleType) -> pluggy.HookRelay:
-    """What calls a module's hooks, and no other's."""
-    manager = pluggy.PluginManager(GROUP)
-    manager.add_hookspecs(hooks.Specification)
-    manager.register(module)
-    manager.check_pending()
-    if not manager.get_hookcallers(module):
-        raise PluginError("it has no hook; add a function mamlzoo_plugins marked with @mamlzoo.hookimpl")
-    return manager.hook
-
-
-def _flat(answers: Sequence[Iterable[Any]]) -> list[Any]:
-    return [item for answer in answers for item in answer]
-
-
-def _check(cls: Any) -> None:
-    what = getattr(cls, "__name__", repr(cls))
-    if not (isinstance(cls, type) and issubclass(cls, Plugin) and getattr(cls, "kind", None) in KINDS):
-        raise PluginError(f"{what} is no subclass of mamlzoo.Task, mamlzoo.Model or mamlzoo.MetaAlgorithm")
-    if inspect.isabstract(cls):
-        raise PluginError(f"{what} lacks " + ", ".join(sorted(getattr(cls, "__abstractmethods__", []))))
-    if not isinstance(getattr(cls, "name", None), str):
-        raise PluginError(f"{what} has no name; add a line such as name = 'sine'")
-    if not cls.__doc__ or cls.summary().startswith(f"{what}("):
-        raise PluginError(f"{what} has no docstring; its first line is what `mamlzoo list` shows")
-    try:
-        options.options_of(cls)
-    except (TypeError, NameError, ValueError) as error:
-        raise PluginError(f"{what} has an unusable option: {error}") from error
 
 
 def _add_recipe(registry: Registry, recipe: Recipe) -> None:
     if recipe.name in registry.recipes:
-        raise PluginError(f"the name of recipe '{recipe.name}' is taken")
+        raise PluginError(f"the name of recipe '{recipe.name}' is taken", remedy="give this one another `name`")
     registry.recipes[recipe.name] = recipe
 
 
 def _add(registry: Registry, cls: type[Plugin], origin: Origin) -> None:
     taken = registry.offers[cls.kind].get(cls.name)
     if taken is not None:
-        raise PluginError(f"the name of {cls.kind} '{cls.name}' is taken by {taken.origin.distribution}")
+        by = f"{taken.origin.release} ({taken.origin.module})"
+        raise PluginError(
+            f"the name of {cls.kind} '{cls.name}' is taken by {by}", remedy=f"give {cls.__name__} another `name`"
+        )
     registry.offers[cls.kind][cls.name] = Offer(cls, origin)

@@ -88,7 +88,8 @@ class _Run:
                         yield from self._validate()
                     yield self._at
         if interval and not any(record.step == self._at.training.step for record in self._at.validation):
-            yield from self._validate()
+            with self._experiment.blame("validation"):
+                yield from self._validate()
         yield self._at
 
     def _prepare(self, pauses: Sequence[int]) -> Events[Generator[TrainingRecord | TrainingState, None, TrainingState]]:

@@ -114,6 +114,17 @@ def cli(tmp_path, monkeypatch) -> Cli:
     return Cli()
 
 
+def distribute(site: Path, name: str, source: str | None, entry_point: str | None = None) -> None:
+    """Write a distribution of one module into a folder, as pip would install it; without a source, one that lost it."""
+    module = f"plugin_of_{name}"
+    if source is not None:
+        (site / f"{module}.py").write_text(textwrap.dedent(source), encoding="utf-8")
+    info = site / f"{name}-1.5.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.5\n")
+    (info / "entry_points.txt").write_text(f"[mamlzoo]\n{entry_point or name} = {module}\n")
+
+
 @pytest.fixture
 def distribution(tmp_path, monkeypatch) -> Callable[..., None]:
     """Installs a distribution of one module, offered under the entry point group, for the length of a test."""
@@ -121,13 +132,8 @@ def distribution(tmp_path, monkeypatch) -> Callable[..., None]:
     site.mkdir()
     monkeypatch.syspath_prepend(site)
 
-    def install(name: str, source: str, *, entry_point: str | None = None) -> None:
-        module = f"plugin_of_{name}"
-        (site / f"{module}.py").write_text(textwrap.dedent(source), encoding="utf-8")
-        info = site / f"{name}-1.5.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.5\n")
-        (info / "entry_points.txt").write_text(f"[mamlzoo]\n{entry_point or name} = {module}\n")
+    def install(name: str, source: str | None, *, entry_point: str | None = None) -> None:
+        distribute(site, name, source, entry_point)
         registry.installed.cache_clear()
 
     yield install

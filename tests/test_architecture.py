@@ -16,7 +16,7 @@ HOMES = {
     "click": ["cli"],
     "rich": ["cli"],
     "matplotlib": ["plots.py", "sweep_plots.py"],
-    "pluggy": ["hooks.py", "registry.py"],
+    "pluggy": ["hooks.py", "admission.py", "registry.py"],
 }
 
 
@@ -80,7 +80,10 @@ def test_the_layers_below_do_not_import_the_layers_above():
         "adaptation",
         "hooks",
         "recipes",
+        "failures",
+        "admission",
         "registry",
+        "blame",
         "settings",
         "checkpoints",
         "running",

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from textwrap import dedent
+
 import pytest
 
+import mamlzoo
 from mamlzoo import registry
 from mamlzoo.errors import PluginError, UsageError
 
@@ -28,41 +32,107 @@ def good(name: str) -> str:
     return GOOD.format(name=name, cls=name.title())
 
 
+HOOK = "@mamlzoo.hookimpl\ndef mamlzoo_plugins():\n    "
+LINE = 4  # of the class in GOOD, whose first line is empty
+
+# What is wrong with it, the line, what is said, what to do; the last two as regular expressions.
 BROKEN = {
-    "raises on import": ("import nothing_of_this_name", "importing", "No module named 'nothing_of_this_name'"),
-    "syntax error": ("def (:", "importing", "invalid syntax"),
-    "exits on import": ("raise SystemExit('needs foo')", "importing", "needs foo"),
-    "has no hook": ("x = 1", "registering", "it has no hook"),
+    "raises on import": ("x = {}\nx['a']", 2, "KeyError: 'a'", "`mamlzoo --debug list` shows .*authors of broken"),
+    "lacks a dependency": (
+        "import nothing.of_this",
+        1,
+        "it needs the module 'nothing', which is not installed",
+        "pip install nothing, or tell the authors of broken",
+    ),
+    "needs another release of a dependency": (
+        "import torch.nothing",
+        1,
+        "it needs the module 'torch.nothing', which the torch installed has not",
+        "pip install -U torch",
+    ),
+    "has a syntax error": ("import mamlzoo\ndef (:", 2, "SyntaxError: invalid syntax", "correct it, or tell the authors"),
+    "exits on import": ("raise SystemExit('needs foo')", 1, "it ends the process .*needs foo", "tell the authors of broken"),
+    "raises what is no Exception": ("class Odd(BaseException): pass\nraise Odd('x')", 2, "Odd: x", "tell the authors"),
+    "is not there": (None, None, "there is no module 'plugin_of_broken'", "install broken again"),
+    "wants a name that mamlzoo has not": (
+        "from mamlzoo import Tsk",
+        1,
+        "mamlzoo 0.1.0, which is installed, has no 'Tsk'",
+        "did you mean 'Task'.* written for another mamlzoo: pip install -U mamlzoo broken",
+    ),
+    "wants an attribute that mamlzoo has not": (
+        "import mamlzoo\nmamlzoo.Tsk",
+        2,
+        "mamlzoo 0.1.0, which is installed, has no 'Tsk'",
+        "did you mean 'Task'.* pip install -U mamlzoo broken",
+    ),
+    "wants a module that mamlzoo has not": (
+        "import mamlzoo.future",
+        1,
+        "mamlzoo 0.1.0, which is installed, has no 'mamlzoo.future'",
+        "pip install -U mamlzoo broken",
+    ),
+    "needs a newer mamlzoo": (
+        "mamlzoo_contract = 2\n" + dedent(good("x")),
+        None,
+        "written for contract 2 of mamlzoo; mamlzoo 0.1.0 has contract 1",
+        "install a newer mamlzoo: pip install -U mamlzoo",
+    ),
+    "needs a newer mamlzoo even to be imported": (
+        "mamlzoo_contract = 2\nfrom mamlzoo import Future",
+        None,
+        "written for contract 2 of mamlzoo; mamlzoo 0.1.0 has contract 1",
+        "install a newer mamlzoo: pip install -U mamlzoo",
+    ),
+    "has a contract that is none": (
+        "mamlzoo_contract = '1'\n" + dedent(good("x")), None, "its mamlzoo_contract is '1'", "write mamlzoo_contract = 1"
+    ),
+    "has no hook": ("x = 1", None, "it has no hook", "add a function mamlzoo_plugins marked with @mamlzoo.hookimpl"),
+    "has an unmarked hook": (
+        "def mamlzoo_plugins():\n    return []", None, "it has no hook", "mark mamlzoo_plugins with @mamlzoo.hookimpl"
+    ),
     "misspells the hook": (
         "import mamlzoo\n@mamlzoo.hookimpl\ndef mamlzoo_plugin():\n    return []",
-        "registering",
-        "unknown hook 'mamlzoo_plugin'",
+        None,
+        "there is no hook 'mamlzoo_plugin'",
+        "did you mean 'mamlzoo_plugins'",
     ),
-    "raises in the hook": (
-        "import mamlzoo\n@mamlzoo.hookimpl\ndef mamlzoo_plugins():\n    raise RuntimeError('oh')",
-        "registering",
-        "oh",
+    "asks a hook for what it is not given": (
+        "import mamlzoo\n@mamlzoo.hookimpl\ndef mamlzoo_run_ended(experiment, score):\n    pass",
+        None,
+        "score",
+        "`python -m pydoc mamlzoo.hooks` shows the hooks",
     ),
+    "raises in the hook": ("import mamlzoo\n" + HOOK + "raise RuntimeError('oh')", 4, "RuntimeError: oh", "--debug list"),
+    "forgets to return": ("import mamlzoo\n" + HOOK + "pass", None, "mamlzoo_plugins returned None", "return a list"),
+    "returns a class": ("import mamlzoo\n" + HOOK + "return int", None, "mamlzoo_plugins returned int", r"return \[int\]"),
     "registers nonsense": (
-        "import mamlzoo\n@mamlzoo.hookimpl\ndef mamlzoo_plugins():\n    return [int]",
-        "registering",
-        "int is no subclass of mamlzoo.Task",
+        "import mamlzoo\n" + HOOK + "return [3]", None, "3 is no subclass of mamlzoo.Task", "offer such classes alone"
     ),
     "registers an unfinished class": (
-        "import mamlzoo\nclass Half(mamlzoo.Model):\n    'Half.'\n    name = 'half'\n"
-        "@mamlzoo.hookimpl\ndef mamlzoo_plugins():\n    return [Half]",
-        "registering",
-        "Half lacks build",
+        good("x").replace("def build", "def bild"), LINE, "X lacks build", "define build in X"
     ),
-    "has no name": (good("x").replace('name = "x"', "pass"), "registering", "X has no name"),
-    "has no docstring": (good("x").replace('"""A linear map."""', ""), "registering", "X has no docstring"),
+    "has no name": (good("x").replace('name = "x"', "pass"), LINE, "X has no name", "add a line such as name = 'x'"),
+    "has no docstring": (good("x").replace('"""A linear map."""', ""), LINE, "X has no docstring", "write one"),
     "declares an unusable option": (
         good("x").replace('name = "x"', 'name = "x"\n        size: list = mamlzoo.option(1, "size")'),
-        "registering",
+        LINE,
         "X has an unusable option: size has the type",
+        r"declared as shots: int = mamlzoo.option\(",
     ),
-    "takes a taken name": (good("mlp"), "registering", "the name of model 'mlp' is taken by mamlzoo"),
-}
+    "declares a default out of range": (
+        good("x").replace('name = "x"', 'name = "x"\n        size: int = mamlzoo.option(0, "size", minimum=1)'),
+        LINE,
+        "X has an unusable option: size: its default must be at least 1, not 0",
+        "mamlzoo.option",
+    ),
+    "takes a taken name": (
+        good("mlp"),
+        LINE,
+        r"the name of model 'mlp' is taken by mamlzoo 0\.1\.0 \(mamlzoo_models\.mlp\)",
+        "give Mlp another `name`",
+    ),
+}  # fmt: skip
 
 
 def test_the_built_ins_are_found_through_their_entry_points():
@@ -86,26 +156,77 @@ def test_a_third_partys_plugin_is_found_with_its_distribution(distribution):
     assert (offer.origin.distribution, offer.origin.version) == ("linear", "1.5")
 
 
-@pytest.mark.parametrize(("source", "stage", "message"), BROKEN.values(), ids=BROKEN)
-def test_a_failed_plugin_is_kept_apart(distribution, source, stage, message):
+@pytest.mark.parametrize(("source", "line", "what", "remedy"), BROKEN.values(), ids=BROKEN)
+def test_a_failed_plugin_is_kept_apart_with_what_where_and_what_to_do(distribution, source, line, what, remedy):
     before = {kind: set(names) for kind, names in registry.installed().offers.items()}
-    distribution("broken", source)
+    distribution("broken", source, entry_point="entry")
     distribution("linear", good("linear"))
     found = registry.installed()
     (failure,) = found.failures
-    assert failure.stage == stage
-    assert message in str(failure.error)
-    assert str(failure).startswith("broken 1.5, ")
+    assert re.search(what, failure.what)
+    assert re.search(remedy, failure.remedy)
+    assert failure.line == line
+    where = "" if source is None else rf", .*plugin_of_broken\.py{'' if line is None else f':{line}'}"
+    assert re.match(rf"broken 1\.5, \w+ing plugin_of_broken \(entry point entry{where}\): ", str(failure))
+    assert str(failure).endswith(f": {failure.what}; {failure.remedy}")
     assert {kind: set(names) - {"linear"} for kind, names in found.offers.items()} == before
     assert "linear" in found.offers["model"]
+
+
+def test_a_fault_in_a_packages_own_module_is_found_there(distribution, tmp_path):
+    package = tmp_path / "site" / "plugin_of_deep"
+    package.mkdir()
+    (package / "__init__.py").write_text("from plugin_of_deep import inner")
+    (package / "inner.py").write_text("import json\n\njson.loads('{')")
+    distribution("deep", None)
+    (failure,) = registry.installed().failures
+    assert (failure.file, failure.line) == (str(package / "inner.py"), 3)
+
+
+def test_a_module_that_a_package_has_lost_is_not_called_a_dependency(distribution, tmp_path):
+    package = tmp_path / "site" / "plugin_of_deep"
+    package.mkdir()
+    (package / "__init__.py").write_text("import plugin_of_deep.inner")
+    distribution("deep", None)
+    (failure,) = registry.installed().failures
+    assert failure.what == "there is no module 'plugin_of_deep.inner'"
+
+
+def test_a_distribution_without_metadata_harms_no_other(distribution, tmp_path):
+    distribution("bare", "x = 1")
+    (tmp_path / "site" / "bare-1.5.dist-info" / "METADATA").unlink()
+    (failure,) = registry.installed().failures
+    assert str(failure).startswith("an unnamed distribution, registering plugin_of_bare (entry point bare, ")
+
+
+def test_ctrl_c_is_no_failure_of_a_plugin(distribution):
+    distribution("broken", "raise KeyboardInterrupt")
+    with pytest.raises(KeyboardInterrupt):
+        registry.installed()
+
+
+def test_a_contract_that_this_mamlzoo_keeps_is_no_hindrance(distribution):
+    distribution("linear", f"mamlzoo_contract = {mamlzoo.CONTRACT}\n" + dedent(good("linear")))
+    assert registry.installed().failures == []
+
+
+def test_one_class_that_is_refused_leaves_the_others_of_its_module(distribution):
+    more = "\n\nclass Half(mamlzoo.Model):\n    'Half.'\n    name = 'half'\n"
+    distribution("several", dedent(good("fine")).replace("[Fine]", "[int, Half, Fine]") + more)
+    found = registry.installed()
+    assert "fine" in found.offers["model"]
+    assert [failure.name for failure in found.failures] == ["several", "half"]
+    with pytest.raises(PluginError, match="model 'half' could not be loaded: several 1.5, .*: Half lacks build"):
+        found.get("model", "half")
 
 
 def test_choosing_a_failed_plugin_raises_its_failure(distribution):
     distribution("broken", "import nothing_of_this_name")
     with pytest.raises(
         PluginError, match=r"task 'broken' could not be loaded: broken 1\.5, importing plugin_of_broken"
-    ):
+    ) as caught:
         registry.installed().get("task", "broken")
+    assert isinstance(caught.value.__cause__, ModuleNotFoundError)
 
 
 def test_the_strict_mode_raises_the_first_failure(distribution, monkeypatch):
@@ -133,3 +254,14 @@ def test_an_unknown_name_brings_the_nearest_one():
 def test_a_name_of_another_kind_is_told_apart():
     with pytest.raises(UsageError, match="'maml' names no task but another kind, algorithm; tasks are: "):
         registry.installed().get("task", "maml")
+
+
+def test_what_the_environment_leaves_out_or_misspells_is_remembered(distribution, monkeypatch):
+    monkeypatch.setenv("MAMLZOO_PLUGINS", "One, tow")
+    distribution("one", good("one"))
+    distribution("two", good("two"))
+    found = registry.installed()
+    assert [origin.release for origin in found.left_out] == ["two 1.5"]
+    assert found.unknown == ["tow"]
+    with pytest.raises(UsageError, match=r"there is no model 'two'; .* \(MAMLZOO_PLUGINS leaves out two\)"):
+        found.get("model", "two")

@@ -54,6 +54,10 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except (MamlzooError, click.UsageError) as error:
+            if (
+                isinstance(error, MamlzooError) and error.plugin is not None
+            ):  # raised outside of an experiment, as by `plot`
+                importlib.import_module("mamlzoo.blame").locate(error)
             if ctx.params["debug"]:
                 raise
             message = error.format_message() if isinstance(error, click.UsageError) else str(error)

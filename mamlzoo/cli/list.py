@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import traceback
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 import click
+from rich.markup import escape
 
 from mamlzoo.cli import console
 from mamlzoo.tables import Table
+
+if TYPE_CHECKING:
+    from mamlzoo.failures import Failure
+    from mamlzoo.registry import Registry
 
 
 @click.command("list")
@@ -32,32 +41,63 @@ def command(kind: str | None, as_json: bool) -> None:
             ]
             for shown in kinds
         }
-        failures = [
-            {
-                **failure.origin._asdict(),
-                "stage": failure.stage,
-                "error": f"{type(failure.error).__name__}: {failure.error}",
-            }
-            for failure in registry.failures
-        ]
+        aside = {
+            "failures": [
+                {
+                    **failure.origin._asdict(),
+                    "plugin": failure.offered,
+                    "stage": failure.stage,
+                    "file": failure.file,
+                    "line": failure.line,
+                    "error": f"{type(failure.error).__name__}: {failure.error}",
+                    "what": failure.what,
+                    "remedy": failure.remedy,
+                }
+                for failure in registry.failures
+            ],
+            "left_out": [origin._asdict() for origin in registry.left_out],
+            "unknown": registry.unknown,
+        }
         named = {what: [{"name": name} for name in names] for what, names in others.items()}
-        console.print_json({**offers, **named, "failures": failures})
+        console.print_json({**offers, **named, **aside})
         return
     for shown in kinds:
         rows = [
-            (name, offer.cls.summary(), f"{offer.origin.distribution} {offer.origin.version}")
-            for name, offer in sorted(registry.offers[shown].items())
+            (name, offer.cls.summary(), offer.origin.release) for name, offer in sorted(registry.offers[shown].items())
         ]
         console.print_table(Table(f"{shown}s", ("name", "what it is", "from"), rows, left=(0, 1, 2)))
     for what, names in others.items():
         console.out().print(f"{what}: {', '.join(names)}")
     if registry.failures:
-        rows = [
-            (
-                f.origin.entry_point,
-                f"{f.stage} {f.origin.module}: {type(f.error).__name__}: {f.error}",
-                f"{f.origin.distribution} {f.origin.version}",
-            )
-            for f in registry.failures
-        ]
-        console.print_table(Table("failed plugins", ("entry point", "what went wrong", "from"), rows, left=(0, 1, 2)))
+        failed = [(failure.name, "\n".join(_told(failure))) for failure in registry.failures]
+        columns = ("name", "what went wrong, what to do, and where")
+        console.print_table(Table("failed plugins", columns, failed, left=(0, 1)))
+    for note in _left_out(registry):
+        console.out().print(escape(note))
+    if click.get_current_context().find_root().params["debug"]:
+        for failure in registry.failures:
+            click.echo(f"\n{failure}", err=True)
+            click.echo("".join(traceback.format_exception(failure.error)), err=True, nl=False)
+
+
+def _told(failure: Failure) -> Iterator[str]:
+    origin = failure.origin
+    yield failure.what
+    yield f"→ {failure.remedy}"
+    yield f"{origin.release}, entry point {origin.entry_point} = {origin.module}"
+    if failure.where:
+        yield failure.where
+
+
+def _left_out(registry: Registry) -> Iterator[str]:
+    """What `MAMLZOO_PLUGINS` did."""
+    from mamlzoo.errors import did_you_mean
+
+    if registry.left_out:
+        names = sorted({origin.release for origin in registry.left_out})
+        yield f"MAMLZOO_PLUGINS leaves out: {', '.join(names)}"
+    known = {origin.distribution for origin in registry.left_out} | {
+        offer.origin.distribution for offers in registry.offers.values() for offer in offers.values()
+    }
+    for name in registry.unknown:
+        yield f"MAMLZOO_PLUGINS names '{name}', which offers no plugin here; {did_you_mean(name, known)}"

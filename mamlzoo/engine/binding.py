@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.func import replace_all_batch_norm_modules_
 
 from mamlzoo import trees
-from mamlzoo.errors import MamlzooError, PluginError, UsageError
+from mamlzoo.engine.contract import broken, check_init, check_networks, check_spec, described
+from mamlzoo.errors import MamlzooError, UsageError
 from mamlzoo.interfaces import Learner, MetaAlgorithm, MetaParams, Model, Params, Spec, Task
 
 Reduction = Literal["mean", "sum"]
@@ -59,16 +60,16 @@ def bind_seeds(
 
     Raises:
         UsageError: the combination cannot work.
-        PluginError: the model raised, or its network gives a wrong shape.
+        PluginError: a plugin raised, or gave something of the wrong type.
     """
-    shapes = algorithm.networks(task.spec)
+    shapes = check_networks(algorithm, algorithm.networks(check_spec(task)))
     metas, constants, networks = [], [], {}
     for seed in seeds:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             networks = {name: _build(model, shape) for name, shape in shapes.items()}
             params, fixed = split_parameters(networks)
-            metas.append(algorithm.init(trees.stop_gradient(params)))
+            metas.append(check_init(algorithm, algorithm.init(trees.stop_gradient(params))))
         constants.append(fixed)
     for name, network in networks.items():
         _check_shape(model, network.to(dtype=dtype), shapes[name], dtype)
@@ -137,9 +138,9 @@ def _build(model: Model, spec: Spec) -> nn.Module:
     except MamlzooError:
         raise
     except Exception as error:
-        raise PluginError(f"model '{model.name}' failed to build: {type(error).__name__}: {error}") from error
+        raise broken(model, f"failed to build: {type(error).__name__}: {error}") from error
     if not isinstance(network, nn.Module):
-        raise PluginError(f"model '{model.name}' built a {type(network).__name__}; it must be a torch.nn.Module")
+        raise broken(model, f"built {described(network)}; it must be a torch.nn.Module")
     # Batch norm uses the batch's own statistics, so nothing leaks between episodes; results are transductive then.
     pure: nn.Module = replace_all_batch_norm_modules_(copy.deepcopy(network))
     return pure
@@ -157,7 +158,9 @@ def _check_shape(model: Model, network: nn.Module, spec: Spec, dtype: torch.dtyp
             output = network(x)
     except Exception as error:
         reason = str(error).partition("\n")[0]
-        raise UsageError(f"model '{model.name}' does not fit: {needs}; its network raised: {reason}") from error
+        raise UsageError(
+            f"model '{model.name}' does not fit: {needs}; its network raised: {reason}", plugin=model
+        ) from error
     if not torch.equal(random_state, torch.random.get_rng_state()):
         torch.random.set_rng_state(random_state)
         raise UsageError(

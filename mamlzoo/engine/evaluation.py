@@ -14,10 +14,11 @@ from torch import Tensor
 from mamlzoo import trees
 from mamlzoo.engine.arithmetic import computing
 from mamlzoo.engine.binding import Bound
+from mamlzoo.engine.contract import check_metrics
 from mamlzoo.engine.memory import BUDGET, allocated_by
 from mamlzoo.engine.plans import MAPS
 from mamlzoo.engine.streams import TestSet
-from mamlzoo.errors import MamlzooError, PluginError
+from mamlzoo.errors import MamlzooError
 from mamlzoo.interfaces import Batch, Episode, Fast, Learner, MetaParams, Params, Task
 
 
@@ -150,15 +151,8 @@ class Adaptation:
 
         def metrics(learner: Learner, meta: MetaParams, fast: Fast, query: Batch) -> dict[str, Tensor]:
             assert self._task is not None
-            found = self._task.metrics(self._algorithm.predict(learner, meta, fast, query.x), query.y)
-            if not found:
-                raise PluginError(f"task '{self._task.name}' gives no metric; it must give one at least")
-            for name, value in found.items():
-                if value.ndim:
-                    raise PluginError(
-                        f"task '{self._task.name}': metric '{name}' has shape {list(value.shape)}, it must be a scalar"
-                    )
-            return found
+            prediction = self._algorithm.predict(learner, meta, fast, query.x)
+            return check_metrics(self._task, self._task.metrics(prediction, query.y))
 
         found: dict[str, Tensor] = self._over(metrics, meta, fast, query)
         return found

@@ -15,7 +15,8 @@ from torch.func import vmap
 
 from mamlzoo import trees
 from mamlzoo.engine.binding import Bound, Reduction, reduce_losses
-from mamlzoo.errors import PluginError, UsageError, did_you_mean
+from mamlzoo.engine.contract import broken, check_meta_loss
+from mamlzoo.errors import UsageError, did_you_mean
 from mamlzoo.interfaces import Episode, Learner, MetaAlgorithm, MetaParams, Params
 
 T = TypeVar("T")
@@ -43,26 +44,14 @@ def _objective(
     bound: Bound, meta: MetaParams, constants: dict[str, Params], episode: Episode, progress: Tensor
 ) -> tuple[Tensor, dict[str, Tensor]]:
     result = bound.algorithm.meta_loss(bound.with_constants(constants), meta, episode, progress)
-    if not (isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], dict)):
-        raise PluginError(f"algorithm '{bound.algorithm.name}': meta_loss must return (loss, logs), logs a dict")
-    loss, logs = result
-    if loss.ndim:
-        raise PluginError(
-            f"algorithm '{bound.algorithm.name}' returned a meta-loss of shape {list(loss.shape)}, no scalar"
-        )
-    for name, log in logs.items():
-        if log.ndim:
-            raise PluginError(
-                f"algorithm '{bound.algorithm.name}' logs '{name}' of shape {list(log.shape)}; it must be a scalar"
-            )
+    loss, logs = check_meta_loss(bound.algorithm, result)
     return loss, trees.stop_gradient(logs)
 
 
 def _gradient(bound: Bound, loss: Tensor, meta: MetaParams) -> MetaParams:
     if not loss.requires_grad:
-        raise PluginError(
-            f"algorithm '{bound.algorithm.name}': its meta-loss does not depend on θ; say trains = False if there is "
-            "nothing to train"
+        raise broken(
+            bound.algorithm, ": its meta-loss does not depend on θ; say trains = False if there is nothing to train"
         )
     gradients = torch.autograd.grad(loss, trees.leaves(meta), allow_unused=True, materialize_grads=True)
     return trees.replace_leaves(meta, gradients)

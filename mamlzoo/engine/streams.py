@@ -16,8 +16,9 @@ import numpy as np
 import torch
 
 from mamlzoo import trees
-from mamlzoo.errors import MamlzooError, PluginError
-from mamlzoo.interfaces import Batch, Episode, Split, Task
+from mamlzoo.engine.contract import broken, check_episodes
+from mamlzoo.errors import MamlzooError
+from mamlzoo.interfaces import Episode, Split, Task
 
 STREAM_IDS = {"train": 0, "valid": 1, "test": 2}
 BLOCK_NUMBERS = 2**20
@@ -36,7 +37,7 @@ def draw(task: Task, count: int, seed: int, split: Split, position: int, device:
     """Block number `position` of `count` episodes.
 
     Raises:
-        PluginError: the task raised, or did not return `count` episodes.
+        PluginError: the task raised, or did not return `count` episodes of finite numbers.
     """
     generator = torch.Generator(device).manual_seed(derive_seed(seed, split, position))
     try:
@@ -44,26 +45,8 @@ def draw(task: Task, count: int, seed: int, split: Split, position: int, device:
     except MamlzooError:
         raise
     except Exception as error:
-        raise PluginError(f"task '{task.name}' failed to sample: {type(error).__name__}: {error}") from error
-    _check(task, count, episodes)
-    return episodes
-
-
-def _check(task: Task, count: int, episodes: Episode) -> None:
-    """The shapes that the task's spec promises. A regression target without its last axis would broadcast silently."""
-    if not isinstance(episodes, Episode) or not all(isinstance(batch, Batch) for batch in episodes):
-        raise PluginError(f"task '{task.name}' must sample an Episode of two Batches, not {type(episodes).__name__}")
-    inputs = list(task.spec.input_shape)
-    for part, batch in zip(Episode._fields, episodes, strict=True):
-        x, y = list(batch.x.shape), list(batch.y.shape)
-        asked = f"task '{task.name}' was asked for {count} episodes and returned {part}"
-        if len(x) < 2 or x[0] != count or x[2:] != inputs:
-            wanted = ", ".join(map(str, (count, "examples", *inputs)))
-            raise PluginError(f"{asked}.x of shape {x}; it must be [{wanted}]")
-        least = 2 if task.spec.kind == "classification" else 3
-        if len(y) < least or y[:2] != x[:2]:
-            wanted = "[episodes, examples]" if least == 2 else "[episodes, examples, target size]"
-            raise PluginError(f"{asked}.y of shape {y} beside x of shape {x}; it must be {wanted}")
+        raise broken(task, f"failed to sample: {type(error).__name__}: {error}") from error
+    return check_episodes(task, count, episodes)
 
 
 def _block_length(task: Task, episodes: int, longest: int, split: Split, device: torch.device) -> int:

@@ -27,21 +27,6 @@ def test_list_of_one_kind(cli):
     assert document["failures"] == []
 
 
-def test_list_shows_failures_apart(cli, distribution):
-    distribution("broken", "import nothing_of_this_name")
-    shown = cli("list").stdout
-    assert "failed plugins" in shown
-    assert "importing plugin_of_broken: ModuleNotFoundError: No module named 'nothing_of_this_name'" in shown
-    (failure,) = cli.json("list")["failures"]
-    assert (failure["distribution"], failure["version"], failure["stage"]) == ("broken", "1.5", "importing")
-
-
-def test_a_failed_plugin_does_not_stop_the_others_and_choosing_it_is_one_line(cli, distribution):
-    distribution("broken", "import nothing_of_this_name")
-    cli("run", *QUICK)
-    assert "task 'broken' could not be loaded: broken 1.5, importing" in cli.error("run", "-t", "broken", code=1)
-
-
 def test_info_explains_maths_options_and_reference(cli):
     shown = cli("info", "maml").stdout
     assert "φ_{t+1} = φ_t − α·∇L_S(φ_t)" in shown

@@ -113,7 +113,7 @@ def test_a_model_that_raises_is_named():
 
 
 def test_a_model_that_builds_no_module_is_named():
-    with pytest.raises(PluginError, match="built a int; it must be a torch.nn.Module"):
+    with pytest.raises(PluginError, match="built an int; it must be a torch.nn.Module"):
         bound(lambda: 3)
 
 

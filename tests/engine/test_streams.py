@@ -156,5 +156,5 @@ def test_targets_that_would_broadcast_are_refused():
 
 
 def test_something_else_than_an_episode_is_refused():
-    with pytest.raises(PluginError, match="task 'loose' must sample an Episode of two Batches, not tuple"):
+    with pytest.raises(PluginError, match="task 'loose' must sample an Episode of two Batches, not a tuple"):
         stream(Loose()).block(0)

@@ -143,7 +143,7 @@ def test_a_meta_loss_without_theta_is_refused(plan):
 
 @pytest.mark.parametrize("plan", EAGER)
 def test_a_meta_loss_that_is_no_scalar_is_refused(plan):
-    with pytest.raises(PluginError, match=r"algorithm 'vector' returned a meta-loss of shape \[10\], no scalar"):
+    with pytest.raises(PluginError, match=r"algorithm 'vector': meta-loss has shape \[10\], it must be a scalar"):
         trained(Vector(), plan=plan)
 
 
@@ -175,5 +175,5 @@ class Chatty(MAML):
 
 @pytest.mark.parametrize("plan", EAGER)
 def test_a_log_that_is_no_scalar_is_refused(plan):
-    with pytest.raises(PluginError, match=r"algorithm 'chatty' logs 'errors' of shape \[10\]"):
+    with pytest.raises(PluginError, match=r"algorithm 'chatty': log 'errors' has shape \[10\], it must be a scalar"):
         trained(Chatty(), plan=plan)

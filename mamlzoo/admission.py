@@ -1,0 +1,117 @@
+"""What a module and its classes must be to be admitted to the registry."""
+
+from __future__ import annotations
+
+import inspect
+from types import ModuleType
+from typing import Any
+
+import pluggy
+
+import mamlzoo
+from mamlzoo import hooks, options
+from mamlzoo.errors import PluginError, UsageError, did_you_mean
+from mamlzoo.interfaces import KINDS, Plugin
+
+HOOKS = tuple(name for name in vars(hooks.Specification) if name.startswith("mamlzoo_"))
+
+
+def check_contract(module: dict[str, Any]) -> None:
+    """Refuse a module that was written for a later contract than ours.
+
+    Args:
+        module: its globals.
+
+    Raises:
+        PluginError: it was, or what it declares is no version of a contract.
+    """
+    declared = module.get("mamlzoo_contract", hooks.CONTRACT)
+    if type(declared) is not int or declared < 1:
+        raise PluginError(
+            f"its mamlzoo_contract is {declared!r}, which is no version of the contract",
+            remedy=f"write mamlzoo_contract = {hooks.CONTRACT}",
+        )
+    if declared > hooks.CONTRACT:
+        raise PluginError(
+            f"written for contract {declared} of mamlzoo; mamlzoo {mamlzoo.__version__} has contract {hooks.CONTRACT}",
+            remedy="install a newer mamlzoo: pip install -U mamlzoo",
+        )
+
+
+def hooks_of(module: ModuleType) -> pluggy.HookRelay:
+    """What calls a module's hooks, and no other's.
+
+    Raises:
+        PluginError: it has none, or one that does not exist, or one with an argument that is not given.
+    """
+    manager = pluggy.PluginManager("mamlzoo")
+    manager.add_hookspecs(hooks.Specification)
+    try:
+        manager.register(module)
+    except pluggy.PluginValidationError as error:
+        raise PluginError(
+            str(error).rpartition("\n")[2], remedy="`python -m pydoc mamlzoo.hooks` shows the hooks and their arguments"
+        ) from error
+    for caller in manager.get_hookcallers(module) or []:
+        required = [implementation for implementation in caller.get_hookimpls() if not implementation.optionalhook]
+        if required and not caller.has_spec():
+            raise PluginError(f"there is no hook '{caller.name}'", remedy=did_you_mean(caller.name, HOOKS))
+    if not manager.get_hookcallers(module):
+        bare = [name for name in HOOKS if callable(getattr(module, name, None))]
+        remedy = f"mark {bare[0]} with" if bare else "add a function mamlzoo_plugins marked with"
+        raise PluginError("it has no hook", remedy=f"{remedy} @mamlzoo.hookimpl")
+    return manager.hook
+
+
+def answers(relay: pluggy.HookRelay, hook: str) -> list[Any]:
+    """All that a module offers by a hook.
+
+    Raises:
+        PluginError: the hook returned no list.
+    """
+    offered: list[Any] = []
+    for implementation in getattr(relay, hook).get_hookimpls():
+        answer = implementation.function()  # not by the relay, which passes over None
+        if isinstance(answer, str | type) or not hasattr(answer, "__iter__"):
+            name = getattr(answer, "__name__", repr(answer))
+            remedy = f"return [{name}]" if isinstance(answer, type) else "return a list, as [Sine]"
+            raise PluginError(f"{hook} returned {name}, which is no list", remedy=remedy)
+        offered += answer
+    return offered
+
+
+def check_class(cls: Any) -> None:
+    """Refuse what is no finished, documented, named plugin with usable options.
+
+    Raises:
+        PluginError: it is not.
+    """
+    what = getattr(cls, "__name__", repr(cls))
+    if not (isinstance(cls, type) and issubclass(cls, Plugin) and getattr(cls, "kind", None) in KINDS):
+        remedy = f"offer the class {type(cls).__name__}" if isinstance(cls, Plugin) else "offer such classes alone"
+        raise PluginError(
+            f"{what} is no subclass of mamlzoo.Task, mamlzoo.Model or mamlzoo.MetaAlgorithm", remedy=remedy
+        )
+    if inspect.isabstract(cls):
+        methods = ", ".join(sorted(cls.__abstractmethods__))
+        raise PluginError(f"{what} lacks {methods}", remedy=f"define {methods} in {what}")
+    name = getattr(cls, "name", None)
+    if not isinstance(name, str) or not name:
+        raise PluginError(f"{what} has no name", remedy=f"add a line such as name = '{what.lower()}'")
+    if not cls.__doc__ or cls.summary().startswith(f"{what}("):
+        raise PluginError(f"{what} has no docstring", remedy="write one; its first line is what `mamlzoo list` shows")
+    try:
+        for option in options.options_of(cls).values():
+            _check_default(option)
+    except (TypeError, NameError, ValueError, UsageError) as error:
+        raise PluginError(
+            f"{what} has an unusable option: {error}",
+            remedy="an option is declared as shots: int = mamlzoo.option(10, 'support points of an episode')",
+        ) from error
+
+
+def _check_default(option: options.Option) -> None:
+    try:
+        option.check(option.default)
+    except UsageError as error:
+        raise UsageError(f"{option.name}: its default {error}") from None

@@ -1,0 +1,185 @@
+"""What plugins give back, held against their contract. Each check names the plugin that broke it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mamlzoo import trees
+from mamlzoo.errors import PluginError
+from mamlzoo.interfaces import Batch, Episode, Fast, MetaAlgorithm, MetaParams, Plugin, Spec, Task
+
+
+def broken(plugin: Plugin, what: str) -> PluginError:
+    """The error for a plugin that broke its contract."""
+    return PluginError(f"{plugin.kind} '{plugin.name}'{what if what.startswith(':') else f' {what}'}", plugin=plugin)
+
+
+def check_spec(task: Task) -> Spec:
+    """The task's spec.
+
+    Raises:
+        PluginError: it is no Spec, or has no sizes.
+    """
+    spec = task.spec
+    if not isinstance(spec, Spec):
+        raise broken(task, f": its spec must be a mamlzoo.Spec, not {described(spec)}")
+    shape, size = spec.input_shape, spec.output_size
+    if not (isinstance(shape, tuple) and all(isinstance(length, int) for length in (*shape, size))):
+        raise broken(task, f": input_shape must be a tuple of whole numbers and output_size one, not {shape}, {size}")
+    return spec
+
+
+def check_networks(algorithm: MetaAlgorithm, shapes: Any) -> dict[str, Spec]:
+    """The networks that an algorithm wants.
+
+    Raises:
+        PluginError: they are no dict of specs.
+    """
+    if not (isinstance(shapes, dict) and shapes and all(isinstance(shape, Spec) for shape in shapes.values())):
+        raise broken(algorithm, f": networks must return Specs by name, a dict, not {described(shapes)}")
+    return shapes
+
+
+def check_init(algorithm: MetaAlgorithm, meta: Any) -> MetaParams:
+    """θ⁰.
+
+    Raises:
+        PluginError: it is no dict of dicts of tensors.
+    """
+    groups = list(meta.values()) if isinstance(meta, dict) else [None]
+    if not all(isinstance(group, dict) and all(map(_is_tensor, group.values())) for group in groups):
+        raise broken(
+            algorithm, f": init must return a dict of dicts of tensors, θ by group and name, not {described(meta)}"
+        )
+    return dict(meta)
+
+
+def check_episodes(task: Task, count: int, episodes: Any) -> Episode:
+    """What `sample` drew: the shapes that the task's spec promises, and finite numbers.
+
+    A regression target without its last axis would broadcast silently.
+
+    Raises:
+        PluginError: it is something else.
+    """
+    if not isinstance(episodes, Episode) or not all(isinstance(batch, Batch) for batch in episodes):
+        raise broken(task, f"must sample an Episode of two Batches, not {described(episodes)}")
+    inputs = list(task.spec.input_shape)
+    for part, batch in zip(Episode._fields, episodes, strict=True):
+        asked = f"was asked for {count} episodes and returned {part}"
+        for name, leaf in zip(Batch._fields, batch, strict=True):
+            if not isinstance(leaf, Tensor):
+                raise broken(task, f"{asked}.{name} as {described(leaf)}; it must be a tensor")
+        x, y = list(batch.x.shape), list(batch.y.shape)
+        if len(x) < 2 or x[0] != count or x[2:] != inputs:
+            wanted = ", ".join(map(str, (count, "examples", *inputs)))
+            raise broken(task, f"{asked}.x of shape {x}; it must be [{wanted}]")
+        least = 2 if task.spec.kind == "classification" else 3
+        if len(y) < least or y[:2] != x[:2]:
+            wanted = "[episodes, examples]" if least == 2 else "[episodes, examples, target size]"
+            raise broken(task, f"{asked}.y of shape {y} beside x of shape {x}; it must be {wanted}")
+        for name, leaf in zip(Batch._fields, batch, strict=True):
+            if not is_finite(leaf):
+                bad = ~torch.isfinite(leaf)
+                which = int(bad.flatten(1).any(1).nonzero()[0])
+                raise broken(
+                    task, f"{asked}.{name} with {int(bad.sum())} numbers that are not finite, first in episode {which}"
+                )
+    return episodes
+
+
+def check_fast(algorithm: MetaAlgorithm, method: str, fast: Any) -> Fast:
+    """φ, as a method returned it.
+
+    Raises:
+        PluginError: it is no nesting of tensors.
+    """
+    for name, leaf in trees.named_leaves(fast):
+        if not isinstance(leaf, Tensor):
+            where = f", which holds {described(leaf)} at '{name}'" if name else ""
+            raise broken(
+                algorithm,
+                f": {method} returned {described(fast)}{where}; φ must be tensors, nested in dicts, lists or tuples",
+            )
+    return fast
+
+
+def check_prediction(algorithm: MetaAlgorithm, prediction: Any, x: Tensor, size: int) -> Tensor:
+    """What `predict` returned for inputs [n, *input_shape].
+
+    Raises:
+        PluginError: it is no tensor [n, size].
+    """
+    want = [len(x), size]
+    if not isinstance(prediction, Tensor):
+        raise broken(algorithm, f": predict returned {described(prediction)}; it must be a tensor {want}")
+    if list(prediction.shape) != want:
+        raise broken(
+            algorithm, f": predict returned shape {list(prediction.shape)} for {len(x)} inputs; it must be {want}"
+        )
+    return prediction
+
+
+def check_loss(task: Task, loss: Any) -> Tensor:
+    """A loss.
+
+    Raises:
+        PluginError: it is no scalar tensor.
+    """
+    return _scalar(task, "loss", loss)
+
+
+def check_metrics(task: Task, found: Any) -> dict[str, Tensor]:
+    """A task's metrics.
+
+    Raises:
+        PluginError: there is none, or one is no scalar tensor.
+    """
+    if not isinstance(found, dict):
+        raise broken(task, f": metrics must return scalar tensors by name, a dict, not {described(found)}")
+    if not found:
+        raise broken(task, "gives no metric; it must give one at least")
+    return {name: _scalar(task, f"metric '{name}'", value) for name, value in found.items()}
+
+
+def check_meta_loss(algorithm: MetaAlgorithm, result: Any) -> tuple[Tensor, dict[str, Tensor]]:
+    """What `meta_loss` returned.
+
+    Raises:
+        PluginError: it is no pair of a scalar and a dict of scalars.
+    """
+    if not (isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], dict)):
+        raise broken(algorithm, f": meta_loss must return (loss, logs), logs a dict, not {described(result)}")
+    loss, logs = result
+    return _scalar(algorithm, "meta-loss", loss), {
+        name: _scalar(algorithm, f"log '{name}'", log) for name, log in logs.items()
+    }
+
+
+def described(value: object) -> str:
+    """A value's type, as in 'a float', 'None', 'an Episode'."""
+    if value is None:
+        return "None"
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
+
+
+def is_finite(leaf: Tensor) -> bool:
+    """Whether no number is NaN or infinite."""
+    # A finite sum has no such term, and takes a tenth of the time; only a sum that overflowed asks for more.
+    return not leaf.is_floating_point() or bool(leaf.sum().isfinite()) or bool(leaf.isfinite().all())
+
+
+def _scalar(plugin: Plugin, what: str, value: Any) -> Tensor:
+    if not isinstance(value, Tensor):
+        raise broken(plugin, f": {what} is {described(value)}, it must be a scalar tensor")
+    if value.ndim:
+        raise broken(plugin, f": {what} has shape {list(value.shape)}, it must be a scalar")
+    return value
+
+
+def _is_tensor(value: object) -> bool:
+    return isinstance(value, Tensor)
