@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import pluggy
 
-from mamlzoo import hooks, options, recipes
+from mamlzoo import brought, hooks, options, recipes
 from mamlzoo.errors import PluginError, UsageError, did_you_mean
 from mamlzoo.interfaces import KINDS, Plugin
 from mamlzoo.recipes import Recipe
@@ -75,12 +75,14 @@ class Registry:
     failures: list[Failure] = field(default_factory=list)
 
     def get(self, kind: str, name: str) -> type[Plugin]:
-        """The class of that kind and name.
+        """The class of that kind and name; a name as `file.py:Lines` is looked up in that file (`brought`).
 
         Raises:
             PluginError: a plugin of that name failed to load.
             UsageError: there is none.
         """
+        if brought.is_reference(name):
+            return brought.find(name, kind)
         if name in self.offers[kind]:
             return self.offers[kind][name].cls
         self._raise_failure(kind, name)
@@ -92,11 +94,13 @@ class Registry:
         raise UsageError(f"there is no {kind} '{name}'; {did_you_mean(name, self.offers[kind])}{failed}")
 
     def find(self, name: str) -> list[Offer]:
-        """Every plugin of that name, of any kind.
+        """Every plugin of that name, of any kind; or the one that a name as `file.py:Lines` means.
 
         Raises:
             PluginError, UsageError: as `get`.
         """
+        if brought.is_reference(name):
+            return [_brought(name)]
         found = [offers[name] for offers in self.offers.values() if name in offers]
         if not found:
             self._raise_failure("plugin", name)
@@ -213,6 +217,14 @@ def _hooks(module: ModuleType) -> pluggy.HookRelay:
     if not manager.get_hookcallers(module):
         raise PluginError("it has no hook; add a function mamlzoo_plugins marked with @mamlzoo.hookimpl")
     return manager.hook
+
+
+def _brought(name: str) -> Offer:
+    cls = brought.find(name)
+    source = brought.source_of(cls)
+    assert source is not None
+    place = source.reference.rpartition(":")[0]
+    return Offer(cls, Origin(place, f"SHA-256 {source.sha256[:12]}…", name, place))
 
 
 def _flat(answers: Sequence[Iterable[Any]]) -> list[Any]:
