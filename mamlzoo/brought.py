@@ -1,7 +1,7 @@
-"""Plugins brought along without a package: `path/to/file.py:Name`, or `package.module:Name`, wherever a name may stand.
+"""Plugins brought along without a package: `path/to/file.py:Name` or `package.module:Name` wherever a name may stand.
 
-Such a text names a Task, a Model or a MetaAlgorithm; for a model also a `torch.nn.Module`, its class, or a function that
-makes one, from a Spec or from nothing. The name may be left out where a file offers one of the kind alone.
+Such a text names a Task, a Model or a MetaAlgorithm; for a model also a `torch.nn.Module`, its class, or a function
+that makes one, from a Spec or from nothing. The name may be left out where a file offers one of the kind alone.
 """
 
 from __future__ import annotations
@@ -80,8 +80,8 @@ def check_unchanged(source: Source) -> None:
         raise UsageError(f"it came from {source.reference}, and {error}; put it back, or begin a new run") from None
     if now != source.sha256:
         raise UsageError(
-            f"it came from {source.reference}, which has changed since (SHA-256 {source.sha256[:12]}…, now {now[:12]}…); "
-            "make it what it was, or begin a new run with `mamlzoo run`"
+            f"it came from {source.reference}, which has changed since (SHA-256 {source.sha256[:12]}…, now {now[:12]}…)"
+            "; make it what it was, or begin a new run with `mamlzoo run`"
         )
 
 

@@ -1,7 +1,7 @@
 """Code of a user's own: a file that is no part of a package, or an importable module.
 
-A file is executed once a process for each content that it has had, as a module of its own name, so that two files may be
-called alike. Its folder comes last on `sys.path`: it may import what lies beside it, and hides nothing that is installed.
+A file is executed once a process for each content that it has had, as a module of its own name, so that two files may
+be called alike. Its folder comes last on `sys.path`: it may import what lies beside it, and hides nothing installed.
 """
 
 from __future__ import annotations

@@ -45,7 +45,8 @@ def run(
 
     Args:
         task, model, algorithm: a plugin's name, its class, or an instance; a name may be one in a file, as
-            "net.py:Net". The model also any `torch.nn.Module`, or a function that makes one, from a Spec or from nothing.
+            "net.py:Net". The model also any `torch.nn.Module`, or a function that makes one, from a Spec or from
+            nothing.
         options: of plugins given by name or class, as the flags spell them: {"task.shots": 5}.
         seeds: how many (0, 1, …), or which.
         out: a directory to record the run in as it goes, so that `resume` can go on with it; None: nothing is written.

@@ -28,7 +28,7 @@ def model_of(like: NetworkLike, name: str | None = None) -> type[Model]:
     """
     if not callable(like):  # a module is callable too, but is not called to make one
         raise UsageError(f"a model must be a name, a mamlzoo.Model, a torch.nn.Module or a function, not {like!r}")
-    called = name or getattr(like, "__name__", type(like).__name__)
+    called = name or str(getattr(like, "__name__", type(like).__name__))
     wanted = [] if isinstance(like, nn.Module) else _wanted(like)
     if len(wanted) > 1:
         raise UsageError(

@@ -52,10 +52,10 @@ def make(kind: str, saved: Saved) -> Plugin:
     return installed().make(kind, text, saved["options"])
 
 
-def is_same(saved: Saved, plugin: Plugin) -> bool:
-    """Whether a plugin may be the one that a config names; of a class from Python its name alone is known."""
+def may_be(saved: Saved, plugin: Plugin) -> bool:
+    """Whether a plugin may have the code of the one that a config names; of a class from Python that is not known."""
     before, now = _source(saved), brought.source_of(type(plugin))
-    return plugin.name == saved["name"] and (before is None or now is None or before.sha256 == now.sha256)
+    return before is None or now is None or before.sha256 == now.sha256
 
 
 def _source(saved: Saved) -> Source | None:

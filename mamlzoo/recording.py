@@ -222,8 +222,10 @@ def _experiment(config: dict[str, Any], given: Mapping[str, Plugin]) -> Experime
         saved = config[kind]
         name = saved["name"]
         if kind in given:
-            if not origins.is_same(saved, given[kind]) or options.values(given[kind]) != saved["options"]:
-                raise UsageError(f"the {kind} given is not '{name}' with the code and options that the run began with")
+            if (given[kind].name, options.values(given[kind])) != (name, saved["options"]):
+                raise UsageError(f"the {kind} given is not '{name}' with the options that the run began with")
+            if not origins.may_be(saved, given[kind]):
+                raise UsageError(f"the {kind} given is not '{name}' with the code that the run began with")
         elif origins.text_of(saved) is None:
             raise UsageError(
                 f"{kind} '{name}' came from Python and its code is not in the run directory; give it again: "
