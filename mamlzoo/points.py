@@ -98,10 +98,7 @@ def read_points(path: str | Path, *, labels: bool = False) -> Points:
     path = Path(path)
     takes = f"the columns are x, or x1, x2, …, and y{', or y1, y2, …' * (not labels)}"
     header, rows = _header_and_rows(path, takes)
-    found = [[name for name in header.cells if re.fullmatch(rf"{stem}[0-9]*", name)] for stem in "xy"]
-    x, y = (
-        _as_counted(numbered(stem, max(1, len(set(cells)))), cells) for stem, cells in zip("xy", found, strict=True)
-    )
+    x, y = (_names_in(header.cells, stem) for stem in "xy")
     _check_header(f"{path}, line {header.number}", header.cells, [*x, *(y[:1] if labels else y)], takes)
     _check_rows(path, header, rows)
     inputs = _numbers(path, header, rows, x)
@@ -128,6 +125,12 @@ def numbered(name: str, count: int, first: int = 1) -> list[str]:
     (['x'], ['x1', 'x2', 'x3'])
     """
     return [name] if count == 1 else [f"{name}{at}" for at in range(first, first + count)]
+
+
+def _names_in(header: Sequence[str], stem: str) -> list[str]:
+    """The columns that this header must have for as many as it has with that stem."""
+    found = {name for name in header if re.fullmatch(rf"{stem}[0-9]*", name)}
+    return _as_counted(numbered(stem, max(1, len(found))), header)
 
 
 def _as_counted(names: list[str], header: Sequence[str]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import random
 from pathlib import Path
-from typing import NamedTuple, Self, get_args
+from typing import Any, NamedTuple, Self, get_args
 
 import torch
 from torch import Tensor
@@ -58,7 +58,8 @@ class CSV(mamlzoo.Task):
 
     @classmethod
     def example(cls) -> Self:
-        return cls(folder=str(Path(__file__).parent / "csv_example"))
+        given: dict[str, Any] = {"folder": str(Path(__file__).parent / "csv_example")}
+        return cls(**given)
 
     @functools.cached_property
     def spec(self) -> Spec:
@@ -141,8 +142,8 @@ class CSV(mamlzoo.Task):
     def _divided(self, files: list[Path]) -> dict[Split, list[Path]]:
         if len(files) < len(SPLITS):
             raise UsageError(
-                f"task 'csv': {len(files)} files *.csv in {self.folder}; it takes 3 at least, to train, to validate and "
-                "to test"
+                f"task 'csv': {len(files)} files *.csv in {self.folder}; it takes 3 at least, to train, to "
+                "validate and to test"
             )
         valid, test = (max(1, round(share * len(files))) for share in (self.valid, self.test))
         if valid + test >= len(files):
@@ -185,8 +186,8 @@ class CSV(mamlzoo.Task):
                 mean, sd = float(column.mean()), float(column.std(correction=0)) or 1.0
                 which = f"column {name}" if values.shape[1] == 1 else f"{name} column number {at}"
                 raise UsageError(
-                    f"task 'csv': {which} is far from 1 in size, its root mean square {size:.3g}; put "
-                    f"({name} - {mean:.3g}) / {sd:.3g} into the files, or --task.any-size true if the network scales it"
+                    f"task 'csv': {which} is far from 1 in size, its root mean square {size:.4g}; put "
+                    f"({name} - {mean:.4g}) / {sd:.4g} into the files, or --task.any-size true if the network scales it"
                 )
 
 
