@@ -142,14 +142,14 @@ class CSV(mamlzoo.Task):
     def _divided(self, files: list[Path]) -> dict[Split, list[Path]]:
         if len(files) < len(SPLITS):
             raise UsageError(
-                f"task 'csv': {len(files)} files *.csv in {self.folder}; it takes 3 at least, to train, to "
+                f"task 'csv': {_several(len(files), 'file')} *.csv in {self.folder}; it takes 3 at least, to train, to "
                 "validate and to test"
             )
         valid, test = (max(1, round(share * len(files))) for share in (self.valid, self.test))
         if valid + test >= len(files):
             raise UsageError(
-                f"task 'csv': {valid} files to validate and {test} to test leave none of {len(files)} to train; lower "
-                "valid or test"
+                f"task 'csv': {_several(valid, 'file')} to validate and {test} to test leave none of {len(files)} to "
+                "train; lower valid or test"
             )
         files = self._shuffled(files)
         return {"train": files[valid + test :], "valid": files[:valid], "test": files[valid : valid + test]}
@@ -164,7 +164,7 @@ class CSV(mamlzoo.Task):
         if isinstance(y, Tensor):
             if len(x) < taken:
                 raise UsageError(
-                    f"task 'csv': {file} has {len(x)} rows, and an episode takes shots + queries = {taken}"
+                    f"task 'csv': {file} has {_several(len(x), 'row')}, and an episode takes shots + queries = {taken}"
                 )
             return _DataSet(file, x, y, [len(x)])
         by_label: dict[str, list[int]] = {}
@@ -241,6 +241,10 @@ def _read(file: Path, modified: int, size: int, labels: bool) -> tuple[Tensor, T
 
 def _csv_files(folder: Path) -> list[Path]:
     return sorted(file for file in folder.glob("[!.]*") if file.suffix.lower() == ".csv" and file.is_file())
+
+
+def _several(count: int, what: str) -> str:
+    return f"{count} {what}" + "s" * (count != 1)
 
 
 def _distinct(below: Tensor, count: int, generator: torch.Generator) -> Tensor:
