@@ -81,10 +81,10 @@ class Registry:
             PluginError: a plugin of that name failed to load.
             UsageError: there is none.
         """
-        if brought.is_reference(name):
-            return brought.find(name, kind)
         if name in self.offers[kind]:
             return self.offers[kind][name].cls
+        if brought.is_reference(name):
+            return brought.find(name, kind)
         self._raise_failure(kind, name)
         elsewhere = [other for other in KINDS if name in self.offers[other]]
         if elsewhere:
@@ -99,9 +99,9 @@ class Registry:
         Raises:
             PluginError, UsageError: as `get`.
         """
-        if brought.is_reference(name):
-            return [_brought(name)]
         found = [offers[name] for offers in self.offers.values() if name in offers]
+        if not found and brought.is_reference(name):
+            return [_brought(name)]
         if not found:
             self._raise_failure("plugin", name)
             everything = {known for offers in self.offers.values() for known in offers}

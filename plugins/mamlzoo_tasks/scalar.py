@@ -38,7 +38,7 @@ class Scalar(mamlzoo.Task):
     """
 
     name = "scalar"
-    spec = Spec(input_shape=(1,), output_size=1, test_episodes=2)
+    spec = Spec(input_shape=(1,), output_size=1, test_episodes=2, valid_episodes=2)
 
     def sample(self, count: int, *, split: Split, generator: torch.Generator) -> Episode:
         turn = torch.arange(count) % len(SUPPORT)

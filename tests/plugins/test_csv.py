@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mamlzoo
-from mamlzoo import UsageError
+from mamlzoo import UsageError, fits
 from mamlzoo.engine.streams import TestSet
 from mamlzoo_tasks.csv import CSV, _distinct
 
@@ -236,3 +236,10 @@ def test_without_a_folder_the_line_says_what_to_give(cli):
 def test_one_class_is_no_classification(tmp_path):
     with pytest.raises(UsageError, match="ways must be 2 classes at least, or 0 for regression, not 1"):
         mamlzoo.make("task", "csv", folder=str(tmp_path), ways=1)
+
+
+def test_measured_points_are_not_drawn_as_a_true_function():
+    example = CSV(folder=CSV.example().folder, shots=5, queries=15)
+    result = mamlzoo.run(example, "mlp", "maml", iterations=0, test_steps=1)
+    assert not fits.fit(result, steps=[0, 1]).is_function
+    assert fits.fit(mamlzoo.run(iterations=0, test_tasks=2, test_steps=1), steps=[0, 1]).is_function
