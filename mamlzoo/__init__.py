@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from mamlzoo.interfaces import Spec as Spec
     from mamlzoo.interfaces import Split as Split
     from mamlzoo.interfaces import Task as Task
+    from mamlzoo.points import Points as Points
+    from mamlzoo.points import read_points as read_points
     from mamlzoo.registry import installed as installed
     from mamlzoo.registry import make as make
     from mamlzoo.result import Result as Result
@@ -73,6 +75,7 @@ _LAZY = {
         "Batch", "ClosedForm", "Episode", "Learner", "MetaAlgorithm", "MetaParams", "Model", "Params", "Plugin",
         "Spec", "Split", "Task",
     ),
+    "mamlzoo.points": ("Points", "read_points"),
     "mamlzoo.registry": ("installed", "make"),
     "mamlzoo.comparison": ("Comparison",),
     "mamlzoo.result": ("Result",),

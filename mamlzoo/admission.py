@@ -80,8 +80,11 @@ def answers(relay: pluggy.HookRelay, hook: str) -> list[Any]:
     return offered
 
 
-def check_class(cls: Any) -> None:
-    """Refuse what is no finished, documented, named plugin with usable options.
+def check_class(cls: Any, *, documented: bool = True) -> None:
+    """Refuse what is no finished, named plugin with usable options.
+
+    Args:
+        documented: whether it must have a docstring.
 
     Raises:
         PluginError: it is not.
@@ -98,7 +101,7 @@ def check_class(cls: Any) -> None:
     name = getattr(cls, "name", None)
     if not isinstance(name, str) or not name:
         raise PluginError(f"{what} has no name", remedy=f"add a line such as name = '{what.lower()}'")
-    if not cls.__doc__ or cls.summary().startswith(f"{what}("):
+    if documented and (not cls.__doc__ or cls.summary().startswith(f"{what}(")):
         raise PluginError(f"{what} has no docstring", remedy="write one; its first line is what `mamlzoo list` shows")
     try:
         for option in options.options_of(cls).values():

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import inspect
 import numbers
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -18,7 +16,8 @@ from mamlzoo import comparing, options, recording
 from mamlzoo.comparison import Comparison
 from mamlzoo.errors import UsageError
 from mamlzoo.experiment import Experiment, Listener
-from mamlzoo.interfaces import KINDS, MetaAlgorithm, Model, Plugin, Spec, Task
+from mamlzoo.given import model_of
+from mamlzoo.interfaces import KINDS, MetaAlgorithm, Model, Plugin, Task
 from mamlzoo.recording import Interval, Manner
 from mamlzoo.registry import installed
 from mamlzoo.result import Result
@@ -45,8 +44,9 @@ def run(
     """Train and test one combination.
 
     Args:
-        task, model, algorithm: a plugin's name, its class, or an instance; the model also any `torch.nn.Module`, or a
-            function that makes one, from a Spec or from nothing.
+        task, model, algorithm: a plugin's name, its class, or an instance; a name may be one in a file, as
+            "net.py:Net". The model also any `torch.nn.Module`, or a function that makes one, from a Spec or from
+            nothing.
         options: of plugins given by name or class, as the flags spell them: {"task.shots": 5}.
         seeds: how many (0, 1, …), or which.
         out: a directory to record the run in as it goes, so that `resume` can go on with it; None: nothing is written.
@@ -214,32 +214,8 @@ def _known(cls: type[Plugin], given: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in given.items() if name in options.options_of(cls)}
 
 
-def _wants_spec(make: Callable[..., nn.Module]) -> bool:
-    """Whether a function must be given something: it is the task's Spec, then."""
-    return any(
-        parameter.default is parameter.empty
-        and parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
-        for parameter in inspect.signature(make).parameters.values()
-    )
-
-
 def _as_model(like: ModelLike) -> str | Model | type[Model]:
     """A module, or a function that makes one, as a Model."""
     if isinstance(like, str | Model) or (isinstance(like, type) and issubclass(like, Model)):
         return like
-    make = cast(Callable[..., nn.Module], like)
-    if not callable(make):  # a module is callable too, but is not called to make one
-        raise UsageError(f"a model must be a name, a mamlzoo.Model, a torch.nn.Module or a function, not {like!r}")
-
-    class Given(Model):
-        """A network brought along in Python."""
-
-        name = getattr(like, "__name__", type(like).__name__)
-        __wrapped__ = like  # where `inspect.unwrap` finds what was written
-
-        def build(self, spec: Spec) -> nn.Module:
-            if isinstance(like, nn.Module):
-                return copy.deepcopy(like)
-            return make(spec) if _wants_spec(make) else make()
-
-    return Given()
+    return model_of(cast(Any, like))()

@@ -6,11 +6,10 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mamlzoo import options
+from mamlzoo import options, origins
 from mamlzoo.errors import UsageError
 from mamlzoo.interfaces import KINDS
 from mamlzoo.options import Option
-from mamlzoo.registry import installed
 from mamlzoo.settings import Settings
 
 
@@ -18,16 +17,19 @@ def command_of(config: Mapping[str, Any]) -> str:
     """`mamlzoo run …`, quoted for a POSIX shell, with the options that differ from their defaults.
 
     Raises:
-        UsageError: a plugin came from Python or is not installed, or a value is one that no flag can spell.
+        UsageError: a plugin came from Python, is not installed, or came from a file that is gone or has changed; or no
+            flag can spell a value.
         PluginError: a plugin failed to load.
     """
     names, flags = [], list[str]()
     for kind in KINDS:
-        name = config[kind]["name"]
-        if not config[kind]["registered"]:
+        saved = config[kind]
+        text = origins.text_of(saved)
+        if text is None:
+            name = saved["name"]
             raise UsageError(f"{kind} '{name}' came from Python: no command makes this run again, only that code does")
-        names += [f"-{kind[0]}", name]
-        for option, value in _changed(installed().make(kind, name, config[kind]["options"])):
+        names += [f"-{kind[0]}", text]
+        for option, value in _changed(origins.make(kind, saved)):
             flags += [f"--{kind}.{option.flag}", _spelled(option, value)]
     for option, value in _changed(options.make(Settings, config["settings"], "settings")):
         flags += _seeds(value) if option.name == "seeds" else [f"--{option.flag}", _spelled(option, value)]

@@ -11,7 +11,7 @@ from typing import Any, cast
 import torch
 
 import mamlzoo
-from mamlzoo import blame, options, provenance, running, trees
+from mamlzoo import blame, options, origins, provenance, running, trees
 from mamlzoo.checkpoints import Checkpoint
 from mamlzoo.engine.arithmetic import matrix_products_in
 from mamlzoo.engine.binding import Bound, bind_seeds
@@ -23,7 +23,6 @@ from mamlzoo.engine.training import TrainingState
 from mamlzoo.engine.trial import check_meta_gradient, rehearse
 from mamlzoo.errors import MamlzooError, PluginError, UsageError
 from mamlzoo.interfaces import KINDS, MetaAlgorithm, MetaParams, Model, Plugin, Task
-from mamlzoo.registry import installed
 from mamlzoo.result import Result
 from mamlzoo.running import Event, Events
 from mamlzoo.settings import Settings
@@ -48,7 +47,7 @@ class Experiment:
     def config(self) -> dict[str, Any]:
         """Names, options, settings, versions, machine and revision: what it takes to run this again."""
         plugins = {
-            plugin.kind: {"name": plugin.name, "options": options.values(plugin), **_origin(plugin)}
+            plugin.kind: {"name": plugin.name, "options": options.values(plugin), **origins.of(plugin)}
             for plugin in (self.task, self.model, self.algorithm)
         }
         versions = {"mamlzoo": mamlzoo.__version__, "torch": torch.__version__, "python": platform.python_version()}
@@ -67,19 +66,11 @@ class Experiment:
             given: by kind, a plugin that came from Python; it takes the place of the one that the config names.
 
         Raises:
-            UsageError: a plugin or an option of it is not installed, or was brought along in Python and is not given.
+            UsageError: a plugin or an option of it is not installed, came from Python and is not given, or came from a
+                file that is gone or has changed.
         """
         given = given or {}
-        for kind in KINDS:
-            if not config[kind]["registered"] and kind not in given:
-                name = config[kind]["name"]
-                raise UsageError(
-                    f"{kind} '{name}' came from Python and its code is not in the run directory; use it in the process "
-                    "that ran it"
-                )
-        task, model, algorithm = (
-            given.get(kind) or installed().make(kind, config[kind]["name"], config[kind]["options"]) for kind in KINDS
-        )
+        task, model, algorithm = (given.get(kind) or origins.make(kind, config[kind]) for kind in KINDS)
         settings = options.make(Settings, config["settings"], "settings")
         return cls(cast(Task, task), cast(Model, model), cast(MetaAlgorithm, algorithm), settings)
 
@@ -200,11 +191,3 @@ class Experiment:
                 return cast(Result, end.value)
             if progress is not None:
                 progress(self, event)
-
-
-def _origin(plugin: Plugin) -> dict[str, Any]:
-    """Whether a config that names the plugin leads back to its very class, and to which version of it."""
-    offer = installed().offers[plugin.kind].get(plugin.name)
-    if offer is None or offer.cls is not type(plugin):
-        return {"registered": False, "version": None}
-    return {"registered": True, "version": f"{offer.origin.distribution} {offer.origin.version}"}

@@ -85,6 +85,7 @@ def fit(
         query=points[1][points[1][:, 0].argsort()],
         x=x.cpu().numpy(),
         predictions={step: predicted[step] for step in steps},
+        is_function=available is None,  # of so many episodes and no more, the points were measured
     )
 
 

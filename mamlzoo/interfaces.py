@@ -73,12 +73,14 @@ class Spec:
         kind: 'regression' (targets [n, output_size], floating) or 'classification' (targets [n], class indices).
         test_episodes: how many different test episodes exist, where that is a small number; an evaluation never
             counts one twice. None: as many as are asked for.
+        valid_episodes: the same of validation episodes.
     """
 
     input_shape: tuple[int, ...]
     output_size: int
     kind: Literal["regression", "classification"] = "regression"
     test_episodes: int | None = None
+    valid_episodes: int | None = None
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=False, field_specifiers=(options.option,))

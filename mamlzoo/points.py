@@ -9,7 +9,8 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -65,35 +66,46 @@ def read(path: Path, task: Task, *, targets: bool) -> Points:
     """
     spec = task.spec
     takes = f"task '{task.name}' takes the columns {_listed(input_names(spec))}, {_listed(target_names(spec))}"
-    lines = _lines(path)
-    if not lines:
-        raise UsageError(f"{path} is empty; {takes}")
-    header, *rows = lines
+    header, rows = _header_and_rows(path, takes)
     x = _as_counted(input_names(spec), header.cells)
     y = _as_counted(target_names(spec), header.cells)
     if not targets and not set(y) & set(header.cells):
         y = []
     _check_header(f"{path}, line {header.number}", header.cells, [*x, *y], takes)
-    if not rows:
-        raise UsageError(f"{path} has a header and no points below it")
-    for row in rows:
-        if len(row.cells) != len(header.cells):
-            found = f"{len(row.cells)} column{'s' * (len(row.cells) != 1)}"
-            raise UsageError(f"{path}, line {row.number}: {found}, and the header has {len(header.cells)}")
-
-    def cells(names: list[str]) -> list[list[_Cell]]:
-        at = [header.cells.index(name) for name in names]
-        return [
-            [_Cell(f"{path}, line {row.number}, column '{header.cells[i]}'", row.cells[i]) for i in at] for row in rows
-        ]
-
-    inputs = np.array([[_number(cell) for cell in row] for row in cells(x)], np.float32)
-    inputs = inputs.reshape(-1, *spec.input_shape)
+    _check_rows(path, header, rows)
+    inputs = _numbers(path, header, rows, x).reshape(-1, *spec.input_shape)
     if not y:
         return Points(inputs)
     if spec.kind == "classification":
-        return Points(inputs, np.array([_class_index(cell, spec.output_size) for (cell,) in cells(y)]))
-    return Points(inputs, np.array([[_number(cell) for cell in row] for row in cells(y)], np.float32))
+        cells = _cells(path, header, rows, y)
+        return Points(inputs, np.array([_class_index(cell, spec.output_size) for cell in cells]))
+    return Points(inputs, _numbers(path, header, rows, y))
+
+
+def read_points(path: str | Path, *, labels: bool = False) -> Points:
+    """The points in a file that says itself how many numbers an input and a target are.
+
+    Args:
+        path: a CSV file whose first line names the columns: `x`, or `x1`, `x2`, …, and `y`, or `y1`, `y2`, …
+        labels: whether the target is a single column of class labels, any text.
+
+    Returns:
+        x [n, inputs], and y [n, targets]; or y [n] of texts, where they are labels.
+
+    Raises:
+        UsageError: naming the file, its line and column, and what would be right.
+    """
+    path = Path(path)
+    takes = f"the columns are x, or x1, x2, …, and y{', or y1, y2, …' * (not labels)}"
+    header, rows = _header_and_rows(path, takes)
+    x, y = (_names_in(header.cells, stem) for stem in "xy")
+    _check_header(f"{path}, line {header.number}", header.cells, [*x, *(y[:1] if labels else y)], takes)
+    _check_rows(path, header, rows)
+    inputs = _numbers(path, header, rows, x)
+    if not labels:
+        return Points(inputs, _numbers(path, header, rows, y))
+    cells = _cells(path, header, rows, y)
+    return Points(inputs, np.array([_label(cell) for cell in cells]))
 
 
 def input_names(spec: Spec) -> list[str]:
@@ -115,12 +127,54 @@ def numbered(name: str, count: int, first: int = 1) -> list[str]:
     return [name] if count == 1 else [f"{name}{at}" for at in range(first, first + count)]
 
 
+def _names_in(header: Sequence[str], stem: str) -> list[str]:
+    """The columns that this header must have for as many as it has with that stem."""
+    found = {name for name in header if re.fullmatch(rf"{stem}[0-9]*", name)}
+    return _as_counted(numbered(stem, max(1, len(found))), header)
+
+
 def _as_counted(names: list[str], header: Sequence[str]) -> list[str]:
     """The names as this header counts them: from 0, or a single one with a number behind it."""
     stem = names[0][0]
     if len(names) == 1:
         return [next((name for name in (stem, f"{stem}1", f"{stem}0") if name in header), stem)]
     return numbered(stem, len(names), 0) if f"{stem}0" in header else names
+
+
+def _header_and_rows(path: Path, takes: str) -> tuple[_Line, list[_Line]]:
+    lines = _lines(path)
+    if not lines:
+        raise UsageError(f"{path} is empty; {takes}")
+    return lines[0], lines[1:]
+
+
+def _check_rows(path: Path, header: _Line, rows: Sequence[_Line]) -> None:
+    if not rows:
+        raise UsageError(f"{path} has a header and no points below it")
+    for row in rows:
+        if len(row.cells) != len(header.cells):
+            found = f"{len(row.cells)} column{'s' * (len(row.cells) != 1)}"
+            raise UsageError(f"{path}, line {row.number}: {found}, and the header has {len(header.cells)}")
+
+
+def _numbers(path: Path, header: _Line, rows: Sequence[_Line], names: Sequence[str]) -> NDArray[np.float32]:
+    """The numbers in these columns, [rows, columns]."""
+    at = [header.cells.index(name) for name in names]
+    try:
+        values = np.array([[float(row.cells[i]) for i in at] for row in rows])
+    except ValueError:
+        values = np.array(np.nan)
+    if not (np.abs(values) <= LARGEST).all():  # again, cell by cell, to say where
+        values = np.array([_number(cell) for cell in _cells(path, header, rows, names)]).reshape(-1, len(at))
+    return values.astype(np.float32)
+
+
+def _cells(path: Path, header: _Line, rows: Sequence[_Line], names: Sequence[str]) -> Iterator[_Cell]:
+    """The cells in these columns, row by row."""
+    at = [header.cells.index(name) for name in names]
+    for row in rows:
+        for i in at:
+            yield _Cell(f"{path}, line {row.number}, column '{header.cells[i]}'", row.cells[i])
 
 
 def _lines(path: Path) -> list[_Line]:
@@ -174,6 +228,12 @@ def _class_index(cell: _Cell, classes: int) -> int:
     if not (value.is_integer() and 0 <= value < classes):
         raise cell.error(f"is not a class index from 0 to {classes - 1}")
     return int(value)
+
+
+def _label(cell: _Cell) -> str:
+    if not cell.text:
+        raise cell.error("is no class label")
+    return cell.text
 
 
 def _is_number(text: str) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
-from mamlzoo import checkpoints, files, options, store
+from mamlzoo import checkpoints, files, options, origins, store
 from mamlzoo.checkpoints import Checkpoint, ValidationRecord
 from mamlzoo.engine.preparation import Choice
 from mamlzoo.engine.training import TrainingRecord
@@ -219,10 +219,14 @@ def _key(checkpoint: Checkpoint) -> tuple[int, int, Choice]:
 
 def _experiment(config: dict[str, Any], given: Mapping[str, Plugin]) -> Experiment:
     for kind in KINDS:
-        name = config[kind]["name"]
-        if kind in given and (given[kind].name, options.values(given[kind])) != (name, config[kind]["options"]):
-            raise UsageError(f"the {kind} given is not '{name}' with the options that the run began with")
-        if not config[kind]["registered"] and kind not in given:
+        saved = config[kind]
+        name = saved["name"]
+        if kind in given:
+            if (given[kind].name, options.values(given[kind])) != (name, saved["options"]):
+                raise UsageError(f"the {kind} given is not '{name}' with the options that the run began with")
+            if not origins.may_be(saved, given[kind]):
+                raise UsageError(f"the {kind} given is not '{name}' with the code that the run began with")
+        elif origins.text_of(saved) is None:
             raise UsageError(
                 f"{kind} '{name}' came from Python and its code is not in the run directory; give it again: "
                 f"mamlzoo.resume(directory, {kind}=…)"

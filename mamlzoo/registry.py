@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 import pluggy
 
-from mamlzoo import admission, hooks, options, recipes
+from mamlzoo import admission, brought, hooks, options, recipes
 from mamlzoo.errors import PluginError, UsageError, did_you_mean
 from mamlzoo.failures import UNKNOWN, Failure, Origin, diagnose
 from mamlzoo.interfaces import KINDS, Plugin
@@ -57,7 +57,7 @@ class Registry:
     unknown: list[str] = field(default_factory=list)
 
     def get(self, kind: str, name: str) -> type[Plugin]:
-        """The class of that kind and name.
+        """The class of that kind and name; a name as `file.py:Lines` is looked up in that file (`brought`).
 
         Raises:
             PluginError: a plugin of that name failed to load.
@@ -65,6 +65,8 @@ class Registry:
         """
         if name in self.offers[kind]:
             return self.offers[kind][name].cls
+        if brought.is_reference(name):
+            return brought.find(name, kind)
         self._raise_failure(kind, name)
         elsewhere = [other for other in KINDS if name in self.offers[other]]
         if elsewhere:
@@ -73,12 +75,14 @@ class Registry:
         raise UsageError(f"there is no {kind} '{name}'; {did_you_mean(name, self.offers[kind])}{self._not_here()}")
 
     def find(self, name: str) -> list[Offer]:
-        """Every plugin of that name, of any kind.
+        """Every plugin of that name, of any kind; or the one that a name as `file.py:Lines` means.
 
         Raises:
             PluginError, UsageError: as `get`.
         """
         found = [offers[name] for offers in self.offers.values() if name in offers]
+        if not found and brought.is_reference(name):
+            return [_brought(name)]
         if not found:
             self._raise_failure("plugin", name)
             everything = {known for offers in self.offers.values() for known in offers}
@@ -234,6 +238,14 @@ def _origin(entry: EntryPoint) -> Origin:
         named = [entry.dist.name, entry.dist.version] if entry.dist else named
     name, version = (part or UNKNOWN for part in named)
     return Origin(name, version, entry.name, entry.value)
+
+
+def _brought(name: str) -> Offer:
+    cls = brought.find(name)
+    source = brought.source_of(cls)
+    assert source is not None
+    place = source.reference.rpartition(":")[0]
+    return Offer(cls, Origin(place, f"SHA-256 {source.sha256[:12]}…", name, place))
 
 
 def _add_recipe(registry: Registry, recipe: Recipe) -> None:

@@ -259,6 +259,7 @@ def _flat(config: Mapping[str, Any]) -> dict[str, str]:
     flat = {kind: config[kind]["name"] for kind in KINDS}
     for kind in KINDS:
         flat |= {f"{kind}.{name}": value for name, value in config[kind]["options"].items()}
+        flat |= {f"{kind} from": source["reference"]} if (source := config[kind].get("source")) else {}
     flat |= config["settings"] | {f"{name} version": value for name, value in config["versions"].items()}
     return {name: value if isinstance(value, str) else json.dumps(value) for name, value in flat.items()}
 

@@ -23,7 +23,7 @@ from mamlzoo.cli import COMMANDS, main
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 UPDATE = os.environ.get("MAMLZOO_UPDATE_DOCS") == "1"
-BLOCK = re.compile(r"^```(?P<kind>[\w ]+)\n(?P<body>.*?)^```$", re.M | re.S)
+BLOCK = re.compile(r"^```(?P<kind>[\w ]+?)(?: title=\"(?P<file>[\w.]+)\")?\n(?P<body>.*?)^```$", re.M | re.S)
 NUMBER = re.compile(r"(?<![\w.])[-−]?\d[\d,]*\.?\d*(?:e[+-]?\d+)?(?![\w.])")
 TIMING = re.compile(
     r"^.* by (?:compile|vmap|loop): .*$|prepared in .* s, trained in .* tasks/s.*at most$|\d+\.\d s$|error \d\.\de-\d+"
@@ -39,13 +39,22 @@ def pages_with(kind: str) -> list:
 def run(command: str) -> str:
     words = shlex.split(command)
     if words[0] == "python":
-        return subprocess.run([sys.executable, *words[1:]], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    if words[0] == "printf":  # a small file, written where the page's commands run
+        folder = Path() if Path(words[1]).is_file() else ROOT  # a file of the page, or one of the repository
+        command = [sys.executable, *words[1:]]
+        return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
+    if words[0] in ("printf", "mkdir", "cp", "awk"):  # small files, written where the page's commands run
         return subprocess.run(command, shell=True, capture_output=True, text=True, check=True).stdout
     assert words[0] == "mamlzoo", command
     result = CliRunner().invoke(main, words[1:])
     assert result.exit_code in (0, 1, 2), result.output
     return "\n".join(line.rstrip() for line in result.output.splitlines()).strip("\n") + "\n"
+
+
+def write_files(page: Path) -> None:
+    """The files that a page shows whole, here."""
+    for block in BLOCK.finditer(page.read_text(encoding="utf-8")):
+        if block["file"]:
+            Path(block["file"]).write_text(block["body"], encoding="utf-8")
 
 
 def same(shown: str, printed: str, tolerance: float) -> bool:
@@ -60,6 +69,7 @@ def same(shown: str, printed: str, tolerance: float) -> bool:
 
 def check(page: Path, kind: str, tolerance: float) -> None:
     text = page.read_text(encoding="utf-8")
+    write_files(page)
 
     def redo(block: re.Match[str]) -> str:
         if block["kind"] != kind:
@@ -102,8 +112,9 @@ def test_measurements_print_tables_like_those_that_the_page_shows(page, tmp_path
 @pytest.mark.parametrize("page", pages_with("python"))
 def test_the_pages_python_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    blocks = [block["body"] for block in BLOCK.finditer(page.read_text(encoding="utf-8")) if block["kind"] == "python"]
-    for source in blocks:
+    write_files(page)
+    blocks = [block for block in BLOCK.finditer(page.read_text(encoding="utf-8")) if block["kind"] == "python"]
+    for source in [block["body"] for block in blocks if not block["file"]]:
         module = ModuleType("documentation")
         monkeypatch.setitem(sys.modules, "documentation", module)
         exec(compile(source, str(page), "exec"), vars(module))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import mamlzoo
 from mamlzoo import Spec, UsageError
-from mamlzoo.points import read
+from mamlzoo.points import read, read_points
 from mamlzoo_tasks.blobs import Blobs
 from mamlzoo_tasks.sine import Sine
 
@@ -135,3 +135,47 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path, name, reason):
     with pytest.raises(UsageError) as caught:
         read(tmp_path / name, SINE, targets=True)
     assert str(caught.value) == f"{tmp_path / name} cannot be read: {reason}"
+
+
+@pytest.mark.parametrize("data", FORMS.values(), ids=FORMS)
+def test_a_file_says_itself_how_many_columns_it_has(tmp_path, data):
+    path = tmp_path / "points.csv"
+    path.write_bytes(data.encode() if isinstance(data, str) else data)
+    found = read_points(path)
+    np.testing.assert_array_equal(found.x, np.array([[1], [2]], np.float32))
+    np.testing.assert_array_equal(found.y, np.array([[-0.5], [3]], np.float32))
+
+
+def test_columns_are_taken_in_the_order_of_their_numbers(tmp_path):
+    path = tmp_path / "points.csv"
+    path.write_text("y1,x2,y0,x1,x3\n1,2,3,4,5\n")
+    found = read_points(path)
+    assert (found.x.tolist(), found.y.tolist()) == ([[4, 2, 5]], [[3, 1]])
+
+
+def test_labels_are_any_text(tmp_path):
+    path = tmp_path / "points.csv"
+    path.write_text("x,y\n1,cat\n2,7\n")
+    assert read_points(path, labels=True).y.tolist() == ["cat", "7"]
+
+
+TAKES = "the columns are x, or x1, x2, …, and y, or y1, y2, …"
+
+
+@pytest.mark.parametrize(
+    ("data", "labels", "line"),
+    [
+        ("", False, f" is empty; {TAKES}"),
+        ("t,y\n1,2\n", False, f", line 1: there is no column 'x'; {TAKES}"),
+        ("x1,x3,y\n1,2,3\n", False, f", line 1: there is no column 'x2'; {TAKES}"),
+        ("x,y,t\n1,2,3\n", False, f", line 1: column 't' is unknown; {TAKES}"),
+        ("x,y\n1,2\n3,four\n", False, ", line 3, column 'y': 'four' is not a number"),
+        ("x,y\n1,a\n3,\n", True, ", line 3, column 'y': '' is no class label"),
+    ],
+)
+def test_what_is_wrong_with_such_a_file_is_said_with_its_place(tmp_path, data, labels, line):
+    path = tmp_path / "points.csv"
+    path.write_text(data)
+    with pytest.raises(UsageError) as caught:
+        read_points(path, labels=labels)
+    assert str(caught.value) == f"{path}{line}"

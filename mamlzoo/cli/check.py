@@ -12,7 +12,7 @@ from mamlzoo.tables import Table
 
 if TYPE_CHECKING:
     from mamlzoo.interfaces import Plugin
-    from mamlzoo.registry import Failure
+    from mamlzoo.failures import Failure
     from mamlzoo.testing import Outcome
 
 

@@ -114,7 +114,8 @@ class PluginCommand(click.Command):
             [KINDS[kind], f"--{kind}", kind],
             metavar="NAME",
             multiple=self.several,
-            help=f"The {kind}{', or several' * self.several}.  [default: {', '.join(self.defaults[kind])}]",
+            help=f"The {kind}{', or several' * self.several}; FILE.py:NAME for your own.  "
+            f"[default: {', '.join(self.defaults[kind])}]",
         )
 
     def choose(self, args: list[str]) -> dict[str, list[str]]:

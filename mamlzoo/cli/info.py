@@ -15,7 +15,7 @@ from mamlzoo.tables import Table
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(name: str, as_json: bool) -> None:
-    """Explain the plugin NAME: its maths, its options with defaults, its reference."""
+    """Explain the plugin NAME, or FILE.py:NAME: its maths, its options with defaults, its reference."""
     from mamlzoo.options import describe
     from mamlzoo.registry import installed
 

@@ -42,12 +42,16 @@ class RunsCommand(PluginCommand):
     kinds = ()
 
     def choose(self, args: list[str]) -> dict[str, list[str]]:
+        from mamlzoo import origins
+
         names = []
         for arg in args:
             # Some are values of flags; and what is wrong with a run directory is said in full when it is loaded.
             with contextlib.suppress(OSError, ValueError, KeyError, TypeError, UsageError):
                 for run in expanded([Path(arg)]):
-                    names.append(json.loads((run / "config.json").read_text(encoding="utf-8"))["task"]["name"])
+                    saved = json.loads((run / "config.json").read_text(encoding="utf-8"))["task"]
+                    origins.make("task", saved)
+                    names.append(origins.text_of(saved) or saved["name"])
         return {"task": list(dict.fromkeys(names))}
 
 

@@ -105,13 +105,18 @@ class TestSet:
     @property
     def size(self) -> int:
         """How many episodes there are: `count`, or fewer if the task has not so many different ones."""
-        available = self.task.spec.test_episodes
-        return self.count if available is None else min(self.count, available)
+        return self.count if self._available is None else min(self.count, self._available)
 
     @functools.cached_property
     def block_length(self) -> int:
-        """Episodes in a block."""
-        return _block_length(self.task, 1, LONGEST_BLOCK, self.split, self.device)
+        """Episodes in a block. All of a finite set are one: a task that counts them begins anew with each block."""
+        return self._available or _block_length(self.task, 1, LONGEST_BLOCK, self.split, self.device)
+
+    @property
+    def _available(self) -> int | None:
+        """How many different episodes there are, where that is a small number."""
+        spec = self.task.spec
+        return {"train": None, "valid": spec.valid_episodes, "test": spec.test_episodes}[self.split]
 
     def episode(self, at: int) -> Episode:
         """Episode number `at` alone; every leaf begins with [1]."""

@@ -42,7 +42,7 @@ class Scalar(mamlzoo.Task):
         "other-seed-gives-other-data": "it is two data sets to do by hand; nothing is random",
         "splits-are-disjoint": "D1 and D2 are in every split, so that the meta-gradient can be followed by hand",
     }
-    spec = Spec(input_shape=(1,), output_size=1, test_episodes=2)
+    spec = Spec(input_shape=(1,), output_size=1, test_episodes=2, valid_episodes=2)
 
     def sample(self, count: int, *, split: Split, generator: torch.Generator) -> Episode:
         turn = torch.arange(count) % len(SUPPORT)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mamlzoo import trees
 from mamlzoo.engine.streams import TestSet, TrainingStream, derive_seed
 from mamlzoo.errors import PluginError
-from mamlzoo.interfaces import Batch, Episode
+from mamlzoo.interfaces import Batch, Episode, Spec
 from mamlzoo_tasks.blobs import Blobs
 from mamlzoo_tasks.scalar import Scalar
 from mamlzoo_tasks.sine import Sine
@@ -81,6 +81,25 @@ def test_a_task_of_two_episodes_is_never_tested_on_more():
     tests = TestSet(Scalar(), 1000, 0, CPU)
     assert tests.size == 2
     assert [len(block.support.x) for block in tests.blocks()] == [2]
+
+
+class Counted(Sine):
+    """So many valid and test episodes and no more, each with its number as every input."""
+
+    name = "counted"
+    spec = Spec(input_shape=(1,), output_size=1, valid_episodes=300, test_episodes=700)
+
+    def sample(self, count, *, split, generator):
+        x = torch.arange(count)[:, None, None].expand(-1, 4, -1).float()
+        return Episode(Batch(x, x), Batch(x, x))
+
+
+@pytest.mark.parametrize(("split", "available"), [("valid", 300), ("test", 700)])
+def test_of_a_finite_set_no_episode_is_counted_twice(split, available):
+    tests = TestSet(Counted(), 1000, 0, CPU, split=split)
+    numbers = torch.cat([block.query.x[:, 0, 0] for block in tests.blocks()])
+    assert sorted(numbers.tolist()) == list(range(available))
+    assert tests.episode(299).query.x[0, 0, 0] == 299
 
 
 def test_large_episodes_are_drawn_in_short_blocks():

@@ -1,0 +1,66 @@
+"""Networks that are given as they are, a module, its class or a function that makes one, as models."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Callable
+from typing import Any, cast
+
+from torch import nn
+
+from mamlzoo.errors import UsageError
+from mamlzoo.interfaces import Model, Spec
+
+NetworkLike = nn.Module | type[nn.Module] | Callable[..., nn.Module]
+
+
+def model_of(like: NetworkLike, name: str | None = None) -> type[Model]:
+    """A model without options around a network.
+
+    Args:
+        like: a module, copied for each seed, which so all begin alike; or its class or a function that makes one, from
+            a Spec or from nothing.
+        name: what the model is called; None: as the class or the function is.
+
+    Raises:
+        UsageError: it is none of these, or must be given more than a Spec.
+    """
+    if not callable(like):  # a module is callable too, but is not called to make one
+        raise UsageError(f"a model must be a name, a mamlzoo.Model, a torch.nn.Module or a function, not {like!r}")
+    called = name or str(getattr(like, "__name__", type(like).__name__))
+    wanted = [] if isinstance(like, nn.Module) else _wanted(like)
+    if len(wanted) > 1:
+        raise UsageError(
+            f"model '{called}' must be given {', '.join(wanted)}; what makes a network takes a Spec alone, or nothing: "
+            "give the others defaults"
+        )
+    make = cast(Callable[..., nn.Module], like)
+
+    class Given(Model):
+        """A network brought along in Python."""
+
+        __wrapped__ = like  # where `inspect.unwrap` finds what was written
+
+        def build(self, spec: Spec) -> nn.Module:
+            if isinstance(like, nn.Module):
+                return copy.deepcopy(like)
+            return make(spec) if wanted else make()
+
+    Given.name = called
+    Given.__doc__ = inspect.getdoc(like) if name else Given.__doc__
+    return Given
+
+
+def _wanted(make: Callable[..., Any]) -> list[str]:
+    """The arguments that a function cannot be called without."""
+    try:
+        parameters = inspect.signature(make).parameters.values()
+    except ValueError:  # written in C, and says nothing
+        return []
+    return [
+        parameter.name
+        for parameter in parameters
+        if parameter.default is parameter.empty
+        and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    ]

@@ -1,0 +1,63 @@
+"""Where the plugins of a run came from, as its config says it, and the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mamlzoo import brought
+from mamlzoo.brought import Source
+from mamlzoo.errors import UsageError
+from mamlzoo.interfaces import Plugin
+from mamlzoo.registry import installed
+
+Saved = Mapping[str, Any]
+"""What a config says of a plugin: its name, its options, and what `of` gives."""
+
+
+def of(plugin: Plugin) -> dict[str, Any]:
+    """Whether the plugin's name leads back to its very class, and to which version of it; else the source that does."""
+    offer = installed().offers[plugin.kind].get(plugin.name)
+    if offer is not None and offer.cls is type(plugin):
+        return {"registered": True, "version": f"{offer.origin.distribution} {offer.origin.version}"}
+    source = brought.source_of(type(plugin))
+    return {"registered": False, "version": None} | ({"source": source._asdict()} if source else {})
+
+
+def text_of(saved: Saved) -> str | None:
+    """What `-t`, `-m` and `-a` take for the plugin; None if it came from Python, so that nothing leads back to it."""
+    if saved["registered"]:
+        return str(saved["name"])
+    source = _source(saved)
+    return source.reference if source else None
+
+
+def make(kind: str, saved: Saved) -> Plugin:
+    """The plugin that a config names.
+
+    Raises:
+        UsageError: it is not installed, came from Python, or came from a file that is gone or has changed.
+    """
+    text, what = text_of(saved), f"{kind} '{saved['name']}'"
+    if text is None:
+        raise UsageError(
+            f"{what} came from Python and its code is not in the run directory; use it in the process that ran it"
+        )
+    source = _source(saved)
+    if source is not None:
+        try:
+            brought.check_unchanged(source)
+        except UsageError as error:
+            raise UsageError(f"{what} cannot be made again: {error}") from None
+    return installed().make(kind, text, saved["options"])
+
+
+def may_be(saved: Saved, plugin: Plugin) -> bool:
+    """Whether a plugin may have the code of the one that a config names; of a class from Python that is not known."""
+    before, now = _source(saved), brought.source_of(type(plugin))
+    return before is None or now is None or before.sha256 == now.sha256
+
+
+def _source(saved: Saved) -> Source | None:
+    source = saved.get("source")
+    return Source(source["reference"], source["sha256"]) if source else None

@@ -1,0 +1,271 @@
+"""A folder of CSV files, each a data set of its own."""
+
+from __future__ import annotations
+
+import functools
+import random
+from pathlib import Path
+from typing import Any, NamedTuple, Self, get_args
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+import mamlzoo
+from mamlzoo import Batch, Episode, Spec, Split, UsageError, option
+
+SPLITS: tuple[Split, ...] = get_args(Split)
+SMALLEST, LARGEST = 0.03, 30.0
+"""Root mean squares of a column that gradient steps of common sizes can still cope with."""
+
+
+class CSV(mamlzoo.Task):
+    """Your own data: a folder of CSV files, each file a data set to adapt to.
+
+    The first line of a file names its columns: x and y, or x1, x2, … and y1, y2, … where an input or a target is
+    several numbers. All files have the same columns; how many rows, is each file's own affair.
+
+    Files are split into train, valid and test: by folders of these names, or else at random by split-seed. An episode
+    takes one file, and of its rows draws support and query without replacement. A training episode draws its file too;
+    in valid and test each file is one episode, with rows drawn once by the run's test-seed, so that intervals are over
+    files.
+
+    Loss: mean squared error. With `ways` N the task is classification: y is a class label, any text, an episode has N
+    classes of its file, in random order, and shots and queries are rows a class. Classes of fewer rows are left out.
+
+    Columns are used as they are, since `mamlzoo adapt` takes points in the files' own units; a column whose root mean
+    square is not between 0.03 and 30 is refused, as gradient steps diverge or stand still on it.
+    """
+
+    name = "csv"
+    higher_is_better = frozenset({"accuracy"})
+    folder: str = option("", "folder of CSV files; must be given")
+    shots: int = option(5, "support rows of an episode, or of a class", minimum=1)
+    queries: int = option(10, "query rows of an episode, or of a class", minimum=1)
+    ways: int = option(0, "classes of an episode; 0: y is a number, regression", minimum=0)
+    valid: float = option(0.2, "fraction of the files to validate on, one at least", minimum=0, maximum=1)
+    test: float = option(0.2, "fraction of the files to test on, one at least", minimum=0, maximum=1)
+    split_seed: int = option(0, "which split of the files", minimum=0)
+    any_size: bool = option(False, "take columns of any size, as for a network that scales them itself")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.folder:
+            raise UsageError("task 'csv': say where your CSV files are, as in --task.folder data")
+        if self.ways == 1:
+            raise UsageError("task 'csv': ways must be 2 classes at least, or 0 for regression, not 1")
+        object.__setattr__(self, "folder", str(Path(self.folder).expanduser().absolute()))
+
+    @classmethod
+    def example(cls) -> Self:
+        given: dict[str, Any] = {"folder": str(Path(__file__).parent / "csv_example")}
+        return cls(**given)
+
+    @functools.cached_property
+    def spec(self) -> Spec:
+        rows = self._parts["train"]
+        return Spec(
+            input_shape=(rows.x.shape[1],),
+            output_size=self.ways or rows.y.shape[1],
+            kind="classification" if self.ways else "regression",
+            test_episodes=len(self._parts["test"].groups),
+            valid_episodes=len(self._parts["valid"].groups),
+        )
+
+    def sample(self, count: int, *, split: Split, generator: torch.Generator) -> Episode:
+        part = self._parts[split].to(generator.device)
+        files = len(part.groups)
+        if split == "train":
+            file = torch.randint(files, (count,), generator=generator, device=generator.device)
+        else:
+            file = torch.arange(count, device=generator.device) % files
+        group = part.first_group[file, None] + _distinct(part.groups[file], self.ways or 1, generator)
+        row = _distinct(part.rows[group].flatten(), self.shots + self.queries, generator).unflatten(0, group.shape)
+        at = part.first_row[group, None] + row  # [count, classes, rows]
+        x, y = part.x[at], part.y[at]
+        if self.ways:
+            y = torch.arange(self.ways, device=y.device)[None, :, None].expand(at.shape)
+
+        def batch(rows: slice) -> Batch:
+            return Batch(x[:, :, rows].flatten(1, 2), y[:, :, rows].flatten(1, 2))
+
+        return Episode(batch(slice(None, self.shots)), batch(slice(self.shots, None)))
+
+    def loss(self, prediction: Tensor, target: Tensor) -> Tensor:
+        return functional.cross_entropy(prediction, target) if self.ways else (prediction - target).square().mean()
+
+    def metrics(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
+        loss = self.loss(prediction, target)
+        if not self.ways:
+            return {"mse": loss}
+        return {"accuracy": (prediction.argmax(-1) == target).to(prediction.dtype).mean(), "loss": loss}
+
+    @functools.cached_property
+    def _parts(self) -> dict[Split, _Part]:
+        """The files, read when they are first needed."""
+        parts = {split: [self._data_set(file) for file in files] for split, files in self._files().items()}
+        several = [data for part in parts.values() for data in part]
+        for data in several:
+            if data.columns != several[0].columns:
+                (x, y), (first_x, first_y) = data.columns, several[0].columns
+                raise UsageError(
+                    f"task 'csv': {data.file} has {x} columns x and {y} columns y, and {several[0].file} {first_x} and "
+                    f"{first_y}; all files must have the same"
+                )
+        if not self.any_size:
+            self._check_size("x", torch.cat([data.x for data in parts["train"]]))
+            if not self.ways:
+                self._check_size("y", torch.cat([data.y for data in parts["train"]]))
+        return {split: _Part.of(part) for split, part in parts.items()}
+
+    def _files(self) -> dict[Split, list[Path]]:
+        """The files of each split, in an order that split-seed says."""
+        folder = Path(self.folder)
+        if not folder.is_dir():
+            what = "is no folder; give the one that it lies in" if folder.exists() else "is not there"
+            raise UsageError(f"task 'csv': folder {folder} {what}")
+        files, by_folder = _csv_files(folder), {split: folder / split for split in SPLITS}
+        there = [split for split in SPLITS if by_folder[split].is_dir()]
+        if not there:
+            return self._divided(files)
+        if len(there) < len(SPLITS):
+            missing = " and ".join(split for split in SPLITS if split not in there)
+            raise UsageError(f"task 'csv': {folder} has a folder {' and '.join(there)}, and none called {missing}")
+        if files:
+            raise UsageError(f"task 'csv': {files[0]} lies beside the folders train, valid and test; put it into one")
+        found = {split: self._shuffled(_csv_files(inside)) for split, inside in by_folder.items()}
+        for split, several in found.items():
+            if not several:
+                raise UsageError(f"task 'csv': there is no file *.csv in {by_folder[split]}")
+        return found
+
+    def _divided(self, files: list[Path]) -> dict[Split, list[Path]]:
+        if len(files) < len(SPLITS):
+            raise UsageError(
+                f"task 'csv': {_several(len(files), 'file')} *.csv in {self.folder}; it takes 3 at least, to train, to "
+                "validate and to test"
+            )
+        valid, test = (max(1, round(share * len(files))) for share in (self.valid, self.test))
+        if valid + test >= len(files):
+            raise UsageError(
+                f"task 'csv': {_several(valid, 'file')} to validate and {test} to test leave none of {len(files)} to "
+                "train; lower valid or test"
+            )
+        files = self._shuffled(files)
+        return {"train": files[valid + test :], "valid": files[:valid], "test": files[valid : valid + test]}
+
+    def _shuffled(self, files: list[Path]) -> list[Path]:
+        return random.Random(self.split_seed).sample(files, len(files))
+
+    def _data_set(self, file: Path) -> _DataSet:
+        """A file's rows, those of a class together."""
+        taken, status = self.shots + self.queries, file.stat()
+        x, y = _read(file, status.st_mtime_ns, status.st_size, bool(self.ways))
+        if isinstance(y, Tensor):
+            if len(x) < taken:
+                raise UsageError(
+                    f"task 'csv': {file} has {_several(len(x), 'row')}, and an episode takes shots + queries = {taken}"
+                )
+            return _DataSet(file, x, y, [len(x)])
+        by_label: dict[str, list[int]] = {}
+        for row, label in enumerate(y):
+            by_label.setdefault(label, []).append(row)
+        groups = [rows for rows in by_label.values() if len(rows) >= taken]
+        if len(groups) < self.ways:
+            raise UsageError(
+                f"task 'csv': {file} has {len(groups)} classes of at least shots + queries = {taken} rows, and an "
+                f"episode takes ways = {self.ways}"
+            )
+        x = x[torch.tensor([row for rows in groups for row in rows])]
+        return _DataSet(file, x, x.new_zeros(len(x), 1), [len(rows) for rows in groups])
+
+    def _check_size(self, name: str, values: Tensor) -> None:
+        for at, column in enumerate(values.double().T, 1):
+            size = float(column.square().mean().sqrt())
+            if size and not SMALLEST <= size <= LARGEST:
+                mean, sd = float(column.mean()), float(column.std(correction=0)) or 1.0
+                which = f"column {name}" if values.shape[1] == 1 else f"{name} column number {at}"
+                raise UsageError(
+                    f"task 'csv': {which} is far from 1 in size, its root mean square {size:.4g}; put "
+                    f"({name} - {mean:.4g}) / {sd:.4g} into the files, or --task.any-size true if the network scales it"
+                )
+
+
+class _DataSet(NamedTuple):
+    """One file: x [rows, inputs], y [rows, targets], and how many rows each of its classes has, one after another."""
+
+    file: Path
+    x: Tensor
+    y: Tensor
+    groups: list[int]
+
+    @property
+    def columns(self) -> tuple[int, int]:
+        return self.x.shape[1], self.y.shape[1]
+
+
+class _Part(NamedTuple):
+    """The files of a split, one after another.
+
+    Attributes:
+        x, y: all rows, [rows, inputs] and [rows, targets]; those of a group together. A group is a file, or a class.
+        first_row, rows: of each group, where its rows begin and how many they are.
+        first_group, groups: of each file, where its groups begin and how many they are.
+    """
+
+    x: Tensor
+    y: Tensor
+    first_row: Tensor
+    rows: Tensor
+    first_group: Tensor
+    groups: Tensor
+
+    @classmethod
+    def of(cls, several: list[_DataSet]) -> _Part:
+        rows = torch.tensor([count for data in several for count in data.groups])
+        groups = torch.tensor([len(data.groups) for data in several])
+        x, y = torch.cat([data.x for data in several]), torch.cat([data.y for data in several])
+        return cls(x, y, rows.cumsum(0) - rows, rows, groups.cumsum(0) - groups, groups)
+
+    def to(self, device: torch.device) -> _Part:
+        return _Part(*(tensor.to(device) for tensor in self))
+
+
+@functools.cache
+def _read(file: Path, modified: int, size: int, labels: bool) -> tuple[Tensor, Tensor | list[str]]:
+    """A file's rows, read once for each content that it has had."""
+    points = mamlzoo.read_points(file, labels=labels)
+    assert points.y is not None
+    return torch.from_numpy(points.x), points.y.tolist() if labels else torch.from_numpy(points.y)
+
+
+def _csv_files(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.glob("[!.]*") if file.suffix.lower() == ".csv" and file.is_file())
+
+
+def _several(count: int, what: str) -> str:
+    return f"{count} {what}" + "s" * (count != 1)
+
+
+def _distinct(below: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """For each n of `below` [m], `count` different numbers from 0 to n − 1 in random order: [m, count].
+
+    Time and memory do not grow with n.
+
+    Reference: Floyd's algorithm, in Bentley and Floyd, "Programming pearls: a sample of brilliance", CACM 30(9), 1987.
+    """
+    chosen = below.new_empty(len(below), count)
+    for at in range(count):
+        last = below - count + at
+        uniform = torch.rand(len(below), dtype=torch.float64, generator=generator, device=below.device)
+        drawn = (uniform * (last + 1)).long()
+        taken = (chosen[:, :at] == drawn[:, None]).any(1)
+        chosen[:, at] = torch.where(taken, last, drawn)
+    # Their set is uniform, their order is not.
+    order = torch.rand(chosen.shape, generator=generator, device=below.device).argsort(1)
+    return chosen.gather(1, order)
+
+
+@mamlzoo.hookimpl
+def mamlzoo_plugins() -> list[type[mamlzoo.Plugin]]:
+    return [CSV]

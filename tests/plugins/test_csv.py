@@ -1,0 +1,245 @@
+"""The csv task: whose rows an episode has, how files are split, and one clear line for what is wrong."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import mamlzoo
+from mamlzoo import UsageError, fits
+from mamlzoo.engine.streams import TestSet
+from mamlzoo_tasks.csv import CSV, _distinct
+
+CPU = torch.device("cpu")
+LONG = 1000
+"""More rows than a file has: row r of file f is the point x = LONG·f + r, so that a point says where it comes from."""
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def write(folder: Path, lengths: list[int]) -> Path:
+    folder.mkdir(parents=True)
+    for file, length in enumerate(lengths):
+        points = (LONG * file + row for row in range(length))
+        (folder / f"{file:04}.csv").write_text("x,y\n" + "".join(f"{x},{-x}\n" for x in points))
+    return folder
+
+
+def task(folder: Path, **given) -> CSV:
+    return CSV(**{"folder": str(folder), "any_size": True, "shots": 2, "queries": 3} | given)
+
+
+def files_of(episodes) -> torch.Tensor:
+    """The file of each row, [episodes, shots + queries]."""
+    return torch.cat([batch.x for batch in episodes], 1)[..., 0].long() // LONG
+
+
+@settings(max_examples=15, deadline=None)
+@given(lengths=st.lists(st.integers(5, 40), min_size=3, max_size=8), seed=st.integers(0, 99))
+def test_an_episode_has_different_rows_of_one_file(tmp_path_factory, lengths, seed):
+    chosen = task(write(tmp_path_factory.mktemp("csv") / "data", lengths))
+    for split in ("train", "valid", "test"):
+        episodes = chosen.sample(20, split=split, generator=generator(seed))
+        rows = torch.cat([batch.x for batch in episodes], 1)[..., 0]
+        assert (files_of(episodes) == files_of(episodes)[:, :1]).all()
+        assert all(len(set(row)) == 5 for row in rows.tolist())
+        for file, row in zip(files_of(episodes)[:, 0].tolist(), rows.tolist(), strict=True):
+            assert max(row) < LONG * file + lengths[file]
+        for batch in episodes:
+            torch.testing.assert_close(batch.y, -batch.x)
+
+
+def test_every_choice_and_order_of_rows_is_as_likely_as_any_other():
+    # 60 ordered choices of 3 of 5: each count is binomial, n = 60,000 and p = 1/60.
+    drawn = _distinct(torch.full((60_000,), 5), 3, generator())
+    _, counts = drawn.unique(dim=0, return_counts=True)
+    assert len(counts) == 60
+    assert (counts - 1000).abs().max() < 5 * math.sqrt(60_000 / 60 * 59 / 60)
+
+
+def test_all_rows_of_the_shortest_file_can_be_taken():
+    assert _distinct(torch.tensor([4]), 4, generator())[0].sort().values.tolist() == [0, 1, 2, 3]
+
+
+def test_training_takes_every_training_file_and_no_other(tmp_path):
+    chosen = task(write(tmp_path / "data", [9] * 10))
+    seen = {split: set() for split in ("train", "valid", "test")}
+    for split, files in seen.items():
+        files |= set(files_of(chosen.sample(200, split=split, generator=generator()))[:, 0].tolist())
+    assert {split: len(files) for split, files in seen.items()} == {"train": 6, "valid": 2, "test": 2}
+    assert set.union(*seen.values()) == set(range(10))
+
+
+def test_every_test_file_is_one_episode_however_many_there_are(tmp_path):
+    for split, count in {"train": 1, "valid": 1, "test": 300}.items():
+        write(tmp_path / "data" / split, [5] * count)
+    chosen = task(tmp_path / "data")
+    blocks = list(TestSet(chosen, 1000, 0, CPU).blocks())
+    files = torch.cat([files_of(block)[:, 0] for block in blocks])
+    assert sorted(files.tolist()) == list(range(300))
+    assert TestSet(chosen, 1000, 0, CPU, split="valid").size == 1
+
+
+def test_the_rows_of_test_episodes_are_those_of_the_test_seed(tmp_path):
+    folder = write(tmp_path / "data", [30] * 6)
+    first, again, other = (
+        next(TestSet(task(folder), 9, seed, CPU).blocks()).support.x for seed in (0, 0, 1)
+    )  # fmt: skip
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_the_split_is_that_of_the_seed_and_not_of_the_clock_or_the_names_alone(tmp_path):
+    folder = write(tmp_path / "data", [9] * 12)
+    tested = [
+        set(files_of(task(folder, split_seed=seed).sample(9, split="test", generator=generator()))[:, 0].tolist())
+        for seed in (0, 0, 1, 2)
+    ]
+    assert tested[0] == tested[1]
+    assert len({frozenset(files) for files in tested}) > 1
+
+
+def test_folders_called_train_valid_and_test_are_the_split(tmp_path):
+    for at, split in enumerate(("train", "valid", "test")):
+        folder = write(tmp_path / "data" / split, [6])
+        (folder / "0000.csv").write_text("x,y\n" + f"{at},0\n" * 6)
+    for at, split in enumerate(("train", "valid", "test")):
+        assert (task(tmp_path / "data").sample(3, split=split, generator=generator()).support.x == at).all()
+
+
+def test_shapes_come_from_the_headers(tmp_path):
+    (tmp_path / "data").mkdir()
+    for name in "abc":
+        (tmp_path / "data" / f"{name}.csv").write_text("y1,x1,x2,x3,y2\n" + "1,2,3,4,5\n" * 5)
+    chosen = task(tmp_path / "data")
+    assert (chosen.spec.input_shape, chosen.spec.output_size) == ((3,), 2)
+    episodes = chosen.sample(4, split="train", generator=generator())
+    assert episodes.support.x.shape == (4, 2, 3)
+    assert episodes.query.y.shape == (4, 3, 2)
+
+
+def test_labels_of_an_episode_number_its_classes_in_any_order(tmp_path):
+    (tmp_path / "data").mkdir()
+    for name in "abc":  # the point x = i is of the class called i; 'rare' has too few rows
+        rows = [f"{i},class {i}\n" for i in range(4) for _ in range(6)] + ["9,rare\n"]
+        (tmp_path / "data" / f"{name}.csv").write_text("x,y\n" + "".join(rows))
+    chosen = task(tmp_path / "data", ways=3)
+    episodes = chosen.sample(200, split="train", generator=generator())
+    assert chosen.spec.output_size == 3
+    assert (episodes.support.x.shape, episodes.query.y.shape) == ((200, 6, 1), (200, 9))
+    orders = set()
+    for at in range(200):
+        pairs = {
+            (int(label), int(x))
+            for batch in episodes
+            for x, label in zip(batch.x[at, :, 0], batch.y[at], strict=True)
+        }  # fmt: skip
+        assert sorted(label for label, _ in pairs) == [0, 1, 2]
+        assert len({x for _, x in pairs}) == 3
+        orders.add(tuple(x for _, x in sorted(pairs)))
+    assert len(orders) == 24  # 3 of 4 classes in every order, and never the rare one
+    assert all(9 not in order for order in orders)
+
+
+def test_a_file_that_has_changed_is_read_again(tmp_path):
+    folder = write(tmp_path / "data", [5] * 3)
+    assert task(folder).spec.output_size == 1
+    for file in folder.iterdir():
+        file.write_text("x,y1,y2\n" + "1,2,3\n" * 5)
+    assert task(folder).spec.output_size == 2
+
+
+def test_the_examples_files_are_a_task():
+    example = CSV.example()
+    assert (example.spec.input_shape, example.spec.output_size) == ((1,), 1)
+    assert example.spec.test_episodes == 2
+    assert len(example.sample(3, split="train", generator=generator()).query.x) == 3
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_a_run_goes_on_from_another_folder(cli, tmp_path, monkeypatch):
+    write(tmp_path / "data", [6] * 5)
+    cli("run", "-t", "csv", "--task.folder", "data", "--task.shots", 2, "--task.queries", 2, "--task.any-size", "true",
+        "--iterations", 1, "--outer-lr", 0, "--test-steps", 1, "--out", "run", "-q")  # fmt: skip
+    (tmp_path / "run" / "SHA256SUMS").unlink()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert "mean over 1 test task" in cli("resume", "../run", "-q").stdout
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["task"]["options"]["folder"] == str(tmp_path / "data")
+
+
+def test_a_network_that_scales_its_inputs_may_take_columns_of_any_size(tmp_path):
+    (tmp_path / "data").mkdir()
+    for name in "abc":
+        (tmp_path / "data" / f"{name}.csv").write_text("x,y\n" + "290,0\n310,0\n" * 3)
+    with pytest.raises(UsageError) as caught:
+        task(tmp_path / "data", any_size=False).spec  # noqa: B018
+    assert str(caught.value) == (
+        "task 'csv': column x is far from 1 in size, its root mean square 300.2; put (x - 300) / 10 into the files, or "
+        "--task.any-size true if the network scales it"
+    )
+    assert task(tmp_path / "data").spec.output_size == 1
+
+
+ROWS = "x,y\n" + "1,2\n" * 5
+WRONG = {
+    "no folder": ({}, {"folder": "{}/nope"}, "folder {}/nope is not there"),
+    "a file": ({"a.csv": ROWS}, {"folder": "{}/a.csv"}, "folder {}/a.csv is no folder; give the one that it lies in"),
+    "two files": ({"a.csv": ROWS, "b.csv": ROWS}, {},
+                  "2 files *.csv in {}; it takes 3 at least, to train, to validate and to test"),
+    "no training": ({f"{name}.csv": ROWS for name in "abcd"}, {"test": 0.75},
+                    "1 file to validate and 3 to test leave none of 4 to train; lower valid or test"),
+    "few rows": ({"a.csv": ROWS, "b.csv": ROWS, "c.csv": "x,y\n1,2\n"}, {},
+                 "{}/c.csv has 1 row, and an episode takes shots + queries = 5"),
+    "few classes": ({f"{name}.csv": ROWS for name in "abc"}, {"ways": 2},
+                    "classes of at least shots + queries = 5 rows, and an episode takes ways = 2"),
+    "other columns": ({"a.csv": ROWS, "b.csv": ROWS, "c.csv": "x1,x2,y\n" + "1,2,3\n" * 5}, {},
+                      "all files must have the same"),
+    "half a split": ({"train/a.csv": ROWS, "test/a.csv": ROWS}, {},
+                     "{} has a folder train and test, and none called valid"),
+    "beside a split": ({"train/a.csv": ROWS, "valid/a.csv": ROWS, "test/a.csv": ROWS, "b.csv": ROWS}, {},
+                       "{}/b.csv lies beside the folders train, valid and test; put it into one"),
+    "an empty part": ({"train/a.csv": ROWS, "valid/a.csv": ROWS, "test/a.txt": ROWS}, {},
+                      "there is no file *.csv in {}/test"),
+    "a cell": ({"a.csv": ROWS, "b.csv": ROWS, "c.csv": ROWS + "1,two\n"}, {},
+               "{}/c.csv, line 7, column 'y': 'two' is not a number"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("files", "given", "line"), WRONG.values(), ids=WRONG)
+def test_what_is_wrong_is_said_in_one_line(tmp_path, files, given, line):
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    if "folder" in given:
+        given = {"folder": given["folder"].format(tmp_path)}
+    with pytest.raises(UsageError) as caught:
+        task(**{"folder": tmp_path} | given).spec  # noqa: B018
+    assert line.format(tmp_path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_without_a_folder_the_line_says_what_to_give(cli):
+    said = "task 'csv': say where your CSV files are, as in --task.folder data"
+    assert cli.error("run", "-t", "csv") == said
+
+
+def test_one_class_is_no_classification(tmp_path):
+    with pytest.raises(UsageError, match="ways must be 2 classes at least, or 0 for regression, not 1"):
+        mamlzoo.make("task", "csv", folder=str(tmp_path), ways=1)
+
+
+def test_measured_points_are_not_drawn_as_a_true_function():
+    example = CSV(folder=CSV.example().folder, shots=5, queries=15)
+    result = mamlzoo.run(example, "mlp", "maml", iterations=0, test_steps=1)
+    assert not fits.fit(result, steps=[0, 1]).is_function
+    assert fits.fit(mamlzoo.run(iterations=0, test_tasks=2, test_steps=1), steps=[0, 1]).is_function

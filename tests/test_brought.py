@@ -1,0 +1,324 @@
+"""Plugins brought along as `file.py:Name` and `package.module:Name`."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import json
+import pickle
+import shlex
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+import mamlzoo
+from mamlzoo import MamlzooError, PluginError, UsageError, brought
+from mamlzoo.registry import installed
+from mamlzoo_tasks.sine import Sine
+
+pytestmark = pytest.mark.usefixtures("no_figures")
+QUICK = {"iterations": 1, "meta_batch": 2, "test_tasks": 2, "test_steps": 1, "plan": "loop"}
+FLAGS = [word for name, value in QUICK.items() for word in (f"--{name.replace('_', '-')}", str(value))] + ["-q"]
+
+NETS = """
+    from torch import nn
+
+    from mamlzoo import Model, option
+
+
+    def make(spec):
+        \"\"\"As wide as the task says.\"\"\"
+        return nn.Linear(spec.input_shape[0], spec.output_size)
+
+
+    def nothing():
+        return nn.Linear(1, 1)
+
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.out = nn.Linear(1, 1)
+
+        def forward(self, x):
+            return self.out(x)
+
+
+    class Wide(Model):
+        \"\"\"One hidden layer.\"\"\"
+
+        name = "wide"
+        width: int = option(3, "size of the hidden layer", minimum=1)
+
+        def build(self, spec):
+            return nn.Sequential(nn.Linear(1, self.width), nn.Tanh(), nn.Linear(self.width, 1))
+
+
+    ready = Net()
+
+
+    def number(spec):
+        return 3
+
+
+    def several(inputs, outputs):
+        return nn.Linear(inputs, outputs)
+
+
+    size = 5
+"""
+TASKS = """
+    from __future__ import annotations
+
+    from mamlzoo_tasks.sine import Sine
+    from mamlzoo import option
+
+
+    class Waves(Sine):
+        \"\"\"Waves of one height.\"\"\"
+
+        name = "waves"
+        height: float = option(1.0, "of a wave", above=0)
+
+
+    class Unfinished(Sine):
+        \"\"\"Its option has an annotation that there is not.\"\"\"
+
+        name = "unfinished"
+        height: Nothing = option(1.0, "of a wave")
+
+
+    waves = Waves(height=2.0)
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    """Where commands run, with files of a user's own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    write("nets.py", NETS)
+    write("tasks.py", TASKS)
+    return tmp_path
+
+
+def write(name: str, source: str) -> None:
+    Path(name).parent.mkdir(parents=True, exist_ok=True)
+    Path(name).write_text(textwrap.dedent(source).lstrip(), encoding="utf-8")
+
+
+def theta(result) -> set[str]:
+    return set(result.meta["network"])
+
+
+@pytest.mark.parametrize("name", ["make", "nothing", "Net", "ready"])
+def test_a_network_in_a_file_is_a_model(folder, name):
+    result = mamlzoo.run("sine", f"nets.py:{name}", **QUICK)
+    assert len(theta(result)) == 2
+    assert result.config["model"]["name"] == name
+
+
+def test_a_plugin_in_a_file_has_its_options(folder, cli):
+    result = mamlzoo.run("tasks.py:Waves", "nets.py:Wide", options={"task.height": 2, "model.width": 7}, **QUICK)
+    assert result.config["task"]["options"]["height"] == 2
+    assert result.meta["network"]["0.weight"].shape == (1, 7, 1)
+    cli("run", "-m", "nets.py:Wide", "--model.width", 4, *FLAGS, "--out", "run")
+    assert mamlzoo.load("run").meta["network"]["0.weight"].shape == (1, 4, 1)
+    assert mamlzoo.make("task", "tasks.py:Waves", height=3.0).height == 3
+
+
+def test_a_name_may_stand_in_a_module(folder):
+    assert installed().get("task", "mamlzoo_tasks.sine:Sine") is Sine
+    assert mamlzoo.make("model", "torch.nn:Flatten").name == "Flatten"
+
+
+@pytest.mark.parametrize("text", ["./nets.py:Net", "sub/../nets.py:Net", "{}/nets.py:Net", "~/nets.py:Net"])
+def test_a_file_is_the_same_however_its_path_is_written(folder, monkeypatch, text):
+    (folder / "sub").mkdir()
+    monkeypatch.setenv("HOME", str(folder))
+    assert brought.find(text.format(folder)) is brought.find("nets.py:Net")
+
+
+def test_the_name_may_be_left_out_where_there_is_one_alone(folder):
+    write("one.py", "from torch import nn\n\n\ndef _helper(): ...\n\n\ndef net():\n    return nn.Linear(1, 1)\n")
+    assert mamlzoo.make("model", "one.py").name == "net"
+    assert mamlzoo.make("model", "nets.py").name == "wide"  # the only plugin among networks
+
+
+def test_a_file_is_executed_once_and_again_when_it_has_changed(folder):
+    write(
+        "count.py", "import sys\nfrom torch import nn\nsys.counted = getattr(sys, 'counted', 0) + 1\nnet = nn.Linear\n"
+    )
+    try:
+        for _ in range(3):
+            with pytest.raises(UsageError, match="must be given in_features, out_features"):
+                brought.find("count.py:net")
+        assert sys.counted == 1
+        write("count.py", "import sys\nfrom torch import nn\nsys.counted += 1\nnet = nn.Flatten()\n")
+        assert brought.find("count.py:net").kind == "model"
+        assert sys.counted == 2
+    finally:
+        del sys.counted
+
+
+def test_files_of_one_name_do_not_meet(folder):
+    write(
+        "a/net.py",
+        "from torch import nn\n\n\nclass Net(nn.Linear):\n    def __init__(self):\n        super().__init__(1, 1)\n",
+    )
+    write(
+        "b/net.py",
+        "from torch import nn\n\n\nclass Net(nn.Sequential):\n    def __init__(self):\n        super().__init__(nn.Linear(1, 1))\n",
+    )
+    both = mamlzoo.compare(model=["a/net.py:Net", "b/net.py:Net"], algorithm="maml", **QUICK)
+    assert [theta(result) for result in both.results] == [{"weight", "bias"}, {"0.weight", "0.bias"}]
+
+
+def test_what_is_brought_along_can_be_pickled_copied_and_its_source_read(folder):
+    waves = mamlzoo.make("task", "tasks.py:Waves", height=4.0)
+    assert pickle.loads(pickle.dumps(waves)) == copy.deepcopy(waves) == waves
+    assert 'name = "waves"' in inspect.getsource(type(waves))
+
+
+def test_a_file_may_import_what_lies_beside_it(folder):
+    write("sub/beside_it.py", "from torch import nn\nlayer = nn.Linear(1, 1)\n")
+    write("sub/net.py", "import beside_it\n\n\ndef net():\n    from beside_it import layer\n    return layer\n")
+    assert mamlzoo.make("model", "sub/net.py:net").build(Sine.spec) is sys.modules.pop("beside_it").layer
+
+
+def test_nothing_that_is_installed_is_hidden_and_what_would_be_is_refused(folder):
+    write("sub/json.py", "")
+    write("sub/net.py", "from torch import nn\n\n\ndef net():\n    return nn.Linear(1, 1)\n")
+    brought.find("sub/net.py:net")
+    assert json.__file__ != str(folder / "sub" / "json.py")
+    write("sub/net.py", "import json\n")
+    with pytest.raises(UsageError) as caught:
+        brought.find("sub/net.py:net")
+    here = folder / "sub"
+    assert str(caught.value) == (
+        f"{here / 'net.py'} imports 'json', and {here / 'json.py'} is hidden by {json.__file__}; give it another name"
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "line"),
+    [
+        ("model", "nest.py:Net", "there is no file nest.py ({}/nest.py)"),
+        ("model", "nets:Net", "there is no module 'nets'; for the file write nets.py:…"),
+        ("model", "no.where:Net", "there is no module 'no.where'; a file is written with its .py"),
+        ("model", ":Net", "':Net' names no file; write path/to/file.py:Net or package.module:Name"),
+        ("model", "nets.py:Nett", "nets.py has no 'Nett'; did you mean 'Net'?"),
+        ("algorithm", "nets.py:Nett", "nets.py has no 'Nett'; it offers no algorithm at all"),
+        ("task", "tasks.py:", "tasks.py offers several: Unfinished, Waves; say which, as tasks.py:Unfinished"),
+        ("algorithm", "nets.py", "nets.py offers no algorithm; it must be a subclass of mamlzoo.MetaAlgorithm"),
+        ("model", "tasks.py:Waves", "tasks.py:Waves is no model but another kind, task"),
+        ("task", "nets.py:Net", "nets.py:Net is no task but class Net; it must be a subclass of mamlzoo.Task"),
+        ("model", "nets.py:size", "nets.py:size is no model but of type int; it must be a subclass of mamlzoo.Model, "
+         "a torch.nn.Module, its class, or a function that makes one"),
+        ("model", "nets.py:several", "model 'several' must be given inputs, outputs; what makes a network takes a Spec "
+         "alone, or nothing: give the others defaults"),
+        ("model", "nets.py:number", "model 'number' built a int; it must be a torch.nn.Module"),
+        ("task", "tasks.py:waves", "tasks.py:waves is an instance; name its class, as tasks.py:Waves, and give options "
+         "as flags"),
+        ("task", "tasks.py:Unfinished", "tasks.py:Unfinished has an unusable option: name 'Nothing' is not defined"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_refused_in_one_line(folder, kind, text, line):
+    with pytest.raises(MamlzooError) as caught:
+        mamlzoo.run(**{kind: text}, **QUICK)
+    assert str(caught.value) == line.format(folder)
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("x = 1\n\ny = x / 0\n", "line 3: ZeroDivisionError: division by zero"),
+        ("def f(:\n", "line 1: SyntaxError: invalid syntax"),
+        ("import nowhere_at_all\n", "line 1: ModuleNotFoundError: No module named 'nowhere_at_all'"),
+        ("import sys\nsys.exit('bye')\n", "line 2: SystemExit: bye"),
+    ],
+)
+def test_a_file_that_raises_is_named_with_its_line(folder, cli, source, said):
+    write("bad.py", source)
+    with pytest.raises(PluginError) as caught:
+        brought.find("bad.py:Net")
+    assert str(caught.value) == f"{folder / 'bad.py'}, {said} (`mamlzoo --debug` shows where)"
+    assert cli.error("run", "-m", "bad.py:Net", code=1) == str(caught.value)
+    assert not [name for name in sys.modules if name.startswith("bad_")]
+
+
+def test_info_explains_a_file(folder, cli):
+    assert "One hidden layer." in cli("info", "nets.py:Wide").stdout
+    document = cli.json("info", "nets.py:make")
+    assert (document["kind"], document["description"]) == ("model", "As wide as the task says.")
+    assert document["distribution"] == str(folder / "nets.py")
+
+
+@pytest.fixture
+def run(folder, cli) -> Path:
+    """A run of brought plugins that has ended."""
+    cli("run", "-t", "tasks.py:Waves", "-m", "nets.py:make", "--task.height", "2.0", *FLAGS, "--out", "run")
+    return folder / "run"
+
+
+def unfinished(run: Path) -> None:
+    (run / "SHA256SUMS").unlink()
+    (run / "result.json").unlink()
+
+
+def test_a_runs_config_leads_back_to_its_files_from_anywhere(run, folder, cli, monkeypatch):
+    before = mamlzoo.load(run).evaluation.mean.tolist()
+    unfinished(run)
+    monkeypatch.chdir(folder.parent)
+    cli("resume", run, "-q")
+    assert mamlzoo.load(run).evaluation.mean.tolist() == before
+
+
+def test_a_runs_command_names_its_files(run, folder):
+    from mamlzoo.command import command_of
+
+    words = shlex.split(command_of(mamlzoo.load(run).config))
+    assert words[2:8] == ["-t", f"{folder}/tasks.py:Waves", "-m", f"{folder}/nets.py:make", "-a", "maml"]
+    assert words[8:10] == ["--task.height", "2.0"]
+
+
+def test_a_run_whose_file_has_changed_can_be_looked_at_but_does_not_go_on(run, folder, cli):
+    write("nets.py", NETS + "    # other\n")
+    assert "waves × make × maml" in str(mamlzoo.load(run).table())
+    cli("plot", "curves", run)
+    with pytest.raises(
+        UsageError, match="model 'make' cannot be made again: it came from .*nets.py:make, which has chan"
+    ):
+        mamlzoo.load(run).adapt([[1]], [1])
+    unfinished(run)
+    refused = cli.error("resume", run, "-q")
+    assert "has changed since" in refused
+    assert refused.endswith("make it what it was, or begin a new run with `mamlzoo run`")
+    with pytest.raises(UsageError, match="the model given is not 'make' with the code that the run began with"):
+        mamlzoo.resume(run, model="nets.py:make")
+    write("nets.py", NETS)
+    cli("resume", run, "-q")
+
+
+def test_a_run_whose_file_is_gone_says_so_and_takes_it_from_elsewhere(run, folder, cli):
+    unfinished(run)
+    (folder / "nets.py").rename(folder / "moved.py")
+    assert cli.error("resume", run, "-q") == (
+        f"model 'make' cannot be made again: it came from {folder}/nets.py:make, and there is no file "
+        f"{folder}/nets.py; put it back, or begin a new run"
+    )
+    assert mamlzoo.resume(run, model="moved.py:make").name == "waves × make × maml"
+
+
+def test_an_edited_file_is_another_cell_of_a_sweep(folder, cli):
+    words = ["sweep", "-m", "nets.py:make", "--meta-batch", "1,2", *FLAGS[:2], *FLAGS[4:], "--out", "cells"]
+    cli(*words)
+    write("nets.py", NETS + "    # other\n")
+    cli(*words)
+    assert len(list((folder / "cells").glob("*/config.json"))) == 4
+
+
+def test_verify_takes_files(folder, cli):
+    assert "all ways agree" in cli("verify", "-m", "nets.py:make", "--coordinates", 2, "--episodes", 1, "-q").stdout
