@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 hookspec = pluggy.HookspecMarker("mamlzoo")
 hookimpl = pluggy.HookimplMarker("mamlzoo")
+"""Marks a function of a plugin module as one that mamlzoo calls; a decorator."""
 
 
 class Specification:
