@@ -12,7 +12,7 @@ from typing import NamedTuple
 import griffe
 
 ROOT = Path(__file__).parent.parent.parent
-Documented = griffe.Function | griffe.Class | griffe.Attribute | griffe.Module | griffe.TypeAlias
+Documented = griffe.Function | griffe.Class | griffe.Attribute
 
 
 class Group(NamedTuple):
@@ -121,9 +121,13 @@ def find(path: str) -> Documented:
 
     Raises:
         KeyError: nothing does.
+        TypeError: it is neither a function nor a class nor a constant.
     """
     found = source()[path]
-    return found.final_target if found.is_alias else found
+    target = found.final_target if isinstance(found, griffe.Alias) else found
+    if not isinstance(target, Documented):
+        raise TypeError(f"mamlzoo.{path} is a {target.kind.value}, which is no public name")
+    return target
 
 
 def public(group: Group) -> Iterator[Public]:

@@ -47,8 +47,6 @@ def signatures_of(name: str, found: Documented) -> Iterator[tuple[str, str]]:
             yield name, f"{name}{made}" + (f" of {', '.join(bases)}" if bases else "")
             for member, inside in members(found):
                 yield from signatures_of(f"{name}.{member}", inside)
-        case _:
-            raise TypeError(f"{name} is a {found.kind.value}, which is no public name")
 
 
 def current() -> dict[str, str]:

@@ -63,7 +63,7 @@ def _class(name: str, found: griffe.Class) -> Iterator[str]:
         yield f"**Attributes**\n\n{attributes}"
     silent = []
     for member, method in members(found):
-        if isinstance(method, griffe.Attribute):
+        if not isinstance(method, griffe.Function):
             continue
         if method.docstring is None:
             silent.append(f"`{member}`")
@@ -104,7 +104,8 @@ def _docstring(attribute: griffe.Attribute) -> str:
 
 def _options(found: griffe.Class) -> dict[str, str]:
     """What each option of a class means, with its bounds: from the class, since the source may have expressions."""
-    if not any(signatures.is_option(member.value) for _, member in members(found) if member.is_attribute):
+    fields = [member for _, member in members(found) if isinstance(member, griffe.Attribute)]
+    if not any(signatures.is_option(field.value) for field in fields):
         return {}
     cls = getattr(importlib.import_module(found.module.path), found.name)
     return {option.name: option.help + f" ({bounds})" * bool(bounds) for option, bounds in options.describe(cls)}
@@ -116,10 +117,10 @@ def _code(text: str) -> str:
 
 def linked(text: str) -> str:
     """The page with every class named in it, and every `mamlzoo.name`, leading to its section."""
-    parts = re.split(r"(^```.*?^```$|^#.*$)", text, flags=re.M | re.S)
+    parts = re.split(r"(^```[\s\S]*?^```$|^#.*$)", text, flags=re.M)
     anchors: dict[str, str] = {}
     seen: Counter[str] = Counter()
-    for heading in re.findall(r"^#+ (.*)$", re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S), re.M):
+    for heading in [part.lstrip("# ") for part in parts if part.startswith("#")]:
         slug = re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
         anchors.setdefault(heading, f"{slug}-{seen[slug]}" if seen[slug] else slug)
         seen[slug] += 1

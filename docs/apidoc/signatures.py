@@ -50,7 +50,7 @@ def _call(factory: str | griffe.Expr) -> str:
 
 def parameter(given: griffe.Parameter) -> str:
     """One argument, as in `steps: int = 1`."""
-    stars = {Kind.var_positional: "*", Kind.var_keyword: "**"}.get(given.kind, "")
+    stars = "*" if given.kind is Kind.var_positional else "**" if given.kind is Kind.var_keyword else ""
     text = stars + given.name
     if given.annotation is not None:
         text += f": {spelled(given.annotation)}"
