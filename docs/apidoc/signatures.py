@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import griffe
 
-WIDTH = 96
+WIDTH = 80
 """Columns of a signature before it takes one line an argument."""
 
 Kind = griffe.ParameterKind
