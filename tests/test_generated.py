@@ -85,9 +85,15 @@ def test_arguments_that_share_an_entry_are_named_each():
     assert "- `x`, `y`: the points." in said("Fit.\n\nArgs:\n    x, y: the points.\n")
 
 
+def test_what_is_returned_and_raised_is_listed_by_type():
+    text = said("Fit.\n\nReturns:\n    float: the loss.\n\nRaises:\n    UsageError, PluginError: no fit.\n")
+    assert "**Returns**\n\n- `float`: the loss." in text
+    assert "**Raises**\n\n- `UsageError`, `PluginError`: no fit." in text
+
+
 def test_a_section_that_the_page_cannot_show_is_an_error():
-    with pytest.raises(NotImplementedError, match="yields"):
-        said("Fit.\n\nYields:\n    int: a number.\n")
+    with pytest.raises(NotImplementedError, match="warns"):
+        said("Fit.\n\nWarns:\n    UserWarning: a warning.\n")
 
 
 def test_the_changelog_names_every_public_name_that_changed_since_the_record():

@@ -68,6 +68,9 @@ def _section(section: griffe.DocstringSection) -> str:
         case griffe.DocstringSectionRaises():
             items = (entry(code_names(str(item.annotation)), item.description) for item in section.value)
             return _titled("Raises", items)
+        case griffe.DocstringSectionReturns() | griffe.DocstringSectionYields():
+            items = (entry(code_names(str(item.annotation)), item.description) for item in section.value)
+            return _titled(section.kind.value.title(), items)
         case griffe.DocstringSectionExamples():
             return "\n\n".join(blocks(text) for _, text in section.value)
         case _:

@@ -36,7 +36,10 @@ class Public(NamedTuple):
 
 
 def exported(module: str) -> tuple[str, ...]:
-    """The paths of all that a public module below `mamlzoo` exports, for a group of its own."""
+    """The paths of all that a public module below `mamlzoo` exports, for a group of its own.
+
+    Group("Test plugins", "What a reader needs to know.", exported("testing"))
+    """
     return tuple(f"{module}.{name}" for name in importlib.import_module(f"mamlzoo.{module}").__all__)
 
 
