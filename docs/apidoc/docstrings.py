@@ -69,7 +69,7 @@ def _section(section: griffe.DocstringSection) -> str:
             items = (entry(code_names(str(item.annotation)), item.description) for item in section.value)
             return _titled("Raises", items)
         case griffe.DocstringSectionReturns() | griffe.DocstringSectionYields():
-            items = (entry(code_names(str(item.annotation)), item.description) for item in section.value)
+            items = (entry(f"`{item.name or item.annotation}`", item.description) for item in section.value)
             return _titled(section.kind.value.title(), items)
         case griffe.DocstringSectionExamples():
             return "\n\n".join(blocks(text) for _, text in section.value)
