@@ -150,6 +150,11 @@ def test_the_record_has_constructors_fields_properties_and_methods_but_nothing_p
     ]
 
 
+def test_the_record_has_the_whole_signature_of_a_constructor_that_is_written_out():
+    source = "class Kit:\n    def __init__(self, seed: int = 0) -> None: ...\n"
+    assert recorded(source) == {"Kit": "Kit(seed: int = 0)"}
+
+
 CHANGES = {
     "a default": ("rate: float = 0.1", "rate: float = 0.2", "train"),
     "an argument": ("steps: int,", "steps: int, seed: int,", "train"),

@@ -41,12 +41,18 @@ def signatures_of(name: str, found: Documented) -> Iterator[tuple[str, str]]:
             yield name, signatures.attribute(name, found) + (" (property)" if "property" in found.labels else "")
         case griffe.Class():
             bases = [base for base in signatures.bases(found) if base != "ABC"]
-            arguments = signatures.constructor(found)
-            # By name and order alone: the types and defaults stand in the fields' own lines.
-            made = "" if arguments is None else f"({', '.join(re.split(r'[:= ]', one)[0] for one in arguments)})"
+            made = "" if (arguments := _arguments(found)) is None else f"({', '.join(arguments)})"
             yield name, f"{name}{made}" + (f" of {', '.join(bases)}" if bases else "")
             for member, inside in members(found):
                 yield from signatures_of(f"{name}.{member}", inside)
+
+
+def _arguments(found: griffe.Class) -> list[str] | None:
+    """The constructor's arguments; where they are fields, whose lines have types and defaults, by name alone."""
+    arguments = signatures.constructor(found)
+    if arguments is None or not ("dataclass" in found.labels or signatures.is_named_tuple(found)):
+        return arguments
+    return [re.split(r"[:= ]", argument)[0] for argument in arguments]
 
 
 def current() -> dict[str, str]:
