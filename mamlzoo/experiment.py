@@ -28,6 +28,7 @@ from mamlzoo.running import Event, Events
 from mamlzoo.settings import Settings
 
 Listener = Callable[["Experiment", Event], None]
+"""What is told of every event of a run."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +161,7 @@ class Experiment:
                 pass
 
     def events(self, start: Checkpoint | None = None, pauses: Sequence[int] = ()) -> Events[Result]:
-        """Train, then test, as `running.events`: yields what happens, and returns the result.
+        """Train, then test, as `mamlzoo.running.events`: yields what happens, and returns the result.
 
         Raises:
             UsageError: the combination cannot work; before anything is trained.

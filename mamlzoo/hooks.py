@@ -36,6 +36,7 @@ CONTRACT = 1
 
 hookspec = pluggy.HookspecMarker("mamlzoo")
 hookimpl = pluggy.HookimplMarker("mamlzoo")
+"""Marks a function of a plugin module as one that mamlzoo calls; a decorator."""
 
 
 class Specification:

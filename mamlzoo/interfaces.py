@@ -41,6 +41,7 @@ from mamlzoo import options
 from mamlzoo.errors import UsageError
 
 Split = Literal["train", "valid", "test"]
+"""Which episodes: to train on, to choose by, or to report on."""
 Params = dict[str, Tensor]
 """Named tensors of one network: what `nn.Module.named_parameters` gives."""
 MetaParams = dict[str, Params]
@@ -88,6 +89,8 @@ class Plugin(ABC):
     """Base of the three kinds. A subclass becomes a frozen dataclass by itself; its options are checked when made.
 
     Attributes:
+        kind: 'task', 'model' or 'algorithm'; set by the base.
+        name: what it is called on the command line and in tables.
         exempt_from: checks of the conformance kit (`mamlzoo.testing`) that the plugin rightly fails, by name, each with
             the reason, which the kit shows.
     """

@@ -120,7 +120,9 @@ class Result:
 
     Attributes:
         config: names, options, settings and versions, as JSON holds them.
+        evaluation: the metrics on the test episodes.
         checkpoint: where training ended: θ, the optimiser, the records.
+        timing: what it took.
         run_dir: where it was saved.
         experiment: what was run; None for a result that was loaded.
     """

@@ -36,6 +36,7 @@ class Alert(NamedTuple):
 
 
 Event = Alert | Notice | Choice | TrainingRecord | ValidationRecord | Checkpoint | EvaluationRecord
+"""What a run tells as it goes: a remark, the choice of a plan, a record, a checkpoint, a step of the evaluation."""
 Events = Generator[Event, None, T]
 NOTHING = Choice("none", "there is nothing to train")
 

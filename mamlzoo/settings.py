@@ -33,7 +33,7 @@ class Settings:
     test_seed: int = options.option(0, "which frozen set of test episodes", minimum=0, maximum=MAX_SEED)
     valid_tasks: int = options.option(200, "validation episodes, to choose by", minimum=1)
     validate_every: int | None = options.option(
-        None, f"meta-steps between two validations; none: no validation, or {SHARE} with select-best", minimum=1
+        None, f"meta-steps between two validations; none: no validation, or {SHARE} in all with select-best", minimum=1
     )
     select_best: bool = options.option(False, "test the θ that was best on the validation episodes, not the last")
     init_from: str | None = options.option(None, "run directory whose trained θ this run begins with")

@@ -40,7 +40,15 @@ STOPPING = (torch.Tensor.detach, torch.detach, torch.Tensor.data.__get__)  # typ
 
 @dataclass(frozen=True)
 class Coordinate:
-    """One number of θ and the meta-gradient's component there, by each way of computing it."""
+    """One number of θ and the meta-gradient's component there, by each way of computing it.
+
+    Attributes:
+        name: the parameter and the place in it, as in `network.weight[0]`.
+        differences: central differences in float64, with what the algorithm stops held constant.
+        whole: central differences of the whole derivative, without any stop; None of an exact meta-gradient.
+        closed_form: by hand, where the task knows it.
+        passed: whether they agree.
+    """
 
     name: str
     autograd: float
@@ -55,6 +63,8 @@ class EpisodeReport:
     """One episode's meta-gradient.
 
     Attributes:
+        title: which episode.
+        meta_loss: at θ⁰.
         adapted: φ after the training's adaptation steps, where it has only a few numbers.
         chain_rule: the closed form's steps.
     """
@@ -78,7 +88,13 @@ class EpisodeReport:
 
 @dataclass(frozen=True, repr=False)
 class Verification:
-    """The meta-gradients of one combination on a few episodes."""
+    """The meta-gradients of one combination on a few episodes.
+
+    Attributes:
+        name: as in `sine × mlp × maml`.
+        order: what the algorithm declares its meta-gradient to be, as `MetaAlgorithm.order`.
+        parameters: how many numbers θ has.
+    """
 
     name: str
     order: str

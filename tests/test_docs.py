@@ -12,13 +12,17 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import NamedTuple
 
+import click
 import pytest
 from click.testing import CliRunner
 
 from mamlzoo.cli import COMMANDS, main
+from mamlzoo.registry import installed
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -45,7 +49,7 @@ def run(command: str) -> str:
     if words[0] in ("printf", "mkdir", "cp", "awk"):  # small files, written where the page's commands run
         return subprocess.run(command, shell=True, capture_output=True, text=True, check=True).stdout
     assert words[0] == "mamlzoo", command
-    result = CliRunner().invoke(main, words[1:])
+    result = CliRunner().invoke(main, words[1:], prog_name="mamlzoo")
     assert result.exit_code in (0, 1, 2), result.output
     return "\n".join(line.rstrip() for line in result.output.splitlines()).strip("\n") + "\n"
 
@@ -88,6 +92,50 @@ def check(page: Path, kind: str, tolerance: float) -> None:
         page.write_text(updated, encoding="utf-8")
 
 
+class Section(NamedTuple):
+    """A section that shows one command, and the heading of the part that it belongs to."""
+
+    part: str
+    heading: str
+    command: str
+
+
+def sections() -> Iterator[tuple[Path, Section]]:
+    """What the pages of help texts and of option tables must have."""
+    context = click.Context(main)
+    for name in COMMANDS:
+        command = main.get_command(context, name)
+        below = command.list_commands(context) if isinstance(command, click.Group) else []
+        for spelled in [name, *(f"{name} {inner}" for inner in below)]:
+            section = Section("## Each command", f"### {spelled}", f"mamlzoo {spelled} --help")
+            yield ROOT / "docs" / "commands.md", section
+    for kind, offers in installed().offers.items():
+        for name in [name for name, offer in offers.items() if offer.origin.distribution == "mamlzoo"]:
+            yield ROOT / "docs" / "zoo.md", Section(f"## {kind.title()}s", f"### {name}", f"mamlzoo info {name}")
+
+
+def with_section(text: str, section: Section) -> str:
+    """The page with an empty section at the end of its part; `check` fills it."""
+    before, heading, rest = text.partition(f"\n{section.part}\n")
+    end = re.search(r"^## ", rest, re.M)
+    here, after = (rest[: end.start()], "\n" + rest[end.start() :]) if end else (rest, "")
+    added = f"\n\n{section.heading}\n\n```console\n$ {section.command}\n```\n"
+    return before + heading + here.rstrip("\n") + added + after
+
+
+def test_every_command_and_every_built_in_plugin_has_its_section():
+    missing = []
+    for page, section in sections():
+        text = page.read_text(encoding="utf-8")
+        if f"{section.heading}\n" in text and f"\n$ {section.command}\n" in text:
+            continue
+        if UPDATE:
+            page.write_text(with_section(text, section), encoding="utf-8")
+        else:
+            missing.append(f"{page.name}: {section.heading}")
+    assert not missing, "MAMLZOO_UPDATE_DOCS=1 pytest -n 0 tests/test_docs.py adds them"
+
+
 @pytest.mark.parametrize("page", pages_with("console"))
 def test_commands_print_what_the_page_shows(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -128,7 +176,7 @@ def test_links_between_pages_lead_somewhere():
 
 def test_every_command_and_flag_that_a_page_names_exists():
     for page in PAGES:
-        for command in re.findall(r"`(?:\$ )?mamlzoo (\w+)[^`]*`", page.read_text(encoding="utf-8")):
+        for command in re.findall(r"`(?:\$ )?mamlzoo (\w[\w-]*)[^`]*`", page.read_text(encoding="utf-8")):
             assert command in COMMANDS, f"{page.name}: {command}"
 
 

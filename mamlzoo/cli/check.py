@@ -11,8 +11,8 @@ from mamlzoo.errors import UsageError
 from mamlzoo.tables import Table
 
 if TYPE_CHECKING:
-    from mamlzoo.interfaces import Plugin
     from mamlzoo.failures import Failure
+    from mamlzoo.interfaces import Plugin
     from mamlzoo.testing import Outcome
 
 

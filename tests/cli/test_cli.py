@@ -157,6 +157,12 @@ def test_compare_says_which_differences_are_real(cli):
     assert "over test tasks only, as there is one seed: it says nothing of another training run" in shown
 
 
+def test_help_is_the_same_after_a_command_was_used(cli):
+    before = cli("--help").stdout
+    cli("list")
+    assert cli("--help").stdout == before
+
+
 def test_help_shows_the_options_of_the_plugins_chosen(cli):
     shown = cli("run", "--help").stdout
     assert "--task.shots" in shown

@@ -1,0 +1,146 @@
+"""Which names are public, in the order in which a reader looks for them."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import griffe
+
+ROOT = Path(__file__).parent.parent.parent
+Documented = griffe.Function | griffe.Class | griffe.Attribute
+
+
+class Group(NamedTuple):
+    """Names that are looked for together.
+
+    Attributes:
+        text: what a reader needs to know before them, as Markdown.
+        paths: where each is, below `mamlzoo`: "run", "result.Evaluation".
+    """
+
+    title: str
+    text: str
+    paths: tuple[str, ...]
+
+
+class Public(NamedTuple):
+    """A public name: what it is called, and what it is."""
+
+    name: str
+    found: Documented
+
+
+def exported(module: str) -> tuple[str, ...]:
+    """The paths of all that a public module below `mamlzoo` exports, for a group of its own.
+
+    Group("Test plugins", "What a reader needs to know.", exported("testing"))
+    """
+    return tuple(f"{module}.{name}" for name in importlib.import_module(f"mamlzoo.{module}").__all__)
+
+
+GROUPS = (
+    Group(
+        "Run and compare",
+        "A task, a model and an algorithm, each a name, a class or an instance, and a budget.",
+        ("run", "compare", "sweep", "resume", "load", "verify", "Experiment", "Settings"),
+    ),
+    Group(
+        "Results",
+        "What `run`, `compare` and `sweep` return, and what is in it. Arrays are NumPy's.",
+        ("Result", "Comparison", "Sweep", "Adapted", "Checkpoint", "TrainingRecord", "ValidationRecord"),
+    ),
+    Group(
+        "What a plugin is",
+        "A plugin is a final subclass of `Task`, `Model` or `MetaAlgorithm`. It becomes a frozen dataclass by itself,\n"
+        "and each field declared with `option` is an option of it: a keyword in Python and a flag on the command line.",
+        ("Task", "Model", "MetaAlgorithm", "Plugin", "option", "Spec", "Batch", "Episode", "Split", "ClosedForm"),
+    ),
+    Group(
+        "Write an algorithm",
+        "Every method of an algorithm is a pure function of one episode; mamlzoo batches it over tasks and seeds.",
+        (
+            "GradientDescent", "Learner", "adapt", "sgd", "stop_gradient", "tree_map", "leaves", "named_leaves",
+            "Params", "MetaParams", "interfaces.Fast",
+        ),
+    ),
+    Group(
+        "A loop of your own",
+        "For training that mamlzoo does not run: your data, your optimiser, your loop.",
+        ("bind", "meta_loss"),
+    ),
+    Group(
+        "Find plugins",
+        "What is installed, by name.",
+        ("make", "installed", "registry.Registry", "registry.Offer", "registry.Failure", "registry.Origin"),
+    ),
+    Group(
+        "Hooks",
+        "What a module that an entry point of the group `mamlzoo` names can offer: functions of these names, marked\n"
+        "with `hookimpl`. A function may leave out arguments that it does not use.",
+        (
+            "hookimpl",
+            *(
+                f"hooks.Specification.mamlzoo_{hook}"
+                for hook in ("plugins", "recipes", "run_started", "run_progressed", "run_ended")
+            ),
+        ),
+    ),
+    Group(
+        "Errors",
+        "One clear line each; the command line prints it without a traceback and ends with the exit code.",
+        ("MamlzooError", "UsageError", "PluginError"),
+    ),
+    Group(
+        "Types met on the way",
+        "What the names above take, hold or return, each with the module that it is in.",
+        (
+            "combinations.TaskLike", "combinations.ModelLike", "combinations.AlgorithmLike",
+            "result.Evaluation", "result.Timing", "engine.preparation.Choice", "tables.Table",
+            "paired.Differences", "paired.Difference", "statistics.Interval",
+            "axes.Axis", "sweeps.Cell", "sweeps.Scores", "sweeps.Estimate",
+            "verification.Verification", "verification.EpisodeReport", "verification.Coordinate",
+            "experiment.Listener", "running.Event", "adapted.Values", "plots.Figure",
+        ),
+    ),
+)  # fmt: skip
+
+
+@functools.cache
+def source() -> griffe.Module:
+    """The package as griffe reads it: from the source files, without running them."""
+    logging.getLogger("griffe").setLevel(logging.ERROR)  # it minds one entry for two arguments, `x, y: …`
+    loaded = griffe.load("mamlzoo", search_paths=[ROOT], docstring_parser="google")
+    assert isinstance(loaded, griffe.Module)
+    return loaded
+
+
+def find(path: str) -> Documented:
+    """What stands at a path below `mamlzoo`, where it is defined.
+
+    Raises:
+        KeyError: nothing does.
+        TypeError: it is neither a function nor a class nor a constant.
+    """
+    found = source()[path]
+    target = found.final_target if isinstance(found, griffe.Alias) else found
+    if not isinstance(target, Documented):
+        raise TypeError(f"mamlzoo.{path} is a {target.kind.value}, which is no public name")
+    return target
+
+
+def public(group: Group) -> Iterator[Public]:
+    """The names of a group."""
+    for path in group.paths:
+        yield Public(path.rpartition(".")[2], find(path))
+
+
+def members(cls: griffe.Class) -> Iterator[Public]:
+    """The public members that a class defines itself, in the order of the source."""
+    for name, member in cls.members.items():
+        if not name.startswith("_") and isinstance(member, griffe.Function | griffe.Attribute):
+            yield Public(name, member)

@@ -1,0 +1,59 @@
+"""The site: `sphinx-build -W --keep-going -b html docs site`. The pages are those that GitHub shows."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+
+from sphinx.application import Sphinx
+
+from mamlzoo import __version__
+
+project = "mamlzoo"
+author = "The mamlzoo developers"
+copyright = "the mamlzoo developers"
+version = release = __version__
+
+extensions = ["myst_parser"]
+myst_heading_anchors = 4  # the anchors that GitHub gives headings
+smartquotes = False  # a quoted word is often one to type
+highlight_language = "none"  # blocks without a language are formulas and trees of files
+
+html_theme = "furo"
+html_title = f"mamlzoo {__version__}"
+html_show_sphinx = False
+html_copy_source = False
+
+SHOWN = {"README.md": "index.md", "CHANGELOG.md": "changes.md", "CONTRIBUTING.md": "contributing.md"}
+"""The pages that lie above this folder, and those that include them here."""
+LINK = re.compile(r"(?<=\]\()(?P<target>[^)#:]+)(?=[)#])")
+
+
+def rewritten(text: str, from_root: bool) -> str:
+    """Links as they must be on the site: pages above this folder are found where they are included.
+
+    Args:
+        from_root: whether the page lies above this folder, so that its links lead from there.
+    """
+
+    def target(link: re.Match[str]) -> str:
+        path = link["target"]
+        if from_root:
+            path = str(PurePosixPath(path).relative_to("docs")) if path.startswith("docs/") else f"../{path}"
+        return SHOWN.get(path.removeprefix("../"), path) if path.startswith("../") else path
+
+    return LINK.sub(target, text)
+
+
+def _page_read(app: Sphinx, page: str, source: list[str]) -> None:
+    source[0] = rewritten(source[0], from_root=False)
+
+
+def _included(app: Sphinx, path: PurePosixPath, page: str, source: list[str]) -> None:
+    source[0] = rewritten(source[0], from_root=True)
+
+
+def setup(app: Sphinx) -> None:
+    """Rewrite links as pages are read."""
+    app.connect("source-read", _page_read)
+    app.connect("include-read", _included)

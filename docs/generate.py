@@ -1,0 +1,34 @@
+"""Write the generated files of this folder.
+
+python docs/generate.py                  the reference, from the docstrings
+python docs/generate.py public-names     the record of the public names: at a release only
+"""
+
+from __future__ import annotations
+
+import sys
+
+from apidoc import record, reference
+from apidoc.names import ROOT
+
+REFERENCE = ROOT / "docs" / "reference.md"
+PUBLIC_NAMES = ROOT / "docs" / "public-names.txt"
+CHANGELOG = ROOT / "CHANGELOG.md"
+
+
+def main(arguments: list[str]) -> int:
+    """Write what is asked for; the exit code."""
+    match arguments:
+        case []:
+            REFERENCE.write_text(reference.page(), encoding="utf-8")
+        case ["public-names"]:
+            text = record.text(CHANGELOG.read_text(encoding="utf-8"))
+            PUBLIC_NAMES.write_text(text, encoding="utf-8")
+        case _:
+            sys.stderr.write(f"{__doc__}\n")
+            return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
