@@ -8,7 +8,7 @@ import tomllib
 import pytest
 
 from mamlzoo import new_plugin, registry
-from mamlzoo.testing import conformance, run
+from mamlzoo.testing import conformance, outcomes_of
 
 KINDS = ("task", "model", "algorithm")
 PAGES = {
@@ -44,7 +44,7 @@ def test_its_plugin_is_found_passes_every_check_and_runs(cli, tmp_path, installe
     cli("new-plugin", "my-thing", "--kind", kind)
     installed("my-thing", tmp_path / "my-thing")
     plugin = registry.installed().make(kind, "my-thing")
-    assert [o.finding for o in run(plugin) if o.verdict != "passed"] == []
+    assert [o.finding for o in outcomes_of(plugin) if o.verdict != "passed"] == []
     printed = cli(
         "run", f"-{kind[0]}", "my-thing", "--iterations", "2", "--test-tasks", "2", "--test-steps", "1"
     ).stdout

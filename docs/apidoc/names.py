@@ -71,12 +71,12 @@ GROUPS = (
     Group(
         "A loop of your own",
         "For training that mamlzoo does not run: your data, your optimiser, your loop.",
-        ("bind", "meta_loss"),
+        ("bind", "meta_loss", "read_points", "Points"),
     ),
     Group(
         "Find plugins",
         "What is installed, by name.",
-        ("make", "installed", "registry.Registry", "registry.Offer", "registry.Failure", "registry.Origin"),
+        ("make", "installed", "registry.Registry", "registry.Offer", "failures.Failure", "failures.Origin"),
     ),
     Group(
         "Hooks",
@@ -84,11 +84,17 @@ GROUPS = (
         "with `hookimpl`. A function may leave out arguments that it does not use.",
         (
             "hookimpl",
+            "CONTRACT",
             *(
                 f"hooks.Specification.mamlzoo_{hook}"
                 for hook in ("plugins", "recipes", "run_started", "run_progressed", "run_ended")
             ),
         ),
+    ),
+    Group(
+        "Test plugins",
+        "The conformance kit: what each kind of plugin promises, one check a promise. `mamlzoo check` runs the same.",
+        exported("testing"),
     ),
     Group(
         "Errors",

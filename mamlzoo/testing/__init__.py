@@ -13,6 +13,6 @@ fails a check says so, with the reason: `exempt_from = {"splits-are-disjoint": "
 from __future__ import annotations
 
 from mamlzoo.testing.checks import Check, FaultError, Outcome
-from mamlzoo.testing.conformance import CHECKS, checks_of, conformance, examples, run
+from mamlzoo.testing.kit import checks_of, conformance, examples, outcomes_of
 
-__all__ = ["CHECKS", "Check", "FaultError", "Outcome", "checks_of", "conformance", "examples", "run"]
+__all__ = ["Check", "FaultError", "Outcome", "checks_of", "conformance", "examples", "outcomes_of"]

@@ -26,6 +26,8 @@ class Check:
         kinds: the kinds of plugins that promise it.
         promise: the behaviour in a sentence.
         remedy: what to do about a plugin that lacks it.
+        function: raises `FaultError`, or anything else, for such a plugin.
+        concerns: whether a plugin of these kinds makes the promise.
     """
 
     name: str

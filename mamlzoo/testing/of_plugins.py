@@ -29,7 +29,7 @@ def exemptions_have_reasons(plugin: Plugin) -> None:
 
     Correct or remove the entry of exempt_from.
     """
-    from mamlzoo.testing.conformance import checks_of  # which knows them all, this one too
+    from mamlzoo.testing.kit import checks_of  # which knows them all, this one too
 
     known = [check.name for check in checks_of(plugin)]
     for name, reason in plugin.exempt_from.items():

@@ -8,7 +8,7 @@ from faulty_tasks import Needless, Pool
 
 import mamlzoo
 from mamlzoo.registry import installed
-from mamlzoo.testing import conformance, examples, run
+from mamlzoo.testing import conformance, examples, outcomes_of
 from mamlzoo.testing.probes import Lines
 
 OWN = [
@@ -59,7 +59,7 @@ def test_as_tests_each_check_has_an_id_and_an_exemption_is_an_expected_failure(p
         """
     )
     result = pytester.runpytest_inprocess("-rA", "-p", "no:xdist", "-p", "no:cacheprovider")
-    checks = len(list(run(Lines())))
+    checks = len(list(outcomes_of(Lines())))
     result.assert_outcomes(passed=3 * checks - 2, failed=1, xfailed=1)
     result.stdout.fnmatch_lines(
         [
@@ -72,23 +72,23 @@ def test_as_tests_each_check_has_an_id_and_an_exemption_is_an_expected_failure(p
 
 
 def test_an_exemption_is_shown_with_its_reason():
-    (outcome,) = [outcome for outcome in run(Toy()) if outcome.verdict != "passed"]
+    (outcome,) = [outcome for outcome in outcomes_of(Toy()) if outcome.verdict != "passed"]
     assert (outcome.verdict, outcome.finding) == ("exempt", "five lines are all there are")
 
 
 def test_an_exemption_that_is_not_needed_fails():
-    (outcome,) = [outcome for outcome in run(Needless()) if outcome.verdict != "passed"]
+    (outcome,) = [outcome for outcome in outcomes_of(Needless()) if outcome.verdict != "passed"]
     assert outcome.verdict == "failed"
     assert outcome.finding.endswith("it passes: take the exemption away")
 
 
 def test_what_a_plugin_raises_is_a_failure_in_one_line():
-    found = {outcome.check.name: outcome.finding for outcome in run(Raising()) if outcome.verdict == "failed"}
+    found = {outcome.check.name: outcome.finding for outcome in outcomes_of(Raising()) if outcome.verdict == "failed"}
     assert found["data-are-finite"] == "raised KeyError: 'data'"
 
 
 def test_the_checks_of_a_kind_are_those_that_the_plugin_makes_a_promise_of():
-    names = {outcome.check.name for outcome in run(Good())}
+    names = {outcome.check.name for outcome in outcomes_of(Good())}
     assert "meta-gradient-equals-differences" in names
     assert "inexact-differs-from-exact" not in names
     assert "loss-is-a-scalar" not in names

@@ -7,7 +7,8 @@ import faulty_models
 import faulty_tasks
 import pytest
 
-from mamlzoo.testing import CHECKS, run
+from mamlzoo.testing import outcomes_of
+from mamlzoo.testing.kit import CHECKS
 from mamlzoo.testing.probes import Lines
 
 FAULTY = [*faulty_tasks.FAULTY, *faulty_models.FAULTY, *faulty_algorithms.FAULTY]
@@ -15,12 +16,12 @@ FAULTY = [*faulty_tasks.FAULTY, *faulty_models.FAULTY, *faulty_algorithms.FAULTY
 
 @pytest.mark.parametrize("good", [Lines(), faulty_models.Perceptron(), faulty_algorithms.Good()], ids=lambda p: p.kind)
 def test_what_the_faulty_plugins_are_made_from_passes(good):
-    assert [outcome.check.name for outcome in run(good) if outcome.verdict != "passed"] == []
+    assert [outcome.check.name for outcome in outcomes_of(good) if outcome.verdict != "passed"] == []
 
 
 @pytest.mark.parametrize(("name", "faulty"), FAULTY, ids=[f"{name}-{cls.__name__}" for name, cls in FAULTY])
 def test_a_fault_is_found_by_its_check_and_by_no_other(name, faulty):
-    failed = {outcome.check.name: outcome.finding for outcome in run(faulty()) if outcome.verdict == "failed"}
+    failed = {outcome.check.name: outcome.finding for outcome in outcomes_of(faulty()) if outcome.verdict == "failed"}
     assert list(failed) == [name], failed
 
 

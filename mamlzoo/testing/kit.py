@@ -11,12 +11,8 @@ from mamlzoo.testing import of_algorithms, of_models, of_plugins, of_tasks
 from mamlzoo.testing.checks import Check, FaultError, Outcome
 
 PluginLike = str | Plugin | type[Plugin]
-CHECKS = tuple(
-    found
-    for module in (of_tasks, of_models, of_algorithms, of_plugins)
-    for found in vars(module).values()
-    if isinstance(found, Check)
-)
+MODULES = (of_tasks, of_models, of_algorithms, of_plugins)
+CHECKS: list[Check] = [found for module in MODULES for found in vars(module).values() if isinstance(found, Check)]
 """All checks, in the order in which they are run."""
 
 
@@ -25,7 +21,7 @@ def checks_of(plugin: Plugin) -> list[Check]:
     return [check for check in CHECKS if check.applies_to(plugin)]
 
 
-def run(plugin: Plugin) -> Iterator[Outcome]:
+def outcomes_of(plugin: Plugin) -> Iterator[Outcome]:
     """Run every check of a plugin."""
     for check in checks_of(plugin):
         yield check.of(plugin)
@@ -52,7 +48,7 @@ def conformance(*plugins: PluginLike) -> Callable[..., None]:
     A check that a plugin is exempt from is shown as an expected failure, with the reason.
 
     Args:
-        plugins: names, classes or instances.
+        plugins: names, as `sine` or `file.py:Sine`, classes or instances.
 
     Raises:
         UsageError, PluginError: as `examples`.
