@@ -119,19 +119,19 @@ class Plugin(ABC):
 
 
 class Task(Plugin):
-    """A distribution over learning problems (the literature's task family).
-
-    Attributes:
-        higher_is_better: the metrics that grow as learning succeeds, by name; all others are errors.
-    """
+    """A distribution over learning problems (the literature's task family)."""
 
     kind = "task"
-    higher_is_better: ClassVar[frozenset[str]] = frozenset()
 
     @property
     @abstractmethod
     def spec(self) -> Spec:
-        """What the task asks of a network."""
+        """What the task asks of a network. A property, or a plain attribute where no option changes it."""
+
+    @property
+    def higher_is_better(self) -> frozenset[str]:
+        """The metrics that grow as learning succeeds, by name; all others are errors. Mostly a plain attribute."""
+        return frozenset()
 
     @abstractmethod
     def sample(self, count: int, *, split: Split, generator: torch.Generator) -> Episode:

@@ -86,5 +86,11 @@ def _check(name: str, module: str, kind: str) -> None:
     taken = installed().offers[kind].get(name)
     if taken is not None:
         raise UsageError(f"the name of {kind} '{name}' is taken by {taken.origin.distribution}; choose another")
-    if module in sys.stdlib_module_names or importlib.util.find_spec(module) is not None:
+    if module in sys.stdlib_module_names or _is_installed(module):
         raise UsageError(f"there is a module '{module}' already, which the new one would hide; choose another name")
+
+
+def _is_installed(module: str) -> bool:
+    """Whether there is such a module elsewhere than in the working directory, which no other process looks into."""
+    found = importlib.util.find_spec(module)
+    return found is not None and not (found.origin and Path(found.origin).is_relative_to(Path.cwd()))

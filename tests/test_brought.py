@@ -219,10 +219,12 @@ def test_nothing_that_is_installed_is_hidden_and_what_would_be_is_refused(folder
          "a torch.nn.Module, its class, or a function that makes one"),
         ("model", "nets.py:several", "model 'several' must be given inputs, outputs; what makes a network takes a Spec "
          "alone, or nothing: give the others defaults"),
-        ("model", "nets.py:number", "model 'number' built a int; it must be a torch.nn.Module"),
+        ("model", "nets.py:number", "model 'number' built an int; it must be a torch.nn.Module (from {0}/nets.py; "
+         "`mamlzoo check {0}/nets.py:number` tests it)"),
         ("task", "tasks.py:waves", "tasks.py:waves is an instance; name its class, as tasks.py:Waves, and give options "
          "as flags"),
-        ("task", "tasks.py:Unfinished", "tasks.py:Unfinished has an unusable option: name 'Nothing' is not defined"),
+        ("task", "tasks.py:Unfinished", "tasks.py:Unfinished: Unfinished has an unusable option: name 'Nothing' is not "
+         "defined; an option is declared as shots: int = mamlzoo.option(10, 'support points of an episode')"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_refused_in_one_line(folder, kind, text, line):

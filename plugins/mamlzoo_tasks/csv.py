@@ -38,7 +38,6 @@ class CSV(mamlzoo.Task):
     """
 
     name = "csv"
-    higher_is_better = frozenset({"accuracy"})
     folder: str = option("", "folder of CSV files; must be given")
     shots: int = option(5, "support rows of an episode, or of a class", minimum=1)
     queries: int = option(10, "query rows of an episode, or of a class", minimum=1)
@@ -71,6 +70,10 @@ class CSV(mamlzoo.Task):
             test_episodes=len(self._parts["test"].groups),
             valid_episodes=len(self._parts["valid"].groups),
         )
+
+    @property
+    def higher_is_better(self) -> frozenset[str]:
+        return frozenset({"accuracy"}) if self.ways else frozenset()
 
     def sample(self, count: int, *, split: Split, generator: torch.Generator) -> Episode:
         part = self._parts[split].to(generator.device)
