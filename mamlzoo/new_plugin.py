@@ -58,7 +58,7 @@ def package(name: str, kind: str) -> dict[str, str]:
         "kind": kind,
         "letter": kind[0],
         "summary": _summary(source),
-        "version": __version__,
+        "versions": _versions(__version__),
         "year": str(datetime.date.today().year),
     }
     return {
@@ -74,6 +74,12 @@ def _template(name: str) -> str:
 def _summary(source: str) -> str:
     """The first line of the plugin's docstring: of the last class in its module."""
     return source[source.rindex("\nclass $cls") :].split('"""')[1].partition("\n")[0]
+
+
+def _versions(ours: str) -> str:
+    """The versions of mamlzoo that the package is for: what this one offers stays that long (docs/compatibility.md)."""
+    major, minor = map(int, ours.split(".")[:2])
+    return f">={major}.{minor},<" + (f"0.{minor + 2}" if major == 0 else str(major + 1))
 
 
 def _check(name: str, module: str, kind: str) -> None:
