@@ -149,6 +149,8 @@ class Experiment:
                     "come from that, or no run can be repeated",
                     plugin=self.task,
                 )
+            if settings.validation_interval:
+                TestSet(self.task, 1, settings.test_seed, device, split="valid").episode(0)
             first = trees.index(one, 0)
             rehearse(bound, self.task, self.model, first)
             if self.algorithm.trains and settings.iterations:

@@ -51,7 +51,7 @@ Fast = Any
 
 
 class Batch(NamedTuple):
-    """Examples: `x` of shape [n, *input_shape], `y` of shape [n, *target_shape]."""
+    """Examples: `x` [n, *input_shape]; `y` [n, output_size], or class indices [n]."""
 
     x: Tensor
     y: Tensor
@@ -72,8 +72,8 @@ class Spec:
         input_shape: the shape of one example's input.
         output_size: the length of one example's output vector.
         kind: 'regression' (targets [n, output_size], floating) or 'classification' (targets [n], class indices).
-        test_episodes: how many different test episodes exist, where that is a small number; an evaluation never
-            counts one twice. None: as many as are asked for.
+        test_episodes: how many different test episodes exist, where that is a small number: they are drawn all at once,
+            and an evaluation never counts one twice. None: as many as are asked for.
         valid_episodes: the same of validation episodes.
     """
 
@@ -142,7 +142,7 @@ class Task(Plugin):
 
     @abstractmethod
     def loss(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """The loss that learning lowers, a scalar: prediction [n, output_size], target [n, *target_shape]."""
+        """The loss that learning lowers, a scalar: prediction [n, output_size], target as in a `Batch`."""
 
     @abstractmethod
     def metrics(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:

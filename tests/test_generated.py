@@ -165,6 +165,7 @@ CHANGES = {
     "a method's name": ("def predict(self, x: float) -> float: ...", "", "Fit.predict"),
     "a property made a method": ("@property", "", "Fit.name"),
     "a base": ("class Fit:", "class Fit(Base):", "Fit"),
+    "a method made abstract": ("    def predict(", "    @abstractmethod\n    def predict(", "Fit.predict"),
     "a name": ("def train(", "def fit(", "train"),
     "a field of a named tuple": ("    y: float = 0.0\n", "    y: float = 0.0\n    z: float = 0.0\n", "Point.z"),
 }
@@ -176,7 +177,7 @@ def test_a_change_is_found_until_the_section_of_the_release_to_come_names_it(old
     before, now = recorded(FIT), recorded(FIT.replace(old, new))
     found = record.unannounced(before, now, NEXT.format("- Nothing of `that`."))
     assert name in [change.name for change in found]
-    left = record.unannounced(before, now, NEXT.format(f"- `mamlzoo.{name}(…)` and `fit`."))
+    left = record.unannounced(before, now, NEXT.format(f"- `mamlzoo.{name}(…)` and `mamlzoo.fit`."))
     assert left == []
 
 
@@ -186,6 +187,18 @@ def test_a_new_class_is_named_as_a_whole_and_a_change_of_a_member_is_not():
     assert [change.name for change in record.changes(without, whole)] == ["Fit"]
     changed = recorded(FIT.replace("loss: float", "loss: int"))
     assert record.unannounced(whole, changed, NEXT.format("`Fit` is fine"))
+
+
+def test_a_command_of_a_functions_name_announces_no_change_of_the_function():
+    before, now = recorded(FIT), recorded(FIT.replace("steps: int,", "steps: float,"))
+    commands = NEXT.format("- Commands: `train`, `fit`.")
+    assert [change.name for change in record.unannounced(before, now, commands)] == ["train"]
+
+
+def test_one_field_that_is_named_does_not_announce_another():
+    before, now = recorded(FIT), recorded(FIT.replace("    _hidden: int = 0", "    more: int = 0\n    less: int = 0"))
+    left = record.unannounced(before, now, NEXT.format("- `Fit.more`."))
+    assert {change.name for change in left} >= {"Fit", "Fit.less"}
 
 
 def test_a_section_that_is_released_names_no_later_change():

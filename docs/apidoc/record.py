@@ -7,7 +7,7 @@ the topmost section of the changelog.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from typing import NamedTuple
 
 import griffe
@@ -35,16 +35,23 @@ def signatures_of(name: str, found: Documented) -> Iterator[tuple[str, str]]:
     """A name and, of a class, its public members, each with its signature in one line."""
     match found:
         case griffe.Function():
-            kind = " (classmethod)" if "classmethod" in found.labels else ""
-            yield name, signatures.function(name, found, ONE_LINE) + kind
+            yield name, signatures.function(name, found, ONE_LINE) + _marks(found)
         case griffe.Attribute():
-            yield name, signatures.attribute(name, found) + (" (property)" if "property" in found.labels else "")
+            yield name, signatures.attribute(name, found) + _marks(found)
         case griffe.Class():
             bases = [base for base in signatures.bases(found) if base != "ABC"]
             made = "" if (arguments := _arguments(found)) is None else f"({', '.join(arguments)})"
             yield name, f"{name}{made}" + (f" of {', '.join(bases)}" if bases else "")
             for member, inside in members(found):
                 yield from signatures_of(f"{name}.{member}", inside)
+
+
+def _marks(found: Documented) -> str:
+    """What of a member its signature does not show; a method that becomes abstract breaks every plugin."""
+    marks: list[str] = [mark for mark in ("classmethod", "staticmethod", "property") if mark in found.labels]
+    if any(str(decorator.value).endswith("abstractmethod") for decorator in getattr(found, "decorators", ())):
+        marks.insert(0, "abstract")
+    return f" ({' '.join(marks)})" if marks else ""
 
 
 def _arguments(found: griffe.Class) -> list[str] | None:
@@ -93,8 +100,14 @@ def topmost(changelog: str) -> str:
 
 
 def announced(section: str) -> set[str]:
-    """The names in backticks in a section of the changelog, without `mamlzoo.` and what follows, as in `run(out=…)`."""
-    return set(re.findall(r"`(?:mamlzoo\.)?(?:testing\.)?([A-Za-z_][\w.]*)[^`]*`", section))
+    """The public names in backticks in a section of the changelog: `mamlzoo.run`, `run(out=…)`, `Spec.kind`, `Fit`.
+
+    A word in lower case alone, as `run`, is a command.
+    """
+    quoted = re.findall(r"`(mamlzoo\.)?(?:testing\.)?([A-Za-z_][\w.]*)([^`]*)`", section)
+    return {
+        name for prefix, name, rest in quoted if prefix or rest.startswith("(") or "." in name or not name.islower()
+    }
 
 
 def is_open(changelog: str) -> bool:
@@ -105,12 +118,14 @@ def is_open(changelog: str) -> bool:
 def unannounced(before: Mapping[str, str], now: Mapping[str, str], changelog: str) -> list[Change]:
     """What changed without the changelog naming it in the section of the release to come.
 
-    A class whose constructor got another argument is named by that field too.
+    A class whose constructor got or lost fields is named by these fields too.
     """
     named = announced(topmost(changelog)) if is_open(changelog) else set()
-    fields = {name.rpartition(".")[0] for name in named}
-    return [
-        change
-        for change in changes(before, now)
-        if change.name not in named and not ("(" in change.before and change.now and change.name in fields)
-    ]
+    return [change for change in changes(before, now) if change.name not in named and not _are_fields(change, named)]
+
+
+def _are_fields(change: Change, named: Set[str]) -> bool:
+    """Whether what changed of a constructor is fields alone, and each is named."""
+    before, now = (set(re.findall(r"\w+", line.partition("(")[2])) for line in (change.before, change.now))
+    differ = before ^ now
+    return bool(before and now and differ) and all(f"{change.name}.{field}" in named for field in differ)

@@ -11,6 +11,9 @@ from mamlzoo import trees
 from mamlzoo.errors import PluginError
 from mamlzoo.interfaces import Batch, Episode, Fast, MetaAlgorithm, MetaParams, Plugin, Spec, Task
 
+TARGETS = {"regression": "[episodes, examples, output size]", "classification": "[episodes, examples]"}
+"""The shape of targets by the kind of a spec."""
+
 
 def broken(plugin: Plugin, what: str) -> PluginError:
     """The error for a plugin that broke its contract."""
@@ -26,6 +29,8 @@ def check_spec(task: Task) -> Spec:
     spec = task.spec
     if not isinstance(spec, Spec):
         raise broken(task, f": its spec must be a mamlzoo.Spec, not {described(spec)}")
+    if spec.kind not in TARGETS:
+        raise broken(task, f": its spec's kind must be {' or '.join(map(repr, TARGETS))}, not {spec.kind!r}")
     shape, size = spec.input_shape, spec.output_size
     if not (isinstance(shape, tuple) and all(isinstance(length, int) for length in (*shape, size))):
         raise broken(task, f": input_shape must be a tuple of whole numbers and output_size one, not {shape}, {size}")
@@ -77,10 +82,10 @@ def check_episodes(task: Task, count: int, episodes: Any) -> Episode:
         if len(x) < 2 or x[0] != count or x[2:] != inputs:
             wanted = ", ".join(map(str, (count, "examples", *inputs)))
             raise broken(task, f"{asked}.x of shape {x}; it must be [{wanted}]")
-        least = 2 if task.spec.kind == "classification" else 3
-        if len(y) < least or y[:2] != x[:2]:
-            wanted = "[episodes, examples]" if least == 2 else "[episodes, examples, target size]"
-            raise broken(task, f"{asked}.y of shape {y} beside x of shape {x}; it must be {wanted}")
+        targets = x[:2] if task.spec.kind == "classification" else [*x[:2], task.spec.output_size]
+        if y != targets:
+            names = TARGETS[task.spec.kind]
+            raise broken(task, f"{asked}.y of shape {y} beside x of shape {x}; it must be {names}, {targets}")
         for name, leaf in zip(Batch._fields, batch, strict=True):
             if not is_finite(leaf):
                 bad = ~torch.isfinite(leaf)

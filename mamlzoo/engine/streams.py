@@ -118,14 +118,24 @@ class TestSet:
         spec = self.task.spec
         return {"train": None, "valid": spec.valid_episodes, "test": spec.test_episodes}[self.split]
 
+    @functools.cached_property
+    def _first_block(self) -> Episode:
+        """Of a finite set all there is, so that it is drawn once."""
+        return draw(self.task, self.block_length, self.seed, self.split, 0, self.device)
+
+    def _block(self, position: int) -> Episode:
+        if position == 0:
+            return self._first_block
+        return draw(self.task, self.block_length, self.seed, self.split, position, self.device)
+
     def episode(self, at: int) -> Episode:
         """Episode number `at` alone; every leaf begins with [1]."""
-        block = draw(self.task, self.block_length, self.seed, self.split, at // self.block_length, self.device)
         row = at % self.block_length
-        return trees.cast(trees.index(block, slice(row, row + 1)), self.dtype, self.device)
+        block = trees.index(self._block(at // self.block_length), slice(row, row + 1))
+        return trees.cast(block, self.dtype, self.device)
 
     def blocks(self) -> Iterator[Episode]:
         """All episodes, block by block; every leaf begins with [episodes]."""
         for first in range(0, self.size, self.block_length):
-            block = draw(self.task, self.block_length, self.seed, self.split, first // self.block_length, self.device)
-            yield trees.cast(trees.index(block, slice(self.size - first)), self.dtype, self.device)
+            block = trees.index(self._block(first // self.block_length), slice(self.size - first))
+            yield trees.cast(block, self.dtype, self.device)

@@ -24,7 +24,7 @@ from mamlzoo.engine.plans import StepResult
 from mamlzoo.interfaces import Episode, Fast, Learner, MetaParams, Model, Params, Task
 
 PATIENCE = 100
-"""Adaptation steps after which a φ that is still finite is not running away."""
+"""Adaptation steps after which what is still finite is not running away."""
 
 
 def rehearse(bound: Bound, task: Task, model: Model, episode: Episode) -> None:
@@ -69,7 +69,7 @@ def check_meta_gradient(bound: Bound, found: StepResult, episode: Episode) -> No
         episode: one of its episodes.
 
     Raises:
-        PluginError: it is NaN, though φ stays finite for many adaptation steps.
+        PluginError: it is NaN, though φ and its losses stay finite for many adaptation steps.
     """
     if _none_is_nan([found.losses, found.gradient]):
         return
@@ -78,9 +78,14 @@ def check_meta_gradient(bound: Bound, found: StepResult, episode: Episode) -> No
         fast = algorithm.start(learner, meta, episode.support)
         for _ in range(PATIENCE):
             fast = algorithm.adapt(learner, meta, fast, episode.support)
-    if all(map(is_finite, trees.leaves(fast))):
-        what = "meta-gradient" if _none_is_nan(found.losses) else "meta-loss"
-        raise broken(algorithm, f": its {what} is NaN at θ⁰, though φ stays finite for {PATIENCE} adaptation steps")
+            # A step of bounded length leaves φ finite at any rate; what the network makes of it then is not.
+            losses = [
+                learner.criterion(algorithm.predict(learner, meta, fast, batch.x), batch.y).sum() for batch in episode
+            ]
+            if not all(map(is_finite, [*trees.leaves(fast), *losses])):
+                return
+    what = "meta-gradient" if _none_is_nan(found.losses) else "meta-loss"
+    raise broken(algorithm, f": its {what} is NaN at θ⁰, though nothing runs away in {PATIENCE} adaptation steps")
 
 
 def _of_first_seed(bound: Bound) -> tuple[Learner, MetaParams]:
