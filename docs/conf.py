@@ -26,11 +26,13 @@ html_copy_source = False
 
 SHOWN = {"README.md": "index.md", "CHANGELOG.md": "changes.md", "CONTRIBUTING.md": "contributing.md"}
 """The pages that lie above this folder, and those that include them here."""
+FILE = re.compile(r'^```python title="(?P<name>[\w.]+)"$', re.M)
+"""The first line of a block that is a whole file; GitHub does not show its name, this site does."""
 LINK = re.compile(r"(?<=\]\()(?P<target>[^)#:]+)(?=[)#])")
 
 
 def rewritten(text: str, from_root: bool) -> str:
-    """Links as they must be on the site: pages above this folder are found where they are included.
+    """A page as the site must have it: names above files, and links that lead somewhere, since pages above this folder are found where they are included.
 
     Args:
         from_root: whether the page lies above this folder, so that its links lead from there.
@@ -42,7 +44,7 @@ def rewritten(text: str, from_root: bool) -> str:
             path = str(PurePosixPath(path).relative_to("docs")) if path.startswith("docs/") else f"../{path}"
         return SHOWN.get(path.removeprefix("../"), path) if path.startswith("../") else path
 
-    return LINK.sub(target, text)
+    return FILE.sub(r"```{code-block} python\n:caption: \g<name>\n", LINK.sub(target, text))
 
 
 def _page_read(app: Sphinx, page: str, source: list[str]) -> None:
