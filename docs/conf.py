@@ -32,7 +32,9 @@ LINK = re.compile(r"(?<=\]\()(?P<target>[^)#:]+)(?=[)#])")
 
 
 def rewritten(text: str, from_root: bool) -> str:
-    """A page as the site must have it: names above files, and links that lead somewhere, since pages above this folder are found where they are included.
+    """A page as the site must have it: names above files, and links that lead somewhere.
+
+    Pages above this folder are found where they are included.
 
     Args:
         from_root: whether the page lies above this folder, so that its links lead from there.

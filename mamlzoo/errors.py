@@ -48,6 +48,28 @@ class PluginError(MamlzooError):
     """A plugin broke the contract: it failed to load, raised, or returned something of the wrong kind or shape."""
 
 
+FOREIGN = (Exception, SystemExit)
+"""What a stranger's code may raise; anything else, as Ctrl-C, is the user's wish to stop."""
+LONGEST = 300
+"""Characters of a stranger's message that are shown."""
+
+
+def in_short(error: BaseException) -> str:
+    """A stranger's exception in one short line, whatever its message holds.
+
+    >>> in_short(ValueError("no such file\\nat all"))
+    'ValueError: no such file'
+    """
+    try:
+        said = str(error).strip().partition("\n")[0]
+    except Exception:  # a message that cannot be made is none
+        said = ""
+    said = "".join(letter if letter.isprintable() else " " for letter in said)
+    if len(said) > LONGEST:
+        said = f"{said[:LONGEST]}…"
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A hint for an unknown name: the nearest known ones, or else all of them.
 

@@ -21,7 +21,7 @@ from mamlzoo.engine.plans import EAGER
 from mamlzoo.engine.streams import TestSet, draw
 from mamlzoo.engine.training import TrainingState
 from mamlzoo.engine.trial import check_meta_gradient, rehearse
-from mamlzoo.errors import MamlzooError, PluginError, UsageError
+from mamlzoo.errors import FOREIGN, MamlzooError, PluginError, UsageError
 from mamlzoo.interfaces import KINDS, MetaAlgorithm, MetaParams, Model, Plugin, Task
 from mamlzoo.result import Result
 from mamlzoo.running import Event, Events
@@ -179,7 +179,7 @@ class Experiment:
         except MamlzooError as error:
             blame.locate(error)
             raise
-        except (Exception, SystemExit) as error:
+        except FOREIGN as error:
             hint = "`--plan loop` may do" if self.settings.plan == "vmap" and isinstance(error, RuntimeError) else ""
             plugins = (self.task, self.model, self.algorithm)
             raise blame.accusation(error, plugins, f"{self.name} failed in {stage}", hint) from error

@@ -19,7 +19,7 @@ import mamlzoo
 from mamlzoo import files, fits, plots
 from mamlzoo.command import command_of
 from mamlzoo.comparison import Comparison
-from mamlzoo.errors import MamlzooError, UsageError
+from mamlzoo.errors import MamlzooError, UsageError, in_short
 from mamlzoo.inline_svg import INK
 from mamlzoo.interfaces import KINDS
 from mamlzoo.result import Result
@@ -184,7 +184,7 @@ def _fits(runs: Sequence[Run]) -> list[str]:
         except MamlzooError as error:
             parts.append(_paragraph(f"{run.label}: {error}."))
         except Exception as error:  # a plugin's code may be another by now
-            parts.append(_paragraph(f"{run.label}: {type(error).__name__}: {error}"))
+            parts.append(_paragraph(f"{run.label}: {in_short(error)}"))
     return parts
 
 

@@ -14,7 +14,7 @@ from torch.func import replace_all_batch_norm_modules_
 
 from mamlzoo import trees
 from mamlzoo.engine.contract import broken, check_init, check_networks, check_spec, described
-from mamlzoo.errors import MamlzooError, UsageError
+from mamlzoo.errors import FOREIGN, MamlzooError, UsageError, in_short
 from mamlzoo.interfaces import Learner, MetaAlgorithm, MetaParams, Model, Params, Spec, Task
 
 Reduction = Literal["mean", "sum"]
@@ -137,8 +137,8 @@ def _build(model: Model, spec: Spec) -> nn.Module:
         network = model.build(spec)
     except MamlzooError:
         raise
-    except Exception as error:
-        raise broken(model, f"failed to build: {type(error).__name__}: {error}") from error
+    except FOREIGN as error:
+        raise broken(model, f"failed to build: {in_short(error)}") from error
     if not isinstance(network, nn.Module):
         raise broken(model, f"built {described(network)}; it must be a torch.nn.Module")
     # Batch norm uses the batch's own statistics, so nothing leaks between episodes; results are transductive then.
@@ -156,10 +156,9 @@ def _check_shape(model: Model, network: nn.Module, spec: Spec, dtype: torch.dtyp
     try:
         with torch.no_grad():
             output = network(x)
-    except Exception as error:
-        reason = str(error).partition("\n")[0]
+    except FOREIGN as error:
         raise UsageError(
-            f"model '{model.name}' does not fit: {needs}; its network raised: {reason}", plugin=model
+            f"model '{model.name}' does not fit: {needs}; its network raised {in_short(error)}", plugin=model
         ) from error
     if not torch.equal(random_state, torch.random.get_rng_state()):
         torch.random.set_rng_state(random_state)

@@ -17,7 +17,7 @@ import torch
 
 from mamlzoo import trees
 from mamlzoo.engine.contract import broken, check_episodes
-from mamlzoo.errors import MamlzooError
+from mamlzoo.errors import FOREIGN, MamlzooError, in_short
 from mamlzoo.interfaces import Episode, Split, Task
 
 STREAM_IDS = {"train": 0, "valid": 1, "test": 2}
@@ -44,8 +44,8 @@ def draw(task: Task, count: int, seed: int, split: Split, position: int, device:
         episodes = task.sample(count, split=split, generator=generator)
     except MamlzooError:
         raise
-    except Exception as error:
-        raise broken(task, f"failed to sample: {type(error).__name__}: {error}") from error
+    except FOREIGN as error:
+        raise broken(task, f"failed to sample: {in_short(error)}") from error
     return check_episodes(task, count, episodes)
 
 
