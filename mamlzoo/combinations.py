@@ -163,6 +163,16 @@ def plugin(kind: str, like: Any, given: Mapping[str, Any] = MappingProxyType({})
     return resolved
 
 
+def declared(kind: str, like: Any) -> Plugin | type[Plugin]:
+    """What `plugin` makes one from: the class of a name, which may need options to be made; an instance as it is.
+
+    Raises:
+        UsageError: it is none of what `plugin` takes.
+    """
+    found: Plugin | type[Plugin] = _find(KINDS[kind], _as_model(like) if kind == "model" else like)
+    return found
+
+
 def budget(seeds: int | Sequence[int], given: Mapping[str, Any]) -> Settings:
     """Settings from how many seeds, or which, and the others by name.
 
@@ -200,13 +210,18 @@ def _resolve_all(base: type[P], several: Iterable[str | P | type[P]], given: Map
 
 
 def _resolve(base: type[P], like: str | P | type[P], given: Mapping[str, Any]) -> P:
-    if isinstance(like, base):
-        changed = _known(type(like), given)
-        return cast(P, replace(cast(Any, like), **changed)) if changed else like
+    found = _find(base, like)
+    if isinstance(found, type):
+        return options.make(found, _known(found, given), f"{base.kind} '{found.name}'")
+    changed = _known(type(found), given)
+    return cast(P, replace(cast(Any, found), **changed)) if changed else found
+
+
+def _find(base: type[P], like: str | P | type[P]) -> P | type[P]:
     if isinstance(like, str):
-        like = cast(type[P], installed().get(base.kind, like))
-    if isinstance(like, type) and issubclass(like, base):
-        return options.make(like, _known(like, given), f"{base.kind} '{like.name}'")
+        return cast(type[P], installed().get(base.kind, like))
+    if isinstance(like, base) or (isinstance(like, type) and issubclass(like, base)):
+        return like
     raise UsageError(f"a {base.kind} must be a name, a mamlzoo.{base.__name__} or its class, not {like!r}")
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from mamlzoo.errors import UsageError
 from mamlzoo.labels import Config, baselines
-from mamlzoo.result import Result, finite_or_null
+from mamlzoo.result import FEW_TASKS, Result, finite_or_null
 from mamlzoo.statistics import Interval, pigeonhole_ci95
 from mamlzoo.tables import Table, number
 
@@ -65,7 +65,7 @@ class Difference:
     def verdict(self) -> str:
         """In words: 'maml is better', 'transfer is worse', 'no real difference', 'no verdict'."""
         _, low, high = self.interval
-        if math.isnan(low):
+        if math.isnan(low) or self._few_tasks:
             return NO_VERDICT
         if low <= 0 <= high:
             return "no real difference"
@@ -86,6 +86,11 @@ class Difference:
             said = f"{self.verdict} than {self.other}: {self._in_words('higher' if low > 0 else 'lower')}"
         return f"{said}; this rests on {self._left()}" if self.diverged or self.unshared else said
 
+    @property
+    def _few_tasks(self) -> bool:
+        """Whether there are too few for a claim about others; one alone makes none."""
+        return 1 < self.test_tasks < FEW_TASKS
+
     def _in_words(self, way: str) -> str:
         mean, low, high = self.interval
         low, high = (low, high) if mean > 0 else (-high, -low)
@@ -99,6 +104,8 @@ class Difference:
                 f"adaptation ran to infinity on {self.infinite} of {_count(self.test_tasks, 'test task')}, so their "
                 "difference is not finite; a smaller inner rate may help"
             )
+        if self._few_tasks:
+            return f"{self.test_tasks} test tasks say little of others; it takes {FEW_TASKS} at least"
         return "one seed on one test task has no interval"
 
     def _left(self) -> str:
@@ -189,12 +196,12 @@ class Differences:
     def notes(self) -> list[str]:
         """Which differences are real, what was resampled, and what could not be paired."""
         notes = [row.sentence() for row in self.rows]
-        judged = [row for row in self.rows if row.verdict != NO_VERDICT]
-        bases = list(dict.fromkeys(row.basis() for row in judged))
+        with_interval = [row for row in self.rows if row.resampled]
+        bases = list(dict.fromkeys(row.basis() for row in with_interval))
         if len(bases) > 1:
-            bases = [f"{row.label} and {row.other}: {row.basis()}" for row in judged]
+            bases = [f"{row.label} and {row.other}: {row.basis()}" for row in with_interval]
         notes += bases
-        if len(judged) > 1:
+        if len(with_interval) > 1:
             notes.append("each interval is 95% on its own, not all of them together")
         return notes + list(self.remarks)
 

@@ -224,7 +224,12 @@ def _number(cell: _Cell) -> float:
 
 
 def _class_index(cell: _Cell, classes: int) -> int:
-    value = _number(cell)
+    if not _is_number(cell.text):
+        raise cell.error(
+            f"is not a class index from 0 to {classes - 1}; number the classes, in any order if the task draws it anew "
+            "for each episode, as csv does"
+        )
+    value = float(cell.text)
     if not (value.is_integer() and 0 <= value < classes):
         raise cell.error(f"is not a class index from 0 to {classes - 1}")
     return int(value)

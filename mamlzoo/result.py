@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 FEW_NUMBERS = 8
 """θ of a seed is shown in full if it has no more numbers than this."""
+FEW_TASKS = 5
+"""Fewer test tasks say little of others: their interval leans on a normal distribution, which so few cannot show."""
 
 
 @dataclass(frozen=True)
@@ -237,7 +239,8 @@ class Result:
         """Over what the means and intervals are taken."""
         tests, count = self.evaluation.values[self.evaluation.metric].shape[1], len(self.evaluation.rows)
         tasks, seeds = f"{tests} test task{'s' * (tests != 1)}", f"{count} seed{'s' * (count != 1)}"
-        return f"mean over {tasks} and {seeds}; 95% t interval over {self.evaluation.over}"
+        few = f"; fewer than {FEW_TASKS} test tasks say little of others" if tests < FEW_TASKS else ""
+        return f"mean over {tasks} and {seeds}; 95% t interval over {self.evaluation.over}{few}"
 
     def caveats(self) -> list[str]:
         """What else a reader of the numbers must know: θ where it is small, what diverged."""

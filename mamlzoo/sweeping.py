@@ -13,7 +13,7 @@ from typing import Any, cast
 from mamlzoo import axes as swept
 from mamlzoo import checkpoints, files, options, plots, recording, store
 from mamlzoo.axes import Axis
-from mamlzoo.combinations import AlgorithmLike, ModelLike, TaskLike, budget, manner, plugin, several
+from mamlzoo.combinations import AlgorithmLike, ModelLike, TaskLike, budget, declared, manner, plugin, several
 from mamlzoo.engine.preparation import Notice
 from mamlzoo.errors import MamlzooError, UsageError
 from mamlzoo.experiment import Experiment, Listener
@@ -29,6 +29,9 @@ DEFINING = (*KINDS, "settings")
 """What of a config tells one cell from another; the rest stands in the cell's own directory."""
 LONGEST = 100
 """Characters of a directory's name, at most."""
+
+Given = Plugin | type[Plugin]
+"""A plugin, or a class that each cell makes one of, with the cell's options: it may need one to be made at all."""
 
 Told = Callable[[int, Sweep], None]
 """Called with a cell's number, from 0, and the sweep as it stands: before the cell is run, and when it has ended."""
@@ -105,7 +108,7 @@ def plan(
     Raises:
         UsageError: an unknown option or setting, a value out of range, nothing with several values, or too many cells.
     """
-    plugins = {kind: _named([plugin(kind, like) for like in chosen[kind]]) for kind in KINDS}
+    plugins = {kind: _named([declared(kind, like) for like in chosen[kind]]) for kind in KINDS}
     found: dict[str, tuple[Any, ...]] = {kind: tuple(several) for kind, several in plugins.items()}
     for key, given in axes.items():
         key = key.replace("-", "_")
@@ -123,7 +126,7 @@ def plan(
             "nothing has several values; name some, as in --meta-batch 4,25, or use `mamlzoo run` for a single run"
         )
     names = _short(several)
-    trials: dict[Any, tuple[dict[str, Any], dict[str, Plugin]]] = {}
+    trials: dict[Any, tuple[dict[str, Any], dict[str, Given]]] = {}
     for values in product(*found.values()):
         given = dict(zip(found, values, strict=True))
         parts = {kind: plugins[kind][given[kind]] for kind in KINDS}
@@ -249,7 +252,7 @@ def _write(sweep: Sweep, directory: Path) -> None:
 
 
 def _trial(
-    parts: Mapping[str, Plugin],
+    parts: Mapping[str, Given],
     had: Mapping[str, Any],
     several: Mapping[str, Any],
     seeds: int | Sequence[int],
@@ -275,7 +278,7 @@ def _trial(
     return Trial(values, experiment)
 
 
-def _checked(key: str, given: Any, plugins: Mapping[str, Mapping[str, Plugin]]) -> tuple[Any, ...]:
+def _checked(key: str, given: Any, plugins: Mapping[str, Mapping[str, Given]]) -> tuple[Any, ...]:
     """The values of an axis, as the first of its plugins that takes them declares them."""
     refused = None
     for option in _declared(key, plugins):
@@ -286,7 +289,7 @@ def _checked(key: str, given: Any, plugins: Mapping[str, Mapping[str, Plugin]]) 
     raise UsageError(f"{key} {refused}")
 
 
-def _declared(key: str, plugins: Mapping[str, Mapping[str, Plugin]]) -> list[Option]:
+def _declared(key: str, plugins: Mapping[str, Mapping[str, Given]]) -> list[Option]:
     kind, dot, name = key.partition(".")
     if not dot:
         if key in swept.FIXED or key in KINDS:
@@ -296,9 +299,9 @@ def _declared(key: str, plugins: Mapping[str, Mapping[str, Plugin]]) -> list[Opt
     if kind not in KINDS:
         raise UsageError(f"option '{key}' must begin with 'task.', 'model.' or 'algorithm.'")
     several = list(plugins[kind].values())
-    known = [one for one in several if name in options.options_of(type(one))]
+    known = [one for one in several if name in options.options_of(_class(one))]
     return [
-        _option(type(one), name, f"{kind} '{one.name}'")  # of none that has it, the first says what there is
+        _option(_class(one), name, f"{kind} '{one.name}'")  # of none that has it, the first says what there is
         for one in known or several[:1]
     ]
 
@@ -310,14 +313,18 @@ def _option(cls: type, name: str, where: str) -> Option:
     return declared[name]
 
 
-def _has(key: str, parts: Mapping[str, Plugin]) -> bool:
+def _has(key: str, parts: Mapping[str, Given]) -> bool:
     kind, dot, name = key.partition(".")
-    return not dot or name in options.options_of(type(parts[kind]))
+    return not dot or name in options.options_of(_class(parts[kind]))
 
 
-def _named(several: Sequence[Plugin]) -> dict[str, Plugin]:
+def _class(given: Given) -> type[Plugin]:
+    return given if isinstance(given, type) else type(given)
+
+
+def _named(several: Sequence[Given]) -> dict[str, Given]:
     """Plugins by name; of several of one name the later ones have a number."""
-    named: dict[str, Plugin] = {}
+    named: dict[str, Given] = {}
     for one in several:
         if one in named.values():
             continue

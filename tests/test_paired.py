@@ -275,6 +275,22 @@ def test_seeds_that_are_all_alike_count_as_one():
     assert "as the seeds found the very same differences: it says nothing of another" in five.basis()
 
 
+@pytest.mark.parametrize(("tasks", "verdict"), [(2, "no verdict"), (4, "no verdict"), (5, "maml is better")])
+def test_a_few_test_tasks_have_an_interval_and_no_verdict(tasks, verdict):
+    results = found("maml", noisy(0)[:, :tasks]), found("fomaml", noisy(9, generator=1)[:, :tasks])
+    row = the_only(*results)
+    assert row.interval.high < 0
+    assert row.verdict == verdict
+    few = f"no verdict on maml and fomaml: {tasks} test tasks say little of others; it takes 5 at least"
+    assert (few in notes(*results)) == (verdict == "no verdict")
+    assert f"paired on the same {tasks} test tasks and 5 seeds" in notes(*results)
+
+
+def test_a_few_test_tasks_are_said_to_be_few_beside_their_mean():
+    said = "; fewer than 5 test tasks say little of others"
+    assert [found("maml", noisy(0)[:, :tasks]).basis().endswith(said) for tasks in (2, 4, 5)] == [True, True, False]
+
+
 def test_one_seed_on_one_task_has_no_interval():
     row = the_only(found("maml", [[1.0]]), found("fomaml", [[2.0]]))
     assert (row.interval.mean, row.verdict) == (-1, "no verdict")

@@ -107,6 +107,8 @@ ERRORS = {
     "beyond float32": ("x,y\n1e39,1\n", SINE, ", line 2, column 'x': '1e39' is not a finite number in float32"),
     "short line": ("x,y\n1,2\n\n3\n", SINE, ", line 4: 1 column, and the header has 2"),
     "decimal comma": ("x,y\n1,5,2\n", SINE, ", line 2: 3 columns, and the header has 2"),
+    "class by name": ("x1,x2,y\n0,0,cat\n", BLOBS, ", line 2, column 'y': 'cat' is not a class index from 0 to 2; number "
+                      "the classes, in any order if the task draws it anew for each episode, as csv does"),
     "class too large": ("x1,x2,y\n0,0,3\n", BLOBS, ", line 2, column 'y': '3' is not a class index from 0 to 2"),
     "class below 0": ("x1,x2,y\n0,0,-1\n", BLOBS, ", line 2, column 'y': '-1' is not a class index from 0 to 2"),
     "half a class": ("x1,x2,y\n0,0,1.5\n", BLOBS, ", line 2, column 'y': '1.5' is not a class index from 0 to 2"),

@@ -141,6 +141,25 @@ def test_an_option_goes_to_the_plugins_that_have_it_and_no_cell_is_made_twice():
 
 
 @pytest.mark.parametrize(
+    ("axes", "options", "folders"),
+    [
+        (RATES, {"task.folder": "/data"}, ["/data", "/data"]),
+        (RATES | {"task.folder": ["/data"]}, {}, ["/data", "/data"]),
+        ({"task.folder": ["/data", "/more"]}, {}, ["/data", "/more"]),
+    ],
+    ids=["as an option", "as an axis of one value", "as an axis"],
+)
+def test_a_plugin_that_needs_an_option_is_made_with_it(axes, options, folders):
+    plan = sweeping.plan(axes, ONE | {"task": ["csv"]}, options, 1, {})
+    assert [trial.experiment.task.folder for trial in plan.trials] == folders
+
+
+def test_what_an_option_is_needed_for_is_said_where_it_is_not_given(tmp_path):
+    with pytest.raises(UsageError, match=r"none of the 2 cells can work: .* as in --task\.folder data"):
+        mamlzoo.sweep(RATES, task="csv", out=tmp_path / "sweep")
+
+
+@pytest.mark.parametrize(
     ("changes", "interval"),
     [({}, 2), ({"validate_every": 1}, 1), ({"iterations": 0}, 1), ({"select_best": True, "iterations": 40}, 2)],
 )

@@ -61,13 +61,21 @@ class Commands(click.Group):
             if ctx.params["debug"]:
                 raise
             message = error.format_message() if isinstance(error, click.UsageError) else str(error)
-            click.echo(f"{getattr(error, 'headline', 'Error: ')}{message}", err=True)
+            _tell(message, getattr(error, "headline", "Error: "))
             ctx.exit(error.exit_code)
         except OSError as error:
             if ctx.params["debug"] or error.errno == errno.EPIPE:  # whoever read has read enough
                 raise
-            click.echo(f"Error: {error}", err=True)
+            _tell(str(error))
             ctx.exit(1)
+
+
+def _tell(message: str, headline: str = "Error: ") -> None:
+    console = importlib.import_module("mamlzoo.cli.console")  # rich, which nothing needs until then
+    if headline:
+        console.err().print(f"{headline}{message}", markup=False)
+    else:  # no error, but where to go on
+        console.say_to_copy(message)
 
 
 @click.group(

@@ -1,4 +1,4 @@
-"""What is printed: results on stdout, progress and logs on stderr."""
+"""What is printed: results on stdout; progress, logs and errors on stderr."""
 
 from __future__ import annotations
 
@@ -23,14 +23,18 @@ WIDE = 1000
 
 
 def out() -> Console:
-    """Results."""
-    console = Console(highlight=False, soft_wrap=True)
-    return console if console.is_terminal else Console(highlight=False, width=WIDE, no_color=True, soft_wrap=True)
+    """Results; wrapped at words in a terminal, and nowhere else."""
+    console = Console(highlight=False, emoji=False)
+    if console.is_terminal:
+        return console
+    return Console(highlight=False, emoji=False, width=WIDE, no_color=True, soft_wrap=True)
 
 
 def err(quiet: bool = False) -> Console:
-    """Progress and logs."""
-    return Console(stderr=True, highlight=False, soft_wrap=True, quiet=quiet)
+    """Progress, logs and errors; wrapped as results are."""
+    console = Console(stderr=True, highlight=False, emoji=False, quiet=quiet)
+    console.soft_wrap = not console.is_terminal
+    return console
 
 
 def print_table(table: Table) -> None:
@@ -57,7 +61,12 @@ def say_where(path: Path) -> None:
     """Where something was saved, on stderr, as short as it can be said."""
     path = path.absolute()
     shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-    err().print(f"saved: {escape(str(shown))}")
+    say_to_copy(f"saved: {shown}")
+
+
+def say_to_copy(text: str) -> None:
+    """A line on stderr with a path or a command, which is copied as one line even where a terminal folds it."""
+    err().print(text, markup=False, soft_wrap=True)
 
 
 @contextmanager

@@ -46,10 +46,11 @@ def command(name: str, as_json: bool) -> None:
         return
     for offer in found:
         kind = offer.cls.kind
+        told = inspect.getdoc(offer.cls) or ""
         console.out().print(
             f"[bold]{kind} {escape(name)}[/bold]  ({escape(offer.origin.distribution)} {offer.origin.version})\n"
         )
-        console.out().print(escape(inspect.getdoc(offer.cls) or "") + "\n")
+        console.out().print((_reflowed(told) if console.out().is_terminal else told) + "\n", markup=False)
         rows = [
             (f"--{kind}.{option.flag}", option.text(option.default), option.help + f" ({bounds})" * bool(bounds))
             for option, bounds in describe(offer.cls)
@@ -58,3 +59,14 @@ def command(name: str, as_json: bool) -> None:
             console.print_table(Table("options", ("option", "default", "meaning"), rows, left=(0, 1, 2)))
         else:
             console.out().print("It has no options.")
+
+
+def _reflowed(text: str) -> str:
+    """Each paragraph as one line, to be wrapped again; formulas, which are indented, and lists stay as they are."""
+    lines: list[str] = []
+    for line in text.splitlines():
+        if lines and lines[-1] and line and lines[-1][0] != " " and line[0] not in " -*":
+            lines[-1] += f" {line}"
+        else:
+            lines.append(line)
+    return "\n".join(lines)

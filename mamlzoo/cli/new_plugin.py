@@ -6,7 +6,6 @@ import shlex
 from pathlib import Path
 
 import click
-from rich.markup import escape
 
 from mamlzoo.cli import console
 from mamlzoo.cli.flags import KINDS
@@ -26,8 +25,6 @@ def command(name: str, kind: str, out: Path | None) -> None:
 
     directory = out or Path(name)
     for path in write(name, kind, directory):
-        console.out().print(escape(str(path)))
+        console.out().print(str(path), markup=False, soft_wrap=True)
     shown = shlex.quote(str(directory) if directory.is_absolute() else f"./{directory}")
-    console.err().print(
-        f"next: pip install {shown} && mamlzoo check {name} && mamlzoo run {KINDS[kind]} {name}", markup=False
-    )
+    console.say_to_copy(f"next: pip install {shown} && mamlzoo check {name} && mamlzoo run {KINDS[kind]} {name}")

@@ -32,6 +32,7 @@ class CSV(mamlzoo.Task):
 
     Loss: mean squared error. With `ways` N the task is classification: y is a class label, any text, an episode has N
     classes of its file, in random order, and shots and queries are rows a class. Classes of fewer rows are left out.
+    `mamlzoo adapt` takes classes by number, 0 to N − 1, in any order, since training numbers them at random.
 
     Columns are used as they are, since `mamlzoo adapt` takes points in the files' own units; a column whose root mean
     square is not between 0.03 and 30 is refused, as gradient steps diverge or stand still on it.
@@ -115,6 +116,7 @@ class CSV(mamlzoo.Task):
                     f"task 'csv': {data.file} has {x} columns x and {y} columns y, and {several[0].file} {first_x} and "
                     f"{first_y}; all files must have the same"
                 )
+        self._check_enough(several)
         if not self.any_size:
             self._check_size("x", torch.cat([data.x for data in parts["train"]]))
             if not self.ways:
@@ -144,9 +146,11 @@ class CSV(mamlzoo.Task):
 
     def _divided(self, files: list[Path]) -> dict[Split, list[Path]]:
         if len(files) < len(SPLITS):
+            inside = [inner for inner in sorted(Path(self.folder).iterdir()) if inner.is_dir() and _csv_files(inner)]
+            hint = f"; there are some in {inside[0]}, into which it does not look" if inside else ""
             raise UsageError(
                 f"task 'csv': {_several(len(files), 'file')} *.csv in {self.folder}; it takes 3 at least, to train, to "
-                "validate and to test"
+                f"validate and to test{hint}"
             )
         valid, test = (max(1, round(share * len(files))) for share in (self.valid, self.test))
         if valid + test >= len(files):
@@ -162,25 +166,39 @@ class CSV(mamlzoo.Task):
 
     def _data_set(self, file: Path) -> _DataSet:
         """A file's rows, those of a class together."""
-        taken, status = self.shots + self.queries, file.stat()
-        x, y = _read(file, status.st_mtime_ns, status.st_size, bool(self.ways))
+        status = file.stat()
+        try:
+            x, y = _read(file, status.st_mtime_ns, status.st_size, bool(self.ways))
+        except UsageError as error:
+            if self.ways or not _has_labels(file):
+                raise
+            raise UsageError(
+                f"{error}; if y is a class label, say how many classes an episode has, as in --task.ways 3"
+            ) from None
         if isinstance(y, Tensor):
-            if len(x) < taken:
-                raise UsageError(
-                    f"task 'csv': {file} has {_several(len(x), 'row')}, and an episode takes shots + queries = {taken}"
-                )
             return _DataSet(file, x, y, [len(x)])
         by_label: dict[str, list[int]] = {}
         for row, label in enumerate(y):
             by_label.setdefault(label, []).append(row)
-        groups = [rows for rows in by_label.values() if len(rows) >= taken]
-        if len(groups) < self.ways:
-            raise UsageError(
-                f"task 'csv': {file} has {len(groups)} classes of at least shots + queries = {taken} rows, and an "
-                f"episode takes ways = {self.ways}"
-            )
-        x = x[torch.tensor([row for rows in groups for row in rows])]
+        groups = [rows for rows in by_label.values() if len(rows) >= self.shots + self.queries]
+        x = x[torch.tensor([row for rows in groups for row in rows], dtype=torch.long)]
         return _DataSet(file, x, x.new_zeros(len(x), 1), [len(rows) for rows in groups])
+
+    def _check_enough(self, several: list[_DataSet]) -> None:
+        """Refuse files of which no episode can be drawn, all at once."""
+        needed, what = self.shots + self.queries, f"shots + queries = {self.shots + self.queries} rows"
+        counts = [len(data.x) for data in several]
+        if self.ways:
+            needed, what = self.ways, f"ways = {self.ways} classes of at least {what}"
+            counts = [len(data.groups) for data in several]
+        short = [(count, data.file) for count, data in zip(counts, several, strict=True) if count < needed]
+        if short:
+            fewest, file = min(short)
+            raise UsageError(
+                f"task 'csv': {len(short)} of {_several(len(several), 'file')} {'has' if len(short) == 1 else 'have'} "
+                f"fewer than {what}; the fewest, {fewest}, are in {file}; lower {'--task.ways, ' * bool(self.ways)}"
+                "--task.shots or --task.queries, or leave such files out"
+            )
 
     def _check_size(self, name: str, values: Tensor) -> None:
         for at, column in enumerate(values.double().T, 1):
@@ -240,6 +258,15 @@ def _read(file: Path, modified: int, size: int, labels: bool) -> tuple[Tensor, T
     points = mamlzoo.read_points(file, labels=labels)
     assert points.y is not None
     return torch.from_numpy(points.x), points.y.tolist() if labels else torch.from_numpy(points.y)
+
+
+def _has_labels(file: Path) -> bool:
+    """Whether a file could be read if y were a class label."""
+    try:
+        mamlzoo.read_points(file, labels=True)
+    except UsageError:
+        return False
+    return True
 
 
 def _csv_files(folder: Path) -> list[Path]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
+
+from mamlzoo_algorithms.fomaml import FOMAML
 
 QUICK = ["--iterations", "4", "--meta-batch", "2", "--test-tasks", "6"]
 SCALAR = ["-t", "scalar", "-m", "neuron", "--algorithm.inner-lr", "0.1"]
@@ -33,6 +37,39 @@ def test_info_explains_maths_options_and_reference(cli):
     assert re.search(r"--algorithm\.inner-steps +1 +adaptation steps in training, k \(at least 0\)", shown)
     assert "ICML 2017" in shown
     assert cli.json("info", "maml")["options"][0]["name"] == "inner_lr"
+
+
+@pytest.fixture
+def narrow(monkeypatch):
+    """A terminal of 60 columns; the lines of what is printed there, without colours."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "60")
+    return lambda text: [line.rstrip() for line in re.sub(r"\x1b\[[\d;]*m", "", text).splitlines()]
+
+
+def test_a_terminal_wraps_paragraphs_at_words_and_leaves_formulas(cli, narrow):
+    lines = narrow(cli("info", "fomaml").stdout)
+    assert max(map(len, lines)) <= 60
+    paragraphs = inspect.getdoc(FOMAML).split("\n\n")
+    for paragraph in paragraphs:
+        if not re.search("^ ", paragraph, re.M):
+            expected = textwrap.wrap(" ".join(paragraph.split()), 60, break_on_hyphens=False)
+            assert "\n".join(expected) in "\n".join(lines)
+    assert "  ∇_θ meta-loss = ∇L_Q(φ_k)," in lines
+
+
+def test_an_error_is_wrapped_at_words_in_a_terminal_alone(cli, narrow, monkeypatch):
+    assert narrow(cli("run", "-t", "csv", code=2).stderr) == [
+        "Error: task 'csv': say where your CSV files are, as in",
+        "--task.folder data",
+    ]
+    monkeypatch.delenv("FORCE_COLOR")
+    assert cli("run", "-t", "csv", code=2).stderr.count("\n") == 1
+
+
+def test_a_command_to_copy_is_one_line_in_any_terminal(cli, narrow):
+    (line,) = narrow(cli("new-plugin", "spiral", "--kind", "task").stderr)
+    assert line == "next: pip install ./spiral && mamlzoo check spiral && mamlzoo run -t spiral"
 
 
 def test_run_prints_the_table_saves_a_directory_and_says_where(cli):
