@@ -106,7 +106,7 @@ def test_a_plugin_without_an_example_is_an_error_that_names_it():
 
 def test_check_prints_a_row_a_check_and_ends_with_0(cli):
     printed = cli("check", "fomaml").stdout
-    assert printed.startswith("algorithm fomaml: 17 passed")
+    assert printed.startswith("algorithm fomaml: 18 passed")
     assert "vmapped-equals-one-by-one" in printed
 
 
