@@ -260,7 +260,7 @@ def test_what_was_not_adapted_is_refused_in_one_line(result, misuse, line):
 GIVEN = {
     "other names": ({"params": torch.zeros(2)}, "adapted returned params for 'network', which has 0.bias, 0.weight"),
     "other shapes": ({"0.bias": torch.zeros(3), "0.weight": torch.zeros(4)}, "0.bias of 'network' as [3], not [1]"),
-    "no parameters": (torch.zeros(2), "adapted returned a dict without a dict 'network' of its parameters"),
+    "no parameters": (torch.zeros(2), "adapted returned no dict of parameters for 'network'"),
 }
 
 

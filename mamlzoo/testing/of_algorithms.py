@@ -157,7 +157,8 @@ def any_number_of_adaptation_steps(algorithm: MetaAlgorithm) -> None:
 def adaptation_lowers_support_loss(algorithm: MetaAlgorithm) -> None:
     """After three adaptation steps from the initial θ the loss on the support points is lower, on the mean of episodes.
 
-    Look at the sign and the size of a step. An algorithm that has adapted before its first step is exempt.
+    Look at the sign and the size of a step. An algorithm that has adapted before its first step declares it in
+    exempt_from.
     """
     bound, count = _bound(algorithm), 16
     learner, meta = bound.learner, trees.index(bound.meta, 0)

@@ -118,7 +118,7 @@ def works_under_vmap(model: Model) -> None:
     """Several networks on several episodes at once give what each gives alone.
 
     Use tensor operations only: no .item(), no `if` on a tensor's value, no work in place on a buffer. nn.GRU, nn.LSTM
-    and fused attention cannot be batched: a model that needs them is exempt, and runs with --plan loop.
+    and fused attention cannot be batched: a model that needs them declares it in exempt_from, and runs by --plan loop.
     """
     spec, network = _network(model)
     params, constants = _split(network)
@@ -191,7 +191,8 @@ def works_in_float64(model: Model) -> None:
 def works_on_a_meta_batch_of_one(model: Model) -> None:
     """One episode of one example gives [1, 1, output_size], the first row of what more examples give.
 
-    Beware of squeeze() without an axis. A network with batch norm has no statistics of one example and is exempt.
+    Beware of squeeze() without an axis. A network with batch norm has no statistics of one example, and declares it in
+    exempt_from.
     """
     spec, network = _network(model)
     params, constants = _split(network)

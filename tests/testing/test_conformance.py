@@ -7,6 +7,7 @@ from faulty_algorithms import Good
 from faulty_tasks import Needless, Pool
 
 import mamlzoo
+from mamlzoo.cli.check import _notes
 from mamlzoo.registry import installed
 from mamlzoo.testing import conformance, examples, outcomes_of
 from mamlzoo.testing.probes import Lines
@@ -45,6 +46,13 @@ class NoExample(Lines):
     @classmethod
     def example(cls):
         raise FileNotFoundError("lines.csv")
+
+
+class Refusing(Good):
+    """Learns nothing. Reference: none."""
+
+    def networks(self, spec):
+        raise mamlzoo.UsageError("not that")
 
 
 def test_as_tests_each_check_has_an_id_and_an_exemption_is_an_expected_failure(pytester):
@@ -141,6 +149,60 @@ def test_check_says_what_failed_and_what_to_do_and_ends_with_1(cli, distribution
         "builds-what-was-asked-for",
         "works-on-a-meta-batch-of-one",
     ]
+
+
+RAISING = """
+import torch
+from mamlzoo.testing.probes import Lines
+
+class Selfless(Lines):
+    name = "selfless"
+
+    def loss(prediction, target):
+        return (prediction - target).square().mean()
+
+class Raising(Lines):
+    name = "raising"
+
+    def metrics(self, prediction, target):
+        raise ValueError("no metrics today. Come back tomorrow.")
+
+class Valued(Lines):
+    name = "valued"
+
+    def loss(self, prediction, target):
+        return (prediction - target).square().mean()
+
+    def metrics(self, prediction, target):
+        return {"mse": torch.tensor(self.loss(prediction, target).item())}
+"""
+
+
+def test_what_a_plugin_raises_is_told_once_with_its_line_and_without_the_remedies_of_checks(cli, tmp_path):
+    (tmp_path / "lines.py").write_text(RAISING)
+    *_, notes = cli("check", "lines.py:Raising", code=1).stdout.strip().split("\n\n")[-1].splitlines()
+    line = RAISING.splitlines().index('        raise ValueError("no metrics today. Come back tomorrow.")') + 1
+    assert notes == f"3 checks: raised ValueError: no metrics today. (from {tmp_path / 'lines.py'}:{line})"
+    printed = cli("check", "lines.py:Selfless", code=1).stdout
+    assert "End it with .mean()" not in printed
+    assert printed.strip().endswith(f"2 positional arguments but 3 were given (from {tmp_path / 'lines.py'})")
+
+
+def test_what_vmap_refuses_is_said_in_our_words_with_the_line_and_the_remedy(cli, tmp_path):
+    (tmp_path / "lines.py").write_text(RAISING)
+    printed = cli("check", "lines.py:Valued", code=1).stdout
+    line = len(RAISING.splitlines())
+    assert "file a bug report" not in printed
+    assert printed.count("torch.func.vmap does without a tensor's value, which .item() and `if` ask for") == 2
+    assert f"(from {tmp_path / 'lines.py'}:{line}). Use tensor operations only: no .item()" in printed
+
+
+def test_a_fault_that_several_checks_find_has_none_of_their_remedies():
+    promises = [outcome for outcome in outcomes_of(Refusing()) if outcome.verdict == "failed"]
+    notes = _notes(promises)
+    assert len(promises) > 10
+    assert [note for note in notes if "it refuses every task" in note] == notes
+    assert len(notes) == 1
 
 
 def test_check_all_counts_a_plugin_that_failed_to_load(cli, distribution):
