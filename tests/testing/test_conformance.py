@@ -205,6 +205,57 @@ def test_a_fault_that_several_checks_find_has_none_of_their_remedies():
     assert len(notes) == 1
 
 
+NETWORKS = """
+import math
+
+from torch import nn
+
+class OfThree(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 5))
+
+class OfSeven(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.Linear(7, 8), nn.Tanh(), nn.Linear(8, 5))
+
+class Gru(nn.Module):
+    exempt_from = {"works-under-vmap": "vmap has no rule for a GRU"}
+
+    def __init__(self):
+        super().__init__()
+        self.gru, self.out = nn.GRU(1, 4, batch_first=True), nn.Linear(4, 1)
+
+    def forward(self, x):
+        return self.out(self.gru(x[:, None])[0][:, 0])
+
+def normed(spec):
+    inputs = math.prod(spec.input_shape)
+    return nn.Sequential(nn.Flatten(), nn.Linear(inputs, 4), nn.BatchNorm1d(4), nn.Linear(4, spec.output_size))
+
+normed.exempt_from = {"works-on-a-meta-batch-of-one": "batch norm has no statistics of one example"}
+"""
+
+
+def verdicts(cli, reference, code=0):
+    (plugin,) = cli.json("check", reference, code=code)["plugins"]
+    return {row["check"]: (row["verdict"], row["found"]) for row in plugin["checks"] if row["verdict"] != "passed"}
+
+
+def test_a_plain_network_is_checked_at_a_shape_that_it_fits(cli, tmp_path):
+    (tmp_path / "nets.py").write_text(NETWORKS)
+    assert verdicts(cli, "nets.py:OfThree") == {}
+    verdict, found = verdicts(cli, "nets.py:OfSeven", code=1)["builds-what-was-asked-for"]
+    assert verdict == "failed"
+    assert "for inputs [6, 3, 84, 84] and 5 outputs the network raises RuntimeError: mat1 and mat2" in found
+
+
+def test_a_plain_network_says_itself_what_it_is_exempt_from(cli, tmp_path):
+    (tmp_path / "nets.py").write_text(NETWORKS)
+    assert verdicts(cli, "nets.py:Gru") == {"works-under-vmap": ("exempt", "vmap has no rule for a GRU")}
+    reason = "batch norm has no statistics of one example"
+    assert verdicts(cli, "nets.py:normed") == {"works-on-a-meta-batch-of-one": ("exempt", reason)}
+
+
 def test_check_all_counts_a_plugin_that_failed_to_load(cli, distribution):
     distribution("broken", "import nothing_of_this_name")
     printed = words(cli("check", "--all", "--quiet", code=1).stdout)
