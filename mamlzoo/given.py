@@ -60,8 +60,15 @@ def model_of(like: NetworkLike, name: str | None = None) -> type[Model]:
             return make(spec) if wanted else make()
 
     Given.name = called
-    Given.__doc__ = inspect.getdoc(like) if name else Given.__doc__
+    if name:
+        Given.__doc__ = _docstring(like)
     return Given
+
+
+def _docstring(like: NetworkLike) -> str | None:
+    """What its author wrote: not that of a base class, nor torch's of a module that is put together of its own."""
+    written_as = like if isinstance(like, type) or inspect.isroutine(like) else type(like)
+    return None if written_as.__module__.partition(".")[0] in ("torch", "functools") else written_as.__doc__
 
 
 def _wanted(make: Callable[..., Any]) -> list[str]:

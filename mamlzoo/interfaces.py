@@ -102,7 +102,9 @@ class Plugin(ABC):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        written = cls.__doc__
         dataclass(frozen=True)(cls)
+        cls.__doc__ = written  # where there is none, a dataclass writes its signature there
 
     def __post_init__(self) -> None:
         """Check every option. A subclass that checks how options go together calls this first."""

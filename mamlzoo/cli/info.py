@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import inspect
+from typing import TYPE_CHECKING
 
 import click
 from rich.markup import escape
 
 from mamlzoo.cli import console
 from mamlzoo.tables import Table
+
+if TYPE_CHECKING:
+    from mamlzoo.interfaces import Plugin
 
 
 @click.command("info")
@@ -26,7 +30,7 @@ def command(name: str, as_json: bool) -> None:
                 "kind": offer.cls.kind,
                 "name": name,
                 "summary": offer.cls.summary(),
-                "description": inspect.getdoc(offer.cls),
+                "description": _description(offer.cls),
                 "distribution": offer.origin.distribution,
                 "version": offer.origin.version,
                 "options": [
@@ -49,7 +53,7 @@ def command(name: str, as_json: bool) -> None:
         console.out().print(
             f"[bold]{kind} {escape(name)}[/bold]  ({escape(offer.origin.distribution)} {offer.origin.version})\n"
         )
-        console.out().print(escape(inspect.getdoc(offer.cls) or "") + "\n")
+        console.out().print(escape(_description(offer.cls) or "no docstring") + "\n")
         rows = [
             (f"--{kind}.{option.flag}", option.text(option.default), option.help + f" ({bounds})" * bool(bounds))
             for option, bounds in describe(offer.cls)
@@ -58,3 +62,8 @@ def command(name: str, as_json: bool) -> None:
             console.print_table(Table("options", ("option", "default", "meaning"), rows, left=(0, 1, 2)))
         else:
             console.out().print("It has no options.")
+
+
+def _description(cls: type[Plugin]) -> str | None:
+    """The docstring of the class itself, not that of one it inherits from."""
+    return inspect.cleandoc(cls.__doc__) if cls.__doc__ else None
