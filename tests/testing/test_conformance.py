@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from faulty_algorithms import Good
 from faulty_tasks import Needless, Pool
@@ -254,6 +256,17 @@ def test_a_plain_network_says_itself_what_it_is_exempt_from(cli, tmp_path):
     assert verdicts(cli, "nets.py:Gru") == {"works-under-vmap": ("exempt", "vmap has no rule for a GRU")}
     reason = "batch norm has no statistics of one example"
     assert verdicts(cli, "nets.py:normed") == {"works-on-a-meta-batch-of-one": ("exempt", reason)}
+
+
+def test_the_pages_algorithm_that_says_everything_itself_is_short_and_its_network_can_be_exported(
+    cli, tmp_path, repository
+):
+    page = (repository / "docs/write-an-algorithm.md").read_text("utf-8")
+    source = re.search(r'^```python title="learned_rates.py"\n(.*?)^```', page, re.M | re.S)[1]
+    assert len(source.splitlines()) < 40
+    (tmp_path / "learned_rates.py").write_text(source, "utf-8")
+    (plugin,) = cli.json("check", "learned_rates.py:LearnedRates")["plugins"]
+    assert "adapted-predicts-the-same" in [row["check"] for row in plugin["checks"]]
 
 
 def test_check_all_counts_a_plugin_that_failed_to_load(cli, distribution):
