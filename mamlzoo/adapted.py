@@ -14,6 +14,7 @@ from torch.func import replace_all_batch_norm_modules_
 
 from mamlzoo import trained, trees
 from mamlzoo.engine.binding import Bound
+from mamlzoo.engine.contract import check_adapted
 from mamlzoo.engine.evaluation import Adaptation, mapping
 from mamlzoo.engine.streams import TestSet
 from mamlzoo.errors import UsageError, did_you_mean
@@ -103,6 +104,7 @@ class Adapted:
 
         Raises:
             UsageError: there is no such network or data set, or the algorithm adapts no network's parameters.
+            PluginError: the algorithm's `adapted` gives something other than the network's parameters.
         """
         pure: nn.Module = replace_all_batch_norm_modules_(self._built(network, at))
         return pure
@@ -142,14 +144,15 @@ class Adapted:
         if not 0 <= row < sets:
             raise UsageError(f"θ was adapted to {sets} data sets, numbered from 0; there is no {row}")
         learner = self.bound.with_constants(trees.index(self.bound.constants, 0))
-        with torch.no_grad():
-            params = algorithm.adapted(learner, trees.index(self.bound.meta, 0), trees.index(self.fast, (0, row)))
+        with torch.no_grad(), self.experiment.blame("making the adapted network"):
+            meta, fast = trees.index(self.bound.meta, 0), trees.index(self.fast, (0, row))
+            params = check_adapted(algorithm, learner, network, algorithm.adapted(learner, meta, fast))
         with torch.random.fork_rng(devices=[]):
             module = copy.deepcopy(model.build(shapes[network]))
         # Not by `load_state_dict`, whose names are those of tied parameters too, and not of every buffer.
         own = dict(module.named_parameters()) | dict(module.named_buffers())
         with torch.no_grad():
-            for name, value in (params[network] | learner.constants[network]).items():
+            for name, value in (params | learner.constants[network]).items():
                 own[name].copy_(value)
         return module
 

@@ -101,7 +101,7 @@ def check_class(cls: Any, *, documented: bool = True) -> None:
     name = getattr(cls, "name", None)
     if not isinstance(name, str) or not name:
         raise PluginError(f"{what} has no name", remedy=f"add a line such as name = '{what.lower()}'")
-    if documented and (not cls.__doc__ or cls.summary().startswith(f"{what}(")):
+    if documented and not cls.__doc__:
         raise PluginError(f"{what} has no docstring", remedy="write one; its first line is what `mamlzoo list` shows")
     try:
         for option in options.options_of(cls).values():

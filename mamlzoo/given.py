@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Callable
-from typing import Any, cast
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, cast
 
 from torch import nn
 
@@ -15,12 +15,22 @@ from mamlzoo.interfaces import Model, Spec
 NetworkLike = nn.Module | type[nn.Module] | Callable[..., nn.Module]
 
 
+class Plain(Model):
+    """A network brought along in Python.
+
+    Attributes:
+        has_own_shape: whether it is made without a Spec, and so promises to fit no shape but its own.
+    """
+
+    has_own_shape: ClassVar[bool]
+
+
 def model_of(like: NetworkLike, name: str | None = None) -> type[Model]:
     """A model without options around a network.
 
     Args:
         like: a module, copied for each seed, which so all begin alike; or its class or a function that makes one, from
-            a Spec or from nothing.
+            a Spec or from nothing. Its attribute `exempt_from`, if it has one, is the model's.
         name: what the model is called; None: as the class or the function is.
 
     Raises:
@@ -37,10 +47,12 @@ def model_of(like: NetworkLike, name: str | None = None) -> type[Model]:
         )
     make = cast(Callable[..., nn.Module], like)
 
-    class Given(Model):
+    class Given(Plain):
         """A network brought along in Python."""
 
         __wrapped__ = like  # where `inspect.unwrap` finds what was written
+        has_own_shape = not wanted
+        exempt_from: ClassVar[Mapping[str, str]] = getattr(like, "exempt_from", Model.exempt_from)
 
         def build(self, spec: Spec) -> nn.Module:
             if isinstance(like, nn.Module):
@@ -48,8 +60,15 @@ def model_of(like: NetworkLike, name: str | None = None) -> type[Model]:
             return make(spec) if wanted else make()
 
     Given.name = called
-    Given.__doc__ = inspect.getdoc(like) if name else Given.__doc__
+    if name:
+        Given.__doc__ = _docstring(like)
     return Given
+
+
+def _docstring(like: NetworkLike) -> str | None:
+    """What its author wrote: not that of a base class, nor torch's of a module that is put together of its own."""
+    written_as = like if isinstance(like, type) or inspect.isroutine(like) else type(like)
+    return None if written_as.__module__.partition(".")[0] in ("torch", "functools") else written_as.__doc__
 
 
 def _wanted(make: Callable[..., Any]) -> list[str]:

@@ -32,6 +32,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol, Self, dataclass_transform, runtime_checkable
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -101,7 +102,9 @@ class Plugin(ABC):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        written = cls.__doc__
         dataclass(frozen=True)(cls)
+        cls.__doc__ = written  # where there is none, a dataclass writes its signature there
 
     def __post_init__(self) -> None:
         """Check every option. A subclass that checks how options go together calls this first."""
@@ -166,6 +169,10 @@ class Model(Plugin):
         """
 
 
+_NAMES: WeakKeyDictionary[nn.Module, frozenset[str]] = WeakKeyDictionary()
+"""The names of a module's parameters and buffers."""
+
+
 @dataclass(frozen=True)
 class Learner:
     """Networks bound to a loss, as pure functions of their parameters.
@@ -186,8 +193,27 @@ class Learner:
     recompute: bool = False
     bf16: bool = False
 
+    def parameter_names(self, network: str = "network") -> frozenset[str]:
+        """What is to be learned of a network, by name: `predict` takes these parameters, all of them and no others."""
+        module = self.networks[network]
+        names = _NAMES.get(module)
+        if names is None:  # to walk through a module takes a tenth of what a call of it does
+            names = _NAMES[module] = frozenset(
+                name for name, _ in (*module.named_parameters(), *module.named_buffers())
+            )
+        return names.difference(self.constants[network])
+
     def predict(self, params: Params, x: Tensor, network: str = "network") -> Tensor:
-        """The network's output [n, output_size] for inputs [n, *input_shape]."""
+        """The network's output [n, output_size] for inputs [n, *input_shape].
+
+        Raises:
+            ValueError: params have other names than the network's.
+        """
+        if not isinstance(params, Mapping) or params.keys() != self.parameter_names(network):
+            # torch would leave out what it does not know, and fill in what is missing.
+            given = ", ".join(map(str, params)) if isinstance(params, Mapping) else type(params).__name__
+            wanted = ", ".join(sorted(self.parameter_names(network)))
+            raise ValueError(f"learner.predict was given parameters named {given}; the network has {wanted}")
         if self.bf16:
             with torch.autocast(x.device.type, torch.bfloat16):
                 return self._output(params, x, network).to(x.dtype)
@@ -256,9 +282,7 @@ class MetaAlgorithm(Plugin):
         Raises:
             UsageError: there is no adapted network.
         """
-        raise UsageError(
-            f"algorithm '{self.name}' does not adapt a network's parameters, so there is no adapted network"
-        )
+        raise UsageError(f"algorithm '{self.name}' does not define `adapted`, so there is no adapted network")
 
     @abstractmethod
     def meta_loss(

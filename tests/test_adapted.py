@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +17,7 @@ from torch import nn
 import mamlzoo
 from mamlzoo import UsageError
 from mamlzoo.engine.streams import TestSet
+from mamlzoo_algorithms.maml import MAML
 
 QUICK = {"iterations": 2, "meta_batch": 2, "test_tasks": 4, "test_steps": 2, "plan": "vmap"}
 X = np.array([[-3.0], [0.5], [2.0]])
@@ -141,9 +143,7 @@ def test_class_means_predict_and_have_no_module(classifier):
     assert adapted.predict([[0.0], [4.0]]).argmax(1).tolist() == [0, 1]
     with pytest.raises(UsageError) as caught:
         adapted.module()
-    assert str(caught.value) == (
-        "algorithm 'protonet' does not adapt a network's parameters, so there is no adapted network"
-    )
+    assert str(caught.value) == "algorithm 'protonet' does not define `adapted`, so there is no adapted network"
 
 
 def test_lists_arrays_and_tensors_of_any_precision_are_the_same(result):
@@ -255,3 +255,21 @@ def test_what_was_not_adapted_is_refused_in_one_line(result, misuse, line):
     with pytest.raises(UsageError) as caught:
         misuse(result)
     assert str(caught.value) == line
+
+
+GIVEN = {
+    "other names": ({"params": torch.zeros(2)}, "adapted returned params for 'network', which has 0.bias, 0.weight"),
+    "other shapes": ({"0.bias": torch.zeros(3), "0.weight": torch.zeros(4)}, "0.bias of 'network' as [3], not [1]"),
+    "no parameters": (torch.zeros(2), "adapted returned no dict of parameters for 'network'"),
+}
+
+
+@pytest.mark.parametrize(("given", "said"), GIVEN.values(), ids=GIVEN)
+def test_an_algorithm_that_gives_something_else_for_the_adapted_network_is_named(given, said):
+    body = {"__doc__": "Odd.", "name": "odd", "adapted": lambda self, learner, meta, fast: {"network": given}}
+    odd = type("Odd", (MAML,), body)
+    adapted = mamlzoo.run(model=lambda: nn.Sequential(nn.Linear(1, 1)), algorithm=odd, **QUICK).adapt(X, Y)
+    with pytest.raises(mamlzoo.PluginError, match=re.escape(said)) as caught:
+        adapted.state_dict()
+    assert str(caught.value).startswith("algorithm 'odd': ")
+    assert len(str(caught.value).splitlines()) == 1

@@ -200,6 +200,23 @@ def test_the_innermost_plugin_is_to_blame_though_torch_raised():
     assert re.search(r"odd × mlp × maml failed in a trial: RuntimeError: .*\(task 'odd' from ", said)
 
 
+def misnaming(self, learner, meta, fast, x):
+    return learner.predict({"params": fast, "velocity": fast}, x)
+
+
+def lacking(self, learner, meta, fast, x):
+    return learner.predict({name: leaf for name, leaf in fast.items() if name != "0.bias"}, x)
+
+
+@pytest.mark.parametrize(
+    ("predict", "given"), [(misnaming, "params, velocity"), (lacking, "0.weight, 2.weight, 2.bias, 4.weight, 4.bias")]
+)
+def test_parameters_of_other_names_than_the_networks_are_the_algorithms_mistake(predict, given):
+    said = refused(variant(MAML, predict=predict))
+    assert f"ValueError: learner.predict was given parameters named {given}; the network has 0.bias, 0.weight, " in said
+    assert f"(algorithm 'odd' from {__file__}:{predict.__code__.co_firstlineno + 1}; " in said
+
+
 def test_a_network_that_does_not_fit_stays_a_usage_error_and_says_where_it_raised():
     odd = variant(MLP, build=lambda self, spec: nn.Linear(7, 1))
     with pytest.raises(UsageError, match="model 'odd' does not fit: .*its network raised RuntimeError: ") as caught:

@@ -251,6 +251,28 @@ def test_a_file_that_raises_is_named_with_its_line(folder, cli, source, said):
     assert not [name for name in sys.modules if name.startswith("bad_")]
 
 
+UNDOCUMENTED = """
+import mamlzoo
+from torch import nn
+from mamlzoo_tasks.sine import Sine
+
+class Gru(nn.GRU):
+    pass
+
+class Quad(Sine):
+    name = "quad"
+
+whole = nn.Sequential(nn.Linear(1, 1))
+"""
+
+
+@pytest.mark.parametrize("name", ["Gru", "Quad", "whole"])
+def test_info_of_what_has_no_docstring_of_its_own_says_so(folder, cli, name):
+    write("bare.py", UNDOCUMENTED)
+    assert cli("info", f"bare.py:{name}").stdout.splitlines()[2] == "no docstring"
+    assert cli.json("info", f"bare.py:{name}")["description"] is None
+
+
 def test_info_explains_a_file(folder, cli):
     assert "One hidden layer." in cli("info", "nets.py:Wide").stdout
     document = cli.json("info", "nets.py:make")

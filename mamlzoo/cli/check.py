@@ -60,13 +60,26 @@ def command(ctx: click.Context, names: tuple[str, ...], everything: bool, quiet:
 
 
 def _print_outcomes(outcomes: list[Outcome]) -> None:
-    """Every check of one plugin, and what to do about those that failed."""
+    """Every check of one plugin, what to do about faults, and where the plugin raised."""
     plugin = outcomes[0].plugin
     rows = [(o.check.name, _shown(o.verdict), o.finding) for o in outcomes]
-    notes = [f"{o.check.name}: {o.check.remedy}" for o in outcomes if o.verdict == "failed"]
     title = f"{plugin.kind} {plugin.name}: {_count(outcomes)}"
-    console.print_table(Table(title, ("check", "", "what was found"), rows, notes, left=(0, 1, 2)))
+    console.print_table(Table(title, ("check", "", "what was found"), rows, _notes(outcomes), left=(0, 1, 2)))
     console.out().print()
+
+
+def _notes(outcomes: list[Outcome]) -> list[str]:
+    """A line for each fault; what makes several checks fail has one cause, and none of their remedies."""
+    together: dict[tuple[str, str], list[Outcome]] = {}
+    for outcome in outcomes:
+        if outcome.verdict == "failed":
+            together.setdefault((outcome.finding, outcome.place), []).append(outcome)
+    return [
+        f"{several[0].check.name}: {_why(several[0]) if place else several[0].remedy}"
+        if len(several) == 1
+        else f"{len(several)} checks: {finding}{_in_brackets(place)}"
+        for (finding, place), several in together.items()
+    ]
 
 
 def _print_summary(plugins: list[Plugin], found: list[list[Outcome]], failures: list[Failure]) -> None:
@@ -77,7 +90,7 @@ def _print_summary(plugins: list[Plugin], found: list[list[Outcome]], failures: 
     ]
     console.print_table(Table("conformance", ("kind", "name", *VERDICTS), rows, left=(0, 1)))
     told = [
-        (f"{o.plugin.kind} {o.plugin.name}", o.check.name, _shown(o.verdict), _advice(o))
+        (f"{o.plugin.kind} {o.plugin.name}", o.check.name, _shown(o.verdict), _why(o))
         for outcomes in found
         for o in outcomes
         if o.verdict != "passed"
@@ -107,8 +120,13 @@ def _shown(verdict: str) -> str:
     return verdict.upper() if verdict == "failed" else verdict
 
 
-def _advice(outcome: Outcome) -> str:
-    return outcome.finding + (f". {outcome.check.remedy}" if outcome.verdict == "failed" else "")
+def _why(outcome: Outcome) -> str:
+    """What was found, where the plugin raised it, and what to do about a fault."""
+    return ". ".join(filter(None, [outcome.finding + _in_brackets(outcome.place), outcome.remedy]))
+
+
+def _in_brackets(place: str) -> str:
+    return f" ({place})" if place else ""
 
 
 def _document(plugin: Plugin, outcomes: list[Outcome]) -> dict[str, Any]:
@@ -119,7 +137,8 @@ def _document(plugin: Plugin, outcomes: list[Outcome]) -> dict[str, Any]:
             "verdict": outcome.verdict,
             "promise": outcome.check.promise,
             "found": outcome.finding,
-            "remedy": outcome.check.remedy,
+            "remedy": outcome.remedy,
+            "place": outcome.place,
         }
         for outcome in outcomes
     ]

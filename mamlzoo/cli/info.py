@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import inspect
+from typing import TYPE_CHECKING
 
 import click
 from rich.markup import escape
 
 from mamlzoo.cli import console
 from mamlzoo.tables import Table
+
+if TYPE_CHECKING:
+    from mamlzoo.interfaces import Plugin
 
 
 @click.command("info")
@@ -26,7 +30,7 @@ def command(name: str, as_json: bool) -> None:
                 "kind": offer.cls.kind,
                 "name": name,
                 "summary": offer.cls.summary(),
-                "description": inspect.getdoc(offer.cls),
+                "description": _description(offer.cls),
                 "distribution": offer.origin.distribution,
                 "version": offer.origin.version,
                 "options": [
@@ -46,7 +50,7 @@ def command(name: str, as_json: bool) -> None:
         return
     for offer in found:
         kind = offer.cls.kind
-        told = inspect.getdoc(offer.cls) or ""
+        told = _description(offer.cls) or "no docstring"
         console.out().print(
             f"[bold]{kind} {escape(name)}[/bold]  ({escape(offer.origin.distribution)} {offer.origin.version})\n"
         )
@@ -70,3 +74,8 @@ def _reflowed(text: str) -> str:
         else:
             lines.append(line)
     return "\n".join(lines)
+
+
+def _description(cls: type[Plugin]) -> str | None:
+    """The docstring of the class itself, not that of one it inherits from."""
+    return inspect.cleandoc(cls.__doc__) if cls.__doc__ else None

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mamlzoo import trees
 from mamlzoo.errors import PluginError
-from mamlzoo.interfaces import Batch, Episode, Fast, MetaAlgorithm, MetaParams, Plugin, Spec, Task
+from mamlzoo.interfaces import Batch, Episode, Fast, Learner, MetaAlgorithm, MetaParams, Params, Plugin, Spec, Task
 
 TARGETS = {"regression": "[episodes, examples, output size]", "classification": "[episodes, examples]"}
 """The shape of targets by the kind of a spec."""
@@ -110,6 +110,27 @@ def check_fast(algorithm: MetaAlgorithm, method: str, fast: Any) -> Fast:
                 f": {method} returned {described(fast)}{where}; φ must be tensors, nested in dicts, lists or tuples",
             )
     return fast
+
+
+def check_adapted(algorithm: MetaAlgorithm, learner: Learner, network: str, found: Any) -> Params:
+    """What `adapted` returned for a network.
+
+    Raises:
+        PluginError: it is not every parameter of the network by name, in its shape.
+    """
+    own = dict(learner.networks[network].named_parameters())
+    wanted = {name: list(own[name].shape) for name in sorted(learner.parameter_names(network))}
+    if not (isinstance(found, dict) and isinstance(found.get(network), dict)):
+        raise broken(algorithm, f": adapted returned no dict of parameters for '{network}'")
+    got = {name: list(leaf.shape) if _is_tensor(leaf) else described(leaf) for name, leaf in found[network].items()}
+    if got.keys() != wanted.keys():
+        raise broken(
+            algorithm, f": adapted returned {', '.join(map(str, got))} for '{network}', which has {', '.join(wanted)}"
+        )
+    for name, shape in wanted.items():
+        if got[name] != shape:
+            raise broken(algorithm, f": adapted returned {name} of '{network}' as {got[name]}, not {shape}")
+    return dict(found[network])
 
 
 def check_prediction(algorithm: MetaAlgorithm, prediction: Any, x: Tensor, size: int) -> Tensor:

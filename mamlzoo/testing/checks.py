@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from mamlzoo import blame
 from mamlzoo.errors import MamlzooError
 from mamlzoo.interfaces import KINDS, Plugin
 
 Verdict = Literal["passed", "failed", "exempt"]
 Function = Callable[[Any], None]
+LONGEST = 200
+"""Characters of what a plugin raised that are shown."""
 
 
 class FaultError(AssertionError):
@@ -81,9 +86,23 @@ class Outcome:
             return self.plugin.exempt_from[self.check.name]
         if self.error is None:
             return self.check.promise
-        known = isinstance(self.error, FaultError | MamlzooError)
-        text = str(self.error) if known else f"raised {type(self.error).__name__}: {self.error}"
-        return " ".join(text.split())
+        if isinstance(self.error, FaultError | MamlzooError):
+            return " ".join(str(self.error).split())
+        return f"raised {_in_short(self.error)}"
+
+    @property
+    def remedy(self) -> str:
+        """What to do about a fault that the check found; nothing where the plugin raised something of its own."""
+        found = isinstance(self.error, FaultError) or _is_refused_by_vmap(self.error)
+        return self.check.remedy if self.verdict == "failed" and found else ""
+
+    @property
+    def place(self) -> str:
+        """Where the plugin raised, as in 'from /home/me/lines.py:12'; nothing where the check found a fault."""
+        if self.verdict != "failed" or self.error is None or isinstance(self.error, FaultError):
+            return ""
+        suspect = blame.find_suspect(self.error, [self.plugin])
+        return blame.origin(self.plugin, suspect.line if suspect else None)
 
 
 def check(*kinds: str, concerns: Callable[[Any], bool] = lambda plugin: True) -> Callable[[Function], Check]:
@@ -108,3 +127,18 @@ def require(condition: Any, message: str) -> None:
     """Raise a FaultError with the message unless the condition holds."""
     if not condition:
         raise FaultError(message)
+
+
+def _in_short(error: Exception) -> str:
+    """The type and the first sentence of an exception; torch's go on for long."""
+    if _is_refused_by_vmap(error):
+        return f"{type(error).__name__}: torch.func.vmap does without a tensor's value, which .item() and `if` ask for"
+    first = re.split(r"(?<=[.!?])\s+(?=[A-Z])", " ".join(str(error).split()), maxsplit=1)[0]
+    return textwrap.shorten(f"{type(error).__name__}: {first}".removesuffix(": "), LONGEST, placeholder=" …")
+
+
+def _is_refused_by_vmap(error: Exception | None) -> bool:
+    """Whether torch.func.vmap met what hangs on a tensor's value."""
+    return isinstance(error, RuntimeError) and bool(
+        re.match(r"vmap: It looks like you're .*(\.item\(\)|data-dependent)", str(error), re.S)
+    )

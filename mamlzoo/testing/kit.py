@@ -69,7 +69,7 @@ def conformance(*plugins: PluginLike) -> Callable[..., None]:
             pytest.xfail(outcome.finding)
         if outcome.verdict == "passed":
             return
-        promise = f"{plugin.kind} '{plugin.name}' promises: {check.promise} {check.remedy}"
+        promise = f"{plugin.kind} '{plugin.name}' promises: {check.promise} {outcome.remedy}".strip()
         if outcome.error is None or isinstance(outcome.error, FaultError):
             pytest.fail(f"{outcome.finding}\n{promise}", pytrace=False)
         outcome.error.add_note(promise)  # its traceback leads to the line that raised it

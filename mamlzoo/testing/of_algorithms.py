@@ -16,14 +16,16 @@ from mamlzoo.adaptation import adapt
 from mamlzoo.checkpoints import Checkpoint
 from mamlzoo.combinations import plugin
 from mamlzoo.engine.binding import Bound, bind_seeds
+from mamlzoo.engine.contract import check_adapted
 from mamlzoo.engine.evaluation import predictions
 from mamlzoo.engine.plans import EAGER
+from mamlzoo.errors import PluginError, UsageError
 from mamlzoo.experiment import Experiment
-from mamlzoo.interfaces import Episode, MetaAlgorithm, Model, Spec
+from mamlzoo.interfaces import Episode, Learner, MetaAlgorithm, Model, Params, Spec
 from mamlzoo.result import Result
 from mamlzoo.settings import Settings
 from mamlzoo.testing import probes
-from mamlzoo.testing.checks import check, require
+from mamlzoo.testing.checks import FaultError, check, require
 from mamlzoo.verification import Verification, verify
 
 Network = Callable[[Spec], nn.Module]
@@ -155,7 +157,8 @@ def any_number_of_adaptation_steps(algorithm: MetaAlgorithm) -> None:
 def adaptation_lowers_support_loss(algorithm: MetaAlgorithm) -> None:
     """After three adaptation steps from the initial θ the loss on the support points is lower, on the mean of episodes.
 
-    Look at the sign and the size of a step. An algorithm that has adapted before its first step is exempt.
+    Look at the sign and the size of a step. An algorithm that has adapted before its first step declares it in
+    exempt_from.
     """
     bound, count = _bound(algorithm), 16
     learner, meta = bound.learner, trees.index(bound.meta, 0)
@@ -168,6 +171,28 @@ def adaptation_lowers_support_loss(algorithm: MetaAlgorithm) -> None:
         )
     before, after = torch.tensor(losses).mean(0).tolist()
     require(after < before, f"it is {before:.6g} before and {after:.6g} after three steps")
+
+
+@check("algorithm", concerns=lambda algorithm: type(algorithm).adapted is not MetaAlgorithm.adapted)
+def adapted_predicts_the_same(algorithm: MetaAlgorithm) -> None:
+    """With the parameters that `adapted` gives, the network's output is what `predict` gives.
+
+    Override `adapted` where φ is something other than the network's parameters: return {"network": its parameters}, or
+    raise mamlzoo.UsageError where no network predicts like that.
+    """
+    bound, episode = _bound(algorithm), _episode(algorithm)
+    learner, meta, x = bound.learner, trees.index(bound.meta, 0), episode.query.x
+    fast = adapt(algorithm, learner, meta, episode.support, STEPS)
+    try:
+        found = algorithm.adapted(learner, meta, fast)
+    except UsageError:
+        return
+    params = {name: _adapted(algorithm, learner, name, found) for name in learner.networks}
+    if len(params) == 1:  # how several networks predict together only `predict` knows
+        ((network, own),) = params.items()
+        one, two = learner.predict(own, x, network), algorithm.predict(learner, meta, fast, x)
+        same = one.shape == two.shape and torch.allclose(one, two, rtol=1e-4, atol=1e-6)
+        require(same, f"after {STEPS} steps the network with the parameters of `adapted` predicts something else")
 
 
 @check("algorithm")
@@ -287,6 +312,14 @@ def _works_with(algorithm: MetaAlgorithm, network: Network) -> None:
     _require_prediction(bound, fast, episode, f"after {STEPS} steps")
     for (name, one), two in zip(trees.named_leaves(constants), trees.leaves(bound.constants), strict=True):
         require(torch.equal(one, two), f"{name} has changed")
+
+
+def _adapted(algorithm: MetaAlgorithm, learner: Learner, network: str, found: Any) -> Params:
+    """What `adapted` gave for a network; a FaultError where that is not its parameters."""
+    try:
+        return check_adapted(algorithm, learner, network, found)
+    except PluginError as error:
+        raise FaultError(error.what) from error
 
 
 def _require_prediction(bound: Bound, fast: Any, episode: Episode, when: str) -> None:

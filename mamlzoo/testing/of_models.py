@@ -12,6 +12,7 @@ from torch.func import functional_call, grad, replace_all_batch_norm_modules_, v
 from mamlzoo import trees
 from mamlzoo.engine.binding import split_parameters
 from mamlzoo.errors import UsageError
+from mamlzoo.given import Plain
 from mamlzoo.interfaces import Model, Params, Spec
 from mamlzoo.testing.checks import FaultError, check, require
 
@@ -35,23 +36,21 @@ STEPS = (1e-2, 1e-3, 1e-1)
 def builds_what_was_asked_for(model: Model) -> None:
     """For each shape it builds a network with the outputs asked for, or says in a UsageError that it cannot.
 
-    Use spec.input_shape and spec.output_size; raise mamlzoo.UsageError for shapes that it cannot have.
+    Use spec.input_shape and spec.output_size; raise mamlzoo.UsageError for shapes that it cannot have. A network with
+    a shape of its own that is none of those tried can be made by a function of the spec, `def net(spec)`, to fit them.
     """
-    built = 0
+    built, refusal = 0, None
     for spec in SPECS:
         try:
-            network = model.build(spec)
-        except UsageError:
+            network = _built(model, spec)
+        except UsageError as error:
+            refusal = error
             continue
-        require(isinstance(network, nn.Module), f"build returned a {type(network).__name__}, no torch.nn.Module")
-        output = _pure(network)(_inputs(spec))
-        wanted = [EXAMPLES, spec.output_size]
-        got = list(output.shape) if isinstance(output, Tensor) else type(output).__name__
-        asked = f"inputs [{EXAMPLES}, {', '.join(map(str, spec.input_shape))}]"
-        require(got == wanted, f"for {asked} and {spec.output_size} outputs the network gives {got}, not {wanted}")
+        mismatch = _mismatch(spec, network(_inputs(spec)))
+        require(not mismatch, mismatch)
         built += 1
     shapes = ", ".join(str(list(spec.input_shape)) for spec in SPECS)
-    require(built, f"it refuses all shapes that were tried: {shapes}")
+    require(built, f"it refuses all shapes that were tried, {shapes}; the last: {refusal}")
 
 
 @check("model")
@@ -118,7 +117,7 @@ def works_under_vmap(model: Model) -> None:
     """Several networks on several episodes at once give what each gives alone.
 
     Use tensor operations only: no .item(), no `if` on a tensor's value, no work in place on a buffer. nn.GRU, nn.LSTM
-    and fused attention cannot be batched: a model that needs them is exempt, and runs with --plan loop.
+    and fused attention cannot be batched: a model that needs them declares it in exempt_from, and runs by --plan loop.
     """
     spec, network = _network(model)
     params, constants = _split(network)
@@ -191,7 +190,8 @@ def works_in_float64(model: Model) -> None:
 def works_on_a_meta_batch_of_one(model: Model) -> None:
     """One episode of one example gives [1, 1, output_size], the first row of what more examples give.
 
-    Beware of squeeze() without an axis. A network with batch norm has no statistics of one example and is exempt.
+    Beware of squeeze() without an axis. A network with batch norm has no statistics of one example, and declares it in
+    exempt_from.
     """
     spec, network = _network(model)
     params, constants = _split(network)
@@ -217,16 +217,41 @@ def _network(model: Model) -> tuple[Spec, nn.Module]:
         try:
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(0)
-                return spec, _pure(model.build(spec))
+                return spec, _built(model, spec)
         except UsageError as error:
             refusal = error
     raise FaultError(f"it refuses all shapes that were tried; the last: {refusal}")
 
 
-def _pure(network: nn.Module) -> nn.Module:
-    """As the engine binds it: batch norms use the batch's own statistics."""
+def _built(model: Model, spec: Spec) -> nn.Module:
+    """The network as the engine binds it: batch norms use the batch's own statistics.
+
+    Raises:
+        UsageError: the model refuses the shape; or it is a plain network of another shape, which promised none.
+    """
+    network = model.build(spec)
+    require(isinstance(network, nn.Module), f"build returned a {type(network).__name__}, no torch.nn.Module")
     pure: nn.Module = replace_all_batch_norm_modules_(network)
+    if isinstance(model, Plain) and model.has_own_shape:
+        try:
+            mismatch = _mismatch(spec, pure(_inputs(spec)))
+        except Exception as error:  # torch's layers raise several kinds where a shape does not fit
+            raise UsageError(f"for {_asked(spec)} the network raises {type(error).__name__}: {error}") from error
+        if mismatch:
+            raise UsageError(mismatch)
     return pure
+
+
+def _mismatch(spec: Spec, output: object) -> str:
+    """How an output for EXAMPLES inputs differs from what the spec asks for; nothing if it does not."""
+    wanted = [EXAMPLES, spec.output_size]
+    got = list(output.shape) if isinstance(output, Tensor) else type(output).__name__
+    return "" if got == wanted else f"for {_asked(spec)} the network gives {got}, not {wanted}"
+
+
+def _asked(spec: Spec) -> str:
+    """As in 'inputs [6, 1] and 3 outputs'."""
+    return f"inputs [{EXAMPLES}, {', '.join(map(str, spec.input_shape))}] and {spec.output_size} outputs"
 
 
 def _split(network: nn.Module) -> tuple[Params, Params]:

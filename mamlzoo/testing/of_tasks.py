@@ -25,7 +25,8 @@ def shapes_and_dtypes_follow_the_spec(task: Task) -> None:
     """Inputs and targets of every split have the shape and type that the spec says.
 
     x is floating [episodes, examples, *input_shape]; y is floating of the same type [episodes, examples, output_size],
-    or for a classification int64 [episodes, examples] with classes 0 … output_size − 1.
+    or for a classification int64 [episodes, examples] with classes 0 … output_size − 1. A run casts floating numbers to
+    the precision it computes in; make them float32.
     """
     spec = task.spec
     for split in SPLITS:

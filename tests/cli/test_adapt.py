@@ -109,7 +109,7 @@ ERRORS = {
     "negative steps": ([*ADAPT, "--steps", "-1"], "Invalid value for '--steps': -1 is not in the range x>=0."),
     "no network to export": (
         ["adapt", "runs/protonet", "--support", "classes.csv", "--export", "adapted.pt"],
-        "algorithm 'protonet' does not adapt a network's parameters, so there is no adapted network",
+        "algorithm 'protonet' does not define `adapted`, so there is no adapted network",
     ),
     "no place to export to": (
         [*ADAPT, "--export", "no/where.pt"],

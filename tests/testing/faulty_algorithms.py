@@ -81,9 +81,36 @@ class FourSteps(Good):
     def predict(self, learner, meta, fast, x):
         return learner.predict(fast["network"], x)
 
+    def adapted(self, learner, meta, fast):
+        return {"network": fast["network"]}
+
     def meta_loss(self, learner, meta, episode, progress):
         fast = mamlzoo.adapt(self, learner, meta, episode.support, self.inner_steps)
         return learner.loss(fast["network"], episode.query), {}
+
+
+class Inheriting(Good):
+    """Another φ than the network's parameters, which is what the inherited `adapted` gives. Reference: none."""
+
+    def start(self, learner, meta, support):
+        return {"params": meta["network"]}
+
+    def adapt(self, learner, meta, fast, support):
+        return {"params": super().adapt(learner, meta, fast["params"], support)}
+
+    def predict(self, learner, meta, fast, x):
+        return learner.predict(fast["params"], x)
+
+    def meta_loss(self, learner, meta, episode, progress):
+        fast = mamlzoo.adapt(self, learner, meta, episode.support, self.inner_steps)
+        return learner.loss(fast["params"], episode.query), {}
+
+
+class Unadapted(Good):
+    """Gives θ for the adapted parameters. Reference: none."""
+
+    def adapted(self, learner, meta, fast):
+        return {"network": meta["network"]}
 
 
 class Ascending(Good):
@@ -194,6 +221,8 @@ FAULTY = [
     ("inexact-differs-from-exact", NotFirstOrder),
     ("any-number-of-adaptation-steps", FourSteps),
     ("adaptation-lowers-support-loss", Ascending),
+    ("adapted-predicts-the-same", Inheriting),
+    ("adapted-predicts-the-same", Unadapted),
     ("frozen-parameters-stay", FromModules),
     ("layers-used-twice-work", OneCallALayer),
     ("unused-parameters-do-no-harm", Normalised),

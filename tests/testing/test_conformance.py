@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from faulty_algorithms import Good
 from faulty_tasks import Needless, Pool
 
 import mamlzoo
+from mamlzoo.cli.check import _notes
 from mamlzoo.registry import installed
 from mamlzoo.testing import conformance, examples, outcomes_of
 from mamlzoo.testing.probes import Lines
@@ -45,6 +48,13 @@ class NoExample(Lines):
     @classmethod
     def example(cls):
         raise FileNotFoundError("lines.csv")
+
+
+class Refusing(Good):
+    """Learns nothing. Reference: none."""
+
+    def networks(self, spec):
+        raise mamlzoo.UsageError("not that")
 
 
 def test_as_tests_each_check_has_an_id_and_an_exemption_is_an_expected_failure(pytester):
@@ -106,7 +116,7 @@ def test_a_plugin_without_an_example_is_an_error_that_names_it():
 
 def test_check_prints_a_row_a_check_and_ends_with_0(cli):
     printed = cli("check", "fomaml").stdout
-    assert printed.startswith("algorithm fomaml: 17 passed")
+    assert printed.startswith("algorithm fomaml: 18 passed")
     assert "vmapped-equals-one-by-one" in printed
 
 
@@ -141,6 +151,122 @@ def test_check_says_what_failed_and_what_to_do_and_ends_with_1(cli, distribution
         "builds-what-was-asked-for",
         "works-on-a-meta-batch-of-one",
     ]
+
+
+RAISING = """
+import torch
+from mamlzoo.testing.probes import Lines
+
+class Selfless(Lines):
+    name = "selfless"
+
+    def loss(prediction, target):
+        return (prediction - target).square().mean()
+
+class Raising(Lines):
+    name = "raising"
+
+    def metrics(self, prediction, target):
+        raise ValueError("no metrics today. Come back tomorrow.")
+
+class Valued(Lines):
+    name = "valued"
+
+    def loss(self, prediction, target):
+        return (prediction - target).square().mean()
+
+    def metrics(self, prediction, target):
+        return {"mse": torch.tensor(self.loss(prediction, target).item())}
+"""
+
+
+def test_what_a_plugin_raises_is_told_once_with_its_line_and_without_the_remedies_of_checks(cli, tmp_path):
+    (tmp_path / "lines.py").write_text(RAISING)
+    *_, notes = cli("check", "lines.py:Raising", code=1).stdout.strip().split("\n\n")[-1].splitlines()
+    line = RAISING.splitlines().index('        raise ValueError("no metrics today. Come back tomorrow.")') + 1
+    assert notes == f"3 checks: raised ValueError: no metrics today. (from {tmp_path / 'lines.py'}:{line})"
+    printed = cli("check", "lines.py:Selfless", code=1).stdout
+    assert "End it with .mean()" not in printed
+    assert printed.strip().endswith(f"2 positional arguments but 3 were given (from {tmp_path / 'lines.py'})")
+
+
+def test_what_vmap_refuses_is_said_in_our_words_with_the_line_and_the_remedy(cli, tmp_path):
+    (tmp_path / "lines.py").write_text(RAISING)
+    printed = cli("check", "lines.py:Valued", code=1).stdout
+    line = len(RAISING.splitlines())
+    assert "file a bug report" not in printed
+    assert printed.count("torch.func.vmap does without a tensor's value, which .item() and `if` ask for") == 2
+    assert f"(from {tmp_path / 'lines.py'}:{line}). Use tensor operations only: no .item()" in printed
+
+
+def test_a_fault_that_several_checks_find_has_none_of_their_remedies():
+    promises = [outcome for outcome in outcomes_of(Refusing()) if outcome.verdict == "failed"]
+    notes = _notes(promises)
+    assert len(promises) > 10
+    assert [note for note in notes if "it refuses every task" in note] == notes
+    assert len(notes) == 1
+
+
+NETWORKS = """
+import math
+
+from torch import nn
+
+class OfThree(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 5))
+
+class OfSeven(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.Linear(7, 8), nn.Tanh(), nn.Linear(8, 5))
+
+class Gru(nn.Module):
+    exempt_from = {"works-under-vmap": "vmap has no rule for a GRU"}
+
+    def __init__(self):
+        super().__init__()
+        self.gru, self.out = nn.GRU(1, 4, batch_first=True), nn.Linear(4, 1)
+
+    def forward(self, x):
+        return self.out(self.gru(x[:, None])[0][:, 0])
+
+def normed(spec):
+    inputs = math.prod(spec.input_shape)
+    return nn.Sequential(nn.Flatten(), nn.Linear(inputs, 4), nn.BatchNorm1d(4), nn.Linear(4, spec.output_size))
+
+normed.exempt_from = {"works-on-a-meta-batch-of-one": "batch norm has no statistics of one example"}
+"""
+
+
+def verdicts(cli, reference, code=0):
+    (plugin,) = cli.json("check", reference, code=code)["plugins"]
+    return {row["check"]: (row["verdict"], row["found"]) for row in plugin["checks"] if row["verdict"] != "passed"}
+
+
+def test_a_plain_network_is_checked_at_a_shape_that_it_fits(cli, tmp_path):
+    (tmp_path / "nets.py").write_text(NETWORKS)
+    assert verdicts(cli, "nets.py:OfThree") == {}
+    verdict, found = verdicts(cli, "nets.py:OfSeven", code=1)["builds-what-was-asked-for"]
+    assert verdict == "failed"
+    assert "for inputs [6, 3, 84, 84] and 5 outputs the network raises RuntimeError: mat1 and mat2" in found
+
+
+def test_a_plain_network_says_itself_what_it_is_exempt_from(cli, tmp_path):
+    (tmp_path / "nets.py").write_text(NETWORKS)
+    assert verdicts(cli, "nets.py:Gru") == {"works-under-vmap": ("exempt", "vmap has no rule for a GRU")}
+    reason = "batch norm has no statistics of one example"
+    assert verdicts(cli, "nets.py:normed") == {"works-on-a-meta-batch-of-one": ("exempt", reason)}
+
+
+def test_the_pages_algorithm_that_says_everything_itself_is_short_and_its_network_can_be_exported(
+    cli, tmp_path, repository
+):
+    page = (repository / "docs/write-an-algorithm.md").read_text("utf-8")
+    source = re.search(r'^```python title="learned_rates.py"\n(.*?)^```', page, re.M | re.S)[1]
+    assert len(source.splitlines()) < 40
+    (tmp_path / "learned_rates.py").write_text(source, "utf-8")
+    (plugin,) = cli.json("check", "learned_rates.py:LearnedRates")["plugins"]
+    assert "adapted-predicts-the-same" in [row["check"] for row in plugin["checks"]]
 
 
 def test_check_all_counts_a_plugin_that_failed_to_load(cli, distribution):
