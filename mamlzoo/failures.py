@@ -106,7 +106,10 @@ def _missing(origin: Origin, module: str) -> tuple[str, str]:
     """A module that is not there: the plugin's own, or one that it needs."""
     top = module.partition(".")[0]
     if top == origin.module.partition(":")[0].partition(".")[0]:
-        return f"there is no module '{module}'", f"install {_named(origin)} again: it is not as it was installed"
+        return f"there is no module '{module}'", (
+            f"the wheel of {_named(origin)} may not contain it (see [tool.hatch.build.targets.wheel], or your build "
+            "backend's list of files), or it was removed; see to that, and install it again"
+        )
     if top in sys.modules:
         return f"it needs the module '{module}', which the {top} installed has not", f"pip install -U {top}"
     what = f"it needs the module '{module}', which is not installed"
