@@ -107,10 +107,7 @@ def check_class(cls: Any, *, documented: bool = True) -> None:
         for option in options.options_of(cls).values():
             _check_default(option)
     except (TypeError, NameError, ValueError, UsageError) as error:
-        raise PluginError(
-            f"{what} has an unusable option: {error}",
-            remedy="an option is declared as shots: int = mamlzoo.option(10, 'support points of an episode')",
-        ) from error
+        raise PluginError(f"{what} has an unusable option: {error}", remedy=options.DECLARATION) from error
 
 
 def _check_default(option: options.Option) -> None:

@@ -251,6 +251,37 @@ def test_a_file_that_raises_is_named_with_its_line(folder, cli, source, said):
     assert not [name for name in sys.modules if name.startswith("bad_")]
 
 
+def test_an_option_without_its_type_is_told_how_it_is_declared(folder):
+    write("bad.py", "import mamlzoo\n\n\nclass Net(mamlzoo.Model):\n    width = mamlzoo.option(3, 'of it')\n")
+    with pytest.raises(PluginError) as caught:
+        brought.find("bad.py:Net")
+    assert str(caught.value) == (
+        f"{folder / 'bad.py'}, line 4: Net has an unusable option: 'width' is a field but has no type annotation; "
+        "an option is declared as shots: int = mamlzoo.option(10, 'support points of an episode')"
+    )
+
+
+def test_an_option_that_init_sets_is_told_how_it_is_declared(folder, cli):
+    write(
+        "own.py",
+        """
+        from mamlzoo_tasks.sine import Sine
+
+
+        class Own(Sine):
+            name = "own"
+
+            def __init__(self):
+                self.shots = 5
+        """,
+    )
+    for command in (["run", "-t", "own.py:Own", *FLAGS], ["check", "own.py:Own"]):
+        assert cli.error(*command, code=1) == (
+            "task 'own': cannot assign to field 'shots', as a plugin is frozen; an option is declared as "
+            "shots: int = mamlzoo.option(10, 'support points of an episode'), not set in __init__"
+        )
+
+
 def test_info_explains_a_file(folder, cli):
     assert "One hidden layer." in cli("info", "nets.py:Wide").stdout
     document = cli.json("info", "nets.py:make")

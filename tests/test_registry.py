@@ -120,6 +120,12 @@ BROKEN = {
         "X has an unusable option: size has the type",
         r"declared as shots: int = mamlzoo.option\(",
     ),
+    "declares an option without its type": (
+        good("x").replace('name = "x"', 'name = "x"\n        size = mamlzoo.option(1, "size")'),
+        LINE,
+        "X has an unusable option: 'size' is a field but has no type annotation",
+        r"declared as shots: int = mamlzoo.option\(",
+    ),
     "declares a default out of range": (
         good("x").replace('name = "x"', 'name = "x"\n        size: int = mamlzoo.option(0, "size", minimum=1)'),
         LINE,
