@@ -194,6 +194,17 @@ def test_a_network_that_raises_names_the_function_that_made_it(model):
     assert f"from {__file__}:{line}; `mamlzoo check {__file__}:raising_module` tests it" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("base", "method", "without_self"),
+    [(Sine, "loss", lambda prediction, target: prediction), (MAML, "adapt", lambda learner, meta, fast, support: fast)],
+)
+def test_a_method_with_other_arguments_names_its_plugin_and_line_though_another_calls_it(base, method, without_self):
+    said = refused(variant(base, **{method: without_self}))
+    assert "TypeError: <lambda>() takes " in said
+    line = without_self.__code__.co_firstlineno
+    assert f"({base.kind} 'odd' from {__file__}:{line}; `mamlzoo check {__file__}:Odd` tests it" in said
+
+
 def test_the_innermost_plugin_is_to_blame_though_torch_raised():
     said = refused(variant(Sine, loss=lambda self, p, t: torch.ones(2) @ torch.ones(3)))
     assert "sine" not in said
