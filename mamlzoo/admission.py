@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from types import ModuleType
 from typing import Any
 
@@ -101,6 +102,11 @@ def check_class(cls: Any, *, documented: bool = True) -> None:
     name = getattr(cls, "name", None)
     if not isinstance(name, str) or not name:
         raise PluginError(f"{what} has no name", remedy=f"add a line such as name = '{what.lower()}'")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        raise PluginError(
+            f"{what} is called {name!r}, which a command line or a path cannot take as it stands",
+            remedy="use letters, digits, dashes, dots and underscores, a letter or digit first",
+        )
     if documented and (not cls.__doc__ or cls.summary().startswith(f"{what}(")):
         raise PluginError(f"{what} has no docstring", remedy="write one; its first line is what `mamlzoo list` shows")
     try:

@@ -90,6 +90,12 @@ TASKS = """
         height: Nothing = option(1.0, "of a wave")
 
 
+    class Quoted(Sine):
+        \"\"\"Its name has a space.\"\"\"
+
+        name = "my waves"
+
+
     waves = Waves(height=2.0)
 """
 
@@ -211,7 +217,7 @@ def test_nothing_that_is_installed_is_hidden_and_what_would_be_is_refused(folder
         ("model", ":Net", "':Net' names no file; write path/to/file.py:Net or package.module:Name"),
         ("model", "nets.py:Nett", "nets.py has no 'Nett'; did you mean 'Net'?"),
         ("algorithm", "nets.py:Nett", "nets.py has no 'Nett'; it offers no algorithm at all"),
-        ("task", "tasks.py:", "tasks.py offers several: Unfinished, Waves; say which, as tasks.py:Unfinished"),
+        ("task", "tasks.py:", "tasks.py offers several: Quoted, Unfinished, Waves; say which, as tasks.py:Quoted"),
         ("algorithm", "nets.py", "nets.py offers no algorithm; it must be a subclass of mamlzoo.MetaAlgorithm"),
         ("model", "tasks.py:Waves", "tasks.py:Waves is no model but another kind, task"),
         ("task", "nets.py:Net", "nets.py:Net is no task but class Net; it must be a subclass of mamlzoo.Task"),
@@ -223,6 +229,8 @@ def test_nothing_that_is_installed_is_hidden_and_what_would_be_is_refused(folder
          "`mamlzoo check {0}/nets.py:number` tests it)"),
         ("task", "tasks.py:waves", "tasks.py:waves is an instance; name its class, as tasks.py:Waves, and give options "
          "as flags"),
+        ("task", "tasks.py:Quoted", "tasks.py:Quoted: Quoted is called 'my waves', which a command line or a path cannot "
+         "take as it stands; use letters, digits, dashes, dots and underscores, a letter or digit first"),
         ("task", "tasks.py:Unfinished", "tasks.py:Unfinished: Unfinished has an unusable option: name 'Nothing' is not "
          "defined; an option is declared as shots: int = mamlzoo.option(10, 'support points of an episode')"),
     ],

@@ -113,6 +113,10 @@ BROKEN = {
         good("x").replace("def build", "def bild"), LINE, "X lacks build", "define build in X"
     ),
     "has no name": (good("x").replace('name = "x"', "pass"), LINE, "X has no name", "add a line such as name = 'x'"),
+    "has a name of two words": (
+        good("x").replace('"x"', '"my net"'), LINE, "X is called 'my net'", "use letters, digits, dashes"
+    ),
+    "has a name like a flag": (good("x").replace('"x"', '"-x"'), LINE, "X is called '-x'", "a letter or digit first"),
     "has no docstring": (good("x").replace('"""A linear map."""', ""), LINE, "X has no docstring", "write one"),
     "declares an unusable option": (
         good("x").replace('name = "x"', 'name = "x"\n        size: list = mamlzoo.option(1, "size")'),
