@@ -66,13 +66,13 @@ class Registry:
         if name in self.offers[kind]:
             return self.offers[kind][name].cls
         if brought.is_reference(name):
-            return brought.find(name, kind)
+            return self._brought(name, kind)
         self._raise_failure(kind, name)
         elsewhere = [other for other in KINDS if name in self.offers[other]]
         if elsewhere:
             known = ", ".join(sorted(self.offers[kind]))
             raise UsageError(f"'{name}' names no {kind} but another kind, {elsewhere[0]}; {kind}s are: {known}")
-        raise UsageError(f"there is no {kind} '{name}'; {did_you_mean(name, self.offers[kind])}{self._not_here()}")
+        raise UsageError(f"there is no {kind} '{name}'; {self._instead(name, self.offers[kind])}{self._not_here()}")
 
     def find(self, name: str) -> list[Offer]:
         """Every plugin of that name, of any kind; or the one that a name as `file.py:Lines` means.
@@ -82,11 +82,11 @@ class Registry:
         """
         found = [offers[name] for offers in self.offers.values() if name in offers]
         if not found and brought.is_reference(name):
-            return [_brought(name)]
+            return [_offer(name, self._brought(name))]
         if not found:
             self._raise_failure("plugin", name)
             everything = {known for offers in self.offers.values() for known in offers}
-            raise UsageError(f"there is no plugin '{name}'; {did_you_mean(name, everything)}{self._not_here()}")
+            raise UsageError(f"there is no plugin '{name}'; {self._instead(name, everything)}{self._not_here()}")
         return found
 
     def recipe(self, name: str) -> Recipe:
@@ -112,6 +112,26 @@ class Registry:
             self._raise_failure("logger", name)
             raise UsageError(f"there is no logger '{name}'; {did_you_mean(name, self.loggers)}")
         return self.loggers[name]
+
+    def _brought(self, text: str, kind: str | None = None) -> type[Plugin]:
+        """The class that a text as `file.py:Lines` means; what every table says of a built-in's name stays true."""
+        cls = brought.find(text, kind)
+        taken = self.offers[cls.kind].get(cls.name)
+        if taken is not None and taken.cls is not cls and taken.origin.distribution == OWN:
+            raise UsageError(f"{text}: its name '{cls.name}' is taken by {OWN}; give it another")
+        return cls
+
+    def _instead(self, name: str, known: Iterable[str]) -> str:
+        """What may have been meant by a name that no plugin has: what the package of that name offers, or one alike."""
+        package = [
+            (offer.origin.distribution, offered)
+            for offers in self.offers.values()
+            for offered, offer in offers.items()
+            if name == offer.origin.entry_point or _normal(name) == _normal(offer.origin.distribution)
+        ]
+        if not package:
+            return did_you_mean(name, known)
+        return f"the package {package[0][0]} offers " + ", ".join(f"'{offered}'" for _, offered in package)
 
     def _raise_failure(self, kind: str, name: str) -> None:
         for failure in self.failures:
@@ -240,8 +260,7 @@ def _origin(entry: EntryPoint) -> Origin:
     return Origin(name, version, entry.name, entry.value)
 
 
-def _brought(name: str) -> Offer:
-    cls = brought.find(name)
+def _offer(name: str, cls: type[Plugin]) -> Offer:
     source = brought.source_of(cls)
     assert source is not None
     place = source.reference.rpartition(":")[0]

@@ -290,6 +290,12 @@ def test_an_option_that_init_sets_is_told_how_it_is_declared(folder, cli):
         )
 
 
+def test_the_name_of_a_built_in_cannot_be_taken(folder, cli):
+    write("mine.py", "from mamlzoo_tasks.sine import Sine\n\n\nclass Mine(Sine):\n    pass\n")
+    for command in (["run", "-t", "mine.py"], ["info", "mine.py:Mine"], ["check", "mine.py:Mine"]):
+        assert cli.error(*command) == f"{command[-1]}: its name 'sine' is taken by mamlzoo; give it another"
+
+
 def test_info_explains_a_file(folder, cli):
     assert "One hidden layer." in cli("info", "nets.py:Wide").stdout
     document = cli.json("info", "nets.py:make")

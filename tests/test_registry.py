@@ -261,6 +261,14 @@ def test_an_unknown_name_brings_the_nearest_one():
         registry.installed().get("task", "sin")
 
 
+@pytest.mark.parametrize("name", ["Two-Waves", "entry"])
+def test_the_name_of_a_package_or_of_an_entry_point_brings_what_it_offers(distribution, name):
+    distribution("two_waves", good("ripples"), entry_point="entry")
+    for looked_up in (lambda: registry.installed().get("model", name), lambda: registry.installed().find(name)):
+        with pytest.raises(UsageError, match=f"there is no .* '{name}'; the package two_waves offers 'ripples'"):
+            looked_up()
+
+
 def test_a_name_of_another_kind_is_told_apart():
     with pytest.raises(UsageError, match="'maml' names no task but another kind, algorithm; tasks are: "):
         registry.installed().get("task", "maml")
