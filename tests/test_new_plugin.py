@@ -83,8 +83,8 @@ def test_another_directory_can_be_named(cli, tmp_path):
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("My_Task", "use lower-case letters, digits and dashes, as in 'my-task'"),
-        ("2nd", "use lower-case letters"),
+        ("My_Task", "use lower-case letters, digits and dashes, and begin with a letter, as in 'my-task'"),
+        ("2nd", "begin with a letter"),
         ("../up", "use lower-case letters"),
         ("class", "Python has another use for 'class'"),
         ("tests", "Python has another use for 'tests'"),

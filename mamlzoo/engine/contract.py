@@ -27,8 +27,10 @@ def check_spec(task: Task) -> Spec:
     if not isinstance(spec, Spec):
         raise broken(task, f": its spec must be a mamlzoo.Spec, not {described(spec)}")
     shape, size = spec.input_shape, spec.output_size
-    if not (isinstance(shape, tuple) and all(isinstance(length, int) for length in (*shape, size))):
-        raise broken(task, f": input_shape must be a tuple of whole numbers and output_size one, not {shape}, {size}")
+    if not (isinstance(shape, tuple) and all(isinstance(length, int) for length in shape)):
+        raise broken(task, f": input_shape must be a tuple of whole numbers, as (1,), not {shape!r}")
+    if not isinstance(size, int):
+        raise broken(task, f": output_size must be a whole number, not {size!r}")
     return spec
 
 
