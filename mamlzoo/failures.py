@@ -78,9 +78,27 @@ def diagnose(origin: Origin, stage: str, error: BaseException, refused: object =
         refused: the class, or the recipe's file, that was refused; None: the module as a whole.
     """
     what, remedy = _explained(origin, error)
-    file, line = _place(origin, error, refused)
+    file, line = place(origin, error, refused)
     named = getattr(refused, "name", None) if isinstance(refused, type) else None
     return Failure(origin, stage, error, what, remedy, file, line, named if isinstance(named, str) else None)
+
+
+def place(origin: Origin, error: BaseException, refused: object = None) -> tuple[str | None, int | None]:
+    """The file and line that the error is about: the innermost of the plugin's own package."""
+    if isinstance(refused, Path):
+        return str(refused), None
+    file, own = _module_file(origin.module.partition(":")[0])
+    if isinstance(refused, type):
+        with suppress(OSError, TypeError):
+            return inspect.getsourcefile(refused) or file, inspect.getsourcelines(refused)[1]
+    if isinstance(error, SyntaxError) and error.filename:
+        return error.filename, error.lineno
+    lines = [
+        (frame.f_code.co_filename, line)
+        for frame, line in traceback.walk_tb(error.__traceback__)
+        if any(Path(frame.f_code.co_filename).is_relative_to(folder) for folder in own)
+    ]
+    return lines[-1] if lines else (file, None)
 
 
 def _explained(origin: Origin, error: BaseException) -> tuple[str, str]:
@@ -136,24 +154,6 @@ def _absent_name(error: BaseException) -> str | None:
     if isinstance(error, AttributeError) and error.obj is mamlzoo:
         return error.name
     return None
-
-
-def _place(origin: Origin, error: BaseException, refused: object) -> tuple[str | None, int | None]:
-    """The file and line that the error is about: the innermost of the plugin's own package."""
-    if isinstance(refused, Path):
-        return str(refused), None
-    file, own = _module_file(origin.module.partition(":")[0])
-    if isinstance(refused, type):
-        with suppress(OSError, TypeError):
-            return inspect.getsourcefile(refused) or file, inspect.getsourcelines(refused)[1]
-    if isinstance(error, SyntaxError) and error.filename:
-        return error.filename, error.lineno
-    lines = [
-        (frame.f_code.co_filename, line)
-        for frame, line in traceback.walk_tb(error.__traceback__)
-        if any(Path(frame.f_code.co_filename).is_relative_to(place) for place in own)
-    ]
-    return lines[-1] if lines else (file, None)
 
 
 def _module_file(module: str) -> tuple[str | None, list[str]]:

@@ -39,19 +39,26 @@ class Offer(NamedTuple):
     origin: Origin
 
 
+class Logger(NamedTuple):
+    """What calls the hooks of a module that listens to runs."""
+
+    hooks: pluggy.HookRelay
+    origin: Origin
+
+
 @dataclass(frozen=True)
 class Registry:
     """The plugins by kind and name, recipes and loggers by name, and the failures.
 
     Attributes:
-        loggers: by entry point, what calls that module's hooks about runs.
+        loggers: by entry point.
         left_out: what is installed, and not among what `MAMLZOO_PLUGINS` allows.
         unknown: distributions that `MAMLZOO_PLUGINS` names, and that offer nothing here.
     """
 
     offers: Mapping[str, dict[str, Offer]] = field(default_factory=lambda: {kind: {} for kind in KINDS})
     recipes: dict[str, Recipe] = field(default_factory=dict)
-    loggers: dict[str, pluggy.HookRelay] = field(default_factory=dict)
+    loggers: dict[str, Logger] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
     left_out: list[Origin] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
@@ -101,8 +108,8 @@ class Registry:
             raise UsageError(f"there is no recipe '{name}'; {did_you_mean(name, self.recipes)}")
         return self.recipes[name]
 
-    def logger(self, name: str) -> pluggy.HookRelay:
-        """What calls the hooks of the logger of that name.
+    def logger(self, name: str) -> Logger:
+        """The logger of that name.
 
         Raises:
             PluginError: it failed to load.
@@ -216,7 +223,7 @@ def _load(registry: Registry, entry: EntryPoint, origin: Origin) -> list[Failure
                     with apart("registering", file):
                         _add_recipe(registry, recipes.parse(file.read_text(encoding="utf-8")))
             if any(getattr(relay, name).get_hookimpls() for name in hooks.LISTENING):
-                registry.loggers[origin.entry_point] = relay
+                registry.loggers[origin.entry_point] = Logger(relay, origin)
     return failures
 
 
