@@ -343,7 +343,10 @@ def test_a_run_whose_file_has_changed_can_be_looked_at_but_does_not_go_on(run, f
     refused = cli.error("resume", run, "-q")
     assert "has changed since" in refused
     assert refused.endswith("make it what it was, or begin a new run with `mamlzoo run`")
-    with pytest.raises(UsageError, match="the model given is not 'make' with the code that the run began with"):
+    with pytest.raises(
+        UsageError,
+        match=r"the model given is not 'make' with the code that the run began with \(SHA-256 \w{12}…, now \w{12}…",
+    ):
         mamlzoo.resume(run, model="nets.py:make")
     write("nets.py", NETS)
     cli("resume", run, "-q")
@@ -354,9 +357,28 @@ def test_a_run_whose_file_is_gone_says_so_and_takes_it_from_elsewhere(run, folde
     (folder / "nets.py").rename(folder / "moved.py")
     assert cli.error("resume", run, "-q") == (
         f"model 'make' cannot be made again: it came from {folder}/nets.py:make, and there is no file "
-        f"{folder}/nets.py; put it back, or begin a new run"
+        f"{folder}/nets.py; put it back, name its new place to `mamlzoo resume` by -t, -m or -a, or begin a new run"
     )
     assert mamlzoo.resume(run, model="moved.py:make").name == "waves × make × maml"
+
+
+def test_resume_takes_a_moved_file_with_the_options_of_the_run_but_no_other_code(run, folder, cli):
+    before = mamlzoo.load(run).evaluation.mean.tolist()
+    unfinished(run)
+    (folder / "tasks.py").rename(folder / "moved.py")
+    write("other.py", TASKS + "    # other\n")
+    assert "is not 'waves' with the code that the run began with" in cli.error(
+        "resume", run, "-q", "-t", "other.py:Waves"
+    )
+    cli("resume", run, "-q", "-t", "moved.py:Waves")
+    assert mamlzoo.load(run).evaluation.mean.tolist() == before
+
+
+def test_a_comparison_cannot_be_resumed_with_one_plugin_for_all_its_runs(folder, cli):
+    mamlzoo.compare(algorithm=["maml", "scratch"], out="several", **QUICK)
+    assert cli.error("resume", "several", "-a", "maml") == (
+        "several is a comparison's directory; -t, -m and -a are for one run, as those below it"
+    )
 
 
 def test_an_edited_file_is_another_cell_of_a_sweep(folder, cli):
