@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from types import ModuleType
 from typing import Any
 
@@ -101,16 +102,18 @@ def check_class(cls: Any, *, documented: bool = True) -> None:
     name = getattr(cls, "name", None)
     if not isinstance(name, str) or not name:
         raise PluginError(f"{what} has no name", remedy=f"add a line such as name = '{what.lower()}'")
-    if documented and not cls.__doc__:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        raise PluginError(
+            f"{what} is called {name!r}, which a command line or a path cannot take as it stands",
+            remedy="use letters, digits, dashes, dots and underscores, a letter or digit first",
+        )
+    if documented and not cls.summary():
         raise PluginError(f"{what} has no docstring", remedy="write one; its first line is what `mamlzoo list` shows")
     try:
         for option in options.options_of(cls).values():
             _check_default(option)
     except (TypeError, NameError, ValueError, UsageError) as error:
-        raise PluginError(
-            f"{what} has an unusable option: {error}",
-            remedy="an option is declared as shots: int = mamlzoo.option(10, 'support points of an episode')",
-        ) from error
+        raise PluginError(f"{what} has an unusable option: {error}", remedy=options.DECLARATION) from error
 
 
 def _check_default(option: options.Option) -> None:

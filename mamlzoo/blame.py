@@ -65,7 +65,8 @@ def find_suspect(error: BaseException, plugins: Sequence[Plugin]) -> Suspect | N
         if plugin is not None:
             kept = found.line if found is not None and found.plugin is plugin else None
             found = Suspect(plugin, line if file == files[id(plugin)] else kept)
-    return found
+    miscalled = _miscalled(error, plugins)
+    return found if miscalled is None or (found is not None and found.plugin is miscalled.plugin) else miscalled
 
 
 def origin(plugin: Plugin, line: int | None = None) -> str:
@@ -84,6 +85,18 @@ def _owner(frame: FrameType, plugins: Sequence[Plugin], files: dict[int, str | N
         return next((plugin for plugin in plugins if isinstance(plugin, Model)), None)
     owners = [plugin for plugin in plugins if files[id(plugin)] == frame.f_code.co_filename]
     return owners[0] if len(owners) == 1 else None
+
+
+def _miscalled(error: BaseException, plugins: Sequence[Plugin]) -> Suspect | None:
+    """The plugin whose method cannot take its arguments, which Python raises where it is called, in another's code."""
+    if not isinstance(error, TypeError):
+        return None
+    for plugin in plugins:
+        for _, method in inspect.getmembers(type(plugin), inspect.isfunction):
+            if str(error).startswith(f"{method.__qualname__}() "):
+                code = method.__code__
+                return Suspect(plugin, code.co_firstlineno if code.co_filename == _file(plugin) else None)
+    return None
 
 
 def _source(plugin: Plugin) -> Any:

@@ -81,7 +81,10 @@ def check_unchanged(source: Source) -> None:
     try:
         now = code.digest(place)
     except UsageError as error:
-        raise UsageError(f"it came from {source.reference}, and {error}; put it back, or begin a new run") from None
+        raise UsageError(
+            f"it came from {source.reference}, and {error}; put it back, name its new place to `mamlzoo resume` by "
+            "-t, -m or -a, or begin a new run"
+        ) from None
     if now != source.sha256:
         raise UsageError(
             f"it came from {source.reference}, which has changed since (SHA-256 {source.sha256[:12]}…, now {now[:12]}…)"

@@ -166,4 +166,6 @@ def _failure(path: Path, error: BaseException) -> PluginError:
     else:
         reason = str(error).partition("\n")[0]
     where = f"{path}, line {lines[-1]}" if lines else str(path)
+    if isinstance(error, PluginError):
+        return PluginError(f"{where}: {error.what}", remedy=error.remedy)
     return PluginError(f"{where}: {type(error).__name__}: {reason} (`mamlzoo --debug` shows where)")

@@ -78,9 +78,27 @@ def diagnose(origin: Origin, stage: str, error: BaseException, refused: object =
         refused: the class, or the recipe's file, that was refused; None: the module as a whole.
     """
     what, remedy = _explained(origin, error)
-    file, line = _place(origin, error, refused)
+    file, line = place(origin, error, refused)
     named = getattr(refused, "name", None) if isinstance(refused, type) else None
     return Failure(origin, stage, error, what, remedy, file, line, named if isinstance(named, str) else None)
+
+
+def place(origin: Origin, error: BaseException, refused: object = None) -> tuple[str | None, int | None]:
+    """The file and line that the error is about: the innermost of the plugin's own package."""
+    if isinstance(refused, Path):
+        return str(refused), None
+    file, own = _module_file(origin.module.partition(":")[0])
+    if isinstance(refused, type):
+        with suppress(OSError, TypeError):
+            return inspect.getsourcefile(refused) or file, inspect.getsourcelines(refused)[1]
+    if isinstance(error, SyntaxError) and error.filename:
+        return error.filename, error.lineno
+    lines = [
+        (frame.f_code.co_filename, line)
+        for frame, line in traceback.walk_tb(error.__traceback__)
+        if any(Path(frame.f_code.co_filename).is_relative_to(folder) for folder in own)
+    ]
+    return lines[-1] if lines else (file, None)
 
 
 def _explained(origin: Origin, error: BaseException) -> tuple[str, str]:
@@ -106,7 +124,10 @@ def _missing(origin: Origin, module: str) -> tuple[str, str]:
     """A module that is not there: the plugin's own, or one that it needs."""
     top = module.partition(".")[0]
     if top == origin.module.partition(":")[0].partition(".")[0]:
-        return f"there is no module '{module}'", f"install {_named(origin)} again: it is not as it was installed"
+        return f"there is no module '{module}'", (
+            f"the wheel of {_named(origin)} may not contain it (see [tool.hatch.build.targets.wheel], or your build "
+            "backend's list of files), or it was removed; see to that, and install it again"
+        )
     if top in sys.modules:
         return f"it needs the module '{module}', which the {top} installed has not", f"pip install -U {top}"
     what = f"it needs the module '{module}', which is not installed"
@@ -133,24 +154,6 @@ def _absent_name(error: BaseException) -> str | None:
     if isinstance(error, AttributeError) and error.obj is mamlzoo:
         return error.name
     return None
-
-
-def _place(origin: Origin, error: BaseException, refused: object) -> tuple[str | None, int | None]:
-    """The file and line that the error is about: the innermost of the plugin's own package."""
-    if isinstance(refused, Path):
-        return str(refused), None
-    file, own = _module_file(origin.module.partition(":")[0])
-    if isinstance(refused, type):
-        with suppress(OSError, TypeError):
-            return inspect.getsourcefile(refused) or file, inspect.getsourcelines(refused)[1]
-    if isinstance(error, SyntaxError) and error.filename:
-        return error.filename, error.lineno
-    lines = [
-        (frame.f_code.co_filename, line)
-        for frame, line in traceback.walk_tb(error.__traceback__)
-        if any(Path(frame.f_code.co_filename).is_relative_to(place) for place in own)
-    ]
-    return lines[-1] if lines else (file, None)
 
 
 def _module_file(module: str) -> tuple[str | None, list[str]]:

@@ -39,7 +39,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad
 
 from mamlzoo import options
-from mamlzoo.errors import UsageError
+from mamlzoo.errors import PluginError, UsageError
 
 Split = Literal["train", "valid", "test"]
 """Which episodes: to train on, to choose by, or to report on."""
@@ -103,7 +103,10 @@ class Plugin(ABC):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         written = cls.__doc__
-        dataclass(frozen=True)(cls)
+        try:
+            dataclass(frozen=True)(cls)
+        except (TypeError, ValueError) as error:  # a field without an annotation, or with a mutable default
+            raise PluginError(f"{cls.__name__} has an unusable option: {error}", remedy=options.DECLARATION) from error
         cls.__doc__ = written  # where there is none, a dataclass writes its signature there
 
     def __post_init__(self) -> None:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from mamlzoo import failures
 from mamlzoo.errors import MamlzooError
 from mamlzoo.experiment import Experiment
 from mamlzoo.registry import installed
@@ -23,7 +24,7 @@ class Loggers:
         Raises:
             UsageError: there is no logger of a name.
         """
-        self._hooks = {name: installed().logger(name) for name in names}
+        self._loggers = {name: installed().logger(name) for name in names}
         self._run = {"experiment": experiment, "directory": directory}
 
     @contextmanager
@@ -33,7 +34,7 @@ class Loggers:
         Raises:
             MamlzooError: a logger says at the start that it cannot log.
         """
-        for name in list(self._hooks):
+        for name in list(self._loggers):
             self._tell(name, "mamlzoo_run_started", refuses=True, step=step)
         try:
             yield self._progressed
@@ -43,18 +44,22 @@ class Loggers:
 
     def end(self, **outcome: Any) -> None:
         """Tell of a result or an error."""
-        for name in list(self._hooks):
+        for name in list(self._loggers):
             self._tell(name, "mamlzoo_run_ended", **({"result": None, "error": None} | outcome))
 
     def _progressed(self, event: Event) -> None:
-        for name in list(self._hooks):
+        for name in list(self._loggers):
             self._tell(name, "mamlzoo_run_progressed", event=event)
 
     def _tell(self, name: str, hook: str, *, refuses: bool = False, **what: Any) -> None:
         try:
-            getattr(self._hooks[name], hook)(**self._run, **what)
+            getattr(self._loggers[name].hooks, hook)(**self._run, **what)
         except Exception as error:
             if refuses and isinstance(error, MamlzooError):
                 raise
-            del self._hooks[name]
-            warnings.warn(f"logger '{name}' failed and is told no more: {type(error).__name__}: {error}", stacklevel=2)
+            origin = self._loggers.pop(name).origin
+            text = f"logger '{name}' of {origin.release} failed and is told no more: {type(error).__name__}: {error}"
+            file, line = failures.place(origin, error)
+            warnings.warn_explicit(
+                text, UserWarning, file or origin.module, line or 1
+            )  # at the logger's line, not ours

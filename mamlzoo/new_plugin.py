@@ -85,7 +85,8 @@ def _versions(ours: str) -> str:
 def _check(name: str, module: str, kind: str) -> None:
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
         raise UsageError(
-            f"'{name}' cannot name a package: use lower-case letters, digits and dashes, as in 'my-{kind}'"
+            f"'{name}' cannot name a package: use lower-case letters, digits and dashes, and begin with a letter, "
+            f"as in 'my-{kind}'"
         )
     if keyword.iskeyword(module) or keyword.issoftkeyword(module) or module in ("test", "tests"):
         raise UsageError(f"'{name}' cannot name a package: Python has another use for '{module}'")

@@ -17,13 +17,16 @@ import numbers
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Literal
 
-from mamlzoo.errors import UsageError, did_you_mean
+from mamlzoo.errors import PluginError, UsageError, did_you_mean
 
 Scalar = int | float | bool | str
 P = typing.TypeVar("P")
 SCALARS: tuple[type, ...] = (bool, int, float, str)
+DECLARATION = "an option is declared as shots: int = mamlzoo.option(10, 'support points of an episode')"
+"""What those are told whose declaration cannot be used."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -207,6 +210,7 @@ def make(cls: type[P], given: Mapping[str, Any], where: str) -> P:
 
     Raises:
         UsageError: an option that the class does not have, or a value out of range.
+        PluginError: its own `__init__` sets an attribute.
     """
     known = options_of(cls)
     given = {name.replace("-", "_"): value for name, value in given.items()}
@@ -214,7 +218,19 @@ def make(cls: type[P], given: Mapping[str, Any], where: str) -> P:
         if name not in known:
             hint = did_you_mean(name, known) if known else "it has no options"
             raise UsageError(f"{where} has no option '{name}'; {hint}")
-    return cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in given.items()})
+    with frozen(where):
+        return cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in given.items()})
+
+
+@contextmanager
+def frozen(where: str) -> Iterator[None]:
+    """Tell a plugin that sets an attribute of itself while it is made, how an option is declared."""
+    try:
+        yield
+    except dataclasses.FrozenInstanceError as error:
+        raise PluginError(
+            f"{where}: {error}, as a plugin is frozen", remedy=f"{DECLARATION}, not set in __init__"
+        ) from error
 
 
 def describe(cls: type) -> Iterator[tuple[Option, str]]:

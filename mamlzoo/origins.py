@@ -52,10 +52,18 @@ def make(kind: str, saved: Saved) -> Plugin:
     return installed().make(kind, text, saved["options"])
 
 
-def may_be(saved: Saved, plugin: Plugin) -> bool:
-    """Whether a plugin may have the code of the one that a config names; of a class from Python that is not known."""
+def check_same(kind: str, saved: Saved, plugin: Plugin) -> None:
+    """A plugin must have the code of the one that a config names; of a class from Python that is not known.
+
+    Raises:
+        UsageError: it came from a file of another content.
+    """
     before, now = _source(saved), brought.source_of(type(plugin))
-    return before is None or now is None or before.sha256 == now.sha256
+    if before is not None and now is not None and before.sha256 != now.sha256:
+        raise UsageError(
+            f"the {kind} given is not '{saved['name']}' with the code that the run began with (SHA-256 "
+            f"{before.sha256[:12]}…, now {now.sha256[:12]}…)"
+        )
 
 
 def _source(saved: Saved) -> Source | None:

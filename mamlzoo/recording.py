@@ -224,8 +224,7 @@ def _experiment(config: dict[str, Any], given: Mapping[str, Plugin]) -> Experime
         if kind in given:
             if (given[kind].name, options.values(given[kind])) != (name, saved["options"]):
                 raise UsageError(f"the {kind} given is not '{name}' with the options that the run began with")
-            if not origins.may_be(saved, given[kind]):
-                raise UsageError(f"the {kind} given is not '{name}' with the code that the run began with")
+            origins.check_same(kind, saved, given[kind])
         elif origins.text_of(saved) is None:
             raise UsageError(
                 f"{kind} '{name}' came from Python and its code is not in the run directory; give it again: "

@@ -39,19 +39,26 @@ class Offer(NamedTuple):
     origin: Origin
 
 
+class Logger(NamedTuple):
+    """What calls the hooks of a module that listens to runs."""
+
+    hooks: pluggy.HookRelay
+    origin: Origin
+
+
 @dataclass(frozen=True)
 class Registry:
     """The plugins by kind and name, recipes and loggers by name, and the failures.
 
     Attributes:
-        loggers: by entry point, what calls that module's hooks about runs.
+        loggers: by entry point.
         left_out: what is installed, and not among what `MAMLZOO_PLUGINS` allows.
         unknown: distributions that `MAMLZOO_PLUGINS` names, and that offer nothing here.
     """
 
     offers: Mapping[str, dict[str, Offer]] = field(default_factory=lambda: {kind: {} for kind in KINDS})
     recipes: dict[str, Recipe] = field(default_factory=dict)
-    loggers: dict[str, pluggy.HookRelay] = field(default_factory=dict)
+    loggers: dict[str, Logger] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
     left_out: list[Origin] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
@@ -66,13 +73,13 @@ class Registry:
         if name in self.offers[kind]:
             return self.offers[kind][name].cls
         if brought.is_reference(name):
-            return brought.find(name, kind)
+            return self._brought(name, kind)
         self._raise_failure(kind, name)
         elsewhere = [other for other in KINDS if name in self.offers[other]]
         if elsewhere:
             known = ", ".join(sorted(self.offers[kind]))
             raise UsageError(f"'{name}' names no {kind} but another kind, {elsewhere[0]}; {kind}s are: {known}")
-        raise UsageError(f"there is no {kind} '{name}'; {did_you_mean(name, self.offers[kind])}{self._not_here()}")
+        raise UsageError(f"there is no {kind} '{name}'; {self._instead(name, self.offers[kind])}{self._not_here()}")
 
     def find(self, name: str) -> list[Offer]:
         """Every plugin of that name, of any kind; or the one that a name as `file.py:Lines` means.
@@ -82,11 +89,11 @@ class Registry:
         """
         found = [offers[name] for offers in self.offers.values() if name in offers]
         if not found and brought.is_reference(name):
-            return [_brought(name)]
+            return [_offer(name, self._brought(name))]
         if not found:
             self._raise_failure("plugin", name)
             everything = {known for offers in self.offers.values() for known in offers}
-            raise UsageError(f"there is no plugin '{name}'; {did_you_mean(name, everything)}{self._not_here()}")
+            raise UsageError(f"there is no plugin '{name}'; {self._instead(name, everything)}{self._not_here()}")
         return found
 
     def recipe(self, name: str) -> Recipe:
@@ -101,8 +108,8 @@ class Registry:
             raise UsageError(f"there is no recipe '{name}'; {did_you_mean(name, self.recipes)}")
         return self.recipes[name]
 
-    def logger(self, name: str) -> pluggy.HookRelay:
-        """What calls the hooks of the logger of that name.
+    def logger(self, name: str) -> Logger:
+        """The logger of that name.
 
         Raises:
             PluginError: it failed to load.
@@ -112,6 +119,26 @@ class Registry:
             self._raise_failure("logger", name)
             raise UsageError(f"there is no logger '{name}'; {did_you_mean(name, self.loggers)}")
         return self.loggers[name]
+
+    def _brought(self, text: str, kind: str | None = None) -> type[Plugin]:
+        """The class that a text as `file.py:Lines` means; what every table says of a built-in's name stays true."""
+        cls = brought.find(text, kind)
+        taken = self.offers[cls.kind].get(cls.name)
+        if taken is not None and taken.cls is not cls and taken.origin.distribution == OWN:
+            raise UsageError(f"{text}: its name '{cls.name}' is taken by {OWN}; give it another")
+        return cls
+
+    def _instead(self, name: str, known: Iterable[str]) -> str:
+        """What may have been meant by a name that no plugin has: what the package of that name offers, or one alike."""
+        package = [
+            (offer.origin.distribution, offered)
+            for offers in self.offers.values()
+            for offered, offer in offers.items()
+            if name == offer.origin.entry_point or _normal(name) == _normal(offer.origin.distribution)
+        ]
+        if not package:
+            return did_you_mean(name, known)
+        return f"the package {package[0][0]} offers " + ", ".join(f"'{offered}'" for _, offered in package)
 
     def _raise_failure(self, kind: str, name: str) -> None:
         for failure in self.failures:
@@ -196,7 +223,7 @@ def _load(registry: Registry, entry: EntryPoint, origin: Origin) -> list[Failure
                     with apart("registering", file):
                         _add_recipe(registry, recipes.parse(file.read_text(encoding="utf-8")))
             if any(getattr(relay, name).get_hookimpls() for name in hooks.LISTENING):
-                registry.loggers[origin.entry_point] = relay
+                registry.loggers[origin.entry_point] = Logger(relay, origin)
     return failures
 
 
@@ -240,8 +267,7 @@ def _origin(entry: EntryPoint) -> Origin:
     return Origin(name, version, entry.name, entry.value)
 
 
-def _brought(name: str) -> Offer:
-    cls = brought.find(name)
+def _offer(name: str, cls: type[Plugin]) -> Offer:
     source = brought.source_of(cls)
     assert source is not None
     place = source.reference.rpartition(":")[0]

@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 
 from mamlzoo import checkpoints, files, plots
+from mamlzoo.brought import Source
 from mamlzoo.checkpoints import Checkpoint, ValidationRecord
 from mamlzoo.engine.training import TrainingRecord
 from mamlzoo.errors import MamlzooError, UsageError
@@ -169,7 +170,15 @@ def read_config(directory: Path) -> dict[str, Any]:
     for (part, name), wanted in parts.items():
         if not isinstance(config.get(part), dict) or not isinstance(config[part].get(name), wanted):
             raise MamlzooError(f"{path} cannot be read: it has no {part}.{name}, or not as a {wanted.__name__}")
+    for kind in KINDS:
+        source = config[kind].get("source")  # only of a plugin that was brought along
+        if source is not None and not _is_source(source):
+            raise MamlzooError(f"{path} cannot be read: its {kind}.source is no reference with its sha256")
     return config
+
+
+def _is_source(found: Any) -> bool:
+    return isinstance(found, dict) and all(isinstance(found.get(name), str) for name in Source._fields)
 
 
 def read_document(path: Path) -> dict[str, Any]:

@@ -61,7 +61,8 @@ TASKS = {
     ),
     "a list for a tensor": ({"sample": changed("query", x=torch.Tensor.tolist)}, "returned query.x as a list"),
     "a spec that is none": ({"spec": (1, 1)}, "its spec must be a mamlzoo.Spec, not a tuple"),
-    "a spec without sizes": ({"spec": Spec(1, 1)}, "input_shape must be a tuple of whole numbers"),
+    "an input that is no tuple": ({"spec": Spec(1, 1)}, "input_shape must be a tuple of whole numbers, as (1,), not 1"),
+    "an output that is no number": ({"spec": Spec((1,), (1,))}, "output_size must be a whole number, not (1,)"),
     "a loss that is a number": ({"loss": lambda self, p, t: 1.0}, "loss is a float, it must be a scalar tensor"),
     "a loss of a vector": ({"loss": lambda self, p, t: (p - t)[:, 0]}, "loss has shape [10], it must be a scalar"),
     "a loss that is NaN": ({"loss": lambda self, p, t: (p - t).sum() * NAN}, "loss is nan for a finite prediction"),
@@ -192,6 +193,17 @@ def test_a_network_that_raises_names_the_function_that_made_it(model):
         mamlzoo.run(model=model, **QUICK)
     line = raising.__code__.co_firstlineno + 1
     assert f"from {__file__}:{line}; `mamlzoo check {__file__}:raising_module` tests it" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("base", "method", "without_self"),
+    [(Sine, "loss", lambda prediction, target: prediction), (MAML, "adapt", lambda learner, meta, fast, support: fast)],
+)
+def test_a_method_with_other_arguments_names_its_plugin_and_line_though_another_calls_it(base, method, without_self):
+    said = refused(variant(base, **{method: without_self}))
+    assert "TypeError: <lambda>() takes " in said
+    line = without_self.__code__.co_firstlineno
+    assert f"({base.kind} 'odd' from {__file__}:{line}; `mamlzoo check {__file__}:Odd` tests it" in said
 
 
 def test_the_innermost_plugin_is_to_blame_though_torch_raised():

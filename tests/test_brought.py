@@ -90,6 +90,12 @@ TASKS = """
         height: Nothing = option(1.0, "of a wave")
 
 
+    class Quoted(Sine):
+        \"\"\"Its name has a space.\"\"\"
+
+        name = "my waves"
+
+
     waves = Waves(height=2.0)
 """
 
@@ -211,7 +217,7 @@ def test_nothing_that_is_installed_is_hidden_and_what_would_be_is_refused(folder
         ("model", ":Net", "':Net' names no file; write path/to/file.py:Net or package.module:Name"),
         ("model", "nets.py:Nett", "nets.py has no 'Nett'; did you mean 'Net'?"),
         ("algorithm", "nets.py:Nett", "nets.py has no 'Nett'; it offers no algorithm at all"),
-        ("task", "tasks.py:", "tasks.py offers several: Unfinished, Waves; say which, as tasks.py:Unfinished"),
+        ("task", "tasks.py:", "tasks.py offers several: Quoted, Unfinished, Waves; say which, as tasks.py:Quoted"),
         ("algorithm", "nets.py", "nets.py offers no algorithm; it must be a subclass of mamlzoo.MetaAlgorithm"),
         ("model", "tasks.py:Waves", "tasks.py:Waves is no model but another kind, task"),
         ("task", "nets.py:Net", "nets.py:Net is no task but class Net; it must be a subclass of mamlzoo.Task"),
@@ -223,6 +229,8 @@ def test_nothing_that_is_installed_is_hidden_and_what_would_be_is_refused(folder
          "`mamlzoo check {0}/nets.py:number` tests it)"),
         ("task", "tasks.py:waves", "tasks.py:waves is an instance; name its class, as tasks.py:Waves, and give options "
          "as flags"),
+        ("task", "tasks.py:Quoted", "tasks.py:Quoted: Quoted is called 'my waves', which a command line or a path cannot "
+         "take as it stands; use letters, digits, dashes, dots and underscores, a letter or digit first"),
         ("task", "tasks.py:Unfinished", "tasks.py:Unfinished: Unfinished has an unusable option: name 'Nothing' is not "
          "defined; an option is declared as shots: int = mamlzoo.option(10, 'support points of an episode')"),
     ],
@@ -273,6 +281,43 @@ def test_info_of_what_has_no_docstring_of_its_own_says_so(folder, cli, name):
     assert cli.json("info", f"bare.py:{name}")["description"] is None
 
 
+def test_an_option_without_its_type_is_told_how_it_is_declared(folder):
+    write("bad.py", "import mamlzoo\n\n\nclass Net(mamlzoo.Model):\n    width = mamlzoo.option(3, 'of it')\n")
+    with pytest.raises(PluginError) as caught:
+        brought.find("bad.py:Net")
+    assert str(caught.value) == (
+        f"{folder / 'bad.py'}, line 4: Net has an unusable option: 'width' is a field but has no type annotation; "
+        "an option is declared as shots: int = mamlzoo.option(10, 'support points of an episode')"
+    )
+
+
+def test_an_option_that_init_sets_is_told_how_it_is_declared(folder, cli):
+    write(
+        "own.py",
+        """
+        from mamlzoo_tasks.sine import Sine
+
+
+        class Own(Sine):
+            name = "own"
+
+            def __init__(self):
+                self.shots = 5
+        """,
+    )
+    for command in (["run", "-t", "own.py:Own", *FLAGS], ["check", "own.py:Own"]):
+        assert cli.error(*command, code=1) == (
+            "task 'own': cannot assign to field 'shots', as a plugin is frozen; an option is declared as "
+            "shots: int = mamlzoo.option(10, 'support points of an episode'), not set in __init__"
+        )
+
+
+def test_the_name_of_a_built_in_cannot_be_taken(folder, cli):
+    write("mine.py", "from mamlzoo_tasks.sine import Sine\n\n\nclass Mine(Sine):\n    pass\n")
+    for command in (["run", "-t", "mine.py"], ["info", "mine.py:Mine"], ["check", "mine.py:Mine"]):
+        assert cli.error(*command) == f"{command[-1]}: its name 'sine' is taken by mamlzoo; give it another"
+
+
 def test_info_explains_a_file(folder, cli):
     assert "One hidden layer." in cli("info", "nets.py:Wide").stdout
     document = cli.json("info", "nets.py:make")
@@ -320,7 +365,10 @@ def test_a_run_whose_file_has_changed_can_be_looked_at_but_does_not_go_on(run, f
     refused = cli.error("resume", run, "-q")
     assert "has changed since" in refused
     assert refused.endswith("make it what it was, or begin a new run with `mamlzoo run`")
-    with pytest.raises(UsageError, match="the model given is not 'make' with the code that the run began with"):
+    with pytest.raises(
+        UsageError,
+        match=r"the model given is not 'make' with the code that the run began with \(SHA-256 \w{12}…, now \w{12}…",
+    ):
         mamlzoo.resume(run, model="nets.py:make")
     write("nets.py", NETS)
     cli("resume", run, "-q")
@@ -331,9 +379,28 @@ def test_a_run_whose_file_is_gone_says_so_and_takes_it_from_elsewhere(run, folde
     (folder / "nets.py").rename(folder / "moved.py")
     assert cli.error("resume", run, "-q") == (
         f"model 'make' cannot be made again: it came from {folder}/nets.py:make, and there is no file "
-        f"{folder}/nets.py; put it back, or begin a new run"
+        f"{folder}/nets.py; put it back, name its new place to `mamlzoo resume` by -t, -m or -a, or begin a new run"
     )
     assert mamlzoo.resume(run, model="moved.py:make").name == "waves × make × maml"
+
+
+def test_resume_takes_a_moved_file_with_the_options_of_the_run_but_no_other_code(run, folder, cli):
+    before = mamlzoo.load(run).evaluation.mean.tolist()
+    unfinished(run)
+    (folder / "tasks.py").rename(folder / "moved.py")
+    write("other.py", TASKS + "    # other\n")
+    assert "is not 'waves' with the code that the run began with" in cli.error(
+        "resume", run, "-q", "-t", "other.py:Waves"
+    )
+    cli("resume", run, "-q", "-t", "moved.py:Waves")
+    assert mamlzoo.load(run).evaluation.mean.tolist() == before
+
+
+def test_a_comparison_cannot_be_resumed_with_one_plugin_for_all_its_runs(folder, cli):
+    mamlzoo.compare(algorithm=["maml", "scratch"], out="several", **QUICK)
+    assert cli.error("resume", "several", "-a", "maml") == (
+        "several is a comparison's directory; -t, -m and -a are for one run, as those below it"
+    )
 
 
 def test_an_edited_file_is_another_cell_of_a_sweep(folder, cli):

@@ -90,10 +90,11 @@ def test_a_logger_that_fails_is_told_no_more_and_costs_no_numbers(tmp_path, dist
             raise RuntimeError("the server is gone")
     ''')  # fmt: skip
     with pytest.warns(
-        UserWarning, match="logger 'broken' failed and is told no more: RuntimeError: the server is gone"
+        UserWarning, match="logger 'broken' of broken 1.5 failed and is told no more: RuntimeError: the server is gone"
     ) as said:
         logged = recording.record(experiment(), tmp_path / "run", Manner(loggers=["broken"]))
     assert len(said) == 1
+    assert (Path(said[0].filename).name, said[0].lineno) == ("plugin_of_broken.py", 6)
     assert logged.document()["evaluation"] == experiment().run().document()["evaluation"]
 
 

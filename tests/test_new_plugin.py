@@ -34,9 +34,11 @@ def test_a_package_has_a_module_an_entry_point_tests_a_readme_and_a_licence(cli,
     folder = tmp_path / "my-thing"
     written = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     assert written == {"pyproject.toml", "README.md", "LICENSE", "my_thing.py", "tests/test_my_thing.py"}
-    project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    table = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
+    project = table["project"]
     assert project["dependencies"] == ["mamlzoo>=0.1,<0.3"]
     assert project["entry-points"]["mamlzoo"] == {"my-thing": "my_thing"}
+    assert table["tool"]["hatch"]["build"]["targets"]["wheel"]["only-include"] == ["my_thing.py"]
     assert not any("$" in path.read_text(encoding="utf-8") for path in folder.rglob("*") if path.is_file())
 
 
@@ -81,8 +83,8 @@ def test_another_directory_can_be_named(cli, tmp_path):
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("My_Task", "use lower-case letters, digits and dashes, as in 'my-task'"),
-        ("2nd", "use lower-case letters"),
+        ("My_Task", "use lower-case letters, digits and dashes, and begin with a letter, as in 'my-task'"),
+        ("2nd", "begin with a letter"),
         ("../up", "use lower-case letters"),
         ("class", "Python has another use for 'class'"),
         ("tests", "Python has another use for 'tests'"),

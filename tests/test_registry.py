@@ -53,7 +53,7 @@ BROKEN = {
     "has a syntax error": ("import mamlzoo\ndef (:", 2, "SyntaxError: invalid syntax", "correct it, or tell the authors"),
     "exits on import": ("raise SystemExit('needs foo')", 1, "it ends the process .*needs foo", "tell the authors of broken"),
     "raises what is no Exception": ("class Odd(BaseException): pass\nraise Odd('x')", 2, "Odd: x", "tell the authors"),
-    "is not there": (None, None, "there is no module 'plugin_of_broken'", "install broken again"),
+    "is not there": (None, None, "there is no module 'plugin_of_broken'", "wheel of broken may not contain it .*, or it was removed"),
     "wants a name that mamlzoo has not": (
         "from mamlzoo import Tsk",
         1,
@@ -113,11 +113,21 @@ BROKEN = {
         good("x").replace("def build", "def bild"), LINE, "X lacks build", "define build in X"
     ),
     "has no name": (good("x").replace('name = "x"', "pass"), LINE, "X has no name", "add a line such as name = 'x'"),
+    "has a name of two words": (
+        good("x").replace('"x"', '"my net"'), LINE, "X is called 'my net'", "use letters, digits, dashes"
+    ),
+    "has a name like a flag": (good("x").replace('"x"', '"-x"'), LINE, "X is called '-x'", "a letter or digit first"),
     "has no docstring": (good("x").replace('"""A linear map."""', ""), LINE, "X has no docstring", "write one"),
     "declares an unusable option": (
         good("x").replace('name = "x"', 'name = "x"\n        size: list = mamlzoo.option(1, "size")'),
         LINE,
         "X has an unusable option: size has the type",
+        r"declared as shots: int = mamlzoo.option\(",
+    ),
+    "declares an option without its type": (
+        good("x").replace('name = "x"', 'name = "x"\n        size = mamlzoo.option(1, "size")'),
+        LINE,
+        "X has an unusable option: 'size' is a field but has no type annotation",
         r"declared as shots: int = mamlzoo.option\(",
     ),
     "declares a default out of range": (
@@ -249,6 +259,14 @@ def test_third_party_plugins_can_be_limited_to_named_distributions(distribution,
 def test_an_unknown_name_brings_the_nearest_one():
     with pytest.raises(UsageError, match="there is no task 'sin'; did you mean 'sine'"):
         registry.installed().get("task", "sin")
+
+
+@pytest.mark.parametrize("name", ["Two-Waves", "entry"])
+def test_the_name_of_a_package_or_of_an_entry_point_brings_what_it_offers(distribution, name):
+    distribution("two_waves", good("ripples"), entry_point="entry")
+    for looked_up in (lambda: registry.installed().get("model", name), lambda: registry.installed().find(name)):
+        with pytest.raises(UsageError, match=f"there is no .* '{name}'; the package two_waves offers 'ripples'"):
+            looked_up()
 
 
 def test_a_name_of_another_kind_is_told_apart():

@@ -180,6 +180,20 @@ def test_another_directory_is_no_run(tmp_path):
         mamlzoo.load(tmp_path)
 
 
+@pytest.mark.parametrize("source", ["net.py:Net", {}, {"reference": "net.py:Net"}, {"reference": 3, "sha256": "0"}])
+def test_a_damaged_source_of_a_plugin_is_one_clear_line(tmp_path, source):
+    plugins = {
+        kind: {"name": "x", "options": {}, "registered": False, "source": source}
+        for kind in ("task", "model", "algorithm")
+    }
+    others = {"settings": {"seeds": [0]}, "machine": {"threads": 1}, "versions": {"torch": "2"}}
+    store.write_config(tmp_path, {**plugins, **others})
+    with pytest.raises(
+        MamlzooError, match=r"config.json cannot be read: its task.source is no reference with its sha256"
+    ):
+        store.read_config(tmp_path)
+
+
 @pytest.mark.parametrize("text", ["{}", "[]", '{"config": {}}'])
 def test_a_result_of_another_shape_is_one_clear_line(result, tmp_path, text):
     result.save(tmp_path / "run")

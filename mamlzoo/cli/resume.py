@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from mamlzoo.cli.flags import KINDS
 from mamlzoo.cli.runner import checkpoint_flag, log_flag, recorded, report_comparison, report_run
 from mamlzoo.errors import UsageError
+
+if TYPE_CHECKING:
+    from mamlzoo.interfaces import Plugin
+
+
+def _place_flags(function: Callable[..., Any]) -> Callable[..., Any]:
+    for kind, short in reversed(KINDS.items()):
+        moved = f"Where the {kind} is now, as FILE.py:NAME, if its file has moved."
+        function = click.option(short, f"--{kind}", kind, metavar="NAME", help=moved)(function)
+    return function
 
 
 @click.command("resume")
 @click.argument("directory", type=click.Path(path_type=Path))
+@_place_flags
 @checkpoint_flag
 @log_flag
 @click.option("--quiet", "-q", is_flag=True, help="No progress and no logs.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of the table.")
-def command(directory: Path, checkpoint_every: str, loggers: tuple[str, ...], quiet: bool, as_json: bool) -> None:
+def command(
+    directory: Path, checkpoint_every: str, loggers: tuple[str, ...], quiet: bool, as_json: bool, **moved: str | None
+) -> None:
     """Go on with the run or the comparison in DIRECTORY, where its last checkpoint stands.
 
     It ends with the same bits as if it had never been stopped. One that is finished is shown again.
@@ -29,12 +45,24 @@ def command(directory: Path, checkpoint_every: str, loggers: tuple[str, ...], qu
     if reproduction.is_reproduction(directory):
         again = reproduction.command(reproduction.begun(directory), directory)
         raise UsageError(f"{directory} is a recipe's directory; `{again}` goes on with it")
+    places = {kind: place for kind, place in moved.items() if place is not None}
+    if places and comparing.is_comparison(directory):
+        raise UsageError(f"{directory} is a comparison's directory; -t, -m and -a are for one run, as those below it")
     with recorded(resume_command(directory), checkpoint_every, loggers, quiet) as manner:
         if comparing.is_comparison(directory):
             comparison = comparing.resume(directory, manner)
         else:
-            result = recording.resume(directory, manner)
+            result = recording.resume(directory, manner, _plugins(directory, places))
     if comparing.is_comparison(directory):
         report_comparison(comparison, directory, quiet=quiet, as_json=as_json)
     else:
         report_run(result, directory, quiet=quiet, as_json=as_json)
+
+
+def _plugins(directory: Path, places: Mapping[str, str]) -> dict[str, Plugin]:
+    """The plugins at these places, by kind, with the options that the run began with."""
+    from mamlzoo.registry import installed
+    from mamlzoo.store import read_config
+
+    saved = read_config(directory) if places else {}
+    return {kind: installed().make(kind, place, saved[kind]["options"]) for kind, place in places.items()}

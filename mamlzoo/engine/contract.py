@@ -32,8 +32,10 @@ def check_spec(task: Task) -> Spec:
     if spec.kind not in TARGETS:
         raise broken(task, f": its spec's kind must be {' or '.join(map(repr, TARGETS))}, not {spec.kind!r}")
     shape, size = spec.input_shape, spec.output_size
-    if not (isinstance(shape, tuple) and all(isinstance(length, int) for length in (*shape, size))):
-        raise broken(task, f": input_shape must be a tuple of whole numbers and output_size one, not {shape}, {size}")
+    if not (isinstance(shape, tuple) and all(isinstance(length, int) for length in shape)):
+        raise broken(task, f": input_shape must be a tuple of whole numbers, as (1,), not {shape!r}")
+    if not isinstance(size, int):
+        raise broken(task, f": output_size must be a whole number, not {size!r}")
     return spec
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from mamlzoo import options
 from mamlzoo.errors import MamlzooError, PluginError
 from mamlzoo.interfaces import Plugin
 from mamlzoo.registry import installed
@@ -80,7 +81,8 @@ def conformance(*plugins: PluginLike) -> Callable[..., None]:
 
 def _example(cls: type[Plugin]) -> Plugin:
     try:
-        return cls.example()
+        with options.frozen(f"{cls.kind} '{cls.name}'"):
+            return cls.example()
     except MamlzooError:
         raise
     except Exception as error:
