@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
@@ -109,6 +110,11 @@ def check_class(cls: Any, *, documented: bool = True) -> None:
         )
     if documented and not cls.summary():
         raise PluginError(f"{what} has no docstring", remedy="write one; its first line is what `mamlzoo list` shows")
+    if not isinstance(cls.exempt_from, Mapping):
+        raise PluginError(
+            f"{what} has exempt_from = {cls.exempt_from!r}, which is no dict",
+            remedy='write exempt_from = {"name-of-a-check": "the reason"}',
+        )
     try:
         for option in options.options_of(cls).values():
             _check_default(option)

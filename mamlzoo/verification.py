@@ -191,6 +191,7 @@ def verify(
     episodes: int = 2,
     coordinates: int = 64,
     seed: int = 0,
+    trained: float = 0.0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Verification:
     """Compute the meta-gradient at θ⁰ on a few training episodes in every way there is.
@@ -200,6 +201,7 @@ def verify(
         episodes: how many training episodes.
         coordinates: how many numbers of θ to check, chosen at random where θ has more.
         seed: of θ⁰, the episodes and the choice of coordinates.
+        trained: how much of meta-training is done, in [0, 1], which an algorithm's schedules see.
         progress: called with (coordinates done, in all).
 
     Raises:
@@ -221,7 +223,9 @@ def verify(
 
         with experiment.blame("verification"):
             episode = trees.index(drawn, at)
-            reports.append(_episode(experiment, learner, meta, episode, f"episode {at}", coordinates, seed, tell))
+            reports.append(
+                _episode(experiment, learner, meta, episode, f"episode {at}", coordinates, seed, trained, tell)
+            )
     return Verification(experiment.name, experiment.algorithm.order, parameters, reports)
 
 
@@ -233,10 +237,11 @@ def _episode(
     title: str,
     coordinates: int,
     seed: int,
+    trained: float,
     tell: Callable[[int], None],
 ) -> EpisodeReport:
     task, algorithm = experiment.task, experiment.algorithm
-    progress = torch.tensor(0.0, dtype=torch.float64)
+    progress = torch.tensor(trained, dtype=torch.float64)
 
     def loss(theta: MetaParams) -> Tensor:
         return algorithm.meta_loss(learner, theta, episode, progress)[0]

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import re
-import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from mamlzoo import blame
-from mamlzoo.errors import MamlzooError
+from mamlzoo.errors import FOREIGN, MamlzooError, in_short
 from mamlzoo.interfaces import KINDS, Plugin
 
 Verdict = Literal["passed", "failed", "exempt"]
 Function = Callable[[Any], None]
-LONGEST = 200
-"""Characters of what a plugin raised that are shown."""
 
 
 class FaultError(AssertionError):
@@ -57,10 +54,10 @@ class Check:
         needless = FaultError(f"the plugin says that it is exempt ({reason}), and it passes: take the exemption away")
         return Outcome(self, plugin, "failed", needless)
 
-    def _error(self, plugin: Plugin) -> Exception | None:
+    def _error(self, plugin: Plugin) -> BaseException | None:
         try:
             self.function(plugin)
-        except Exception as error:  # whatever a stranger's code raises
+        except FOREIGN as error:
             return error
         return None
 
@@ -77,7 +74,7 @@ class Outcome:
     check: Check
     plugin: Plugin
     verdict: Verdict
-    error: Exception | None = None
+    error: BaseException | None = None
 
     @property
     def finding(self) -> str:
@@ -129,15 +126,14 @@ def require(condition: Any, message: str) -> None:
         raise FaultError(message)
 
 
-def _in_short(error: Exception) -> str:
+def _in_short(error: BaseException) -> str:
     """The type and the first sentence of an exception; torch's go on for long."""
     if _is_refused_by_vmap(error):
         return f"{type(error).__name__}: torch.func.vmap does without a tensor's value, which .item() and `if` ask for"
-    first = re.split(r"(?<=[.!?])\s+(?=[A-Z])", " ".join(str(error).split()), maxsplit=1)[0]
-    return textwrap.shorten(f"{type(error).__name__}: {first}".removesuffix(": "), LONGEST, placeholder=" …")
+    return re.split(r"(?<=[.!?])\s+(?=[A-Z])", in_short(error), maxsplit=1)[0]
 
 
-def _is_refused_by_vmap(error: Exception | None) -> bool:
+def _is_refused_by_vmap(error: BaseException | None) -> bool:
     """Whether torch.func.vmap met what hangs on a tensor's value."""
     return isinstance(error, RuntimeError) and bool(
         re.match(r"vmap: It looks like you're .*(\.item\(\)|data-dependent)", str(error), re.S)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from mamlzoo import options
-from mamlzoo.errors import MamlzooError, PluginError
+from mamlzoo.errors import FOREIGN, MamlzooError, PluginError, in_short
 from mamlzoo.interfaces import Plugin
 from mamlzoo.registry import installed
 from mamlzoo.testing import of_algorithms, of_models, of_plugins, of_tasks
@@ -80,12 +80,14 @@ def conformance(*plugins: PluginLike) -> Callable[..., None]:
 
 
 def _example(cls: type[Plugin]) -> Plugin:
+    what = f"{cls.kind} '{cls.name}'"
     try:
-        with options.frozen(f"{cls.kind} '{cls.name}'"):
-            return cls.example()
+        with options.frozen(what):
+            plugin = cls.example()
     except MamlzooError:
         raise
-    except Exception as error:
-        raise PluginError(
-            f"{cls.kind} '{cls.name}' gives no example to check: {type(error).__name__}: {error}"
-        ) from error
+    except FOREIGN as error:
+        raise PluginError(f"{what} gives no example to check: {in_short(error)}") from error
+    if not isinstance(plugin, cls):
+        raise PluginError(f"{what}: example must return an instance of {cls.__name__}, not {plugin!r}")
+    return plugin

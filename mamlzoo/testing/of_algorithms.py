@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,11 +24,12 @@ from mamlzoo.engine.plans import EAGER
 from mamlzoo.errors import PluginError, UsageError
 from mamlzoo.experiment import Experiment
 from mamlzoo.interfaces import Episode, Learner, MetaAlgorithm, Model, Params, Spec
+from mamlzoo.options import Option
 from mamlzoo.result import Result
 from mamlzoo.settings import Settings
 from mamlzoo.testing import probes
 from mamlzoo.testing.checks import FaultError, check, require
-from mamlzoo.verification import Verification, verify
+from mamlzoo.verification import EpisodeReport, verify
 
 Network = Callable[[Spec], nn.Module]
 CPU = torch.device("cpu")
@@ -117,9 +120,12 @@ def meta_gradient_equals_differences(algorithm: MetaAlgorithm) -> None:
     `mamlzoo verify` shows it number by number. If the algorithm leaves derivatives out on purpose, say
     order = "first-order" or "surrogate".
     """
-    verification = _verified(algorithm)
-    worst = max(episode.largest_error for episode in verification.episodes)
-    require(verification.passed, f"autograd and differences disagree, by up to {worst:.1e} of the gradient")
+    episodes = _verified(algorithm)
+    worst = max(episode.largest_error for episode in episodes)
+    require(
+        all(episode.passed for episode in episodes),
+        f"autograd and differences disagree, by up to {worst:.1e} of the gradient",
+    )
 
 
 @check("algorithm", concerns=lambda algorithm: algorithm.trains and algorithm.order != "exact")
@@ -128,7 +134,7 @@ def inexact_differs_from_exact(algorithm: MetaAlgorithm) -> None:
 
     Say order = "exact", or stop what the method is meant to leave out.
     """
-    found = [c for episode in _verified(algorithm).episodes for c in episode.coordinates]
+    found = [c for episode in _verified(algorithm) for c in episode.coordinates]
     apart = max(abs(c.autograd - cast(float, c.whole)) / max(1.0, abs(c.autograd)) for c in found)
     require(apart > 1e-6, f"it is declared {algorithm.order}, and nothing is left out: the derivative is the whole one")
 
@@ -147,10 +153,22 @@ def any_number_of_adaptation_steps(algorithm: MetaAlgorithm) -> None:
         _require_prediction(bound, fast, episode, f"after {steps} steps")
         fast = algorithm.adapt(learner, meta, fast, episode.support)
     declared = options.options_of(type(algorithm)).get("inner_steps")
-    for steps in (int(declared.minimum or 0), 1, 5) if declared else ():
+    for steps in _allowed(declared, (0, 1, 5)) if declared else ():
         other = replace(cast(Any, algorithm), inner_steps=steps)
         loss, _ = other.meta_loss(learner, meta, episode, torch.tensor(0.5))
         require(loss.isfinite(), f"with inner_steps = {steps} the meta-loss is {loss.item()}")
+
+
+@check("algorithm", concerns=lambda algorithm: algorithm.trains)
+def any_progress_of_training(algorithm: MetaAlgorithm) -> None:
+    """At the beginning, in the middle and at the end of meta-training the meta-loss is finite.
+
+    A schedule is given progress in [0, 1], both ends among them.
+    """
+    bound, episode = _bound(algorithm), _episode(algorithm)
+    for progress in (0.0, 0.5, 1.0):
+        loss, _ = algorithm.meta_loss(bound.learner, trees.index(bound.meta, 0), episode, torch.tensor(progress))
+        require(loss.isfinite(), f"at progress {progress:g} the meta-loss is {loss.item()}")
 
 
 @check("algorithm")
@@ -277,7 +295,8 @@ def docstring_names_its_reference(algorithm: MetaAlgorithm) -> None:
 
     Add "Reference: authors, title, venue and year, section or equation"; for an algorithm of your own, its report.
     """
-    require("Reference: " in (type(algorithm).__doc__ or ""), "no line of the docstring begins with 'Reference: '")
+    found = re.search(r"^\s*References?: *\S", type(algorithm).__doc__ or "", re.M)
+    require(found, "no line of the docstring begins with 'Reference: '")
 
 
 def _trained(
@@ -331,8 +350,17 @@ def _require_prediction(bound: Bound, fast: Any, episode: Episode, when: str) ->
     require(prediction.isfinite().all(), f"{when} the prediction is not finite")
 
 
-def _verified(algorithm: MetaAlgorithm) -> Verification:
-    return verify(probes.task_for(algorithm), probes.plain, algorithm, coordinates=16)
+def _verified(algorithm: MetaAlgorithm) -> list[EpisodeReport]:
+    """One episode's meta-gradient at the beginning of training, and one in its middle."""
+    task = probes.task_for(algorithm)
+    at = [verify(task, probes.plain, algorithm, episodes=1, coordinates=16, trained=done) for done in (0.0, 0.5)]
+    return [episode for verification in at for episode in verification.episodes]
+
+
+def _allowed(option: Option, values: tuple[int, ...]) -> set[int]:
+    """The values, brought within the option's bounds."""
+    low, high = option.minimum or 0, math.inf if option.maximum is None else option.maximum
+    return {int(min(max(value, low), high)) for value in values}
 
 
 def _fresh(algorithm: MetaAlgorithm) -> MetaAlgorithm:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import functools
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +13,7 @@ from torch.func import functional_call, grad, replace_all_batch_norm_modules_, v
 
 from mamlzoo import trees
 from mamlzoo.engine.binding import split_parameters
-from mamlzoo.errors import UsageError
+from mamlzoo.errors import FOREIGN, UsageError
 from mamlzoo.given import Plain
 from mamlzoo.interfaces import Model, Params, Spec
 from mamlzoo.testing.checks import FaultError, check, require
@@ -28,8 +30,22 @@ SPECS = (
 )
 """What a model may be asked for: numbers, sequences, images."""
 EXAMPLES = 6
-STEPS = (1e-2, 1e-3, 1e-1)
-"""h of the differences of gradients, in float32; a kink may lie within one of them."""
+STEPS = (1e-6, 1e-5, 1e-7)
+"""h of the differences of gradients, in float64; a kink may lie within one of them."""
+
+
+def of_networks(function: Callable[[Spec, nn.Module], None]) -> Callable[[Model], None]:
+    """A check of a model from one of its networks: of that for vectors, and of that for something else."""
+
+    @functools.wraps(function)
+    def checked(model: Model) -> None:
+        for spec in _accepted(model):
+            try:
+                function(spec, _network(model, spec))
+            except FaultError as fault:
+                raise FaultError(f"for {_asked(spec)}: {fault}") from None
+
+    return checked
 
 
 @check("model")
@@ -59,7 +75,7 @@ def has_something_to_learn(model: Model) -> None:
 
     Make an nn.Parameter of what is to be learned.
     """
-    _, network = _network(model)
+    network = _network(model, _accepted(model)[0])
     require(any(p.requires_grad for p in network.parameters()), "no parameter requires a gradient")
 
 
@@ -69,42 +85,60 @@ def same_seed_gives_same_parameters(model: Model) -> None:
 
     Draw initial values from torch's global generator, not from numpy's or Python's.
     """
-    _, one = _network(model)
-    _, two = _network(model)
+    spec = _accepted(model)[0]
+    one, two = _network(model, spec), _network(model, spec)
     for (name, a), b in zip(one.state_dict().items(), two.state_dict().values(), strict=True):
         require(torch.equal(a, b), f"{name} differs between two builds from one seed")
 
 
 @check("model")
-def outputs_are_finite(model: Model) -> None:
+def other_seed_gives_other_parameters(model: Model) -> None:
+    """Parameters that are drawn at random differ between two seeds of torch's global generator.
+
+    Do not seed the generator in `build`: all seeds of a run would begin alike, and intervals over them mean nothing.
+    """
+    spec, states = _accepted(model)[0], []
+    with torch.random.fork_rng(devices=[]):
+        for seed in (0, 1):
+            torch.manual_seed(seed)
+            before = torch.random.get_rng_state()
+            network = _built(model, spec)
+            states.append((list(network.parameters()), torch.equal(before, torch.random.get_rng_state())))
+    (one, draws_none), (two, _) = states
+    same = all(map(torch.equal, one, two))
+    require(draws_none or not same, "two seeds give the same parameters, though the model draws random numbers")
+
+
+@check("model")
+@of_networks
+def outputs_are_finite(spec: Spec, network: nn.Module) -> None:
     """Fresh networks give finite outputs: for random inputs, for zeros, and for examples that are all alike.
 
     Beware of dividing by a standard deviation; add a small constant.
     """
-    spec, network = _network(model)
     x = _inputs(spec)
     for name, given in {"random": x, "zero": 0 * x, "equal": x[:1].expand(x.shape)}.items():
         require(network(given).isfinite().all(), f"for {name} inputs the output is not finite")
 
 
 @check("model")
-def same_inputs_give_same_outputs(model: Model) -> None:
+@of_networks
+def same_inputs_give_same_outputs(spec: Spec, network: nn.Module) -> None:
     """A network is a function of its parameters and inputs: called twice, it gives the same.
 
     Build without dropout, or with p = 0, and draw no random numbers in `forward`.
     """
-    spec, network = _network(model)
     x = _inputs(spec)
     require(torch.equal(network(x), network(x)), "two calls with the same inputs differ")
 
 
 @check("model")
-def no_statistics_leak(model: Model) -> None:
+@of_networks
+def no_statistics_leak(spec: Spec, network: nn.Module) -> None:
     """Calling a network changes none of its buffers. (Batch norms are made to use the batch's own statistics.)
 
     Keep no running statistics: track_running_stats=False; compute from the inputs alone.
     """
-    spec, network = _network(model)
     params, buffers = _split(network)
     before = {name: value.clone() for name, value in buffers.items()}
     functional_call(network, (params, buffers), (_inputs(spec),))
@@ -113,13 +147,13 @@ def no_statistics_leak(model: Model) -> None:
 
 
 @check("model")
-def works_under_vmap(model: Model) -> None:
+@of_networks
+def works_under_vmap(spec: Spec, network: nn.Module) -> None:
     """Several networks on several episodes at once give what each gives alone.
 
     Use tensor operations only: no .item(), no `if` on a tensor's value, no work in place on a buffer. nn.GRU, nn.LSTM
     and fused attention cannot be batched: a model that needs them declares it in exempt_from, and runs by --plan loop.
     """
-    spec, network = _network(model)
     params, constants = _split(network)
     several = trees.stack([params, trees.tree_map(lambda leaf: leaf + 0.1, params)])
     x = torch.stack([_inputs(spec, seed) for seed in (0, 1)])
@@ -135,49 +169,34 @@ def works_under_vmap(model: Model) -> None:
 
 
 @check("model")
-def works_under_grad_of_grad(model: Model) -> None:
-    """The second derivatives that MAML needs exist, and agree with differences of the gradient.
+@of_networks
+def works_under_grad_of_grad(spec: Spec, network: nn.Module) -> None:
+    """The second derivatives that MAML needs exist, and in float64 they are those of differences of the gradient.
 
     Use functions that autograd differentiates twice; no .detach() in a backward of your own.
     """
-    spec, network = _network(model)
     params, constants = _split(network)
     if not params:
         return  # which has a check of its own
-    x = _inputs(spec)
-    generator = torch.Generator().manual_seed(0)
-    direction = trees.tree_map(lambda p: torch.randn(p.shape, generator=generator), params)
-    length = math.sqrt(sum(float(leaf.square().sum()) for leaf in trees.leaves(direction)))
-    direction = trees.tree_map(lambda leaf: leaf / length, direction)
-
-    def loss(params: Params, constants: Params) -> Tensor:
-        output: Tensor = functional_call(network, (params, constants), (x,))
-        return output.square().mean()
-
-    def slope(params: Params, constants: Params) -> Tensor:
-        """The gradient's component in the direction."""
-        gradient = grad(loss)(params, constants)
-        return torch.stack([(g * d).sum() for g, d in zip(gradient.values(), direction.values(), strict=True)]).sum()
-
-    curvature = grad(slope)(params, constants)
-    require(all(leaf.isfinite().all() for leaf in trees.leaves(curvature)), "a second derivative is not finite")
-    exact = sum(float((c * d).sum()) for c, d in zip(curvature.values(), direction.values(), strict=True))
-    differences = []
-    for step in STEPS:
-        sides = [trees.tree_map(lambda p, d, h=h: p + h * d, params, direction) for h in (step, -step)]
-        differences.append(float(slope(sides[0], constants) - slope(sides[1], constants)) / (2 * step))
+    curvature, _ = _curvature(network, params, constants, _inputs(spec))
+    require(math.isfinite(curvature), "a second derivative is not finite")
+    try:
+        double = copy.deepcopy(network).double()
+        exact, differences = _curvature(double, *_split(double), _inputs(spec).double())
+    except Exception:  # a network that cannot do float64 has a check of its own
+        return
     nearest = min(differences, key=lambda found: abs(found - exact))
-    close = abs(nearest - exact) <= 0.05 * max(abs(exact), abs(nearest)) + 1e-3
-    require(close, f"along a random direction it is {exact:.4g}, by differences of the gradient {nearest:.4g}")
+    close = abs(nearest - exact) <= 1e-3 * max(abs(exact), abs(nearest)) + 1e-6
+    require(close, f"along a random direction it is {exact:.6g}, by differences of the gradient {nearest:.6g}")
 
 
 @check("model")
-def works_in_float64(model: Model) -> None:
+@of_networks
+def works_in_float64(spec: Spec, network: nn.Module) -> None:
     """In float64 a network gives float64, close to what it gives in float32.
 
     Make no tensors of a fixed type in `forward`: torch.zeros(…, dtype=x.dtype), x.new_zeros(…).
     """
-    spec, network = _network(model)
     x = _inputs(spec)
     single = network(x).detach()
     double = copy.deepcopy(network).double()(x.double()).detach()
@@ -187,13 +206,13 @@ def works_in_float64(model: Model) -> None:
 
 
 @check("model")
-def works_on_a_meta_batch_of_one(model: Model) -> None:
+@of_networks
+def works_on_a_meta_batch_of_one(spec: Spec, network: nn.Module) -> None:
     """One episode of one example gives [1, 1, output_size], the first row of what more examples give.
 
     Beware of squeeze() without an axis. A network with batch norm has no statistics of one example, and declares it in
     exempt_from.
     """
-    spec, network = _network(model)
     params, constants = _split(network)
     x = _inputs(spec)
 
@@ -210,17 +229,56 @@ def works_on_a_meta_batch_of_one(model: Model) -> None:
     )
 
 
-def _network(model: Model) -> tuple[Spec, nn.Module]:
-    """The first shape that the model accepts, and its network, built after torch.manual_seed(0)."""
-    refusal = None
+def _curvature(network: nn.Module, params: Params, constants: Params, x: Tensor) -> tuple[float, list[float]]:
+    """The second derivative of a loss along a random direction: by autograd, and by differences of the gradient."""
+    generator = torch.Generator().manual_seed(0)
+    direction = trees.tree_map(lambda p: torch.randn(p.shape, generator=generator, dtype=p.dtype), params)
+    length = math.sqrt(sum(float(leaf.square().sum()) for leaf in trees.leaves(direction)))
+    direction = trees.tree_map(lambda leaf: leaf / length, direction)
+
+    def loss(params: Params, constants: Params) -> Tensor:
+        output: Tensor = functional_call(network, (params, constants), (x,))
+        return output.square().mean()
+
+    def slope(params: Params, constants: Params) -> Tensor:
+        """The gradient's component in the direction."""
+        gradient = grad(loss)(params, constants)
+        return torch.stack([(g * d).sum() for g, d in zip(gradient.values(), direction.values(), strict=True)]).sum()
+
+    rows = grad(slope)(params, constants)
+    exact = sum(float((row * d).sum()) for row, d in zip(rows.values(), direction.values(), strict=True))
+    differences = []
+    for step in STEPS:
+        sides = [trees.tree_map(lambda p, d, h=h: p + h * d, params, direction) for h in (step, -step)]
+        differences.append(float(slope(sides[0], constants) - slope(sides[1], constants)) / (2 * step))
+    return exact, differences
+
+
+def _accepted(model: Model) -> list[Spec]:
+    """Of the shapes that the model accepts and fits, the first of vectors and the first of anything else."""
+    accepted: dict[bool, Spec] = {}
+    refusal: BaseException | str = ""
     for spec in SPECS:
+        if (len(spec.input_shape) == 1) in accepted:
+            continue
         try:
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(0)
-                return spec, _built(model, spec)
-        except UsageError as error:
+            refusal = _mismatch(spec, _network(model, spec)(_inputs(spec)))
+        except FOREIGN as error:  # a model that fits no shape but its own has a check of its own
             refusal = error
-    raise FaultError(f"it refuses all shapes that were tried; the last: {refusal}")
+        if not refusal:
+            accepted[len(spec.input_shape) == 1] = spec
+    if not accepted:
+        if isinstance(refusal, BaseException) and not isinstance(refusal, UsageError):
+            raise refusal
+        raise FaultError(f"it fits none of the shapes that were tried; the last: {refusal}")
+    return list(accepted.values())
+
+
+def _network(model: Model, spec: Spec) -> nn.Module:
+    """The network for a shape, built after torch.manual_seed(0)."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return _built(model, spec)
 
 
 def _built(model: Model, spec: Spec) -> nn.Module:

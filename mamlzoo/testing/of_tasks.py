@@ -198,6 +198,20 @@ def higher_is_better_names_metrics(task: Task) -> None:
 
 
 @check("task")
+def loss_and_metrics_change_nothing(task: Task) -> None:
+    """The loss and the metrics leave the prediction and the target as they are.
+
+    Make new tensors; use no functions that end in an underscore.
+    """
+    prediction, target = _prediction(task)
+    for name, function in {"the loss": task.loss, "the metrics": task.metrics}.items():
+        before = prediction.clone(), target.clone()
+        function(prediction, target)
+        for what, one, two in zip(("prediction", "target"), before, (prediction, target), strict=True):
+            require(_same(one, two), f"{name} changed the {what}")
+
+
+@check("task")
 def loss_and_metrics_work_under_vmap(task: Task) -> None:
     """The loss and the metrics of many episodes at once equal those of one after another.
 

@@ -27,7 +27,10 @@ class Good(mamlzoo.GradientDescent):
 
 
 class Clamping(Good):
-    """Clamps the targets in place. Reference: none."""
+    """Clamps the targets in place.
+
+    Reference: none.
+    """
 
     def start(self, learner, meta, support):
         if support.y.is_floating_point():
@@ -36,7 +39,10 @@ class Clamping(Good):
 
 
 class Clocked(Good):
-    """Logs the time. Reference: none."""
+    """Logs the time.
+
+    Reference: none.
+    """
 
     def meta_loss(self, learner, meta, episode, progress):
         loss, _ = super().meta_loss(learner, meta, episode, progress)
@@ -44,14 +50,20 @@ class Clocked(Good):
 
 
 class Deciding(Good):
-    """An `if` on a loss. Reference: none."""
+    """An `if` on a loss.
+
+    Reference: none.
+    """
 
     def adapt(self, learner, meta, fast, support):
         return super().adapt(learner, meta, fast, support) if learner.loss(fast, support) < 1e9 else fast
 
 
 class Forgetful(Good):
-    """Forgets the graph of the inner gradient, and calls itself exact. Reference: none."""
+    """Forgets the graph of the inner gradient, and calls itself exact.
+
+    Reference: none.
+    """
 
     def adapt(self, learner, meta, fast, support):
         with torch.no_grad():
@@ -60,15 +72,19 @@ class Forgetful(Good):
 
 
 class NotFirstOrder(Good):
-    """The exact gradient, declared first-order. Reference: none."""
+    """The exact gradient, declared first-order.
+
+    Reference: none.
+    """
 
     order = "first-order"
 
 
 class FourSteps(Good):
-    """A schedule of four rates. Reference: none."""
+    """A schedule of four rates.
 
-    inner_steps: int = option(2, "adaptation steps in training", minimum=0, maximum=4)
+    Reference: none.
+    """
 
     def start(self, learner, meta, support):
         return {"network": meta["network"], "losses": torch.zeros(0)}
@@ -90,7 +106,10 @@ class FourSteps(Good):
 
 
 class Inheriting(Good):
-    """Another φ than the network's parameters, which is what the inherited `adapted` gives. Reference: none."""
+    """Another φ than the network's parameters, which is what the inherited `adapted` gives.
+
+    Reference: none.
+    """
 
     def start(self, learner, meta, support):
         return {"params": meta["network"]}
@@ -107,21 +126,54 @@ class Inheriting(Good):
 
 
 class Unadapted(Good):
-    """Gives θ for the adapted parameters. Reference: none."""
+    """Gives θ for the adapted parameters.
+
+    Reference: none.
+    """
 
     def adapted(self, learner, meta, fast):
         return {"network": meta["network"]}
 
 
+class Endless(Good):
+    """A weight that is infinite at the end of training.
+
+    Reference: none.
+    """
+
+    def meta_loss(self, learner, meta, episode, progress):
+        loss, logs = super().meta_loss(learner, meta, episode, progress)
+        return loss / (1 - progress), logs
+
+
+class StoppingLater(Good):
+    """Stops its inner gradients more and more, and calls itself exact.
+
+    Reference: none.
+    """
+
+    def meta_loss(self, learner, meta, episode, progress):
+        gradient = learner.gradient(meta["network"], episode.support)
+        stopped = mamlzoo.stop_gradient(gradient)
+        mixed = {name: (1 - progress) * g + progress * stopped[name] for name, g in gradient.items()}
+        return learner.loss(mamlzoo.sgd(meta["network"], mixed, self.inner_lr), episode.query), {}
+
+
 class Ascending(Good):
-    """A step in the wrong direction. Reference: none."""
+    """A step in the wrong direction.
+
+    Reference: none.
+    """
 
     def adapt(self, learner, meta, fast, support):
         return mamlzoo.sgd(fast, learner.gradient(fast, support), -self.inner_lr)
 
 
 class FromModules(Good):
-    """Takes every parameter of the module to be in φ; a frozen one is not. Reference: none."""
+    """Takes every parameter of the module to be in φ; a frozen one is not.
+
+    Reference: none.
+    """
 
     def adapt(self, learner, meta, fast, support):
         stepped = super().adapt(learner, meta, fast, support)
@@ -129,7 +181,10 @@ class FromModules(Good):
 
 
 class OneCallALayer(Good):
-    """Counts on one call a layer. Reference: none."""
+    """Counts on one call a layer.
+
+    Reference: none.
+    """
 
     def start(self, learner, meta, support):
         calls = []
@@ -144,7 +199,10 @@ class OneCallALayer(Good):
 
 
 class Normalised(Good):
-    """Divides each gradient by its norm, which is zero for an unused parameter. Reference: none."""
+    """Divides each gradient by its norm, which is zero for an unused parameter.
+
+    Reference: none.
+    """
 
     def adapt(self, learner, meta, fast, support):
         gradient = learner.gradient(fast, support)
@@ -152,7 +210,10 @@ class Normalised(Good):
 
 
 class ByModule(Good):
-    """Takes every module to have parameters of its own; a tied one has not. Reference: none."""
+    """Takes every module to have parameters of its own; a tied one has not.
+
+    Reference: none.
+    """
 
     def adapt(self, learner, meta, fast, support):
         stepped = super().adapt(learner, meta, fast, support)
@@ -164,7 +225,10 @@ class ByModule(Good):
 
 
 class ByName(Good):
-    """Takes every parameter to be a weight or a bias. Reference: none."""
+    """Takes every parameter to be a weight or a bias.
+
+    Reference: none.
+    """
 
     def adapt(self, learner, meta, fast, support):
         scale = {"weight": 1.0, "bias": 0.5}
@@ -173,7 +237,10 @@ class ByName(Good):
 
 
 class ByShape(Good):
-    """Takes every weight to be a matrix; a batch norm's is not. Reference: none."""
+    """Takes every weight to be a matrix; a batch norm's is not.
+
+    Reference: none.
+    """
 
     def adapt(self, learner, meta, fast, support):
         rates = {
@@ -184,7 +251,10 @@ class ByShape(Good):
 
 
 class Remembering(Good):
-    """Remembers how far training was when it first heard of progress. Reference: none."""
+    """Remembers how far training was when it first heard of progress.
+
+    Reference: none.
+    """
 
     def meta_loss(self, learner, meta, episode, progress):
         if "begun" not in vars(self) and progress > 0:
@@ -194,11 +264,14 @@ class Remembering(Good):
 
 
 class Sourceless(Good):
-    """Nobody knows where it is from."""
+    """Nobody knows where it is from (so there is no Reference: here)."""
 
 
 class Growing(Good):
-    """An option that changes each time the algorithm is made. Reference: none."""
+    """An option that changes each time the algorithm is made.
+
+    Reference: none.
+    """
 
     label: str = option("x", "what it is called")
 
@@ -208,7 +281,10 @@ class Growing(Good):
 
 
 class Unknown(Good):
-    """An exemption from a check that does not concern it. Reference: none."""
+    """An exemption from a check that does not concern it.
+
+    Reference: none.
+    """
 
     exempt_from = {"inexact-differs-from-exact": "its gradient is exact"}
 
@@ -218,6 +294,8 @@ FAULTY = [
     ("same-inputs-give-same-outputs", Clocked),
     ("vmapped-equals-one-by-one", Deciding),
     ("meta-gradient-equals-differences", Forgetful),
+    ("meta-gradient-equals-differences", StoppingLater),
+    ("any-progress-of-training", Endless),
     ("inexact-differs-from-exact", NotFirstOrder),
     ("any-number-of-adaptation-steps", FourSteps),
     ("adaptation-lowers-support-loss", Ascending),

@@ -40,10 +40,10 @@ def built_with(layer: type[nn.Module]) -> type[Perceptron]:
 
 
 class OneOutput(Perceptron):
-    """One output, whatever is asked for."""
+    """One output for one input, whatever is asked for."""
 
     def of(self, inputs, outputs):
-        return super().of(inputs, 1)
+        return super().of(inputs, outputs if inputs > 1 else 1)
 
 
 class FromNumpy(Perceptron):
@@ -54,6 +54,14 @@ class FromNumpy(Perceptron):
         with torch.no_grad():
             network[1].bias += float(np.random.default_rng().normal())
         return network
+
+
+class Seeding(Perceptron):
+    """Seeds torch's generator itself."""
+
+    def of(self, inputs, outputs):
+        torch.manual_seed(0)
+        return super().of(inputs, outputs)
 
 
 class Frozen(Perceptron):
@@ -80,10 +88,10 @@ class ByLargest(Perceptron):
 
 
 class Noisy(nn.Module):
-    """A little of Python's own randomness."""
+    """A little of Python's own randomness, in float32."""
 
     def forward(self, x):
-        return torch.tanh(x) + 1e-6 * random.random()
+        return torch.tanh(x) + (1e-6 * random.random() if x.dtype == torch.float32 else 0)
 
 
 class Counting(nn.Module):
@@ -105,7 +113,7 @@ class Deciding(nn.Module):
         return torch.tanh(x) if x.sum() > 1e9 else torch.tanh(x) / 2
 
 
-class _Half(torch.autograd.Function):
+class _Square(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
@@ -125,7 +133,7 @@ class OnceOnly(nn.Module):
     """A square whose own backward pass cannot be differentiated."""
 
     def forward(self, x):
-        return _Half.apply(x)
+        return _Square.apply(x)
 
 
 class Single(nn.Module):
@@ -162,6 +170,7 @@ FAULTY = [
     ("builds-what-was-asked-for", OneOutput),
     ("has-something-to-learn", Frozen),
     ("same-seed-gives-same-parameters", FromNumpy),
+    ("other-seed-gives-other-parameters", Seeding),
     ("outputs-are-finite", ByLargest),
     ("same-inputs-give-same-outputs", built_with(Noisy)),
     ("no-statistics-leak", built_with(Counting)),

@@ -17,8 +17,8 @@ class Double(Lines):
         return Episode(Batch(support.x, support.y.double()), query)
 
 
-class Flat(Lines):
-    """Targets without their last axis, which would broadcast silently."""
+class Twofold(Lines):
+    """Two targets where the spec says one."""
 
     def sample(self, count, *, split, generator):
         support, query = super().sample(count, split=split, generator=generator)
@@ -150,6 +150,16 @@ class Branching(Lines):
         return {"mse": mse if mse < 1 else mse.sqrt()}
 
 
+class Halving(Lines):
+    """A loss that halves its target in place."""
+
+    def loss(self, prediction, target):
+        return (prediction - target.copy_(target / 2)).square().mean()
+
+    def metrics(self, prediction, target):
+        return {"mse": (prediction - target).square().mean()}
+
+
 class Growing(Lines):
     """An option that changes each time the task is made."""
 
@@ -180,7 +190,7 @@ class Needless(Lines):
 
 FAULTY = [
     ("shapes-and-dtypes-follow-the-spec", Double),
-    ("shapes-and-dtypes-follow-the-spec", Flat),
+    ("shapes-and-dtypes-follow-the-spec", Twofold),
     ("data-are-finite", Hole),
     ("same-seed-gives-same-data", GlobalNoise),
     ("other-seed-gives-other-data", OwnSeed),
@@ -196,6 +206,7 @@ FAULTY = [
     ("metrics-are-finite-scalars", Undefined),
     ("metrics-are-finite-scalars", NoMetric),
     ("higher-is-better-names-metrics", Misspelt),
+    ("loss-and-metrics-change-nothing", Halving),
     ("loss-and-metrics-work-under-vmap", Branching),
     ("config-round-trips-through-json", Growing),
     ("exemptions-have-reasons", Unknown),

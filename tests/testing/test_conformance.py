@@ -51,7 +51,10 @@ class NoExample(Lines):
 
 
 class Refusing(Good):
-    """Learns nothing. Reference: none."""
+    """Learns nothing.
+
+    Reference: none.
+    """
 
     def networks(self, spec):
         raise mamlzoo.UsageError("not that")
@@ -116,7 +119,7 @@ def test_a_plugin_without_an_example_is_an_error_that_names_it():
 
 def test_check_prints_a_row_a_check_and_ends_with_0(cli):
     printed = cli("check", "fomaml").stdout
-    assert printed.startswith("algorithm fomaml: 18 passed")
+    assert re.match(r"algorithm fomaml: \d+ passed\n", printed)
     assert "vmapped-equals-one-by-one" in printed
 
 
@@ -141,7 +144,7 @@ def test_check_says_what_failed_and_what_to_do_and_ends_with_1(cli, distribution
         """,
     )
     printed = words(cli("check", "loose", code=1).stdout)
-    assert printed.startswith("model loose: 10 passed, 2 failed")
+    assert re.match(r"model loose: \d+ passed, 2 failed ", printed)
     assert "builds-what-was-asked-for FAILED" in printed
     assert "for inputs [6, 1] and 3 outputs the network gives [6, 1], not [6, 3]" in printed
     assert "raise mamlzoo.UsageError for shapes that it cannot have" in printed
@@ -184,7 +187,7 @@ def test_what_a_plugin_raises_is_told_once_with_its_line_and_without_the_remedie
     (tmp_path / "lines.py").write_text(RAISING)
     *_, notes = cli("check", "lines.py:Raising", code=1).stdout.strip().split("\n\n")[-1].splitlines()
     line = RAISING.splitlines().index('        raise ValueError("no metrics today. Come back tomorrow.")') + 1
-    assert notes == f"3 checks: raised ValueError: no metrics today. (from {tmp_path / 'lines.py'}:{line})"
+    assert notes == f"4 checks: raised ValueError: no metrics today. (from {tmp_path / 'lines.py'}:{line})"
     printed = cli("check", "lines.py:Selfless", code=1).stdout
     assert "End it with .mean()" not in printed
     assert printed.strip().endswith(f"2 positional arguments but 3 were given (from {tmp_path / 'lines.py'})")
