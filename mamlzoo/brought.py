@@ -24,7 +24,7 @@ class Source(NamedTuple):
 
     Attributes:
         reference: a file's absolute path, or a module's full name; a colon, and the name in it.
-        sha256: of that file, in hexadecimal.
+        sha256: of that code, in hexadecimal (`Code.sha256`).
     """
 
     reference: str
@@ -84,7 +84,8 @@ def check_unchanged(source: Source) -> None:
         raise UsageError(f"it came from {source.reference}, and {error}; put it back, or begin a new run") from None
     if now != source.sha256:
         raise UsageError(
-            f"it came from {source.reference}, which has changed since (SHA-256 {source.sha256[:12]}…, now {now[:12]}…)"
+            f"it came from {source.reference}, which has changed since, or what it imports from its folder has "
+            f"(SHA-256 {source.sha256[:12]}…, now {now[:12]}…)"
             "; make it what it was, or begin a new run with `mamlzoo run`"
         )
 
