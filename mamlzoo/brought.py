@@ -7,12 +7,13 @@ that makes one, from a Spec or from nothing. The name may be left out where a fi
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from torch import nn
 
-from mamlzoo import admission, code
+from mamlzoo import admission, code, neighbours
 from mamlzoo.code import Code
 from mamlzoo.errors import PluginError, UsageError, did_you_mean
 from mamlzoo.given import model_of
@@ -62,7 +63,8 @@ def find(text: str, kind: str | None = None) -> type[Plugin]:
     source = Source(f"{loaded.place}:{name}", loaded.sha256)
     cls = _known.get(source)
     if cls is None or kind not in (None, cls.kind):
-        cls = _known[source] = _plugin(loaded, place, name, kind)
+        cls = _plugin(loaded, place, name, kind)
+        _known[_home(cls) or source] = cls
     return cls
 
 
@@ -88,6 +90,18 @@ def check_unchanged(source: Source) -> None:
             f"(SHA-256 {source.sha256[:12]}…, now {now[:12]}…)"
             "; make it what it was, or begin a new run with `mamlzoo run`"
         )
+
+
+def _home(cls: type[Plugin]) -> Source | None:
+    """Of a class that was only imported into what named it: the importable module that defines it, whose code it is."""
+    module = sys.modules.get(cls.__module__)
+    if module is None or neighbours.is_executed(cls.__module__) or vars(module).get(cls.__name__) is not cls:
+        return None
+    try:
+        loaded = code.load(cls.__module__)
+    except UsageError:  # made by hand, as a notebook's
+        return None
+    return Source(f"{loaded.place}:{cls.__name__}", loaded.sha256)
 
 
 def _only(loaded: Code, place: str, kind: str | None) -> str:

@@ -106,6 +106,11 @@ def execute(code: Family) -> ModuleType:
         _executing.remove(root)
 
 
+def is_executed(module: str) -> bool:
+    """Whether a module's name is one that `execute` gave."""
+    return module in _FINDER.loaders
+
+
 _executing: set[str] = set()
 
 

@@ -383,6 +383,20 @@ def test_what_lies_beside_a_file_belongs_to_its_code(folder, edited):
     assert pickle.loads(pickle.dumps(before)) == before
 
 
+def test_an_imported_class_leads_back_to_the_module_that_defines_it(folder, monkeypatch):
+    write("library/lib_waves.py", TASKS)
+    monkeypatch.syspath_prepend(folder / "library")
+    for file in ("one.py", "two.py"):
+        write(file, f"from lib_waves import Waves  # {file}\n")
+    found = [brought.find(f"{file}:Waves") for file in ("one.py", "two.py")]
+    source = brought.source_of(found[1])
+    assert found[0] is found[1]
+    assert source.reference == "lib_waves:Waves"
+    assert source.sha256 == hashlib.sha256((folder / "library" / "lib_waves.py").read_bytes()).hexdigest()
+    write("one.py", "")
+    brought.check_unchanged(source)
+
+
 def test_a_file_without_neighbours_has_its_own_sha256(folder):
     source = brought.source_of(brought.find("nets.py:Net"))
     assert source.sha256 == hashlib.sha256((folder / "nets.py").read_bytes()).hexdigest()
