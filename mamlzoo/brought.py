@@ -7,12 +7,13 @@ that makes one, from a Spec or from nothing. The name may be left out where a fi
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from torch import nn
 
-from mamlzoo import admission, code
+from mamlzoo import admission, code, neighbours
 from mamlzoo.code import Code
 from mamlzoo.errors import PluginError, UsageError, did_you_mean
 from mamlzoo.given import model_of
@@ -24,7 +25,7 @@ class Source(NamedTuple):
 
     Attributes:
         reference: a file's absolute path, or a module's full name; a colon, and the name in it.
-        sha256: of that file, in hexadecimal.
+        sha256: of that code, in hexadecimal (`Code.sha256`).
     """
 
     reference: str
@@ -62,7 +63,8 @@ def find(text: str, kind: str | None = None) -> type[Plugin]:
     source = Source(f"{loaded.place}:{name}", loaded.sha256)
     cls = _known.get(source)
     if cls is None or kind not in (None, cls.kind):
-        cls = _known[source] = _plugin(loaded, place, name, kind)
+        cls = _plugin(loaded, place, name, kind)
+        _known[_home(cls) or source] = cls
     return cls
 
 
@@ -87,9 +89,22 @@ def check_unchanged(source: Source) -> None:
         ) from None
     if now != source.sha256:
         raise UsageError(
-            f"it came from {source.reference}, which has changed since (SHA-256 {source.sha256[:12]}…, now {now[:12]}…)"
+            f"it came from {source.reference}, which has changed since, or what it imports from its folder has "
+            f"(SHA-256 {source.sha256[:12]}…, now {now[:12]}…)"
             "; make it what it was, or begin a new run with `mamlzoo run`"
         )
+
+
+def _home(cls: type[Plugin]) -> Source | None:
+    """Of a class that was only imported into what named it: the importable module that defines it, whose code it is."""
+    module = sys.modules.get(cls.__module__)
+    if module is None or neighbours.is_executed(cls.__module__) or vars(module).get(cls.__name__) is not cls:
+        return None
+    try:
+        loaded = code.load(cls.__module__)
+    except UsageError:  # made by hand, as a notebook's
+        return None
+    return Source(f"{loaded.place}:{cls.__name__}", loaded.sha256)
 
 
 def _only(loaded: Code, place: str, kind: str | None) -> str:

@@ -24,7 +24,7 @@ from mamlzoo.engine.preparation import Choice
 from mamlzoo.engine.steps import Measured
 from mamlzoo.engine.training import TrainingRecord, TrainingState
 from mamlzoo.errors import MamlzooError
-from mamlzoo.interfaces import MetaParams
+from mamlzoo.interfaces import KINDS, MetaParams
 
 NAME = "checkpoint.pt"
 PREVIOUS = "checkpoint.previous.pt"
@@ -252,6 +252,11 @@ def _names(history: Sequence[TrainingRecord]) -> list[str]:
 
 
 def experiment_digest(config: Mapping[str, Any]) -> str:
-    """The digest of the part of a config that defines the numbers: plugins, options and settings."""
-    defining = {key: config[key] for key in ("task", "model", "algorithm", "settings")}
+    """The digest of the part of a config that defines the numbers: plugins, options and settings.
+
+    What plugins read is no part of it: other data under the same options are refused (`Experiment.check_data`).
+    """
+    defining: dict[str, Any] = {"settings": config["settings"]}
+    for kind in KINDS:
+        defining[kind] = {key: value for key, value in config[kind].items() if key != "data"}
     return digest(json.loads(json.dumps(defining, sort_keys=True)))

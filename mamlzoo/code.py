@@ -1,25 +1,24 @@
 """Code of a user's own: a file that is no part of a package, or an importable module.
 
 A file is executed once a process for each content that it has had, as a module of its own name, so that two files may
-be called alike. Its folder comes last on `sys.path`: it may import what lies beside it, and hides nothing installed.
+be called alike. What it imports from its folder belongs to its code (`neighbours`), and hides nothing installed.
 """
 
 from __future__ import annotations
 
-import ast
 import functools
 import hashlib
 import importlib
 import importlib.util
 import re
-import sys
 import traceback
-from collections.abc import Iterator
 from pathlib import Path
-from types import CodeType, ModuleType
+from types import ModuleType
 from typing import NamedTuple
 
+from mamlzoo import neighbours
 from mamlzoo.errors import PluginError, UsageError
+from mamlzoo.neighbours import Family
 
 
 class Code(NamedTuple):
@@ -27,7 +26,9 @@ class Code(NamedTuple):
 
     Attributes:
         place: what leads to it from anywhere: a file's absolute path, or a module's full name.
-        sha256: of the file that was executed, in hexadecimal.
+        sha256: in hexadecimal. Of a file that was executed, with its neighbours (`Family.sha256`); of an importable
+            module, of its own file alone, as that was when it was first asked for here. Where other code had imported
+            it before and it was edited in between, that is not what runs: Python does not keep what it executed.
     """
 
     module: ModuleType
@@ -45,18 +46,19 @@ def load(place: str) -> Code:
     if not is_file(place):
         return _imported(place)
     path = _path(place)
-    source = _read(path, place)
-    return Code(_executed(path, source), str(path), hashlib.sha256(source).hexdigest())
+    code = _family(path, place)
+    return Code(_executed(code), str(path), code.sha256)
 
 
 def digest(place: str) -> str:
-    """The SHA-256 of the file at a place, as it is now, in hexadecimal; nothing of it is executed.
+    """The SHA-256 of the code at a place, as it is now (`Code.sha256`); nothing of it is executed.
 
     Raises:
         UsageError: there is no such file or module.
     """
-    path = _path(place) if is_file(place) else _module_path(place)
-    return hashlib.sha256(_read(path, place)).hexdigest()
+    if is_file(place):
+        return _family(_path(place), place).sha256
+    return hashlib.sha256(_read(_module_path(place), place)).hexdigest()
 
 
 def is_file(place: str) -> bool:
@@ -69,6 +71,14 @@ def _path(place: str) -> Path:
         return Path(place).expanduser().resolve()
     except RuntimeError as error:  # no such home
         raise UsageError(f"there is no file {place}: {error}") from error
+
+
+def _family(path: Path, place: str) -> Family:
+    source = _read(path, place)
+    try:
+        return neighbours.family(path, source)
+    except OSError as error:
+        raise UsageError(f"{error.filename}, beside {place}, cannot be read: {error.strerror or error}") from error
 
 
 def _read(path: Path, place: str) -> bytes:
@@ -102,60 +112,13 @@ def _imported(name: str) -> Code:
         raise _failure(path, error) from error
 
 
-@functools.cache
-def _executed(path: Path, source: bytes) -> ModuleType:
-    unique = hashlib.sha256(str(path).encode() + b"\0" + source).hexdigest()[:12]
-    name = re.sub(r"\W", "_", path.stem) + f"_{unique}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    module = importlib.util.module_from_spec(spec)
-    # Annotations and pickles are looked up there; not under the bare name, which may be another file's too.
-    sys.modules[name] = module
+def _executed(code: Family) -> ModuleType:
     try:
-        tree = ast.parse(source, str(path))
-        if str(path.parent) not in sys.path:
-            sys.path.append(str(path.parent))
-        _check_neighbours(path, tree)
-        # Not by the loader: it would execute what the file holds a moment later, or what a cache beside it holds.
-        exec(_compiled(tree, path), vars(module))
+        return neighbours.execute(code)
+    except (UsageError, KeyboardInterrupt):
+        raise
     except BaseException as error:
-        del sys.modules[name]
-        if isinstance(error, (UsageError, KeyboardInterrupt)):
-            raise
-        raise _failure(path, error) from error
-    return module
-
-
-def _compiled(tree: ast.Module, path: Path) -> CodeType:
-    code: CodeType = compile(tree, str(path), "exec", dont_inherit=True)
-    return code
-
-
-def _check_neighbours(path: Path, tree: ast.Module) -> None:
-    """An import of what lies beside the file must find that, not something else of the same name."""
-    importlib.invalidate_caches()
-    for name in sorted(set(_imports(tree))):
-        beside = [path.parent / f"{name}.py", path.parent / name / "__init__.py"]
-        if not any(file.is_file() for file in beside):
-            continue
-        try:
-            found = importlib.util.find_spec(name)
-        except ValueError:  # it was never imported as a module
-            continue
-        origin = found.origin if found else None
-        if origin is not None and Path(origin).resolve() not in [file.resolve() for file in beside]:
-            hidden = next(file for file in beside if file.is_file())
-            hides = f"{name} of Python itself" if origin in ("built-in", "frozen") else origin
-            raise UsageError(f"{path} imports '{name}', and {hidden} is hidden by {hides}; give it another name")
-
-
-def _imports(tree: ast.Module) -> Iterator[str]:
-    """The first parts of what is imported."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name.partition(".")[0] for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            yield node.module.partition(".")[0]
+        raise _failure(code.path, error) from error
 
 
 def _failure(path: Path, error: BaseException) -> PluginError:

@@ -51,7 +51,9 @@ def resume(directory: Path, manner: Manner = DEFAULT) -> Comparison:
 
     def one(name: str) -> Result:
         if not store.is_run(directory / name):
-            return recording.record(Experiment.from_config(configs[name]), directory / name, manner)
+            experiment = Experiment.from_config(configs[name])
+            experiment.check_data(configs[name])
+            return recording.record(experiment, directory / name, manner)
         there, wanted = (experiment_digest(config) for config in (store.read_config(directory / name), configs[name]))
         if there != wanted:
             raise UsageError(f"{directory / name} holds another experiment than {directory / NAME} says")

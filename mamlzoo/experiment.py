@@ -47,10 +47,16 @@ class Experiment:
 
     def config(self) -> dict[str, Any]:
         """Names, options, settings, versions, machine and revision: what it takes to run this again."""
-        plugins = {
-            plugin.kind: {"name": plugin.name, "options": options.values(plugin), **origins.of(plugin)}
-            for plugin in (self.task, self.model, self.algorithm)
-        }
+        with self.blame("reading its data"):
+            plugins = {
+                plugin.kind: {
+                    "name": plugin.name,
+                    "options": options.values(plugin),
+                    **origins.of(plugin),
+                    **origins.data_of(plugin),
+                }
+                for plugin in (self.task, self.model, self.algorithm)
+            }
         versions = {"mamlzoo": mamlzoo.__version__, "torch": torch.__version__, "python": platform.python_version()}
         return plugins | {
             "settings": options.values(self.settings),
@@ -74,6 +80,16 @@ class Experiment:
         task, model, algorithm = (given.get(kind) or origins.make(kind, config[kind]) for kind in KINDS)
         settings = options.make(Settings, config["settings"], "settings")
         return cls(cast(Task, task), cast(Model, model), cast(MetaAlgorithm, algorithm), settings)
+
+    def check_data(self, config: Mapping[str, Any]) -> None:
+        """What the plugins of a run with this config read must be there still, unchanged.
+
+        Raises:
+            UsageError: it has changed, or is gone.
+        """
+        with self.blame("reading its data"):
+            for kind in KINDS:
+                origins.check_data(config[kind], getattr(self, kind))
 
     def device(self) -> torch.device:
         """The device asked for.

@@ -41,7 +41,9 @@ def whole(path: Path) -> Iterator[IO[bytes]]:
 def write_text(path: Path, text: str) -> None:
     """A whole text file."""
     with whole(path) as file:
-        file.write(text.encode("utf-8"))
+        file.write(
+            text.encode("utf-8", "backslashreplace")
+        )  # a path need not be Unicode; in JSON that is the same text
 
 
 def write_json(path: Path, document: Any) -> None:

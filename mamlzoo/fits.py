@@ -61,9 +61,12 @@ def fit(
         task_options: options of the task that are to differ from the run's, as a one-sided support range.
 
     Raises:
-        UsageError: the task is not from one number to one number, or the seed was not trained.
+        UsageError: the task is not from one number to one number, what it reads has changed, or the seed was not
+            trained.
     """
-    own = trained.experiment_of(result).task
+    run = trained.experiment_of(result)
+    run.check_data(result.config)
+    own = run.task
     task = replace(own, **task_options) if _checked(own, task_options) else own
     if not is_curve(task):
         raise UsageError(f"task '{task.name}' is not from one number to one number, so its fits cannot be drawn")

@@ -113,6 +113,14 @@ class Plugin(ABC):
         """Check every option. A subclass that checks how options go together calls this first."""
         options.validate(self, f"{self.kind} '{self.name}'")
 
+    def data_digest(self) -> str | None:
+        """A digest of what the plugin reads besides its options, files; None: nothing.
+
+        It says what this very instance reads, however often it is asked. A run keeps it, and does not go on with other
+        data than it began with.
+        """
+        return None
+
     @classmethod
     def example(cls) -> Self:
         """An instance for the conformance kit; a plugin that cannot be made of defaults alone overrides it."""

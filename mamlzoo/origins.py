@@ -12,7 +12,7 @@ from mamlzoo.interfaces import Plugin
 from mamlzoo.registry import installed
 
 Saved = Mapping[str, Any]
-"""What a config says of a plugin: its name, its options, and what `of` gives."""
+"""What a config says of a plugin: its name, its options, and what `of` and `data_of` give."""
 
 
 def of(plugin: Plugin) -> dict[str, Any]:
@@ -22,6 +22,26 @@ def of(plugin: Plugin) -> dict[str, Any]:
         return {"registered": True, "version": f"{offer.origin.distribution} {offer.origin.version}"}
     source = brought.source_of(type(plugin))
     return {"registered": False, "version": None} | ({"source": source._asdict()} if source else {})
+
+
+def data_of(plugin: Plugin) -> dict[str, Any]:
+    """What the plugin reads besides its options, as a digest; nothing where there is none."""
+    digest = plugin.data_digest()
+    return {} if digest is None else {"data": digest}
+
+
+def check_data(saved: Saved, plugin: Plugin) -> None:
+    """What the plugin of a config read must be what this one reads; configs without a digest of it say nothing.
+
+    Raises:
+        UsageError: it has changed, or is gone.
+    """
+    if "data" in saved and saved["data"] != plugin.data_digest():
+        texts = [f"{name} {value}" for name, value in saved["options"].items() if value and isinstance(value, str)]
+        raise UsageError(
+            f"{plugin.kind} '{plugin.name}': what it reads has changed since the run began ({', '.join(texts)}); "
+            "make it what it was, or begin a new run"
+        )
 
 
 def text_of(saved: Saved) -> str | None:

@@ -115,7 +115,7 @@ def resume(directory: Path, manner: Manner = DEFAULT, given: Mapping[str, Plugin
         given: by kind, plugins that came from Python; see `Experiment.from_config`.
 
     Raises:
-        UsageError: it is no run directory, or its plugins are not installed.
+        UsageError: it is no run directory, its plugins are not installed, or what they read has changed.
         MamlzooError: another process is writing it, or it is damaged beyond what a checkpoint can mend.
     """
     config = store.read_config(directory)
@@ -144,13 +144,14 @@ def record_or_resume(experiment: Experiment, directory: Path, manner: Manner = D
     """The result of an experiment in this directory, whatever of it is there already.
 
     Raises:
-        UsageError: the directory holds another experiment.
+        UsageError: the directory holds another experiment, or one on other data.
     """
     if not store.is_run(directory):
         return record(experiment, directory, manner)
     config = store.read_config(directory)
     if checkpoints.experiment_digest(config) != checkpoints.experiment_digest(experiment.config()):
         raise UsageError(f"{directory} holds another experiment; choose another directory")
+    experiment.check_data(config)
     return resume(directory, manner, {kind: getattr(experiment, kind) for kind in KINDS})
 
 
@@ -230,7 +231,9 @@ def _experiment(config: dict[str, Any], given: Mapping[str, Plugin]) -> Experime
                 f"{kind} '{name}' came from Python and its code is not in the run directory; give it again: "
                 f"mamlzoo.resume(directory, {kind}=…)"
             )
-    return Experiment.from_config(config, given)
+    experiment = Experiment.from_config(config, given)
+    experiment.check_data(config)
+    return experiment
 
 
 def _changes(config: dict[str, Any], experiment: Experiment) -> list[str]:

@@ -209,6 +209,9 @@ def _tried(plan: Plan, directory: Path, manner: Manner) -> list[Cell]:
                     trial.experiment.check()
             except MamlzooError as error:
                 cell = replace(cell, error=_line(error))
+            if cell.run_dir is not None and store.is_run(cell.run_dir):
+                # Not the error of a cell: those that are still to come would be on other data than these.
+                trial.experiment.check_data(store.read_config(cell.run_dir))
         cells.append(cell)
     if all(cell.error is not None for cell in cells):
         raise UsageError(f"none of the {len(cells)} cells can work: {cells[0].error}")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import inspect
 import json
+import os
 import pickle
 import shlex
 import sys
@@ -12,9 +14,10 @@ import textwrap
 from pathlib import Path
 
 import pytest
+import torch
 
 import mamlzoo
-from mamlzoo import MamlzooError, PluginError, UsageError, brought
+from mamlzoo import MamlzooError, PluginError, UsageError, brought, origins
 from mamlzoo.registry import installed
 from mamlzoo_tasks.sine import Sine
 
@@ -191,7 +194,8 @@ def test_what_is_brought_along_can_be_pickled_copied_and_its_source_read(folder)
 def test_a_file_may_import_what_lies_beside_it(folder):
     write("sub/beside_it.py", "from torch import nn\nlayer = nn.Linear(1, 1)\n")
     write("sub/net.py", "import beside_it\n\n\ndef net():\n    from beside_it import layer\n    return layer\n")
-    assert mamlzoo.make("model", "sub/net.py:net").build(Sine.spec) is sys.modules.pop("beside_it").layer
+    net = mamlzoo.make("model", "sub/net.py:net")
+    assert net.build(Sine.spec) is inspect.unwrap(type(net)).__globals__["beside_it"].layer
 
 
 def test_nothing_that_is_installed_is_hidden_and_what_would_be_is_refused(folder):
@@ -413,3 +417,123 @@ def test_an_edited_file_is_another_cell_of_a_sweep(folder, cli):
 
 def test_verify_takes_files(folder, cli):
     assert "all ways agree" in cli("verify", "-m", "nets.py:make", "--coordinates", 2, "--episodes", 1, "-q").stdout
+
+
+SCALED = """
+    from mamlzoo_tasks.sine import Sine
+    from {near} import SCALE
+
+
+    class Scaled(Sine):
+        \"\"\"Sines of another height.\"\"\"
+
+        name = "scaled"
+
+        def loss(self, prediction, target):
+            return SCALE * super().loss(prediction, target)
+
+        def late(self):
+            import far.inside
+
+            return far.inside.SCALE
+"""
+
+
+def family(folder: str, near: str, scale: float) -> str:
+    """A file that imports one beside it, which imports a package beside it."""
+    write(f"{folder}/task.py", SCALED.format(near=near))
+    write(f"{folder}/{near}.py", "from far import SCALE\n")
+    write(f"{folder}/far/__init__.py", "from .inside import SCALE\n")
+    write(f"{folder}/far/inside.py", f"SCALE = {scale}\n")
+    return f"{folder}/task.py:Scaled"
+
+
+def scale(task: mamlzoo.Task) -> float:
+    return task.loss(torch.ones(1), torch.zeros(1)).item()
+
+
+def test_files_never_share_what_lies_beside_them_at_any_depth(folder):
+    one, two = (mamlzoo.make("task", family(f"at-{near}", near, of)) for near, of in {"near": 1.0, "nigh": 9.0}.items())
+    assert [scale(one), scale(two), one.late(), two.late()] == [1, 9, 1, 9]
+
+
+@pytest.mark.parametrize("edited", ["near.py", "far/__init__.py", "far/inside.py"])
+def test_what_lies_beside_a_file_belongs_to_its_code(folder, edited):
+    text = family("sub", "near", 2.0)
+    before = mamlzoo.make("task", text)
+    source = brought.source_of(type(before))
+    brought.check_unchanged(source)
+    path = folder / "sub" / edited
+    path.write_text(path.read_text() + "SCALE = 5.0\n")
+    with pytest.raises(UsageError, match="has changed since, or what it imports from its folder has"):
+        brought.check_unchanged(source)
+    assert (scale(mamlzoo.make("task", text)), scale(before)) == (5, 2)
+    assert before.late() == 2  # what was read is executed, also later
+    assert pickle.loads(pickle.dumps(before)) == before
+
+
+def test_an_imported_class_leads_back_to_the_module_that_defines_it(folder, monkeypatch):
+    write("library/lib_waves.py", TASKS)
+    monkeypatch.syspath_prepend(folder / "library")
+    for file in ("one.py", "two.py"):
+        write(file, f"from lib_waves import Waves  # {file}\n")
+    found = [brought.find(f"{file}:Waves") for file in ("one.py", "two.py")]
+    source = brought.source_of(found[1])
+    assert found[0] is found[1]
+    assert source.reference == "lib_waves:Waves"
+    assert source.sha256 == hashlib.sha256((folder / "library" / "lib_waves.py").read_bytes()).hexdigest()
+    write("one.py", "")
+    brought.check_unchanged(source)
+
+
+def test_a_file_without_neighbours_has_its_own_sha256(folder):
+    source = brought.source_of(brought.find("nets.py:Net"))
+    assert source.sha256 == hashlib.sha256((folder / "nets.py").read_bytes()).hexdigest()
+
+
+def test_what_would_be_hidden_is_refused_at_any_depth(folder):
+    text = family("sub", "near", 1.0)
+    write("sub/far/inside.py", "def later():\n    import json\nSCALE = 1.0\n")
+    write("sub/json.py", "")
+    with pytest.raises(UsageError) as caught:
+        brought.find(text)
+    sub = folder / "sub"
+    assert str(caught.value).startswith(f"{sub}/far/inside.py imports 'json', and {sub}/json.py is hidden by ")
+
+
+def test_neighbours_may_import_each_other_and_the_file(folder):
+    write("sub/net-1.py", "from near import make as net\n")
+    write("sub/near.py", "import near_too as too\n\n\ndef make():\n    return too.layer()\n")
+    write("sub/near_too.py", "import near\nfrom torch import nn\n\n\ndef layer():\n    return near, nn.Linear(1, 1)\n")
+    near, _ = mamlzoo.make("model", "sub/net-1.py:net").build(Sine.spec)
+    assert near.too.near is near
+
+
+def test_a_neighbour_that_raises_leaves_nothing_behind(folder):
+    write("sub/net.py", "import near\n")
+    write("sub/near.py", "import near_too\nraise RuntimeError('no')\n")
+    write("sub/near_too.py", "")
+    before = set(sys.modules)
+    with pytest.raises(PluginError, match=r"net.py, line 1: RuntimeError: no"):
+        brought.find("sub/net.py:net")
+    assert set(sys.modules) == before
+
+
+def test_a_file_that_asks_for_itself_is_told_so(folder):
+    write("own.py", "import mamlzoo\nfrom torch import nn\nnet = nn.Linear(1, 1)\nmamlzoo.run('sine', 'own.py:net')\n")
+    with pytest.raises(UsageError) as caught:
+        brought.find("own.py:net")
+    assert str(caught.value) == (
+        f"{folder}/own.py asks for itself while it is executed; put that under `if __name__ == '__main__':`"
+    )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_path_need_not_be_utf_8(folder):
+    odd = os.fsdecode(b"odd\xff")
+    write(f"{odd}/net.py", "from near import net\n")
+    write(f"{odd}/near.py", "from torch import nn\nnet = nn.Linear(1, 1)\n")
+    mamlzoo.run("sine", f"{odd}/net.py:net", out="run", **QUICK)
+    saved = mamlzoo.load("run").config["model"]
+    assert origins.text_of(saved) == f"{folder}/{odd}/net.py:net"
+    assert origins.make("model", saved).name == "net"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import random
 from pathlib import Path
 from typing import Any, NamedTuple, Self, get_args
@@ -104,10 +105,23 @@ class CSV(mamlzoo.Task):
             return {"mse": loss}
         return {"accuracy": (prediction.argmax(-1) == target).to(prediction.dtype).mean(), "loss": loss}
 
+    def data_digest(self) -> str:
+        return self._digest
+
+    @functools.cached_property
+    def _digest(self) -> str:
+        """Of which file is where in the split, and of what each holds."""
+        digest = hashlib.sha256()
+        for split, files in self._split.items():
+            for file in files:
+                name = file.relative_to(self.folder).as_posix()
+                digest.update(f"{split} {name!a} {_sha256(file)}\n".encode())
+        return digest.hexdigest()
+
     @functools.cached_property
     def _parts(self) -> dict[Split, _Part]:
         """The files, read when they are first needed."""
-        parts = {split: [self._data_set(file) for file in files] for split, files in self._files().items()}
+        parts = {split: [self._data_set(file) for file in files] for split, files in self._split.items()}
         several = [data for part in parts.values() for data in part]
         for data in several:
             if data.columns != several[0].columns:
@@ -122,6 +136,20 @@ class CSV(mamlzoo.Task):
             if not self.ways:
                 self._check_size("y", torch.cat([data.y for data in parts["train"]]))
         return {split: _Part.of(part) for split, part in parts.items()}
+
+    @functools.cached_property
+    def _split(self) -> dict[Split, list[Path]]:
+        """The files of each split, none of which is another's by a link."""
+        split_of: dict[Path, tuple[Split, Path]] = {}
+        split = self._files()
+        for part, files in split.items():
+            for file in files:
+                other, first = split_of.setdefault(file.resolve(), (part, file))
+                if other != part:
+                    raise UsageError(
+                        f"task 'csv': {first} ({other}) and {file} ({part}) are the same file; leave one of them out"
+                    )
+        return split
 
     def _files(self) -> dict[Split, list[Path]]:
         """The files of each split, in an order that split-seed says."""
@@ -250,6 +278,13 @@ class _Part(NamedTuple):
 
     def to(self, device: torch.device) -> _Part:
         return _Part(*(tensor.to(device) for tensor in self))
+
+
+def _sha256(file: Path) -> str:
+    try:
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError as error:
+        raise UsageError(f"task 'csv': {file} cannot be read: {error.strerror or error}") from error
 
 
 @functools.cache

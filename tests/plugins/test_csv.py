@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from pathlib import Path
 
 import pytest
@@ -175,6 +176,88 @@ def test_a_run_goes_on_from_another_folder(cli, tmp_path, monkeypatch):
     assert "mean over 1 test task" in cli("resume", "../run", "-q").stdout
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     assert config["task"]["options"]["folder"] == str(tmp_path / "data")
+
+
+FLAGS = ["--task.shots", 2, "--task.queries", 2, "--task.any-size", "true", "--iterations", 1, "--outer-lr", 0,
+         "--test-steps", 1, "--plan", "loop", "-q"]  # fmt: skip
+
+
+def rename_one(data: Path) -> None:
+    (data / "0000.csv").rename(data / "9999.csv")
+
+
+def add_one(data: Path) -> None:
+    (data / "00.csv").write_text((data / "0000.csv").read_text())
+
+
+def edit_one(data: Path) -> None:
+    (data / "0003.csv").write_text((data / "0003.csv").read_text().replace("3000", "3001"))
+
+
+@pytest.mark.usefixtures("no_figures")
+@pytest.mark.parametrize("change", [rename_one, add_one, edit_one])
+def test_a_run_does_not_go_on_with_other_files_than_it_began_with(cli, tmp_path, monkeypatch, change):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "data", [6] * 5)
+    cli("run", "-t", "csv", "--task.folder", "data", *FLAGS, "--out", "run")
+    change(tmp_path / "data")
+    said = (
+        f"task 'csv': what it reads has changed since the run began (folder {tmp_path / 'data'}); "
+        "make it what it was, or begin a new run"
+    )
+    assert cli.error("plot", "adaptation", "run", "--steps", 1) == said
+    mamlzoo.load("run").adapt([[1.0], [2.0]], [1.0, 2.0], steps=1)  # its support is the user's own
+    (tmp_path / "run" / "SHA256SUMS").unlink()
+    assert cli.error("resume", "run", "-q") == said
+    forget_the_data(tmp_path / "run")
+    cli("resume", "run", "-q")
+
+
+def forget_the_data(run: Path) -> None:
+    """As a mamlzoo wrote it that kept no digest."""
+    config = json.loads((run / "config.json").read_text())
+    assert config["task"].pop("data")
+    (run / "config.json").write_text(json.dumps(config))
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_a_sweep_and_a_comparison_do_not_go_on_with_other_files(cli, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "data", [6] * 5)
+
+    def sweep() -> None:
+        few = {"iterations": 1, "outer_lr": 0.0, "test_steps": 1, "plan": "loop"}
+        mamlzoo.sweep({"meta_batch": [1, 2]}, task=task(tmp_path / "data"), out="cells", **few)
+
+    sweep()
+    cli("compare", "-t", "csv", "--task.folder", "data", *FLAGS, "-a", "maml", "-a", "scratch", "--out", "both")
+    shutil.rmtree(tmp_path / "both" / "scratch")
+    shutil.rmtree(next((tmp_path / "cells").glob("*2")))
+    add_one(tmp_path / "data")
+    before = (tmp_path / "cells" / "sweep.json").read_text()
+    with pytest.raises(UsageError, match="what it reads has changed"):
+        sweep()
+    assert "what it reads has changed" in cli.error("resume", "both", "-q")
+    assert (tmp_path / "cells" / "sweep.json").read_text() == before
+
+
+def test_the_digest_is_of_the_files_and_the_split_wherever_the_folder_lies(tmp_path):
+    folder = write(tmp_path / "data", [6] * 9)
+    digest = task(folder).data_digest()
+    assert task(folder, shots=3, queries=2).data_digest() == digest
+    assert task(folder, split_seed=1).data_digest() != digest
+    assert task(folder.rename(tmp_path / "moved")).data_digest() == digest
+
+
+def test_a_file_in_two_splits_by_a_link_is_refused(tmp_path):
+    for split in ("train", "valid"):
+        write(tmp_path / "data" / split, [6])
+    (tmp_path / "data" / "test").symlink_to("train")
+    with pytest.raises(UsageError) as caught:
+        task(tmp_path / "data").spec  # noqa: B018
+    assert str(caught.value) == (
+        "task 'csv': {0}/train/0000.csv (train) and {0}/test/0000.csv (test) are the same file; leave one of them out"
+    ).format(tmp_path / "data")
 
 
 def test_a_network_that_scales_its_inputs_may_take_columns_of_any_size(tmp_path):
