@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mamlzoo.cli import console
-from mamlzoo.errors import UsageError
+from mamlzoo.errors import MamlzooError, UsageError
 from mamlzoo.tables import Table
 
 if TYPE_CHECKING:
-    from mamlzoo.failures import Failure
     from mamlzoo.interfaces import Plugin
     from mamlzoo.testing import Outcome
 
@@ -37,8 +36,15 @@ def command(ctx: click.Context, names: tuple[str, ...], everything: bool, quiet:
     registry = installed()
     if everything:
         names = tuple(dict.fromkeys(name for offers in registry.offers.values() for name in sorted(offers)))
-    plugins = [plugin for name in names for plugin in examples(name)]
-    failures = registry.failures if everything else []
+    plugins: list[Plugin] = []
+    failures = [str(failure) for failure in registry.failures] if everything else []
+    for name in names:
+        try:
+            plugins += examples(name)
+        except MamlzooError as error:
+            if not everything:
+                raise
+            failures.append(str(error))
     found: list[list[Outcome]] = []
     with console.progress_bar(quiet) as bar:
         task = bar.add_task("check", total=sum(len(checks_of(plugin)) for plugin in plugins), info="")
@@ -49,7 +55,7 @@ def command(ctx: click.Context, names: tuple[str, ...], everything: bool, quiet:
                 found[-1].append(check.of(plugin))
                 bar.advance(task)
     if as_json:
-        console.print_json({"plugins": list(map(_document, plugins, found)), "failures": list(map(str, failures))})
+        console.print_json({"plugins": list(map(_document, plugins, found)), "failures": failures})
     elif everything:
         _print_summary(plugins, found, failures)
     else:
@@ -82,8 +88,8 @@ def _notes(outcomes: list[Outcome]) -> list[str]:
     ]
 
 
-def _print_summary(plugins: list[Plugin], found: list[list[Outcome]], failures: list[Failure]) -> None:
-    """A line a plugin; then what failed, what is exempt, and what could not be loaded."""
+def _print_summary(plugins: list[Plugin], found: list[list[Outcome]], failures: list[str]) -> None:
+    """A line a plugin; then what failed, what is exempt, and what could not be checked."""
     rows = [
         (plugin.kind, plugin.name, *(str(n) if (n := _number(outcomes, verdict)) else "" for verdict in VERDICTS))
         for plugin, outcomes in zip(plugins, found, strict=True)
@@ -100,7 +106,7 @@ def _print_summary(plugins: list[Plugin], found: list[list[Outcome]], failures: 
         columns = ("plugin", "check", "", "why, and what to do")
         console.print_table(Table("not passed", columns, told, left=(0, 1, 2, 3)))
     for failure in failures:
-        console.out().print(f"could not be loaded: {failure}", markup=False)
+        console.out().print(f"could not be checked: {failure}", markup=False)
 
 
 VERDICTS = ("passed", "exempt", "failed")

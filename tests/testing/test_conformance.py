@@ -275,8 +275,48 @@ def test_the_pages_algorithm_that_says_everything_itself_is_short_and_its_networ
 def test_check_all_counts_a_plugin_that_failed_to_load(cli, distribution):
     distribution("broken", "import nothing_of_this_name")
     printed = words(cli("check", "--all", "--quiet", code=1).stdout)
-    assert "could not be loaded: broken 1.5" in printed
+    assert "could not be checked: broken 1.5" in printed
     assert "task scalar splits-are-disjoint exempt D1 and D2 are in every split" in printed
+
+
+ODD = """
+    import mamlzoo, torch
+
+    class Odd(mamlzoo.Model):
+        '''A model whose example is none.'''
+
+        name = "odd"
+
+        @classmethod
+        def example(cls):
+            {example}
+
+        def build(self, spec):
+            raise SystemExit(0)
+
+    @mamlzoo.hookimpl
+    def mamlzoo_plugins():
+        return [Odd]
+"""
+
+
+@pytest.mark.parametrize(
+    ("example", "said"),
+    [
+        ("raise OSError('no file')", "model 'odd' gives no example to check: OSError: no file"),
+        ("return 3", "model 'odd': example must return an instance of Odd, not 3"),
+    ],
+)
+def test_check_all_goes_on_behind_a_plugin_without_an_example(cli, distribution, example, said):
+    distribution("odd", ODD.format(example=example))
+    printed = words(cli("check", "--all", "--quiet", code=1).stdout)
+    assert said in printed
+    assert "algorithm transfer" in printed
+
+
+def test_a_plugin_that_ends_the_process_fails_its_checks(cli, distribution):
+    distribution("odd", ODD.format(example="return cls()"))
+    assert "raised SystemExit: 0" in cli("check", "odd", "--quiet", code=1).stdout
 
 
 def test_check_of_nothing_or_of_an_unknown_name_says_so(cli):
