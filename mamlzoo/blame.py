@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import functools
 import inspect
+import shlex
 import traceback
 from collections.abc import Sequence
 from types import FrameType
 from typing import Any, NamedTuple, cast
 
-from mamlzoo.errors import MamlzooError, PluginError
+from mamlzoo.errors import MamlzooError, PluginError, in_short
 from mamlzoo.interfaces import Learner, Model, Plugin
 from mamlzoo.registry import installed
 
@@ -33,7 +34,7 @@ def accusation(error: BaseException, plugins: Sequence[Plugin], failed: str, hin
         failed: what failed, as in "sine × mlp × maml failed in training".
         hint: what may help besides.
     """
-    accused = PluginError(f"{failed}: {_in_short(error)}")
+    accused = PluginError(f"{failed}: {in_short(error)}")
     suspect = find_suspect(error, plugins)
     told = [hint, "`mamlzoo --debug` shows where"]
     if suspect is not None:
@@ -130,9 +131,5 @@ def _check(plugin: Plugin) -> list[str]:
         return [f"`mamlzoo check {plugin.name}` tests it"]
     source, file = _source(plugin), _file(plugin)
     if file and source.__qualname__.isidentifier() and source.__module__ != "__main__":
-        return [f"`mamlzoo check {file}:{source.__qualname__}` tests it"]
+        return [f"`mamlzoo check {shlex.quote(f'{file}:{source.__qualname__}')}` tests it"]
     return []
-
-
-def _in_short(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}".partition("\n")[0]

@@ -11,13 +11,15 @@ import hashlib
 import importlib
 import importlib.util
 import re
+import sys
 import traceback
+from contextlib import redirect_stdout
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
 from mamlzoo import neighbours
-from mamlzoo.errors import PluginError, UsageError
+from mamlzoo.errors import PluginError, UsageError, in_short
 from mamlzoo.neighbours import Family
 
 
@@ -114,7 +116,8 @@ def _imported(name: str) -> Code:
 
 def _executed(code: Family) -> ModuleType:
     try:
-        return neighbours.execute(code)
+        with redirect_stdout(sys.stderr):  # what it prints is no part of our output
+            return neighbours.execute(code)
     except (UsageError, KeyboardInterrupt):
         raise
     except BaseException as error:
@@ -125,10 +128,9 @@ def _failure(path: Path, error: BaseException) -> PluginError:
     """What a file raised when it was executed, in one line."""
     lines = [line for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_code.co_filename == str(path)]
     if isinstance(error, SyntaxError) and error.filename == str(path):
-        lines, reason = [error.lineno or 1], error.msg
-    else:
-        reason = str(error).partition("\n")[0]
+        lines = [error.lineno or 1]
+        error = SyntaxError(error.msg)
     where = f"{path}, line {lines[-1]}" if lines else str(path)
     if isinstance(error, PluginError):
         return PluginError(f"{where}: {error.what}", remedy=error.remedy)
-    return PluginError(f"{where}: {type(error).__name__}: {reason} (`mamlzoo --debug` shows where)")
+    return PluginError(f"{where}: {in_short(error)} (`mamlzoo --debug` shows where)")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import mamlzoo
-from mamlzoo.errors import MamlzooError, did_you_mean
+from mamlzoo.errors import MamlzooError, did_you_mean, in_short
 
 UNKNOWN = "?"
 """What stands for the name and the version of a distribution that has lost its metadata."""
@@ -111,8 +111,7 @@ def _explained(origin: Origin, error: BaseException) -> tuple[str, str]:
         return _absent(origin, absent)
     if isinstance(error, ModuleNotFoundError) and error.name:
         return _missing(origin, error.name)
-    first, _, _ = str(error).partition("\n")
-    said = f"{type(error).__name__}: {first}" if first else type(error).__name__
+    said = in_short(error)
     if isinstance(error, SyntaxError):
         return f"{type(error).__name__}: {error.msg}", f"correct it, or {authors}"
     if isinstance(error, SystemExit):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mamlzoo import failures
-from mamlzoo.errors import MamlzooError
+from mamlzoo.errors import MamlzooError, in_short
 from mamlzoo.experiment import Experiment
 from mamlzoo.registry import installed
 from mamlzoo.running import Event
@@ -58,7 +58,7 @@ class Loggers:
             if refuses and isinstance(error, MamlzooError):
                 raise
             origin = self._loggers.pop(name).origin
-            text = f"logger '{name}' of {origin.release} failed and is told no more: {type(error).__name__}: {error}"
+            text = f"logger '{name}' of {origin.release} failed and is told no more: {in_short(error)}"
             file, line = failures.place(origin, error)
             warnings.warn_explicit(
                 text, UserWarning, file or origin.module, line or 1

@@ -51,10 +51,13 @@ def package(name: str, kind: str) -> dict[str, str]:
     module = name.replace("-", "_")
     _check(name, module, kind)
     source = _template(f"{kind}.py")
+    cls = "".join(part.title() for part in name.split("-"))
+    if re.search(rf"\b{cls}\b", source):
+        raise UsageError(f"the class of '{name}' would be {cls}, which its module needs; choose another")
     values = {
         "name": name,
         "module": module,
-        "cls": "".join(part.title() for part in name.split("-")),
+        "cls": cls,
         "kind": kind,
         "letter": kind[0],
         "summary": _summary(source),
@@ -100,4 +103,7 @@ def _check(name: str, module: str, kind: str) -> None:
 def _is_installed(module: str) -> bool:
     """Whether there is such a module elsewhere than in the working directory, which no other process looks into."""
     found = importlib.util.find_spec(module)
-    return found is not None and not (found.origin and Path(found.origin).is_relative_to(Path.cwd()))
+    if found is None:
+        return False
+    places = [found.origin] if found.origin else list(found.submodule_search_locations or [])
+    return not all(Path(place).is_relative_to(Path.cwd()) for place in places)

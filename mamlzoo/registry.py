@@ -15,15 +15,15 @@ import re
 import sys
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass, field
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, distributions, entry_points
 from typing import Any, NamedTuple
 
 import pluggy
 
 from mamlzoo import admission, brought, hooks, options, recipes
-from mamlzoo.errors import PluginError, UsageError, did_you_mean
+from mamlzoo.errors import FOREIGN, PluginError, UsageError, did_you_mean, in_short
 from mamlzoo.failures import UNKNOWN, Failure, Origin, diagnose
 from mamlzoo.interfaces import KINDS, Plugin
 from mamlzoo.recipes import Recipe
@@ -161,7 +161,30 @@ class Registry:
 @functools.cache
 def installed() -> Registry:
     """The registry of what is installed, discovered once a process."""
-    return discover(entry_points(group=GROUP), allowed=_allowed(), strict=os.environ.get("MAMLZOO_STRICT") == "1")
+    found, unreadable = _entry_points()
+    strict = os.environ.get("MAMLZOO_STRICT") == "1"
+    registry = discover(found, allowed=_allowed(), strict=strict)
+    registry.failures.extend(unreadable)
+    return registry
+
+
+def _entry_points() -> tuple[list[EntryPoint], list[Failure]]:
+    """Those of our group; and the distributions of which one cannot say, since their files are damaged."""
+    try:
+        return list(entry_points(group=GROUP)), []
+    except Exception:  # of whichever distribution; so each is read by itself
+        found, failures = list[EntryPoint](), list[Failure]()
+        for distribution in distributions():
+            try:
+                found += distribution.entry_points.select(group=GROUP)
+            except Exception as error:
+                name, version = _release(distribution)
+                damaged = PluginError(
+                    f"its entry_points.txt cannot be read: {in_short(error)}",
+                    remedy=f"install {name} again: pip install --force-reinstall --no-deps {name}",
+                )
+                failures.append(diagnose(Origin(name, version, "entry_points.txt", UNKNOWN), "importing", damaged))
+        return found, failures
 
 
 def make(kind: str, name: str, **given: Any) -> Plugin:
@@ -208,7 +231,8 @@ def _load(registry: Registry, entry: EntryPoint, origin: Origin) -> list[Failure
     def apart(stage: str, refused: object = None) -> AbstractContextManager[None]:
         return _kept_apart(failures, origin, stage, refused)
 
-    with apart("importing"):
+    # What a stranger prints is no part of our output, which may be one JSON document.
+    with redirect_stdout(sys.stderr), apart("importing"):
         module = _imported(entry)
         with apart("registering"):
             admission.check_contract(vars(sys.modules[entry.module]))
@@ -239,9 +263,13 @@ def _kept_apart(failures: list[Failure], origin: Origin, stage: str, refused: ob
 
 
 def _imported(entry: EntryPoint) -> Any:
+    if entry.pattern.match(entry.value) is None:
+        raise PluginError(
+            f"its entry point's value {entry.value!r} names no module", remedy=f'write {entry.name} = "package.module"'
+        )
     try:
         return entry.load()
-    except (Exception, SystemExit) as error:
+    except FOREIGN as error:
         # What needs a newer mamlzoo may well fail for that very reason, and its contract, read so far, says it better.
         for frame, _ in traceback.walk_tb(error.__traceback__):
             if frame.f_globals.get("__name__") == entry.module:
@@ -260,11 +288,16 @@ def _normal(distribution: str) -> str:
 
 
 def _origin(entry: EntryPoint) -> Origin:
+    return Origin(*_release(entry.dist), entry.name, entry.value)
+
+
+def _release(distribution: Distribution | None) -> tuple[str, str]:
+    """Name and version of a distribution."""
     named: list[str | None] = [None, None]
-    with suppress(Exception):  # a distribution half removed has no metadata, and each Python says so in its own way
-        named = [entry.dist.name, entry.dist.version] if entry.dist else named
+    with suppress(Exception):  # one half removed has no metadata, and each Python says so in its own way
+        named = [distribution.name, distribution.version] if distribution else named
     name, version = (part or UNKNOWN for part in named)
-    return Origin(name, version, entry.name, entry.value)
+    return name, version
 
 
 def _offer(name: str, cls: type[Plugin]) -> Offer:

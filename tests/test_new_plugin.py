@@ -90,6 +90,7 @@ def test_another_directory_can_be_named(cli, tmp_path):
         ("tests", "Python has another use for 'tests'"),
         ("json", "there is a module 'json' already"),
         ("numpy", "there is a module 'numpy' already"),
+        ("episode", "the class of 'episode' would be Episode, which its module needs"),
         ("sine", "the name of task 'sine' is taken by mamlzoo"),
     ],
 )

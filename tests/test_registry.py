@@ -283,3 +283,35 @@ def test_what_the_environment_leaves_out_or_misspells_is_remembered(distribution
     assert found.unknown == ["tow"]
     with pytest.raises(UsageError, match=r"there is no model 'two'; .* \(MAMLZOO_PLUGINS leaves out two\)"):
         found.get("model", "two")
+
+
+@pytest.mark.parametrize(
+    "damage", [b"[mamlzoo]\nbroken line\n", b"[mamlzoo]\nodd = \xff\xfe\n"], ids=["no value", "no UTF-8"]
+)
+def test_a_damaged_list_of_entry_points_is_a_failure_of_its_distribution_alone(distribution, tmp_path, damage):
+    distribution("linear", good("linear"))
+    distribution("damaged", good("other"))
+    (tmp_path / "site" / "damaged-1.5.dist-info" / "entry_points.txt").write_bytes(damage)
+    found = registry.installed()
+    (failure,) = found.failures
+    assert str(failure).startswith("damaged 1.5, ")
+    assert "its entry_points.txt cannot be read" in failure.what
+    assert {"linear", "mlp"} <= set(found.offers["model"])
+
+
+def test_an_entry_point_whose_value_is_no_module_is_told_what_it_must_be(distribution, tmp_path):
+    distribution("odd", good("odd"))
+    (tmp_path / "site" / "odd-1.5.dist-info" / "entry_points.txt").write_text("[mamlzoo]\nodd = not a module !!\n")
+    (failure,) = registry.installed().failures
+    assert failure.what == "its entry point's value 'not a module !!' names no module"
+
+
+def test_an_exception_without_a_message_that_can_be_made_is_a_failure_like_any_other(distribution):
+    distribution("odd", "class E(Exception):\n    def __str__(self): raise RuntimeError\nraise E")
+    (failure,) = registry.installed().failures
+    assert failure.what == "E"
+
+
+def test_what_a_plugin_prints_when_it_is_loaded_is_no_part_of_our_output(distribution, cli):
+    distribution("loud", "print('NOISE')\n" + dedent(good("loud")))
+    assert "loud" in [model["name"] for model in cli.json("list", "model")["models"]]
