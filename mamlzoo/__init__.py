@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from mamlzoo.combinations import resume as resume
     from mamlzoo.combinations import run as run
     from mamlzoo.comparison import Comparison as Comparison
+    from mamlzoo.discovery.registry import installed as installed
+    from mamlzoo.discovery.registry import make as make
     from mamlzoo.engine.binding import bind as bind
     from mamlzoo.engine.plans import meta_loss as meta_loss
     from mamlzoo.engine.training import TrainingRecord as TrainingRecord
@@ -47,8 +49,6 @@ if TYPE_CHECKING:
     from mamlzoo.interfaces import Task as Task
     from mamlzoo.points import Points as Points
     from mamlzoo.points import read_points as read_points
-    from mamlzoo.registry import installed as installed
-    from mamlzoo.registry import make as make
     from mamlzoo.result import Result as Result
     from mamlzoo.settings import Settings as Settings
     from mamlzoo.store import load as load
@@ -76,7 +76,7 @@ _LAZY = {
         "Spec", "Split", "Task",
     ),
     "mamlzoo.points": ("Points", "read_points"),
-    "mamlzoo.registry": ("installed", "make"),
+    "mamlzoo.discovery.registry": ("installed", "make"),
     "mamlzoo.comparison": ("Comparison",),
     "mamlzoo.result": ("Result",),
     "mamlzoo.settings": ("Settings",),

@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import Any, NamedTuple, cast
 
+from mamlzoo.discovery.registry import installed
 from mamlzoo.errors import MamlzooError, PluginError, in_short
 from mamlzoo.interfaces import Learner, Model, Plugin
-from mamlzoo.registry import installed
 
 
 class Suspect(NamedTuple):

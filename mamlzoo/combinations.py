@@ -14,12 +14,12 @@ from torch import nn
 
 from mamlzoo import comparing, options, recording
 from mamlzoo.comparison import Comparison
+from mamlzoo.discovery.given import model_of
+from mamlzoo.discovery.registry import installed
 from mamlzoo.errors import UsageError
 from mamlzoo.experiment import Experiment, Listener
-from mamlzoo.given import model_of
 from mamlzoo.interfaces import KINDS, MetaAlgorithm, Model, Plugin, Task
 from mamlzoo.recording import Interval, Manner
-from mamlzoo.registry import installed
 from mamlzoo.result import Result
 from mamlzoo.settings import Settings
 

@@ -6,7 +6,8 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mamlzoo import options, origins
+from mamlzoo import options
+from mamlzoo.discovery import origins
 from mamlzoo.errors import UsageError
 from mamlzoo.interfaces import KINDS
 from mamlzoo.options import Option

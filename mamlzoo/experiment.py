@@ -11,8 +11,9 @@ from typing import Any, cast
 import torch
 
 import mamlzoo
-from mamlzoo import blame, options, origins, provenance, running, trees
+from mamlzoo import blame, options, provenance, running, trees
 from mamlzoo.checkpoints import Checkpoint
+from mamlzoo.discovery import origins
 from mamlzoo.engine.arithmetic import matrix_products_in
 from mamlzoo.engine.binding import Bound, bind_seeds
 from mamlzoo.engine.evaluation import evaluate

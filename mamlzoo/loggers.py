@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mamlzoo import failures
+from mamlzoo.discovery import failures
+from mamlzoo.discovery.registry import installed
 from mamlzoo.errors import MamlzooError, in_short
 from mamlzoo.experiment import Experiment
-from mamlzoo.registry import installed
 from mamlzoo.running import Event
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from string import Template
 
 from mamlzoo import __version__, store
+from mamlzoo.discovery.registry import installed
 from mamlzoo.errors import UsageError
-from mamlzoo.registry import installed
 
 FILES = {
     "pyproject.toml": "pyproject.toml",

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
-from mamlzoo import checkpoints, files, options, origins, store
+from mamlzoo import checkpoints, files, options, store
 from mamlzoo.checkpoints import Checkpoint, ValidationRecord
+from mamlzoo.discovery import origins
 from mamlzoo.engine.preparation import Choice
 from mamlzoo.engine.training import TrainingRecord
 from mamlzoo.errors import MamlzooError, UsageError

@@ -27,8 +27,8 @@ from typing import Any
 import numpy as np
 
 from mamlzoo import checkpoints, files, plots
-from mamlzoo.brought import Source
 from mamlzoo.checkpoints import Checkpoint, ValidationRecord
+from mamlzoo.discovery.brought import Source
 from mamlzoo.engine.training import TrainingRecord
 from mamlzoo.errors import MamlzooError, UsageError
 from mamlzoo.interfaces import KINDS

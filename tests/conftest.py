@@ -20,8 +20,8 @@ from click.testing import CliRunner, Result
 from torch import nn
 
 import mamlzoo
-from mamlzoo import registry
 from mamlzoo.cli import main
+from mamlzoo.discovery import registry
 
 pytest_plugins = "pytester"
 collect_ignore = ["example_plugin"]  # a distribution of its own, tested where it is installed

@@ -16,7 +16,7 @@ HOMES = {
     "click": ["cli"],
     "rich": ["cli"],
     "matplotlib": ["plots.py", "sweep_plots.py"],
-    "pluggy": ["hooks.py", "admission.py", "registry.py"],
+    "pluggy": ["hooks.py", "discovery"],
 }
 
 
@@ -80,9 +80,14 @@ def test_the_layers_below_do_not_import_the_layers_above():
         "adaptation",
         "hooks",
         "recipes",
-        "failures",
-        "admission",
-        "registry",
+        "discovery.failures",
+        "discovery.neighbours",
+        "discovery.code",
+        "discovery.given",
+        "discovery.admission",
+        "discovery.brought",
+        "discovery.registry",
+        "discovery.origins",
         "blame",
         "settings",
         "checkpoints",
@@ -92,11 +97,18 @@ def test_the_layers_below_do_not_import_the_layers_above():
         "recording",
         "comparing",
         "combinations",
+        "verification",
         "reproduction",
+        "testing.checks",
+        "testing.of_tasks",
+        "testing.of_models",
+        "testing.of_algorithms",
+        "testing.kit",
+        "new_plugin",
         "cli",
     ]
     for position, module in enumerate(order[:-1]):
-        used = imported(ROOT / "mamlzoo" / f"{module}.py", for_types=False)
+        used = imported(ROOT / "mamlzoo" / f"{module.replace('.', '/')}.py", for_types=False)
         above = {f"mamlzoo.{later}" for later in order[position + 1 :]}
         assert not used & above, module
 

@@ -17,8 +17,9 @@ import pytest
 import torch
 
 import mamlzoo
-from mamlzoo import MamlzooError, PluginError, UsageError, brought, origins
-from mamlzoo.registry import installed
+from mamlzoo import MamlzooError, PluginError, UsageError
+from mamlzoo.discovery import brought, origins
+from mamlzoo.discovery.registry import installed
 from mamlzoo_tasks.sine import Sine
 
 pytestmark = pytest.mark.usefixtures("no_figures")

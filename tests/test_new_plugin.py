@@ -7,7 +7,8 @@ import tomllib
 
 import pytest
 
-from mamlzoo import new_plugin, registry
+from mamlzoo import new_plugin
+from mamlzoo.discovery import registry
 from mamlzoo.testing import conformance, outcomes_of
 
 KINDS = ("task", "model", "algorithm")
@@ -66,6 +67,13 @@ def test_the_page_on_writing_one_begins_with_what_is_written(repository, kind):
     first = re.search(r"^```python[^\n]*\n(.*?)^```", (repository / f"docs/{page}.md").read_text("utf-8"), re.M | re.S)
     assert first[1] == new_plugin.package(name, kind)[f"{name.replace('-', '_')}.py"]
     assert len(first[1].splitlines()) < 40
+
+
+def test_the_second_algorithm_of_its_page_is_that_of_the_example_package(repository):
+    page = (repository / "docs/write-an-algorithm.md").read_text(encoding="utf-8")
+    shown = re.search(r'^```python title="learned_rates.py"\n(.*?)^```', page, re.M | re.S)[1]
+    example = repository / "tests/example_plugin/mamlzoo_example/learned_rates.py"
+    assert shown in example.read_text(encoding="utf-8")
 
 
 def test_a_directory_that_is_not_empty_is_left_alone(cli, tmp_path):

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from mamlzoo import PluginError, UsageError, judgement, recipes
+from mamlzoo.discovery.registry import installed
 from mamlzoo.judgement import judge
 from mamlzoo.recipes import Reference
-from mamlzoo.registry import installed
 from mamlzoo.reproduction import experiment_of, reproduce
 from mamlzoo.result import Evaluation
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from mamlzoo import trees
+from mamlzoo.discovery.registry import installed
 from mamlzoo.engine.binding import bind_seeds
 from mamlzoo.engine.plans import EAGER
 from mamlzoo.engine.streams import TrainingStream
-from mamlzoo.registry import installed
 from mamlzoo_models.mlp import MLP
 from mamlzoo_tasks.blobs import Blobs
 from mamlzoo_tasks.sine import Sine

@@ -8,7 +8,7 @@ from textwrap import dedent
 import pytest
 
 import mamlzoo
-from mamlzoo import registry
+from mamlzoo.discovery import registry
 from mamlzoo.errors import PluginError, UsageError
 
 GOOD = '''

@@ -76,7 +76,8 @@ GROUPS = (
     Group(
         "Find plugins",
         "What is installed, by name.",
-        ("make", "installed", "registry.Registry", "registry.Offer", "failures.Failure", "failures.Origin"),
+        ("make", "installed", "discovery.registry.Registry", "discovery.registry.Offer", "discovery.failures.Failure",
+         "discovery.failures.Origin"),
     ),
     Group(
         "Hooks",

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from mamlzoo.bench.work import CannotRunError, Contender, Work
-from mamlzoo.registry import installed
+from mamlzoo.discovery.registry import installed
 
 SCANNED = 500
 """Meta-steps of one call of the scan."""

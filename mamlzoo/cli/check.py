@@ -28,7 +28,7 @@ def command(ctx: click.Context, names: tuple[str, ...], everything: bool, quiet:
     meta-gradient is the derivative of the meta-loss, that nothing leaks between episodes, and so on. Exit code 1 if a
     promise is broken. What a plugin says that it is exempt from is shown with its reason.
     """
-    from mamlzoo.registry import installed
+    from mamlzoo.discovery.registry import installed
     from mamlzoo.testing import checks_of, examples
 
     if bool(names) == everything:

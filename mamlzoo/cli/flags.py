@@ -134,8 +134,8 @@ class PluginCommand(click.Command):
         return chosen
 
     def _plugin_flags(self, ctx: click.Context) -> list[Flag]:
+        from mamlzoo.discovery.registry import installed
         from mamlzoo.options import options_of
-        from mamlzoo.registry import installed
 
         flags: list[Flag] = []
         for kind, names in ctx.meta[CHOSEN].items():

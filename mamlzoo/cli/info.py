@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(name: str, as_json: bool) -> None:
     """Explain the plugin NAME, or FILE.py:NAME: its maths, its options with defaults, its reference."""
+    from mamlzoo.discovery.registry import installed
     from mamlzoo.options import describe
-    from mamlzoo.registry import installed
 
     found = installed().find(name)
     if as_json:

@@ -13,8 +13,8 @@ from mamlzoo.cli import console
 from mamlzoo.tables import Table
 
 if TYPE_CHECKING:
-    from mamlzoo.failures import Failure
-    from mamlzoo.registry import Registry
+    from mamlzoo.discovery.failures import Failure
+    from mamlzoo.discovery.registry import Registry
 
 
 @click.command("list")
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(kind: str | None, as_json: bool) -> None:
     """Show the tasks, models, algorithms, recipes and loggers there are, and the plugins that failed."""
-    from mamlzoo.registry import installed
+    from mamlzoo.discovery.registry import installed
 
     registry = installed()
     kinds = [kind] if kind else list(registry.offers)

@@ -42,7 +42,7 @@ class RunsCommand(PluginCommand):
     kinds = ()
 
     def choose(self, args: list[str]) -> dict[str, list[str]]:
-        from mamlzoo import origins
+        from mamlzoo.discovery import origins
 
         names = []
         for arg in args:
@@ -131,7 +131,7 @@ def adaptation(
 
 
 def _task(chosen: dict[str, list[str]], options: dict[str, Any]) -> Any:
-    from mamlzoo.registry import installed
+    from mamlzoo.discovery.registry import installed
 
     given = {key.partition(".")[2]: value for key, value in options.items()}
     return installed().make("task", chosen["task"][0], given)

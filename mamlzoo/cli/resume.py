@@ -61,7 +61,7 @@ def command(
 
 def _plugins(directory: Path, places: Mapping[str, str]) -> dict[str, Plugin]:
     """The plugins at these places, by kind, with the options that the run began with."""
-    from mamlzoo.registry import installed
+    from mamlzoo.discovery.registry import installed
     from mamlzoo.store import read_config
 
     saved = read_config(directory) if places else {}

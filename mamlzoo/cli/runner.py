@@ -168,8 +168,8 @@ def recorded(
         again: the command that goes on with what was stopped.
         name: what the bar calls an experiment, where that is not its name; no line says its plan then.
     """
+    from mamlzoo.discovery.registry import installed
     from mamlzoo.recording import Interval, Manner, StoppedError
-    from mamlzoo.registry import installed
 
     for logger in loggers:
         installed().logger(logger)

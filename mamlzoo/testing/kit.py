@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from mamlzoo import options
+from mamlzoo.discovery.registry import installed
 from mamlzoo.errors import FOREIGN, MamlzooError, PluginError, in_short
 from mamlzoo.interfaces import Plugin
-from mamlzoo.registry import installed
 from mamlzoo.testing import of_algorithms, of_models, of_plugins, of_tasks
 from mamlzoo.testing.checks import Check, FaultError, Outcome
 

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, replace_all_batch_norm_modules_, vmap
 
 from mamlzoo import trees
+from mamlzoo.discovery.given import Plain
 from mamlzoo.engine.binding import split_parameters
 from mamlzoo.errors import FOREIGN, UsageError
-from mamlzoo.given import Plain
 from mamlzoo.interfaces import Model, Params, Spec
 from mamlzoo.testing.checks import FaultError, check, require
 

@@ -10,6 +10,7 @@ from torch import nn
 
 from mamlzoo import trees
 from mamlzoo.combinations import _as_model
+from mamlzoo.discovery.registry import installed
 from mamlzoo.engine.binding import bind_seeds
 from mamlzoo.engine.compiled import CompiledSteps, Replay, TracedSteps, machine_code
 from mamlzoo.engine.compiler import CannotCompileError, compile_program, load
@@ -18,7 +19,6 @@ from mamlzoo.engine.plans import EAGER
 from mamlzoo.engine.steps import EagerSteps
 from mamlzoo.engine.streams import TrainingStream
 from mamlzoo.engine.training import blocks
-from mamlzoo.registry import installed
 from mamlzoo_algorithms.maml import MAML
 from mamlzoo_models.mlp import MLP
 from mamlzoo_tasks.blobs import Blobs

@@ -9,11 +9,11 @@ from torch import nn
 from torch.func import functional_call
 
 from mamlzoo import trees
+from mamlzoo.discovery.registry import installed
 from mamlzoo.engine.binding import bind_seeds
 from mamlzoo.engine.evaluation import evaluate, predictions
 from mamlzoo.engine.streams import TestSet
 from mamlzoo.errors import PluginError
-from mamlzoo.registry import installed
 from mamlzoo_algorithms.maml import MAML
 from mamlzoo_models.mlp import MLP
 from mamlzoo_tasks.blobs import Blobs

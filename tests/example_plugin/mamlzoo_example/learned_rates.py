@@ -19,24 +19,22 @@ class LearnedRates(mamlzoo.MetaAlgorithm):
     inner_lr: float = option(0.01, "initial rate of every tensor", above=0)
 
     def networks(self, spec):
-        return {"network": spec}
+        return {"network": spec}  # which networks are built, and their shapes
 
     def init(self, networks):
-        rates = {name: torch.tensor(self.inner_lr).log() for name in networks["network"]}
-        return {"network": networks["network"], "log-rates": rates}
+        return networks | {"log-rates": {name: torch.tensor(self.inner_lr).log() for name in networks["network"]}}
 
     def start(self, learner, meta, support):
         return meta["network"]
 
     def adapt(self, learner, meta, fast, support):
-        rates = {name: rate.exp() for name, rate in meta["log-rates"].items()}
-        return mamlzoo.sgd(fast, learner.gradient(fast, support), rates)
+        return mamlzoo.sgd(fast, learner.gradient(fast, support), mamlzoo.tree_map(torch.exp, meta["log-rates"]))
 
     def predict(self, learner, meta, fast, x):
         return learner.predict(fast, x)
 
     def adapted(self, learner, meta, fast):
-        return {"network": fast}
+        return {"network": fast}  # with which the plain network predicts the same, for an export
 
     def meta_loss(self, learner, meta, episode, progress):
         fast = mamlzoo.adapt(self, learner, meta, episode.support, self.inner_steps)

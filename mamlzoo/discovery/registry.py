@@ -22,9 +22,10 @@ from typing import Any, NamedTuple
 
 import pluggy
 
-from mamlzoo import admission, brought, hooks, options, recipes
+from mamlzoo import hooks, options, recipes
+from mamlzoo.discovery import admission, brought
+from mamlzoo.discovery.failures import UNKNOWN, Failure, Origin, diagnose
 from mamlzoo.errors import FOREIGN, PluginError, UsageError, did_you_mean, in_short
-from mamlzoo.failures import UNKNOWN, Failure, Origin, diagnose
 from mamlzoo.interfaces import KINDS, Plugin
 from mamlzoo.recipes import Recipe
 

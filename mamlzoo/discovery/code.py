@@ -18,9 +18,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
-from mamlzoo import neighbours
+from mamlzoo.discovery import neighbours
+from mamlzoo.discovery.neighbours import Family
 from mamlzoo.errors import PluginError, UsageError, in_short
-from mamlzoo.neighbours import Family
 
 
 class Code(NamedTuple):

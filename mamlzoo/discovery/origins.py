@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mamlzoo import brought
-from mamlzoo.brought import Source
+from mamlzoo.discovery import brought
+from mamlzoo.discovery.brought import Source
+from mamlzoo.discovery.registry import installed
 from mamlzoo.errors import UsageError
 from mamlzoo.interfaces import Plugin
-from mamlzoo.registry import installed
 
 Saved = Mapping[str, Any]
 """What a config says of a plugin: its name, its options, and what `of` and `data_of` give."""

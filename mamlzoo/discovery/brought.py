@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 
 from torch import nn
 
-from mamlzoo import admission, code, neighbours
-from mamlzoo.code import Code
+from mamlzoo.discovery import admission, code, neighbours
+from mamlzoo.discovery.code import Code
+from mamlzoo.discovery.given import model_of
 from mamlzoo.errors import PluginError, UsageError, did_you_mean
-from mamlzoo.given import model_of
 from mamlzoo.interfaces import KINDS, Model, Plugin
 
 
