@@ -11,7 +11,7 @@ A function may leave out arguments that it does not use.
 The contract between mamlzoo and plugins, `mamlzoo.interfaces` and these hooks, has a version, `mamlzoo.CONTRACT`; it
 rises when plugins can count on something new. A module that does says so, above its imports from mamlzoo:
 
-    mamlzoo_contract = 1
+    __mamlzoo_contract__ = 1
 
 An older mamlzoo then refuses it with the line that a newer one is needed, and loads everything else.
 """

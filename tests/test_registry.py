@@ -73,19 +73,19 @@ BROKEN = {
         "pip install -U mamlzoo broken",
     ),
     "needs a newer mamlzoo": (
-        "mamlzoo_contract = 2\n" + dedent(good("x")),
+        "__mamlzoo_contract__ = 2\n" + dedent(good("x")),
         None,
         "written for contract 2 of mamlzoo; mamlzoo 0.1.0 has contract 1",
         "install a newer mamlzoo: pip install -U mamlzoo",
     ),
     "needs a newer mamlzoo even to be imported": (
-        "mamlzoo_contract = 2\nfrom mamlzoo import Future",
+        "__mamlzoo_contract__ = 2\nfrom mamlzoo import Future",
         None,
         "written for contract 2 of mamlzoo; mamlzoo 0.1.0 has contract 1",
         "install a newer mamlzoo: pip install -U mamlzoo",
     ),
     "has a contract that is none": (
-        "mamlzoo_contract = '1'\n" + dedent(good("x")), None, "its mamlzoo_contract is '1'", "write mamlzoo_contract = 1"
+        "__mamlzoo_contract__ = '1'\n" + dedent(good("x")), None, "its __mamlzoo_contract__ is '1'", "write __mamlzoo_contract__ = 1"
     ),
     "has no hook": ("x = 1", None, "it has no hook", "add a function mamlzoo_plugins marked with @mamlzoo.hookimpl"),
     "has an unmarked hook": (
@@ -216,7 +216,7 @@ def test_ctrl_c_is_no_failure_of_a_plugin(distribution):
 
 
 def test_a_contract_that_this_mamlzoo_keeps_is_no_hindrance(distribution):
-    distribution("linear", f"mamlzoo_contract = {mamlzoo.CONTRACT}\n" + dedent(good("linear")))
+    distribution("linear", f"__mamlzoo_contract__ = {mamlzoo.CONTRACT}\n" + dedent(good("linear")))
     assert registry.installed().failures == []
 
 

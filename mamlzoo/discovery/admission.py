@@ -27,11 +27,11 @@ def check_contract(module: dict[str, Any]) -> None:
     Raises:
         PluginError: it was, or what it declares is no version of a contract.
     """
-    declared = module.get("mamlzoo_contract", hooks.CONTRACT)
+    declared = module.get("__mamlzoo_contract__", hooks.CONTRACT)
     if type(declared) is not int or declared < 1:
         raise PluginError(
-            f"its mamlzoo_contract is {declared!r}, which is no version of the contract",
-            remedy=f"write mamlzoo_contract = {hooks.CONTRACT}",
+            f"its __mamlzoo_contract__ is {declared!r}, which is no version of the contract",
+            remedy=f"write __mamlzoo_contract__ = {hooks.CONTRACT}",
         )
     if declared > hooks.CONTRACT:
         raise PluginError(

@@ -42,8 +42,8 @@ def model_of(like: NetworkLike, name: str | None = None) -> type[Model]:
     wanted = [] if isinstance(like, nn.Module) else _wanted(like)
     if len(wanted) > 1:
         raise UsageError(
-            f"model '{called}' must be given {', '.join(wanted)}; what makes a network takes a Spec alone, or nothing: "
-            "give the others defaults"
+            f"model '{called}' must be given {', '.join(one.name for one in wanted)}; what makes a network takes a Spec "
+            "alone, or nothing: give the others defaults"
         )
     make = cast(Callable[..., nn.Module], like)
 
@@ -57,7 +57,10 @@ def model_of(like: NetworkLike, name: str | None = None) -> type[Model]:
         def build(self, spec: Spec) -> nn.Module:
             if isinstance(like, nn.Module):
                 return copy.deepcopy(like)
-            return make(spec) if wanted else make()
+            if not wanted:
+                return make()
+            (argument,) = wanted
+            return make(**{argument.name: spec}) if argument.kind is argument.KEYWORD_ONLY else make(spec)
 
     Given.name = called
     if name:
@@ -71,14 +74,14 @@ def _docstring(like: NetworkLike) -> str | None:
     return None if written_as.__module__.partition(".")[0] in ("torch", "functools") else written_as.__doc__
 
 
-def _wanted(make: Callable[..., Any]) -> list[str]:
+def _wanted(make: Callable[..., Any]) -> list[inspect.Parameter]:
     """The arguments that a function cannot be called without."""
     try:
         parameters = inspect.signature(make).parameters.values()
     except ValueError:  # written in C, and says nothing
         return []
     return [
-        parameter.name
+        parameter
         for parameter in parameters
         if parameter.default is parameter.empty
         and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)

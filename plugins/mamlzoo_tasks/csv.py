@@ -47,7 +47,7 @@ class CSV(mamlzoo.Task):
     valid: float = option(0.2, "fraction of the files to validate on, one at least", minimum=0, maximum=1)
     test: float = option(0.2, "fraction of the files to test on, one at least", minimum=0, maximum=1)
     split_seed: int = option(0, "which split of the files", minimum=0)
-    any_size: bool = option(False, "take columns of any size, as for a network that scales them itself")
+    any_scale: bool = option(False, "take columns of any size, as for a network that scales them itself")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -131,7 +131,7 @@ class CSV(mamlzoo.Task):
                     f"{first_y}; all files must have the same"
                 )
         self._check_enough(several)
-        if not self.any_size:
+        if not self.any_scale:
             self._check_size("x", torch.cat([data.x for data in parts["train"]]))
             if not self.ways:
                 self._check_size("y", torch.cat([data.y for data in parts["train"]]))
@@ -236,7 +236,8 @@ class CSV(mamlzoo.Task):
                 which = f"column {name}" if values.shape[1] == 1 else f"{name} column number {at}"
                 raise UsageError(
                     f"task 'csv': {which} is far from 1 in size, its root mean square {size:.4g}; put "
-                    f"({name} - {mean:.4g}) / {sd:.4g} into the files, or --task.any-size true if the network scales it"
+                    f"({name} - {mean:.4g}) / {sd:.4g} into the files, or --task.any-scale true if the network scales "
+                    "it"
                 )
 
 

@@ -43,7 +43,7 @@ TWELVE = {
     "wrongtype": HOOK + "return [int]",
     "taken": MODEL.format(cls="Mlp", name="mlp", option=""),
     "option": MODEL.format(cls="Odd", name="odd", option="size: list = mamlzoo.option(1, 'size')"),
-    "newer": "mamlzoo_contract = 99",
+    "newer": "__mamlzoo_contract__ = 99",
 }
 
 

@@ -35,7 +35,7 @@ def write(folder: Path, lengths: list[int]) -> Path:
 
 
 def task(folder: Path, **given) -> CSV:
-    return CSV(**{"folder": str(folder), "any_size": True, "shots": 2, "queries": 3} | given)
+    return CSV(**{"folder": str(folder), "any_scale": True, "shots": 2, "queries": 3} | given)
 
 
 def files_of(episodes) -> torch.Tensor:
@@ -168,7 +168,7 @@ def test_the_examples_files_are_a_task():
 @pytest.mark.usefixtures("no_figures")
 def test_a_run_goes_on_from_another_folder(cli, tmp_path, monkeypatch):
     write(tmp_path / "data", [6] * 5)
-    cli("run", "-t", "csv", "--task.folder", "data", "--task.shots", 2, "--task.queries", 2, "--task.any-size", "true",
+    cli("run", "-t", "csv", "--task.folder", "data", "--task.shots", 2, "--task.queries", 2, "--task.any-scale", "true",
         "--iterations", 1, "--outer-lr", 0, "--test-steps", 1, "--out", "run", "-q")  # fmt: skip
     (tmp_path / "run" / "SHA256SUMS").unlink()
     (tmp_path / "elsewhere").mkdir()
@@ -178,7 +178,7 @@ def test_a_run_goes_on_from_another_folder(cli, tmp_path, monkeypatch):
     assert config["task"]["options"]["folder"] == str(tmp_path / "data")
 
 
-FLAGS = ["--task.shots", 2, "--task.queries", 2, "--task.any-size", "true", "--iterations", 1, "--outer-lr", 0,
+FLAGS = ["--task.shots", 2, "--task.queries", 2, "--task.any-scale", "true", "--iterations", 1, "--outer-lr", 0,
          "--test-steps", 1, "--plan", "loop", "-q"]  # fmt: skip
 
 
@@ -260,15 +260,15 @@ def test_a_file_in_two_splits_by_a_link_is_refused(tmp_path):
     ).format(tmp_path / "data")
 
 
-def test_a_network_that_scales_its_inputs_may_take_columns_of_any_size(tmp_path):
+def test_a_network_that_scales_its_inputs_may_take_columns_of_any_scale(tmp_path):
     (tmp_path / "data").mkdir()
     for name in "abc":
         (tmp_path / "data" / f"{name}.csv").write_text("x,y\n" + "290,0\n310,0\n" * 3)
     with pytest.raises(UsageError) as caught:
-        task(tmp_path / "data", any_size=False).spec  # noqa: B018
+        task(tmp_path / "data", any_scale=False).spec  # noqa: B018
     assert str(caught.value) == (
         "task 'csv': column x is far from 1 in size, its root mean square 300.2; put (x - 300) / 10 into the files, or "
-        "--task.any-size true if the network scales it"
+        "--task.any-scale true if the network scales it"
     )
     assert task(tmp_path / "data").spec.output_size == 1
 

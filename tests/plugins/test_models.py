@@ -28,7 +28,7 @@ def test_the_initialisation_is_pytorchs_own():
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("hidden", [(), (3,), (5, 4, 3)])
-def test_any_sizes_and_activation_fit_any_shape(hidden, activation):
+def test_any_scales_and_activation_fit_any_shape(hidden, activation):
     network = MLP(hidden=hidden, activation=activation).build(Spec((2, 3), 4))
     assert network(torch.zeros(7, 2, 3)).shape == (7, 4)
     assert sum(isinstance(layer, ACTIVATIONS[activation]) for layer in network) == len(hidden)
