@@ -42,8 +42,8 @@ def model_of(like: NetworkLike, name: str | None = None) -> type[Model]:
     wanted = [] if isinstance(like, nn.Module) else _wanted(like)
     if len(wanted) > 1:
         raise UsageError(
-            f"model '{called}' must be given {', '.join(one.name for one in wanted)}; what makes a network takes a Spec "
-            "alone, or nothing: give the others defaults"
+            f"model '{called}' must be given {', '.join(one.name for one in wanted)}; what makes a network takes a "
+            "Spec alone, or nothing: give the others defaults"
         )
     make = cast(Callable[..., nn.Module], like)
 
