@@ -323,6 +323,13 @@ def test_the_name_of_a_built_in_cannot_be_taken(folder, cli):
         assert cli.error(*command) == f"{command[-1]}: its name 'sine' is taken by mamlzoo; give it another"
 
 
+def test_a_file_in_a_clone_of_mamlzoo_uses_the_mamlzoo_that_runs(folder):
+    (folder / "mamlzoo").mkdir()
+    (folder / "mamlzoo" / "__init__.py").write_text("raise RuntimeError('another mamlzoo')")
+    write("own.py", "import mamlzoo\nfrom mamlzoo_tasks.sine import Sine\n\n\nclass Own(Sine):\n    name = 'own'\n")
+    assert issubclass(brought.find("own.py:Own"), mamlzoo.Task)
+
+
 def test_info_explains_a_file(folder, cli):
     assert "One hidden layer." in cli("info", "nets.py:Wide").stdout
     document = cli.json("info", "nets.py:make")

@@ -23,6 +23,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import NamedTuple
 
+import mamlzoo
 from mamlzoo.errors import UsageError
 
 
@@ -177,8 +178,8 @@ class _Renamed(ast.NodeTransformer):
 def _beside(folder: Path, name: str) -> dict[str, Part]:
     """The module or the package of a name in a folder, a package with all its files; nothing if there is neither."""
     package, file = folder / name, folder / f"{name}.py"
-    if package == Path(__file__).parent or folder.name in ("site-packages", "dist-packages"):
-        return {}  # installed; a second one would have other classes
+    if name == mamlzoo.__name__ or folder.name in ("site-packages", "dist-packages"):
+        return {}  # that which runs is meant, also in a clone of it; a second one would have other classes
     if not (package / "__init__.py").is_file():
         if file.is_file():
             return {name: Part(file, file.read_bytes(), is_package=False)}
