@@ -145,7 +145,8 @@ class _Preparation:
             return "loop", looped, f"its tasks cannot be batched ({reason_of(error)})"
         if looped * CLEARLY < batched or self._doubles_convolutions():
             return "loop", looped, f"{self._tasks / looped:,.0f} tasks/s against {self._tasks / batched:,.0f} by vmap"
-        return "vmap", batched, f"{self._tasks / batched:,.0f} tasks/s against {self._tasks / looped:,.0f} by loop"
+        rates = f"{self._tasks / batched:,.0f} tasks/s against {self._tasks / looped:,.0f} by loop"
+        return "vmap", batched, rates + ", which is not clearly faster" * (looped < batched)
 
     def _doubles_convolutions(self) -> bool:
         """Whether a batched convolution would be differentiated twice on a CPU, which eager PyTorch is bad at."""
