@@ -160,7 +160,7 @@ class Experiment:
             self.initial(self.bind())
         with self.blame("a trial"):
             one, two = (draw(self.task, 2, 0, "train", 0, device) for _ in range(2))
-            if not all(map(torch.equal, trees.leaves(one), trees.leaves(two))):
+            if not trees.equal(one, two):
                 raise PluginError(
                     f"task '{self.task.name}' gives other episodes for the same generator; all its random numbers must "
                     "come from that, or no run can be repeated",

@@ -34,6 +34,12 @@ def named_leaves(tree: object) -> list[tuple[str, Tensor]]:
     ]
 
 
+def equal(one: object, two: object) -> bool:
+    """Whether two trees have as many leaves, each of the same shape and bits."""
+    pairs = leaves(one), leaves(two)
+    return len(pairs[0]) == len(pairs[1]) and all(map(torch.equal, *pairs))
+
+
 def replace_leaves(tree: T, new: Sequence[Tensor]) -> T:
     """The same structure with other leaves, in the order of `leaves`."""
     return cast_type(T, pytree.tree_unflatten(list(new), pytree.tree_structure(tree)))

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from mamlzoo.discovery import neighbours
 from mamlzoo.discovery.neighbours import Family
-from mamlzoo.errors import PluginError, UsageError, in_short
+from mamlzoo.errors import FOREIGN, PluginError, UsageError, in_short
 
 
 class Code(NamedTuple):
@@ -110,7 +110,7 @@ def _imported(name: str) -> Code:
     sha256 = hashlib.sha256(_read(path, str(path))).hexdigest()
     try:
         return Code(importlib.import_module(name), name, sha256)
-    except (Exception, SystemExit) as error:
+    except FOREIGN as error:
         raise _failure(path, error) from error
 
 

@@ -30,9 +30,6 @@ class Origin(NamedTuple):
         """As in `lines 1.5`."""
         return "an unnamed distribution" if self.distribution == UNKNOWN else f"{self.distribution} {self.version}"
 
-    def __str__(self) -> str:
-        return f"{self.release} ({self.entry_point} = {self.module})"
-
 
 class Failure(NamedTuple):
     """A module, or one plugin of it, that cannot be used.

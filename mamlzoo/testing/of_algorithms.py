@@ -52,7 +52,7 @@ def inputs_are_not_mutated(algorithm: MetaAlgorithm) -> None:
 
     def unchanged(method: str) -> None:
         for name, tree in given.items():
-            same = all(map(torch.equal, trees.leaves(tree), trees.leaves(before[name])))
+            same = trees.equal(tree, before[name])
             require(same, f"{method} changes {name}")
 
     fast = algorithm.start(learner, meta, episode.support)
@@ -87,7 +87,7 @@ def same_inputs_give_same_outputs(algorithm: MetaAlgorithm) -> None:
                 }
             )
     for name, value in results[0].items():
-        same = all(map(torch.equal, trees.leaves(value), trees.leaves(results[1][name])))
+        same = trees.equal(value, results[1][name])
         require(same, f"{name} differs between two calls with the same inputs")
 
 
