@@ -1,7 +1,21 @@
 """Paired differences: results beside each other on the same test tasks, seed by seed and task by task.
 
 Some test tasks are hard for every algorithm, and some seeds lucky for every algorithm. In the difference of two results
-on the same task and seed that cancels, and what is left is what the two differ by.
+on the same task and seed that cancels, and what is left is what the two differ by. `statistics.Crossed` derives the
+interval of its mean over seeds and tasks.
+
+A verdict is a claim about other seeds and other test tasks, so it needs several of both: from one seed, or from fewer
+than `result.FEW_TASKS` test tasks, there is none, however narrow the interval over the rest.
+
+Without a baseline every two results are paired, with one each is paired with it. That makes m pairs, and the more they
+are, the likelier it is that two equals seem to differ. So each interval is made at 1 − 0.05/m: all m together hold the
+true differences 95 times in 100 at least, since the chance that any fails is at most the sum of the chances
+(Bonferroni). A verdict is whether an interval leaves out 0, so between equals there is a false one among all m in 5 of
+100 comparisons at most. The best of several is named by the same data, which costs nothing more: its pairs are among
+the m.
+
+Where two cannot be told apart, `Crossed.seeds_needed` says how many seeds would do, were the difference and its spread
+what they seem.
 """
 
 from __future__ import annotations
@@ -9,16 +23,19 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 
+from mamlzoo import verdicts
 from mamlzoo.errors import UsageError
 from mamlzoo.labels import Config, baselines
 from mamlzoo.result import FEW_TASKS, Result, finite_or_null
-from mamlzoo.statistics import Interval, pigeonhole_ci95
-from mamlzoo.tables import Table, number
+from mamlzoo.statistics import MOST_SEEDS, Crossed, Interval
+from mamlzoo.tables import Table, count, listed, number
+from mamlzoo.tested import test_set, tested_apart, tested_on, values
+from mamlzoo.verdicts import NOT_APART
 
 NO_VERDICT = "no verdict"
 NO_INTERVAL = Interval(math.nan, math.nan, math.nan)
@@ -32,13 +49,16 @@ class Difference:
         label, other: the two results, as their comparison calls them.
         metric: of which this is the difference, label's minus other's.
         higher_is_better: whether the metric grows as learning succeeds.
-        interval: the mean over test tasks and seeds and its 95% interval; NaN where there is none.
+        interval: the mean over test tasks and seeds and its interval; NaN where there is none.
+        confidence: of the interval: 0.95, or more where several differences hold together at 0.95.
         seeds: those that count: both results have them, and they diverged in neither.
         unshared: seeds that only one of the two has.
         diverged: seed -> the results in which it diverged.
-        alike: whether several seeds found the very same differences, so that they count as one.
+        alike: whether several seeds found the very same differences: another would, too.
         test_tasks: how many there are.
         infinite: on how many of them adaptation ran to infinity.
+        seeds_needed: with about how many seeds the interval would leave out 0, were their mean and spread what these
+            show; None where that is not known or more than 1,000.
     """
 
     label: str
@@ -46,70 +66,99 @@ class Difference:
     metric: str
     higher_is_better: bool
     interval: Interval
+    confidence: float
     seeds: Sequence[int]
     unshared: Sequence[int]
     diverged: Mapping[int, Sequence[str]]
     alike: bool
     test_tasks: int
     infinite: int
+    seeds_needed: int | None
 
     @property
-    def resampled(self) -> str:
-        """What was resampled for the interval: whichever there are several of; empty if there is no interval."""
+    def over(self) -> str:
+        """What the interval is taken over: whichever there are several of; empty if there is no interval."""
         if math.isnan(self.interval.low):
             return ""
         several = ["seeds"] * (len(self.seeds) > 1 and not self.alike) + ["test tasks"] * (self.test_tasks > 1)
         return " and ".join(several)
 
     @property
-    def verdict(self) -> str:
-        """In words: 'maml is better', 'transfer is worse', 'no real difference', 'no verdict'."""
+    def hindrance(self) -> str:
+        """Why there is no verdict; empty where nothing is in its way."""
+        if not self.seeds:
+            return f"there is {self.left}"
+        if self.infinite:
+            return (
+                f"adaptation ran to infinity on {self.infinite} of {count(self.test_tasks, 'test task')}, so their "
+                "difference is not finite; a smaller inner rate may help"
+            )
+        if len(self.seeds) == 1:
+            return "one seed says nothing of another training run; it takes several"
+        if self.test_tasks < FEW_TASKS:
+            say = "test task says nothing" if self.test_tasks == 1 else "test tasks say little"
+            return f"{self.test_tasks} {say} of others; it takes {FEW_TASKS} at least"
+        return ""
+
+    @property
+    def winner(self) -> str | None:
+        """Which of the two is better, where that is the verdict."""
         _, low, high = self.interval
-        if math.isnan(low) or self._few_tasks:
+        if self.hindrance or low <= 0 <= high:
+            return None
+        return self.label if (low > 0) == self.higher_is_better else self.other
+
+    @property
+    def verdict(self) -> str:
+        """In words: 'maml is better', 'transfer is worse', 'cannot be told apart', 'no verdict'."""
+        if self.hindrance:
             return NO_VERDICT
-        if low <= 0 <= high:
-            return "no real difference"
-        return f"{self.label} is {'better' if (low > 0) == self.higher_is_better else 'worse'}"
+        if self.winner is None:
+            return NOT_APART
+        return f"{self.label} is {'better' if self.winner == self.label else 'worse'}"
 
     def sentence(self) -> str:
         """The verdict and what it rests on."""
-        mean, low, high = self.interval
-        if self.verdict == NO_VERDICT:
-            return f"no verdict on {self.label} and {self.other}: {self._hindrance()}"
-        if low == high == 0:
-            said = f"{self.label} and {self.other} found the very same numbers"
-        elif low <= 0 <= high:
-            better = self._in_words("higher" if self.higher_is_better else "lower")
-            names = (self.label, self.other) if (mean > 0) == self.higher_is_better else (self.other, self.label)
-            said = f"{names[0]} is no better than {names[1]}: {better}, which may be 0"
+        if self.hindrance:
+            here = f" ({self._here()})" if len(self.seeds) == 1 and self.over else ""
+            said = f"no verdict on {self.pair}: {self.hindrance}{here}"
+        elif self.winner is not None:
+            said = f"{self.verdict} than {self.other}: its {self._amount()}"
+        elif self.is_zero:
+            said = f"{self.pair} found the very same numbers"
         else:
-            said = f"{self.verdict} than {self.other}: {self._in_words('higher' if low > 0 else 'lower')}"
-        return f"{said}; this rests on {self._left()}" if self.diverged or self.unshared else said
+            said = f"{self.pair} {NOT_APART} with {self.evidence}: {self.label}'s {self._amount()}; {self.remedy}"
+        return f"{said}; this rests on {self.left}" if self.left and self.seeds else said
 
     @property
-    def _few_tasks(self) -> bool:
-        """Whether there are too few for a claim about others; one alone makes none."""
-        return 1 < self.test_tasks < FEW_TASKS
+    def is_zero(self) -> bool:
+        """Whether the two found the very same numbers."""
+        return self.interval.low == self.interval.high == 0
 
-    def _in_words(self, way: str) -> str:
-        mean, low, high = self.interval
-        low, high = (low, high) if mean > 0 else (-high, -low)
-        return f"its {self.metric} is {way} by {number(abs(mean), 3)} {_bracketed(low, high)}"
+    @property
+    def pair(self) -> str:
+        """Both names."""
+        return f"{self.label} and {self.other}"
 
-    def _hindrance(self) -> str:
-        if not self.seeds:
-            return f"there is {self._left()}"
-        if self.infinite:
-            return (
-                f"adaptation ran to infinity on {self.infinite} of {_count(self.test_tasks, 'test task')}, so their "
-                "difference is not finite; a smaller inner rate may help"
-            )
-        if self._few_tasks:
-            return f"{self.test_tasks} test tasks say little of others; it takes {FEW_TASKS} at least"
-        return "one seed on one test task has no interval"
+    @property
+    def evidence(self) -> str:
+        """What there is too little of where they cannot be told apart."""
+        return count(self.test_tasks, "test task") if self.alike else count(len(self.seeds), "seed")
 
-    def _left(self) -> str:
-        """Which seeds are left, and where the others are."""
+    @property
+    def remedy(self) -> str:
+        """How much of it would do."""
+        if self.alike:
+            return "seeds make no difference, more test tasks may"
+        if self.seeds_needed is None:
+            return f"{MOST_SEEDS} would not do either"
+        return f"about {_rounded(self.seeds_needed)} would do"
+
+    @property
+    def left(self) -> str:
+        """Which seeds are left, and where the others are; empty where none is missing."""
+        if not self.diverged and not self.unshared:
+            return ""
         left = f"{_named(self.seeds)} alone" if self.seeds else "no seed left"
         places = dict.fromkeys(map(tuple, self.diverged.values()))
         reasons = [
@@ -121,14 +170,24 @@ class Difference:
             reasons.append(f"only one of the two has {_named(self.unshared)}")
         return f"{left}, as {', '.join(reasons)}"
 
+    def _here(self) -> str:
+        return f"in {_named(self.seeds)}, {self.label}'s {self._amount()}"
+
+    def _amount(self) -> str:
+        mean, low, high = self.interval
+        low, high = (low, high) if mean > 0 else (-high, -low)
+        way = "higher" if mean > 0 else "lower"
+        return f"{self.metric} is {way} by {number(abs(mean), 3)} {_bracketed(low, high)}"
+
     def basis(self) -> str:
         """What an interval was taken over, and what it does not speak of."""
-        tasks, seeds = _count(self.test_tasks, "test task"), _count(len(self.seeds), "seed")
-        said = f"paired on the same {tasks} and {seeds}; 95% bootstrap interval over {self.resampled}"
-        if "seeds" not in self.resampled:
-            why = "the seeds found the very same differences" if self.alike else "there is one seed"
-            return f"{said} only, as {why}: it says nothing of another training run"
-        if "test tasks" not in self.resampled:
+        tasks, seeds = count(self.test_tasks, "test task"), count(len(self.seeds), "seed")
+        said = f"paired on the same {tasks} and {seeds}; 95% t interval over {self.over}"
+        if "seeds" not in self.over:
+            if self.alike:
+                return f"{said} only, as the seeds found the very same differences"
+            return f"{said} only, as there is one seed: it says nothing of another training run"
+        if "test tasks" not in self.over:
             return f"{said} only, as there is one test task: it says nothing of another task"
         return said
 
@@ -142,9 +201,11 @@ class Difference:
                 "difference": self.interval.mean,
                 "low": self.interval.low,
                 "high": self.interval.high,
+                "confidence": self.confidence,
                 "seeds": list(self.seeds),
+                "seeds_needed": self.seeds_needed,
                 "diverged": {str(seed): list(where) for seed, where in self.diverged.items()},
-                "resampled": self.resampled,
+                "over": self.over,
                 "infinite_test_tasks": self.infinite,
                 "verdict": self.verdict,
             }
@@ -157,7 +218,8 @@ class Differences:
     """The paired differences of a comparison after one number of adaptation steps.
 
     Attributes:
-        rows: each result against the baseline, then each against the next in the ranking.
+        rows: every two results in the order of their ranking, the better mean first; with a baseline each of the others
+            beside it.
         step: after how many adaptation steps.
         baseline: the name that was asked for.
         remarks: which results could not be paired.
@@ -175,7 +237,7 @@ class Differences:
         return self.table()._repr_html_()
 
     def table(self) -> Table:
-        """One row a pair; below, the verdicts in whole sentences and what they rest on."""
+        """One row a pair; below, the verdicts in words and what they rest on."""
         metrics = {row.metric for row in self.rows}
         metric = metrics.pop() if len(metrics) == 1 else "metric"
         rows = [
@@ -189,20 +251,19 @@ class Differences:
             ]
             for row in self.rows
         ]
-        title = f"paired differences in test {metric} after {_count(self.step, 'adaptation step')}, first − second"
+        title = f"paired differences in test {metric} after {count(self.step, 'adaptation step')}, first − second"
         columns = ["first", "second", "difference", "95% interval", "seeds", "verdict"]
         return Table(title, columns, rows, self.notes(), left=(0, 1, 5))
 
     def notes(self) -> list[str]:
-        """Which differences are real, what was resampled, and what could not be paired."""
-        notes = [row.sentence() for row in self.rows]
-        with_interval = [row for row in self.rows if row.resampled]
-        bases = list(dict.fromkeys(row.basis() for row in with_interval))
-        if len(bases) > 1:
-            bases = [f"{row.label} and {row.other}: {row.basis()}" for row in with_interval]
-        notes += bases
-        if len(with_interval) > 1:
-            notes.append("each interval is 95% on its own, not all of them together")
+        """Who is better than whom, what cannot be told, on what it rests, and what could not be paired."""
+        notes = [self.rows[0].sentence()] if len(self.rows) == 1 else verdicts.in_words(self.rows)
+        with_interval = [row for row in self.rows if row.over]
+        bases = verdicts.grouped((row.basis(), row.pair) for row in with_interval)
+        notes += list(bases) if len(bases) == 1 else [f"{', '.join(pairs)}: {basis}" for basis, pairs in bases.items()]
+        if len(self.rows) > 1 and with_interval:
+            each = f"{100 * self.rows[0].confidence:.4g}%"
+            notes.append(f"the 95% are of all {len(self.rows)} intervals together, of which each is at {each}")
         return notes + list(self.remarks)
 
     def document(self) -> dict[str, Any]:
@@ -218,11 +279,11 @@ class Differences:
 def differences(
     results: Sequence[Result], labels: Sequence[str], baseline: str | None = None, step: int | None = None
 ) -> Differences:
-    """Pair results that were tested on the same tasks: each with its baseline, then each with the next in the ranking.
+    """Pair results that were tested on the same tasks: every two of them, or each with its baseline.
 
     Args:
         labels: what the results are called.
-        baseline: a label, or the name of an algorithm or model (`mamlzoo.labels.baselines`); None: the ranking alone.
+        baseline: a label, or the name of an algorithm or model (`mamlzoo.labels.baselines`); None: every two.
         step: after how many adaptation steps; None: the last that all have.
 
     Raises:
@@ -230,33 +291,27 @@ def differences(
     """
     configs = [result.config for result in results]
     step = _step(configs, step)
-    test_sets = [
-        test_set(result.config)
-        | {"metric": result.evaluation.metric, "test tasks": _values(result).shape[1]}
-        for result in results
-    ]  # fmt: skip
-    pairs: list[tuple[int, int]] = []
-    without: list[str] = []
+    test_sets = list(map(tested_on, results))
+    remarks = []
     if baseline is not None:
         chosen = baselines(configs, test_sets, baseline)
         pairs = [(at, other) for at, other in enumerate(chosen) if other is not None]
         without = [label for at, label in enumerate(labels) if at not in {index for pair in pairs for index in pair}]
-    groups = [
-        [at for at, other in enumerate(test_sets) if other == same]
-        for position, same in enumerate(test_sets)
-        if same not in test_sets[:position]
-    ]
-    for group in groups:
-        ranking = sorted(group, key=lambda at: _rank(results[at], step))
-        pairs += [pair for pair in pairwise(ranking) if not {pair, pair[::-1]} & set(pairs)]
-    remarks = []
-    if without:
-        remarks.append(f"no baseline for {', '.join(without)}: no '{baseline}' was tested on the same tasks")
-    if len(groups) > 1:
-        differing = [name for name in test_sets[0] if any(other[name] != test_sets[0][name] for other in test_sets)]
-        sets = "; ".join(", ".join(labels[at] for at in group) for group in groups)
-        remarks.append(f"paired only within a test set, and these differ in {' and '.join(differing)}: {sets}")
-    rows = [difference((labels[a], results[a]), (labels[b], results[b]), step) for a, b in pairs]
+        if without:
+            remarks.append(f"no baseline for {', '.join(without)}: no '{baseline}' was tested on the same tasks")
+    else:
+        ranking = sorted(range(len(results)), key=lambda at: (test_sets.index(test_sets[at]), _rank(results[at], step)))
+        pairs = [(one, two) for one, two in combinations(ranking, 2) if test_sets[one] == test_sets[two]]
+    if differing := tested_apart(results):
+        groups = [
+            [label for label, same in zip(labels, test_sets, strict=True) if same == one]
+            for at, one in enumerate(test_sets)
+            if one not in test_sets[:at]
+        ]
+        sets = "; ".join(map(", ".join, groups))
+        remarks.append(f"paired only within a test set, and these differ in {listed(differing)}: {sets}")
+    confidence = 1 - 0.05 / max(1, len(pairs))
+    rows = [difference((labels[a], results[a]), (labels[b], results[b]), step, confidence) for a, b in pairs]
     return Differences(rows, step, baseline, remarks)
 
 
@@ -269,13 +324,6 @@ def check(configs: Sequence[Config], baseline: str | None, step: int | None) -> 
     _step(configs, step)
     if baseline is not None:
         baselines(configs, list(map(test_set, configs)), baseline)
-
-
-def test_set(config: Config) -> dict[str, Any]:
-    """What its test tasks are a function of; a GPU draws other random numbers than a CPU."""
-    settings = config["settings"]
-    device = settings["device"].partition(":")[0]
-    return {"task": config["task"], "test seed": settings["test_seed"], "kind of device": device}
 
 
 def _step(configs: Sequence[Config], step: int | None) -> int:
@@ -291,45 +339,56 @@ def _rank(result: Result, step: int) -> tuple[bool, float]:
     return (not math.isfinite(mean), 0 if math.isnan(mean) else -mean if result.evaluation.higher_is_better else mean)
 
 
-def difference(first: tuple[str, Result], second: tuple[str, Result], step: int) -> Difference:
-    """Pair two results, each with what it is called, that were tested on the same tasks."""
+def difference(
+    first: tuple[str, Result], second: tuple[str, Result], step: int, confidence: float = 0.95
+) -> Difference:
+    """Pair two results, each with what it is called, that were tested on the same tasks.
+
+    Raises:
+        UsageError: they were not.
+    """
     (label, one), (other, two) = first, second
+    if differing := tested_apart([one, two]):
+        raise UsageError(f"{label} and {other} cannot be paired: their test sets differ in {listed(differing)}")
     diverged = {
         seed: [name for name, result in (first, second) if seed in result.diverged]
         for seed in sorted({*one.diverged, *two.diverged})
     }
     seeds = [seed for seed in one.seeds if seed in two.seeds and seed not in diverged]
-    at_step = [_values(result)[[result.seeds.index(seed) for seed in seeds], :, step] for result in (one, two)]
+    ours, theirs = (
+        values(result)[[result.seeds.index(seed) for seed in seeds], :, step].astype(np.float64)
+        for result in (one, two)
+    )
     with np.errstate(invalid="ignore"):  # infinities are data here
-        values = at_step[0].astype(np.float64) - at_step[1].astype(np.float64)
-    infinite = int((~np.isfinite(values)).any(0).sum())
-    alike = len(seeds) > 1 and bool((values == values[:1]).all())
+        paired = ours - theirs
+    infinite = int((~np.isfinite(paired)).any(0).sum())
+    alike = len(seeds) > 1 and bool((paired == paired[:1]).all())
+    found = Crossed.of(paired[:1] if alike else paired) if seeds and not infinite else None
     return Difference(
         label=label,
         other=other,
         metric=one.evaluation.metric,
         higher_is_better=one.evaluation.higher_is_better,
-        interval=pigeonhole_ci95(values[:1] if alike else values) if seeds and not infinite else NO_INTERVAL,
+        interval=found.interval(confidence) if found else NO_INTERVAL,
+        confidence=confidence,
         seeds=seeds,
         unshared=sorted({*one.seeds} ^ {*two.seeds}),
         diverged=diverged,
         alike=alike,
-        test_tasks=values.shape[1],
+        test_tasks=paired.shape[1],
         infinite=infinite,
+        seeds_needed=found.seeds_needed(confidence) if found else None,
     )
 
 
-def _values(result: Result) -> Any:
-    """The metric that tables show, [seeds, test tasks, steps + 1]."""
-    return result.evaluation.values[result.evaluation.metric]
+def _rounded(seeds: int) -> int:
+    """Above 10 to one digit, upwards: it is a guess."""
+    unit: int = 10 ** (len(str(seeds)) - 1) if seeds > 10 else 1
+    return -(-seeds // unit) * unit
 
 
 def _bracketed(low: float, high: float) -> str:
     return f"[{number(low, 3)}, {number(high, 3)}]"
-
-
-def _count(count: int, what: str) -> str:
-    return f"{count} {what}{'s' * (count != 1)}"
 
 
 def _named(seeds: Sequence[int]) -> str:

@@ -203,6 +203,16 @@ class Recipe:
         for label in named:
             if label not in labels:
                 raise ValueError(f"there is no run '{label}'; there are: {', '.join(labels)}")
+        tests = {run.label: _tested_on(run) for run in self.runs}
+        for claim in self.claims:
+            if tests[claim.run] != tests[claim.other]:
+                raise ValueError(f"the runs '{claim.run}' and '{claim.other}' of a claim have not the same test tasks")
+
+
+def _tested_on(run: Run) -> tuple[Any, ...]:
+    """What a run's test tasks depend on."""
+    options = {key: value for key, value in run.options.items() if key.startswith("task.")}
+    return run.task, options, *(run.settings.get(name) for name in ("test_seed", "test_tasks", "device"))
 
 
 def parse(text: str) -> Recipe:

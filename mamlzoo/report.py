@@ -23,7 +23,8 @@ from mamlzoo.errors import MamlzooError, UsageError, in_short
 from mamlzoo.inline_svg import INK
 from mamlzoo.interfaces import KINDS
 from mamlzoo.result import Result
-from mamlzoo.tables import Table
+from mamlzoo.tables import Table, count, listed
+from mamlzoo.tested import tested_apart, values
 from mamlzoo.trained import experiment_of
 
 FITTED_RUNS = 4
@@ -122,19 +123,22 @@ def tables(comparison: Comparison) -> list[Table]:
 def what_was_compared(comparison: Comparison) -> str:
     """How many runs, in what they differ and by what they are judged, in a sentence or two."""
     results = comparison.results
-    metrics = _listed(_unique(f"test {result.evaluation.metric}" for result in results))
+    metrics = listed(_unique(f"test {result.evaluation.metric}" for result in results))
     steps = max(int(result.evaluation.steps[-1]) for result in results)
     judged = f"judged by {metrics} after up to {steps} adaptation step{'s' * (steps != 1)}"
-    tests = [_test_set(result) for result in results]
-    count = f"{tests[0].size} test task{'s' * (tests[0].size != 1)}"
+    tasks = count(min(values(result).shape[1] for result in results), "test task")
     if len(results) == 1:
-        return f"One run, {judged} on {count}."
+        return f"One run, {judged} on {tasks}."
     first, *others = [result.config for result in results]
     differ = [part for part in (*KINDS, "settings", "versions") if any(one[part] != first[part] for one in others)]
-    runs = f"{len(results)} runs " + (f"that differ in {_listed(differ)}" if differ else "of the same config")
-    if all(test == tests[0] for test in tests):
-        return f"{runs}, {judged} on the same {count}."
-    return f"{runs}, {judged}. Their test tasks are not the same: a number on some does not rank against one on others."
+    runs = f"{len(results)} runs " + (f"that differ in {listed(differ)}" if differ else "of the same config")
+    apart = tested_apart(results)
+    if not apart:
+        return f"{runs}, {judged} on the same {tasks}."
+    return (
+        f"{runs}, {judged}. Their test tasks are not the same, as they differ in {listed(apart)}: "
+        "a number on some does not rank against one on others."
+    )
 
 
 def differences_of_configs(comparison: Comparison) -> Table:
@@ -198,7 +202,7 @@ def _fits_of(run: Run) -> str:
     steps, figures = sorted({0, min(1, last), last}), []
     for episode in range(min(FITTED_TASKS, available or FITTED_TASKS)):
         fit = replace(fits.fit(result, steps=steps, episode=episode, seed=seed), title=f"test task {episode}")
-        label = f"{run.label}, seed {seed}, test task {episode}: predictions after {_listed(steps)} adaptation steps."
+        label = f"{run.label}, seed {seed}, test task {episode}: predictions after {listed(steps)} adaptation steps."
         figures.append(plots.svg(plots.adaptation([fit]), label))
     return f'<h3>{escape(run.label)}, seed {seed}</h3>\n<div class="figures">{"".join(figures)}</div>'
 
@@ -229,19 +233,6 @@ def _again(runs: Sequence[Run]) -> list[str]:
     return parts
 
 
-class _TestSet(NamedTuple):
-    """What two results must share for their numbers to be of the same test tasks."""
-
-    task: Any
-    seed: int
-    size: int
-
-
-def _test_set(result: Result) -> _TestSet:
-    values = result.evaluation.values[result.evaluation.metric]
-    return _TestSet(result.config["task"], result.config["settings"]["test_seed"], values.shape[1])
-
-
 def _by_metric(runs: Iterable[Run]) -> dict[str, list[Run]]:
     """What may share a figure: tasks of different metrics have losses of different units."""
     groups: dict[str, list[Run]] = {}
@@ -266,12 +257,6 @@ def _flat(config: Mapping[str, Any]) -> dict[str, str]:
 
 def _unique(names: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(names))
-
-
-def _listed(words: Sequence[object]) -> str:
-    """As in 'a, b and c'."""
-    *first, last = map(str, words)
-    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _section(title: str, parts: Sequence[str]) -> str:

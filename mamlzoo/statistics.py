@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import bisect
+import functools
 import math
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-RESAMPLES = 10_000
-BLOCK_NUMBERS = 100_000
-"""About how many numbers are drawn at once: few enough for a core's cache."""
+MOST_SEEDS = 1000
+"""More are not suggested to anybody."""
 
 
 def t_probability(t: float, degrees: int) -> float:
@@ -29,6 +30,7 @@ def t_probability(t: float, degrees: int) -> float:
     return math.sin(angle) * series
 
 
+@functools.cache
 def t_quantile(degrees: int, confidence: float = 0.95) -> float:
     """The t with P(|T| < t) = confidence, by bisection.
 
@@ -56,105 +58,98 @@ def mean_and_ci95(samples: NDArray[np.floating]) -> tuple[NDArray[np.float64], N
 
 
 class Interval(NamedTuple):
-    """A mean and the ends of its 95% interval; the ends are NaN where there is none."""
+    """A mean and the ends of its interval; the ends are NaN where there is none."""
 
     mean: float
     low: float
     high: float
 
 
-def expanded_tail(count: int, confidence: float = 0.95) -> float:
-    """α'/2: which tail of a bootstrap of `count` ≥ 2 values leaves a t interval's width between its ends.
+class Crossed(NamedTuple):
+    """What values [S, T] of S seeds and T tasks, both of them samples, say of their mean.
 
-    Resampling n values estimates the standard error with divisor n, so its sd is √((n−1)/n) of the usual one, and a
-    percentile interval puts z where a t interval puts t. Were the resampled means normal, the percentile interval at α'
-    would reach z_{α'/2}·√((n−1)/n)·s/√n to each side. To be the t interval t_{α/2,n−1}·s/√n it takes
+    Take values d_st = μ + a_s + b_t + e_st with normal random effects of the seed, of the task and of the two together.
+    The variance of their mean is σ_a²/S + σ_b²/T + σ_e²/(S·T). With s_a² the sample variance of the S means over tasks
+    and s_b² that of the T means over seeds,
 
-        α'/2 = Φ(−√(n/(n−1))·t_{α/2,n−1}).
+        v = s_a²/S + s_b²/T,   E v = σ_a²/S + σ_b²/T + 2σ_e²/(S·T),
 
-    Source: Hesterberg, "What Teachers Should Know About the Bootstrap", The American Statistician 69 (2015).
+    which is too large in the mean, by σ_e²/(S·T), rather than too small. The mean and the two terms are independent
+    (the mean, the deviations of rows and those of columns are orthogonal), and v/E v = w·X + (1 − w)·Y with 0 ≤ w ≤ 1
+    and X, Y distributed as χ²_ν/ν with ν = S − 1 and ν = T − 1. With Z standard normal,
 
-    >>> round(expanded_tail(5), 5)
-    0.00095
+        P(|mean − μ| > c·√v) ≤ E g(w·X + (1 − w)·Y),   g(u) = P(Z² > c²·u).
+
+    g is convex, since the density of Z² falls. So this is at most w·E g(X) + (1 − w)·E g(Y), and E g(X) is the
+    probability P(|T| > c) of Student's t with S − 1 degrees of freedom: the fewest degrees have the largest. Hence
+
+        mean ± t_{n−1}·√v,   n the smaller of S and T,
+
+    holds μ as often as it says, or more often; exactly so often where seeds alone, or tasks alone, differ. An axis of
+    length 1 has no variance to be estimated and no term: the interval then says nothing of another seed, or of another
+    task.
+
+    Source: Mickey and Brown, "Bounds on the distribution functions of the Behrens-Fisher statistic", The Annals of
+    Mathematical Statistics 37 (1966), for two samples.
+
+    Attributes:
+        mean: over all values.
+        of_seeds, of_tasks: the sample variances s_a², s_b²; 0 along an axis of length 1.
+        of_both: s_e², the variance of what is left where neither the seed's nor the task's part is in it.
+        seeds, tasks: S and T.
     """
-    return math.erfc(_expanded_t(count, confidence) / math.sqrt(2)) / 2
 
+    mean: float
+    of_seeds: float
+    of_tasks: float
+    of_both: float
+    seeds: int
+    tasks: int
 
-def _expanded_t(count: int, confidence: float = 0.95) -> float:
-    """In standard deviations of the resampled mean, how far a t interval reaches."""
-    return math.sqrt(count / (count - 1)) * t_quantile(count - 1, confidence)
+    @classmethod
+    def of(cls, values: NDArray[np.floating]) -> Crossed:
+        """The summary of finite values [S, T]."""
+        values = np.asarray(values, dtype=np.float64)
+        seeds, tasks = values.shape
+        origin = values[0, 0]
+        centred = values - origin  # equal values make zeros, without rounding
+        by_seed, by_task = centred.mean(1), centred.mean(0)
+        of_seeds, of_tasks = (float(means.var(ddof=1)) if len(means) > 1 else 0.0 for means in (by_seed, by_task))
+        left = centred - by_seed[:, None] - by_task + centred.mean()
+        of_both = float(np.square(left).sum()) / max(1, (seeds - 1) * (tasks - 1))
+        return cls(float(origin + centred.mean()), of_seeds, of_tasks, of_both, seeds, tasks)
 
+    def half(self, confidence: float = 0.95) -> float:
+        """Half of the interval's width; NaN for a single value."""
+        several = [size for size in (self.seeds, self.tasks) if size > 1]
+        if not several:
+            return math.nan
+        variance = self.of_seeds / self.seeds + self.of_tasks / self.tasks
+        return t_quantile(min(several) - 1, confidence) * math.sqrt(variance)
 
-def pigeonhole_variance(values: NDArray[np.floating]) -> float:
-    """The exact variance of a two-way mean under the pigeonhole bootstrap.
+    def interval(self, confidence: float = 0.95) -> Interval:
+        """The mean and the ends of its interval."""
+        half = self.half(confidence)
+        return Interval(self.mean, self.mean - half, self.mean + half)
 
-    Rows and columns of values [S, T] are resampled independently; row s is then counted n_s times and column t m_t
-    times, with (n_s) and (m_t) multinomial. With values = μ + a_s + b_t + e_st, each part of mean 0 over each of its
-    axes, E n_s n_s' = 1 + δ_ss' − 1/S, the same for m, and the resampled mean Σ n_s m_t values_st / (S·T) has variance
+    def seeds_needed(self, confidence: float = 0.95) -> int | None:
+        """The smallest number of seeds whose interval would leave out 0, were their mean and variances these.
 
-        mean(a²)/S + mean(b²)/T + mean(e²)/(S·T).
+        It is the smallest S ≥ 2 at which t_{min(S,T)−1}·√(s_a²/S + s_b²(S)/T) < |mean|. Here s_b²(S) = σ_b² + s_e²/S is
+        what is expected of s_b² with S seeds, and σ_b² is taken from these: s_b² less s_e² by their number, 0 at least.
+        The left side falls with S, so it is found by bisection. It is a guess from a sample: with so many seeds the
+        interval leaves out 0 about half the time.
 
-    Of random effects this is about σ_a²/S + σ_b²/T + 3σ_e²/(S·T) in the mean, and the truth has 1 for the 3: the
-    bootstrap is conservative where noise outweighs both effects.
+        Returns:
+            None where there is a single seed, whose variance is not known, or where `MOST_SEEDS` would not do.
+        """
 
-    Source: Owen, "The pigeonhole bootstrap", The Annals of Applied Statistics 1 (2007).
-    """
-    mean = values.mean()
-    a, b = values.mean(1) - mean, values.mean(0) - mean
-    e = values - mean - a[:, None] - b
-    seeds, tasks = values.shape
-    return float(np.square(a).mean() / seeds + np.square(b).mean() / tasks + np.square(e).mean() / values.size)
+        of_tasks = max(0.0, self.of_tasks - self.of_both / self.seeds)
 
+        def would_do(seeds: int) -> bool:
+            expected = self._replace(seeds=seeds, of_tasks=of_tasks + self.of_both / seeds)
+            return expected.half(confidence) < abs(self.mean)
 
-def pigeonhole_ci95(values: NDArray[np.floating]) -> Interval:
-    """Mean of finite values [S, T] and its 95% interval, S seeds and T tasks both being samples.
-
-    The pigeonhole bootstrap resamples rows and columns independently; an axis of length 1 is kept as it is. The
-    interval is Hesterberg's expanded percentile interval (`expanded_tail`), where n is the length of the shorter axis
-    that is resampled: of the seeds, if there are fewer than tasks.
-
-    Of n rows none can be resampled beyond n times the lowest, which has probability n⁻ⁿ. For n ≤ 4 the tail asked for
-    is smaller than that, and percentiles would end too soon: those of 2 rows near the rows themselves, which have the
-    mean between them half the time. There the interval is mean ± √(n/(n−1))·t_{α/2,n−1}·√variance, with
-    `pigeonhole_variance`: what the expanded percentiles are made to be where resampled means are normal.
-
-    The resamples are the same in every call: values + c moves the interval by c, −values mirrors it, and equal values
-    make it a point. Rows or columns in another order meet other resamples: percentiles then differ by Monte-Carlo
-    error, and variances not at all.
-
-    Sources: Owen (2007) and Hesterberg (2015), as above.
-    """
-    values = np.asarray(values, dtype=np.float64)
-    origin = values[0, 0]
-    centred = values - origin  # equal values make zeros, without rounding
-    mean = float(origin + centred.mean())
-    sampled = [length for length in values.shape if length > 1]
-    if not sampled:
-        return Interval(mean, math.nan, math.nan)
-    count = min(sampled)
-    tail = expanded_tail(count)
-    if math.log(tail) < -count * math.log(count):
-        half = _expanded_t(count) * math.sqrt(pigeonhole_variance(centred))
-        return Interval(mean, mean - half, mean + half)
-    low, high = origin + np.quantile(_resampled_means(centred), [tail, 1 - tail])
-    return Interval(mean, float(low), float(high))
-
-
-def _resampled_means(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Means [RESAMPLES] of values [S, T] with rows and columns resampled."""
-    seeds, tasks = values.shape
-    generator = np.random.default_rng(0)
-    means = np.empty(RESAMPLES)
-    block = max(1, BLOCK_NUMBERS // tasks)
-    for first in range(0, RESAMPLES, block):
-        part = means[first : first + block]
-        n, m = (_counts(generator, len(part), length) for length in (seeds, tasks))
-        # Not `@`: on matrices this small BLAS waits for its threads many times longer than it computes.
-        part[:] = np.einsum("rs,rs->r", n, np.einsum("rt,st->rs", m, values)) / values.size
-    return means
-
-
-def _counts(generator: np.random.Generator, resamples: int, length: int) -> NDArray[np.float64]:
-    """How often each of `length` things is drawn in as many draws with replacement: [resamples, length]."""
-    drawn = generator.integers(0, length, (resamples, length)) + length * np.arange(resamples)[:, None]
-    return np.bincount(drawn.ravel(), minlength=drawn.size).reshape(drawn.shape).astype(np.float64)
+        if self.seeds < 2 or not would_do(MOST_SEEDS):
+            return None
+        return bisect.bisect_left(range(2, MOST_SEEDS), True, key=would_do) + 2

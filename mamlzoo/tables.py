@@ -55,6 +55,17 @@ class Table:
         return self.html() + "".join(f"<p>{html.escape(note)}</p>" for note in self.notes)
 
 
+def count(number: int, what: str) -> str:
+    """As in '1 seed', '3 seeds'."""
+    return f"{number} {what}{'s' * (number != 1)}"
+
+
+def listed(words: Sequence[object]) -> str:
+    """As in 'a, b and c'."""
+    *first, last = map(str, words)
+    return f"{', '.join(first)} and {last}" if first else last
+
+
 def number(value: float, digits: int = 4) -> str:
     """A number for people: `digits` significant ones, never cut before the decimal point; a dash for NaN."""
     if value != value:

@@ -70,6 +70,10 @@ ERRORS = {
     "a run from a later one": (SMALL.replace('from = "maml"', 'from = "slower"'), "run 'slower' is from 'slower', which is no run before"),
     "as many values as steps": (SMALL + '[[references]]\nrun = "maml"\nsteps = [1, 2]\nvalues = [1.0]\nsource = ""', "has 2 steps and 1 values"),
     "sd of how many": (SMALL + '[[references]]\nrun = "maml"\nsteps = [1]\nvalues = [1.0]\nsd = [1.0]\nsource = ""', "does not say of how many"),
+    "a claim about other test tasks": (
+        SMALL + '[runs.other]\nalgorithm = "maml"\noptions = { "task.shots" = 3 }\n[[claims]]\nrun = "maml"\nbetter_than = "other"\nstep = 1',
+        "the runs 'maml' and 'other' of a claim have not the same test tasks",
+    ),
     "a claim of nothing": (SMALL + '[[claims]]\nrun = "maml"\nstep = 1', "must say better_than or no_better_than"),
 }  # fmt: skip
 

@@ -75,7 +75,23 @@ def test_it_begins_with_what_was_compared(comparison, blobs):
     assert report.what_was_compared(comparison) == f"2 runs that differ in algorithm, {on} the same 6 test tasks."
     mixed = report.what_was_compared(Comparison([*comparison.results, blobs]))
     assert mixed.startswith("3 runs that differ in task, algorithm and settings, judged by test mse and test accuracy ")
-    assert "Their test tasks are not the same" in mixed
+    assert "Their test tasks are not the same, as they differ in task, metric and test tasks" in mixed
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [({"device": "cuda:1"}, "kind of device"), ({"test_seed": 1}, "test seed"), ({"threads": 2}, None)],
+)
+def test_the_page_and_its_table_of_differences_agree_on_which_test_tasks_are_the_same(comparison, change, what):
+    first, second = comparison.results
+    config = second.config | {"settings": second.config["settings"] | change}
+    both = Comparison([first, replace(second, config=config)])
+    said = report.what_was_compared(both)
+    assert ("on the same 6 test tasks" in said) == (what is None)
+    assert bool(both.differences().rows) == (what is None)
+    if what is not None:
+        assert f"not the same, as they differ in {what}: a number on some does not rank" in said
+        assert f"these differ in {what}: " in "\n".join(both.differences().remarks)
 
 
 def test_only_what_differs_between_the_configs_is_in_their_table(comparison):

@@ -1,9 +1,6 @@
-"""Intervals against the published table of Student's t, the bootstrap against all of its resamples."""
+"""Intervals against the published table of Student's t, and how often those of two-way samples are wrong."""
 
 from __future__ import annotations
-
-from itertools import product
-from statistics import NormalDist
 
 import numpy as np
 import pytest
@@ -11,14 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from mamlzoo.statistics import (
-    expanded_tail,
-    mean_and_ci95,
-    pigeonhole_ci95,
-    pigeonhole_variance,
-    t_probability,
-    t_quantile,
-)
+from mamlzoo.statistics import Crossed, mean_and_ci95, t_probability, t_quantile
 
 # Two-sided 95% and 99%: the NIST/SEMATECH e-Handbook of Statistical Methods, table 1.3.6.7.2.
 TABLE = [
@@ -70,10 +60,8 @@ def test_intervals_cover_the_mean_95_times_in_100():
     assert (np.abs(mean) < half).mean() == pytest.approx(0.95, abs=0.006)
 
 
-@pytest.mark.parametrize(("degrees", "at95"), [row[:2] for row in TABLE])
-def test_the_expanded_tail_is_that_of_the_tables_quantile(degrees, at95):
-    n = degrees + 1
-    assert expanded_tail(n) == pytest.approx(NormalDist().cdf(-np.sqrt(n / degrees) * at95), rel=0.02)
+def interval(values):
+    return Crossed.of(values).interval()
 
 
 def crossed(seeds, tasks, *, of_seeds, of_tasks, noise, generator):
@@ -82,46 +70,33 @@ def crossed(seeds, tasks, *, of_seeds, of_tasks, noise, generator):
     return of_seeds * a + of_tasks * b + noise * generator.normal(size=(seeds, tasks))
 
 
-def test_the_pigeonhole_variance_is_that_of_all_its_resamples():
-    values = np.random.default_rng(0).normal(size=(3, 4))
-    means = [
-        values[np.ix_(rows, columns)].mean()
-        for rows in product(range(3), repeat=3)
-        for columns in product(range(4), repeat=4)
-    ]
-    assert pigeonhole_variance(values) == pytest.approx(np.var(means), rel=1e-12)
-
-
-def test_with_one_row_it_is_the_plain_bootstraps_variance():
-    values = np.random.default_rng(0).normal(size=(1, 50))
-    assert pigeonhole_variance(values) == pytest.approx(values.var() / 50, rel=1e-12)
-
-
-def test_the_pigeonhole_variance_is_owens_for_random_effects():
+def test_the_variance_is_that_of_random_effects_with_the_noise_counted_twice():
     generator = np.random.default_rng(0)
-    drawn = [
-        pigeonhole_variance(crossed(20, 30, of_seeds=0.3, of_tasks=0.5, noise=2, generator=generator))
-        for _ in range(2000)
-    ]
+    drawn = [Crossed.of(crossed(20, 30, of_seeds=0.3, of_tasks=0.5, noise=2, generator=generator)) for _ in range(2000)]
     a, b, e = 0.3**2 / 20, 0.5**2 / 30, 2**2 / 600
-    exact = a * 19 / 20 + b * 29 / 30 + e * (19 / 20 + 29 / 30 + 19 * 29 / 600)  # about a + b + 3e
-    assert np.mean(drawn) == pytest.approx(exact, rel=0.02)
+    assert np.mean([one.of_seeds / 20 + one.of_tasks / 30 for one in drawn]) == pytest.approx(a + b + 2 * e, rel=0.02)
+    assert np.mean([one.of_both for one in drawn]) == pytest.approx(2**2, rel=0.02)
 
 
-@pytest.mark.parametrize("shape", [(1, 400), (400, 1), (60, 300)])
-def test_with_many_of_both_the_ends_are_those_of_the_normal_distribution(shape):
-    values = crossed(*shape, of_seeds=1, of_tasks=1, noise=1, generator=np.random.default_rng(0))
-    mean, low, high = pigeonhole_ci95(values)
-    n = min(length for length in shape if length > 1)
-    half = t_quantile(n - 1) * np.sqrt(n / (n - 1) * pigeonhole_variance(values))
-    assert mean == pytest.approx(values.mean())
-    assert [low, high] == pytest.approx([mean - half, mean + half], abs=0.05 * half)
-
-
-def test_four_rows_or_fewer_have_the_t_interval_of_their_means():
+def test_four_seeds_that_differ_alone_have_the_t_interval_of_their_means():
     # Columns are alike, so the row means 1 … 4 are all there is: 2.5 ± 3.182·√(5/3)/√4.
     values = np.repeat([[1.0], [2.0], [3.0], [4.0]], 10, axis=1)
-    assert pigeonhole_ci95(values) == pytest.approx((2.5, 0.446, 4.554), abs=1e-3)
+    assert interval(values) == pytest.approx((2.5, 0.446, 4.554), abs=1e-3)
+
+
+def test_two_rows_and_three_columns_by_hand():
+    # Row means 2 and 4, so s_a² = 2; column means 1, 3, 5, so s_b² = 4; 12.706·√(2/2 + 4/3).
+    values = np.array([[0.0, 2.0, 4.0], [2.0, 4.0, 6.0]])
+    half = 12.706 * np.sqrt(2 / 2 + 4 / 3)
+    assert interval(values) == pytest.approx((3, 3 - half, 3 + half), abs=1e-3)
+    assert Crossed.of(values).of_both == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_with_one_row_or_column_it_is_the_t_interval_of_the_others(axis):
+    values = np.random.default_rng(0).normal(size=12)
+    mean, half = mean_and_ci95(values)
+    assert interval(np.expand_dims(values, axis)) == pytest.approx((mean, mean - half, mean + half))
 
 
 SOME = arrays(np.float64, st.tuples(st.integers(1, 7), st.integers(1, 9)), elements=st.floats(-100, 100, width=32))
@@ -130,67 +105,94 @@ SOME = arrays(np.float64, st.tuples(st.integers(1, 7), st.integers(1, 9)), eleme
 @settings(max_examples=30, deadline=None)
 @given(SOME, st.floats(-10, 10))
 def test_adding_a_number_moves_the_interval_by_it(values, shift):
-    moved = np.array(pigeonhole_ci95(values)) + shift
-    np.testing.assert_allclose(pigeonhole_ci95(values + shift), moved, atol=1e-9)
+    moved = np.array(interval(values)) + shift
+    np.testing.assert_allclose(interval(values + shift), moved, atol=1e-9)
 
 
 @settings(max_examples=30, deadline=None)
 @given(SOME)
 def test_the_other_way_round_the_interval_is_mirrored(values):
-    mean, low, high = pigeonhole_ci95(values)
-    np.testing.assert_allclose(pigeonhole_ci95(-values), (-mean, -high, -low), atol=1e-9)
+    mean, low, high = interval(values)
+    np.testing.assert_allclose(interval(-values), (-mean, -high, -low), atol=1e-9)
 
 
 @given(st.floats(-1e30, 1e30), st.integers(2, 6), st.integers(1, 20))
 @settings(max_examples=20, deadline=None)
 def test_equal_values_make_a_point(value, seeds, tasks):
-    assert pigeonhole_ci95(np.full((seeds, tasks), value)) == (value, value, value)
+    assert interval(np.full((seeds, tasks), value)) == (value, value, value)
 
 
 def test_one_value_has_no_interval():
-    mean, low, high = pigeonhole_ci95(np.array([[2.0]]))
+    mean, low, high = interval(np.array([[2.0]]))
     assert (mean, np.isnan(low), np.isnan(high)) == (2.0, True, True)
 
 
-def reordered(values):
+@settings(max_examples=30, deadline=None)
+@given(SOME)
+def test_the_order_of_rows_and_columns_means_nothing(values):
     generator = np.random.default_rng(1)
-    return values[generator.permutation(len(values))][:, generator.permutation(values.shape[1])]
+    reordered = values[generator.permutation(len(values))][:, generator.permutation(values.shape[1])]
+    np.testing.assert_allclose(interval(reordered), interval(values), rtol=1e-9, atol=1e-9)
 
 
-def test_the_order_of_rows_and_columns_means_nothing_to_few_rows():
-    values = np.random.default_rng(0).normal(size=(4, 30))
-    assert pigeonhole_ci95(reordered(values)) == pytest.approx(pigeonhole_ci95(values), abs=1e-12)
+EFFECTS = {
+    "seeds alone": {"of_seeds": 1, "of_tasks": 0, "noise": 0},
+    "mostly seeds": {"of_seeds": 1, "of_tasks": 0.5, "noise": 0.5},
+    "mostly tasks": {"of_seeds": 0.3, "of_tasks": 1, "noise": 1},
+    "noise alone": {"of_seeds": 0, "of_tasks": 0, "noise": 1},
+}
 
 
-def test_the_order_of_rows_and_columns_moves_percentiles_by_no_more_than_monte_carlo_error():
-    values = np.random.default_rng(0).normal(size=(10, 30))
-    mean, low, high = pigeonhole_ci95(values)
-    assert pigeonhole_ci95(reordered(values)) == pytest.approx((mean, low, high), abs=0.05 * (high - low))
+@pytest.mark.parametrize("confidence", [0.95, 0.99])
+@pytest.mark.parametrize("seeds", [2, 3, 5, 10])
+@pytest.mark.parametrize("effects", EFFECTS)
+def test_an_interval_leaves_out_the_true_mean_no_more_often_than_it_says(effects, seeds, confidence):
+    repeats, false = 1000, 1 - confidence
+    generator = np.random.default_rng(seeds)
+    drawn = [Crossed.of(crossed(seeds, 20, generator=generator, **EFFECTS[effects])) for _ in range(repeats)]
+    rate = np.mean([abs(one.mean) > one.half(confidence) for one in drawn])
+    chance = np.sqrt(false * (1 - false) / repeats)
+    assert rate <= false + 3 * chance
+    if effects == "seeds alone":  # where it is Student's own
+        assert rate >= false - 3 * chance
 
 
-def coverage(repeats, seeds, **effects):
-    """How often the interval holds the true mean, 0."""
-    generator = np.random.default_rng(0)
-    drawn = [pigeonhole_ci95(crossed(seeds, 20, generator=generator, **effects)) for _ in range(repeats)]
-    return np.mean([low <= 0 <= high for _, low, high in drawn])
+def of_summary(mean, of_seeds, seeds, *, of_tasks=0.0, of_both=0.0, tasks=1000):
+    return Crossed(mean, of_seeds, of_tasks, of_both, seeds, tasks)
 
 
-@pytest.mark.parametrize("seeds", [2, 3, 4])
-def test_a_few_seeds_cover_the_mean_at_least_as_often_as_they_say(seeds):
-    # 2 seeds' own percentiles would do so half the time.
-    assert coverage(500, seeds, of_seeds=1, of_tasks=0.1, noise=0.1) > 0.93
+def test_so_many_seeds_are_needed_as_the_table_of_t_says():
+    # A difference of one standard deviation: 6 seeds have 2.571/√6 = 1.05, 7 have 2.447/√7 = 0.92.
+    assert of_summary(1.0, 1.0, 2).seeds_needed() == 7
+    assert of_summary(-1.0, 1.0, 2).seeds_needed() == 7
+    # Half of one: 17 have 2.120/√17 = 0.514, 18 have 2.110/√18 = 0.497.
+    assert of_summary(0.5, 1.0, 5).seeds_needed() == 18
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("effects", "at_most"),
-    [
-        ({"of_seeds": 1, "of_tasks": 0, "noise": 0}, 0.95),  # the range of 5 holds it 1 − 2/2⁵ = 0.9375 times
-        ({"of_seeds": 1, "of_tasks": 0.5, "noise": 0.5}, 0.98),
-        ({"of_seeds": 0.3, "of_tasks": 1, "noise": 1}, 1),
-        ({"of_seeds": 0, "of_tasks": 0, "noise": 1}, 1),
-    ],
-    ids=["seeds alone", "mostly seeds", "mostly tasks", "noise alone"],
-)
-def test_five_seeds_cover_the_mean_and_where_noise_is_large_far_more_often(effects, at_most):
-    assert 0.92 <= coverage(2000, 5, **effects) <= at_most
+def test_noise_between_seed_and_task_falls_with_more_seeds_and_what_tasks_differ_by_does_not():
+    assert of_summary(0.1, 0.0, 2, of_tasks=2.0, of_both=4.0, tasks=400).seeds_needed() is not None
+    assert of_summary(0.1, 0.0, 2, of_tasks=4.0, of_both=0.0, tasks=400).seeds_needed() is None
+
+
+def test_no_number_is_named_where_one_seed_has_no_spread_or_none_would_do():
+    assert of_summary(1.0, 0.0, 1).seeds_needed() is None
+    assert of_summary(0.001, 1.0, 5).seeds_needed() is None
+    assert of_summary(0.0, 1.0, 5).seeds_needed() is None
+
+
+@settings(max_examples=40, deadline=None)
+@given(SOME)
+def test_fewer_seeds_than_are_needed_leave_0_within_the_interval(values):
+    found = Crossed.of(values)
+    needed = found.seeds_needed()
+    if needed is not None and needed > found.seeds:
+        assert found.half() >= abs(found.mean)
+
+
+def test_about_half_of_the_samples_with_as_many_seeds_as_were_said_leave_out_0():
+    generator, found = np.random.default_rng(0), []
+    needed = of_summary(0.8, 1.0, 5).seeds_needed()
+    for _ in range(400):
+        values = 0.8 + crossed(needed, 20, of_seeds=1, of_tasks=0, noise=0, generator=generator)
+        found.append(interval(values).low > 0)
+    assert 0.4 < np.mean(found) < 0.7
