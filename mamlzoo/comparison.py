@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mamlzoo import labels
 from mamlzoo.result import Evaluation, Result
-from mamlzoo.tables import Table, number
+from mamlzoo.tables import Table, grouped, number
 
 if TYPE_CHECKING:
     from mamlzoo.paired import Differences
@@ -36,7 +36,7 @@ class Comparison:
         return self.table()._repr_html_()
 
     def labels(self) -> list[str]:
-        """What tells each result from the others: names, then options and settings, then a number."""
+        """What tells each result from the others: names, then an option or a setting, then a number."""
         return labels.labels([result.config for result in self.results])
 
     def table(self) -> Table:
@@ -51,17 +51,16 @@ class Comparison:
             [str(step), *(_cell(evaluation, step) for evaluation in evaluations)]
             for step in range(max(len(evaluation.steps) for evaluation in evaluations))
         ]
-        bases = [result.basis() for result in self.results]
-        shared = len(set(bases)) == 1
-        notes = bases[:1] if shared else []
-        for label, basis, result in zip(self.labels(), bases, self.results, strict=True):
-            own = result.caveats() if shared else [basis, *result.caveats()]
-            notes += [f"{label}: {note}" for note in own]
+        named = list(zip(self.labels(), self.results, strict=True))
+        bases = grouped((result.basis(), label) for label, result in named)
+        caveats = grouped((note, label) for label, result in named for note in result.caveats())
+        notes = list(bases) if len(bases) == 1 else _of(bases)
+        notes += [*labels.legend([result.config for result in self.results]), *_of(caveats)]
         metric = metrics.pop() if len(metrics) == 1 else "metric"
         return Table(f"test {metric} after adaptation", columns, rows, notes)
 
     def differences(self, baseline: str | None = None, step: int | None = None) -> Differences:
-        """Paired differences on the same test tasks: against a baseline, and between neighbours in the ranking.
+        """Paired differences on the same test tasks: of every two, or of each and a baseline.
 
         Args:
             baseline: a label, or the name of an algorithm or model; None: the comparison's own, or no baseline.
@@ -114,6 +113,11 @@ class Comparison:
         from mamlzoo import report
 
         report.write(self, Path(path))
+
+
+def _of(notes: Mapping[str, Sequence[str]]) -> list[str]:
+    """Each note once, behind the labels that it is about."""
+    return [f"{', '.join(about)}: {note}" for note, about in notes.items()]
 
 
 def _cell(evaluation: Evaluation, step: int) -> str:

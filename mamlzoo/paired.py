@@ -33,7 +33,7 @@ from mamlzoo.errors import UsageError
 from mamlzoo.labels import Config, baselines
 from mamlzoo.result import FEW_TASKS, Result, finite_or_null
 from mamlzoo.statistics import MOST_SEEDS, Crossed, Interval
-from mamlzoo.tables import Table, count, listed, number
+from mamlzoo.tables import Table, count, grouped, listed, number
 from mamlzoo.tested import test_set, tested_apart, tested_on, values
 from mamlzoo.verdicts import NOT_APART
 
@@ -259,7 +259,7 @@ class Differences:
         """Who is better than whom, what cannot be told, on what it rests, and what could not be paired."""
         notes = [self.rows[0].sentence()] if len(self.rows) == 1 else verdicts.in_words(self.rows)
         with_interval = [row for row in self.rows if row.over]
-        bases = verdicts.grouped((row.basis(), row.pair) for row in with_interval)
+        bases = grouped((row.basis(), row.pair) for row in with_interval)
         notes += list(bases) if len(bases) == 1 else [f"{', '.join(pairs)}: {basis}" for basis, pairs in bases.items()]
         if len(self.rows) > 1 and with_interval:
             each = f"{100 * self.rows[0].confidence:.4g}%"

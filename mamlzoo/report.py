@@ -7,16 +7,16 @@ give the same bytes.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from html import escape
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 import mamlzoo
-from mamlzoo import files, fits, plots
+from mamlzoo import files, fits, labels, plots
 from mamlzoo.command import command_of
 from mamlzoo.comparison import Comparison
 from mamlzoo.errors import MamlzooError, UsageError, in_short
@@ -93,8 +93,8 @@ def page(comparison: Comparison) -> str:
     """
     if not comparison.results:
         raise UsageError("a report needs one result at least")
-    results, labels = comparison.results, comparison.labels()
-    runs = [Run(*run) for run in zip(labels, results, plots.palette(len(results)), strict=True)]
+    results = comparison.results
+    runs = [Run(*run) for run in zip(comparison.labels(), results, plots.palette(len(results)), strict=True)]
     names = [_unique(result.config[kind]["name"] for result in results) for kind in KINDS]
     title = escape(" × ".join(", ".join(several) for several in names))
     sections = [
@@ -142,10 +142,20 @@ def what_was_compared(comparison: Comparison) -> str:
 
 
 def differences_of_configs(comparison: Comparison) -> Table:
-    """A row for each name, option, setting and version in which the configs differ, a column for each run."""
-    flat = [_flat(result.config) for result in comparison.results]
-    names = [name for name in _unique(name for one in flat for name in one) if len({one.get(name) for one in flat}) > 1]
-    rows = [[name, *(one.get(name, "–") for one in flat)] for name in names]
+    """A row for each name, option, setting and version in which the configs differ, a column for each run.
+
+    What differs only because another plugin does, as an option that one has and the other has not, is not repeated.
+    """
+    configs = [result.config for result in comparison.results]
+    named = {kind: [config[kind]["name"] for config in configs] for kind in KINDS}
+    packages = _unique(name for config in configs for name in config["versions"])
+    versions = {f"{name} version": [config["versions"].get(name, "–") for config in configs] for name in packages}
+    differing = {
+        name: values
+        for name, values in (named | labels.differences(configs) | versions).items()
+        if len(set(values)) > 1
+    }
+    rows = [[name, *values] for name, values in differing.items()]
     columns = ["", *comparison.labels()]
     return Table("what differs", columns, rows, left=range(len(columns)))
 
@@ -243,16 +253,6 @@ def _by_metric(runs: Iterable[Run]) -> dict[str, list[Run]]:
 
 def _columns(runs: Sequence[Run]) -> tuple[list[Result], list[str], list[str]]:
     return [run.result for run in runs], [run.label for run in runs], [run.colour for run in runs]
-
-
-def _flat(config: Mapping[str, Any]) -> dict[str, str]:
-    """A config as texts by name: the plugins, their options as in 'task.shots', settings, and versions."""
-    flat = {kind: config[kind]["name"] for kind in KINDS}
-    for kind in KINDS:
-        flat |= {f"{kind}.{name}": value for name, value in config[kind]["options"].items()}
-        flat |= {f"{kind} from": source["reference"]} if (source := config[kind].get("source")) else {}
-    flat |= config["settings"] | {f"{name} version": value for name, value in config["versions"].items()}
-    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in flat.items()}
 
 
 def _unique(names: Iterable[str]) -> list[str]:

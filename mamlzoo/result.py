@@ -255,10 +255,11 @@ class Result:
             notes.append(f"θ is the best of {len(self.validation)} validations on {tasks} tasks: of meta-step {steps}")
         for name, values in (self.theta() or {}).items():
             notes.append(f"θ after training: {name} = " + "; ".join(_short(value) for value in values))
-        for seed, step in self.diverged.items():
-            notes.append(
-                f"seed {seed} diverged at meta-step {step}: its meta-loss or θ was not finite; left out of the mean"
-            )
+        if self.diverged:
+            many = "s" * (len(self.diverged) > 1)
+            seeds, steps = (", ".join(map(str, several)) for several in (self.diverged, self.diverged.values()))
+            where = f"seed{many} {seeds} diverged at meta-step{many} {steps}"
+            notes.append(f"{where}: the meta-loss or θ was not finite; left out of the mean")
         if not np.isfinite(self.evaluation.per_seed[list(self.evaluation.rows)]).all():
             notes.append("'diverged': adaptation ran to infinity on some test task; a smaller inner rate may help")
         return notes

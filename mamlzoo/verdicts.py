@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from mamlzoo.tables import listed
+from mamlzoo.tables import grouped, listed
 
 if TYPE_CHECKING:
     from mamlzoo.paired import Difference
@@ -26,11 +26,3 @@ def in_words(rows: Sequence[Difference]) -> list[str]:
         notes.append(f"no verdict on {of}: {hindrance}")
     left = grouped((row.left, row.pair) for row in rows if row.left and row.seeds)
     return notes + [f"{', '.join(pairs)}: this rests on {seeds}" for seeds, pairs in left.items()]
-
-
-def grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
-    """The second of all pairs by the first, in their order."""
-    groups: dict[str, list[str]] = {}
-    for key, value in pairs:
-        groups.setdefault(key, []).append(value)
-    return groups

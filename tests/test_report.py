@@ -75,7 +75,7 @@ def test_it_begins_with_what_was_compared(comparison, blobs):
     assert report.what_was_compared(comparison) == f"2 runs that differ in algorithm, {on} the same 6 test tasks."
     mixed = report.what_was_compared(Comparison([*comparison.results, blobs]))
     assert mixed.startswith("3 runs that differ in task, algorithm and settings, judged by test mse and test accuracy ")
-    assert "Their test tasks are not the same, as they differ in task, metric and test tasks" in mixed
+    assert "Their test tasks are not the same, as they differ in task and metric: " in mixed
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,8 @@ def test_only_what_differs_between_the_configs_is_in_their_table(comparison):
     assert scratch == {"inner_lr": maml["inner_lr"]}
     table = report.differences_of_configs(comparison)
     assert table.columns == ["", "maml", "scratch"]
-    assert table.rows == [["algorithm", "maml", "scratch"], ["algorithm.inner_steps", "1", "–"]]
+    assert "inner_steps" in maml  # which scratch has not, since it is another algorithm
+    assert table.rows == [["algorithm", "maml", "scratch"]]
 
 
 def test_every_config_and_the_command_that_makes_it_again_are_there(comparison, page):
