@@ -21,9 +21,14 @@ from mamlzoo.errors import UsageError
 from mamlzoo.interfaces import KINDS
 from mamlzoo.result import Result, finite_or_null
 from mamlzoo.tables import Table, number
+from mamlzoo.verdicts import NOT_APART
 
 if TYPE_CHECKING:
     from mamlzoo.plots import Figure
+
+
+NAMED = 3
+"""So many cells that may be as good as the best are named."""
 
 
 class Estimate(NamedTuple):
@@ -237,16 +242,19 @@ class Sweep:
     def _notes(self) -> list[str]:
         finished, notes = self.finished, list[str]()
         bases = Counter(scores.basis for _, scores in finished if len(scores.diverged) < scores.seeds)
-        for basis, count in bases.items():
-            notes.append(f"test: {basis}" if len(bases) == 1 else f"test, {count} of {len(finished)} cells: {basis}")
+        for basis, cells in bases.items():
+            notes.append(f"test: {basis}" if len(bases) == 1 else f"test, {cells} of {len(finished)} cells: {basis}")
         if finished:
             has_interval = any(not math.isnan(scores.valid.ci95) for _, scores in finished)
             interval = "95% t interval over seeds" if has_interval else "no interval, since it would be over seeds"
             notes.append(f"valid: mean over validation tasks and the same seeds; {interval}")
         chosen, several = self.chosen, len(self._by_task()) > 1
-        for cell, scores in finished:
-            if any(cell is one for one in chosen):
-                notes.append(_verdict(self.label(cell), cell, scores, several=several))
+        for group in self._by_task().values():
+            for cell, scores in group:
+                if any(cell is one for one in chosen):
+                    notes.append(_verdict(self.label(cell), cell, scores, several=several))
+                    others = {self.label(other): _valid(other) for other, _ in group if other is not cell}
+                    notes += _rivals(self.label(cell), _valid(cell), others, higher=scores.higher_is_better)
         if several and not chosen:
             notes.append("every cell is a task of its own, so there is nothing to choose between")
         for cell, scores in finished:
@@ -287,6 +295,44 @@ def _verdict(label: str, cell: Cell, scores: Scores, *, several: bool) -> str:
     task = f" of {cell.config['task']['name']}" if several and cell.config is not None else ""
     report = f"the figure to report is its test {scores.metric}, {scores.test}"
     return f"best{task} by validation: {label} ({cell.run_dir}); {report}"
+
+
+def _valid(cell: Cell) -> dict[int, float]:
+    """By seed, what was found on the validation tasks by those that did not diverge."""
+    assert cell.config is not None
+    assert cell.scores is not None
+    values = zip(cell.config["settings"]["seeds"], cell.scores.valid.per_seed, strict=True)
+    return {seed: value for seed, value in values if seed not in cell.scores.diverged and math.isfinite(value)}
+
+
+def _rivals(
+    label: str, best: Mapping[int, float], others: Mapping[str, Mapping[int, float]], *, higher: bool
+) -> list[str]:
+    """Which of the others may be as good as the best: more seeds might choose one of them.
+
+    As where results are compared (`paired`): seed by seed, at 1 − 0.05/m for the m pairs among all cells, since the
+    best is chosen by the same numbers; and one seed says nothing.
+    """
+    if not others:
+        return []
+    if len(best) < 2:
+        return [f"one seed says nothing of another training run, for which another than {label} may be best"]
+    cells = len(others) + 1
+    confidence = 1 - 0.05 / (cells * (cells - 1) / 2)
+    near = [other for other, values in others.items() if not _is_better(best, values, confidence, higher=higher)]
+    if not near:
+        return [f"on the validation tasks {label} is better than every other"]
+    some = ", ".join(near[:NAMED]) + (f" and {len(near) - NAMED} more" if len(near) > NAMED else "")
+    return [f"with {len(best)} seeds these {NOT_APART} from {label}: {some}"]
+
+
+def _is_better(ours: Mapping[int, float], theirs: Mapping[int, float], confidence: float, *, higher: bool) -> bool:
+    """Whether ours is, seed by seed; not if there are fewer than two seeds to show it."""
+    difference = np.array([ours[seed] - theirs[seed] for seed in ours if seed in theirs])
+    if len(difference) < 2:
+        return False
+    _, low, high = statistics.Crossed.of(difference[:, None]).interval(confidence)
+    return bool(low > 0 if higher else high < 0)
 
 
 def _document(cell: Cell, best: bool) -> dict[str, Any]:

@@ -28,9 +28,9 @@ RATES = {"algorithm.inner_lr": [0.01, 0.05]}
 ONE = {"task": ["sine"], "model": ["mlp"], "algorithm": ["maml"]}
 
 
-def scores(valid, test=1.0, diverged=0, seeds=3, higher=False, metric="mse"):
+def scores(valid, test=1.0, diverged=0, seeds=3, higher=False, metric="mse", per_seed=()):
     return Scores(
-        metric, higher, Estimate(valid, 0.1, ()), Estimate(test, 0.2, ()), "basis", "seeds", seeds,
+        metric, higher, Estimate(valid, 0.1, per_seed or (valid,) * seeds), Estimate(test, 0.2, ()), "basis", "seeds", seeds,
         dict.fromkeys(range(diverged), 7), 1.0,
     )  # fmt: skip
 
@@ -38,7 +38,8 @@ def scores(valid, test=1.0, diverged=0, seeds=3, higher=False, metric="mse"):
 def swept(*found, tasks=None):
     """A sweep over one axis with these scores; None for a cell that failed."""
     parts = {kind: {"name": kind, "options": {}} for kind in ("model", "algorithm")}
-    config = [parts | {"task": {"name": name, "options": {}}} for name in tasks or ["sine"] * len(found)]
+    seeds = {"settings": {"seeds": [*range(max(one.seeds for one in found if one))]}}
+    config = [parts | seeds | {"task": {"name": name, "options": {}}} for name in tasks or ["sine"] * len(found)]
     cells = [Cell({"outer_lr": at}, config[at], one, None if one else "it broke", None) for at, one in enumerate(found)]
     return Sweep([Axis("outer_lr", "outer_lr", tuple(range(len(found))))], cells)
 
@@ -100,6 +101,34 @@ def test_where_every_cell_is_a_task_of_its_own_none_is_marked():
     table = swept(scores(2.0), scores(1.0), tasks=["a", "b"]).table()
     assert [row[0] for row in table.rows] == ["", ""]
     assert "every cell is a task of its own, so there is nothing to choose between" in table.notes
+
+
+def best_notes(*found):
+    return [note for note in swept(*found).table().notes if "outer_lr=0" in note][1:]
+
+
+def of_seeds(*values):
+    return scores(float(np.mean(values)), seeds=len(values), per_seed=values)
+
+
+@pytest.mark.parametrize(
+    ("found", "note"),
+    [
+        ([of_seeds(1.0), of_seeds(9.0)],
+         "one seed says nothing of another training run, for which another than outer_lr=0 may be best"),
+        ([of_seeds(1.0, 2.0), of_seeds(3.0, 3.2)], "with 2 seeds these cannot be told apart from outer_lr=0: outer_lr=1"),
+        ([of_seeds(1.0, 2.0, 3.0), of_seeds(2.0, 3.1, 4.0)],
+         "on the validation tasks outer_lr=0 is better than every other"),
+        # Of three cells there are three pairs: t of 2 degrees is 7.65, and 4.30 for two cells.
+        ([of_seeds(1.0, 2.0, 3.0), of_seeds(2.0, 3.5, 4.0), of_seeds(9.0, 9.9, 11.0)],
+         "with 3 seeds these cannot be told apart from outer_lr=0: outer_lr=1"),
+        ([of_seeds(1.0, 2.0)] + [of_seeds(1.1, 2.1 + at) for at in range(5)],
+         "with 2 seeds these cannot be told apart from outer_lr=0: outer_lr=2, outer_lr=3, outer_lr=4 and 1 more"),
+        ([of_seeds(1.0)], None),
+    ],
+)  # fmt: skip
+def test_beside_the_best_stands_which_others_may_be_as_good(found, note):
+    assert best_notes(*found) == ([note] if note else [])
 
 
 def test_the_table_marks_the_best_counts_diverged_seeds_and_shows_errors():
