@@ -19,8 +19,11 @@ def in_words(rows: Sequence[Difference]) -> list[str]:
     notes = [f"{winner} is better than {listed(losers)}" for winner, losers in better.items()]
     undecided = [row for row in rows if not row.hindrance and not row.winner]
     notes += [f"{row.pair} found the very same numbers" for row in undecided if row.is_zero]
-    apart = grouped((row.evidence, f"{row.pair} ({row.remedy})") for row in undecided if not row.is_zero)
-    notes += [f"with {evidence} these {NOT_APART}: {', '.join(pairs)}" for evidence, pairs in apart.items()]
+    apart = [row for row in undecided if not row.is_zero]
+    for evidence in dict.fromkeys(row.evidence for row in apart):
+        remedies = grouped((row.remedy, row.pair) for row in apart if row.evidence == evidence)
+        pairs_of = "; ".join(f"{', '.join(pairs)} ({remedy})" for remedy, pairs in remedies.items())
+        notes.append(f"with {evidence} these {NOT_APART}: {pairs_of}")
     for hindrance, pairs in grouped((row.hindrance, row.pair) for row in rows if row.hindrance).items():
         of = "any two" if len(pairs) == len(rows) else ", ".join(pairs)
         notes.append(f"no verdict on {of}: {hindrance}")

@@ -27,7 +27,7 @@ def command(baseline: str | None, at_step: int | None, **flags: Any) -> None:
     """Train and test several combinations, on the same test tasks, and show them side by side.
 
     -t, -m and -a may be repeated; every combination is run. A plugin's option goes to each plugin of its kind that has
-    it. A second table says which differences are real: between neighbours in the ranking, and against the baseline.
+    it. A second table says which differences are real: between every two, or each and the baseline.
     Saves a directory with a run directory for each combination and one figure for all.
     """
     from mamlzoo import comparing, paired
