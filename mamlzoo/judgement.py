@@ -44,7 +44,7 @@ class Judgement:
         what: which number.
         ours, half: our mean and the half-width of its 95% interval; NaN where there is none.
         theirs: the published number.
-        allowed: how far ours may be from it.
+        allowed: how far ours may be from it; NaN where one seed is left on each side, so that no spread is known.
         source: where it was published.
         judged: whether it counts.
     """
@@ -67,6 +67,8 @@ class Judgement:
         """In a word."""
         if not self.judged:
             return "within" if self.passed else "outside"
+        if math.isnan(self.allowed) and not math.isnan(self.ours):
+            return "no verdict"
         return "pass" if self.passed else "FAIL"
 
 

@@ -133,6 +133,11 @@ def test_the_draw_of_test_tasks_counts_on_both_sides():
     assert found.allowed == pytest.approx(12.706 * math.sqrt(4 * 10 / 9 * (1 / 10 + 1 / 40)), rel=1e-3)
 
 
+def test_one_seed_beside_one_is_no_verdict_and_does_not_pass():
+    found = judge(reference(), 0, evaluation(np.random.default_rng(0).normal(size=(1, 30))), 0, 1)
+    assert (found.verdict, found.passed) == ("no verdict", False)
+
+
 def test_seeds_that_are_alike_are_one():
     values = np.tile([3.0, -1.0], (4, 5))
     alike, one = (judge(reference(sd=[1.0], seeds=3), 0, evaluation(values[:count]), 0, 1) for count in (4, 1))
