@@ -31,11 +31,11 @@ import numpy as np
 from mamlzoo import verdicts
 from mamlzoo.errors import UsageError
 from mamlzoo.labels import Config, baselines
-from mamlzoo.result import FEW_TASKS, Result, finite_or_null
-from mamlzoo.statistics import MOST_SEEDS, Crossed, Interval
+from mamlzoo.result import Result, finite_or_null
+from mamlzoo.statistics import Crossed, Interval
 from mamlzoo.tables import Table, count, grouped, listed, number
 from mamlzoo.tested import test_set, tested_apart, tested_on, values
-from mamlzoo.verdicts import NOT_APART
+from mamlzoo.verdicts import bracketed
 
 NO_VERDICT = "no verdict"
 NO_INTERVAL = Interval(math.nan, math.nan, math.nan)
@@ -84,112 +84,29 @@ class Difference:
         return " and ".join(several)
 
     @property
-    def hindrance(self) -> str:
-        """Why there is no verdict; empty where nothing is in its way."""
-        if not self.seeds:
-            return f"there is {self.left}"
-        if self.infinite:
-            return (
-                f"adaptation ran to infinity on {self.infinite} of {count(self.test_tasks, 'test task')}, so their "
-                "difference is not finite; a smaller inner rate may help"
-            )
-        if len(self.seeds) == 1:
-            return "one seed says nothing of another training run; it takes several"
-        if self.test_tasks < FEW_TASKS:
-            say = "test task says nothing" if self.test_tasks == 1 else "test tasks say little"
-            return f"{self.test_tasks} {say} of others; it takes {FEW_TASKS} at least"
-        return ""
-
-    @property
     def winner(self) -> str | None:
         """Which of the two is better, where that is the verdict."""
         _, low, high = self.interval
-        if self.hindrance or low <= 0 <= high:
+        if verdicts.hindrance(self) or low <= 0 <= high:
             return None
         return self.label if (low > 0) == self.higher_is_better else self.other
 
     @property
     def verdict(self) -> str:
         """In words: 'maml is better', 'transfer is worse', 'cannot be told apart', 'no verdict'."""
-        if self.hindrance:
+        if verdicts.hindrance(self):
             return NO_VERDICT
         if self.winner is None:
-            return NOT_APART
+            return verdicts.NOT_APART
         return f"{self.label} is {'better' if self.winner == self.label else 'worse'}"
 
     def sentence(self) -> str:
         """The verdict and what it rests on."""
-        if self.hindrance:
-            here = f" ({self._here()})" if len(self.seeds) == 1 and self.over else ""
-            said = f"no verdict on {self.pair}: {self.hindrance}{here}"
-        elif self.winner is not None:
-            said = f"{self.verdict} than {self.other}: its {self._amount()}"
-        elif self.is_zero:
-            said = f"{self.pair} found the very same numbers"
-        else:
-            said = f"{self.pair} {NOT_APART} with {self.evidence}: {self.label}'s {self._amount()}; {self.remedy}"
-        return f"{said}; this rests on {self.left}" if self.left and self.seeds else said
-
-    @property
-    def is_zero(self) -> bool:
-        """Whether the two found the very same numbers."""
-        return self.interval.low == self.interval.high == 0
-
-    @property
-    def pair(self) -> str:
-        """Both names."""
-        return f"{self.label} and {self.other}"
-
-    @property
-    def evidence(self) -> str:
-        """What there is too little of where they cannot be told apart."""
-        return count(self.test_tasks, "test task") if self.alike else count(len(self.seeds), "seed")
-
-    @property
-    def remedy(self) -> str:
-        """How much of it would do."""
-        if self.alike:
-            return "seeds make no difference, more test tasks may"
-        if self.seeds_needed is None:
-            return f"{MOST_SEEDS} would not do either"
-        return f"about {_rounded(self.seeds_needed)} would do"
-
-    @property
-    def left(self) -> str:
-        """Which seeds are left, and where the others are; empty where none is missing."""
-        if not self.diverged and not self.unshared:
-            return ""
-        left = f"{_named(self.seeds)} alone" if self.seeds else "no seed left"
-        places = dict.fromkeys(map(tuple, self.diverged.values()))
-        reasons = [
-            f"{_named([seed for seed in self.diverged if tuple(self.diverged[seed]) == where])} diverged in "
-            + " and ".join(where)
-            for where in places
-        ]
-        if self.unshared:
-            reasons.append(f"only one of the two has {_named(self.unshared)}")
-        return f"{left}, as {', '.join(reasons)}"
-
-    def _here(self) -> str:
-        return f"in {_named(self.seeds)}, {self.label}'s {self._amount()}"
-
-    def _amount(self) -> str:
-        mean, low, high = self.interval
-        low, high = (low, high) if mean > 0 else (-high, -low)
-        way = "higher" if mean > 0 else "lower"
-        return f"{self.metric} is {way} by {number(abs(mean), 3)} {_bracketed(low, high)}"
+        return verdicts.sentence(self)
 
     def basis(self) -> str:
         """What an interval was taken over, and what it does not speak of."""
-        tasks, seeds = count(self.test_tasks, "test task"), count(len(self.seeds), "seed")
-        said = f"paired on the same {tasks} and {seeds}; 95% t interval over {self.over}"
-        if "seeds" not in self.over:
-            if self.alike:
-                return f"{said} only, as the seeds found the very same differences"
-            return f"{said} only, as there is one seed: it says nothing of another training run"
-        if "test tasks" not in self.over:
-            return f"{said} only, as there is one test task: it says nothing of another task"
-        return said
+        return verdicts.basis(self)
 
     def document(self) -> dict[str, Any]:
         """As JSON holds it; what is not finite is null."""
@@ -245,7 +162,7 @@ class Differences:
                 row.label,
                 row.other,
                 number(row.interval.mean, 3),
-                "–" if math.isnan(row.interval.low) else _bracketed(row.interval.low, row.interval.high),
+                "–" if math.isnan(row.interval.low) else bracketed(row.interval.low, row.interval.high),
                 f"{len(row.seeds)}" + f" of {len(row.seeds) + len(row.diverged)}" * bool(row.diverged),
                 row.verdict,
             ]
@@ -259,7 +176,7 @@ class Differences:
         """Who is better than whom, what cannot be told, on what it rests, and what could not be paired."""
         notes = [self.rows[0].sentence()] if len(self.rows) == 1 else verdicts.in_words(self.rows)
         with_interval = [row for row in self.rows if row.over]
-        bases = grouped((row.basis(), row.pair) for row in with_interval)
+        bases = grouped((row.basis(), verdicts.pair(row)) for row in with_interval)
         notes += list(bases) if len(bases) == 1 else [f"{', '.join(pairs)}: {basis}" for basis, pairs in bases.items()]
         if len(self.rows) > 1 and with_interval:
             each = f"{100 * self.rows[0].confidence:.4g}%"
@@ -379,17 +296,3 @@ def difference(
         infinite=infinite,
         seeds_needed=found.seeds_needed(confidence) if found else None,
     )
-
-
-def _rounded(seeds: int) -> int:
-    """Above 10 to one digit, upwards: it is a guess."""
-    unit: int = 10 ** (len(str(seeds)) - 1) if seeds > 10 else 1
-    return -(-seeds // unit) * unit
-
-
-def _bracketed(low: float, high: float) -> str:
-    return f"[{number(low, 3)}, {number(high, 3)}]"
-
-
-def _named(seeds: Sequence[int]) -> str:
-    return f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
