@@ -58,6 +58,15 @@ class Squeezed(Lines):
         return Episode(support, Batch(query.x.squeeze(0), query.y.squeeze(0)))
 
 
+class Ragged(Lines):
+    """A query point more where the first line is steep, which no other check meets."""
+
+    def sample(self, count, *, split, generator):
+        support, query = super().sample(count, split=split, generator=generator)
+        steep = abs(support.y[0, 0] - support.y[0, 1]) > 2 * abs(support.x[0, 0] - support.x[0, 1])
+        return Episode(support, Batch(*(torch.cat([leaf, leaf[:, :1] / 2], 1) for leaf in query)) if steep else query)
+
+
 class Pool(Lines):
     """Five lines and ten inputs, the same for training and test."""
 
@@ -195,6 +204,7 @@ FAULTY = [
     ("same-seed-gives-same-data", GlobalNoise),
     ("other-seed-gives-other-data", OwnSeed),
     ("any-count-can-be-drawn", Squeezed),
+    ("every-draw-has-one-shape", Ragged),
     ("splits-are-disjoint", Pool),
     ("splits-are-disjoint", Leaking),
     ("query-is-not-the-support", Copied),
