@@ -15,8 +15,9 @@ from mamlzoo import blame, options, provenance, running, trees
 from mamlzoo.checkpoints import Checkpoint
 from mamlzoo.discovery import origins
 from mamlzoo.engine.arithmetic import matrix_products_in
-from mamlzoo.engine.binding import Bound, bind_seeds
+from mamlzoo.engine.binding import Bound, bind_seeds, built_with
 from mamlzoo.engine.evaluation import evaluate
+from mamlzoo.engine.inspection import inspect_algorithm, inspect_judgement, inspect_networks
 from mamlzoo.engine.optimizers import OuterOptimizer
 from mamlzoo.engine.plans import EAGER
 from mamlzoo.engine.streams import TestSet, TrainingStream, draw
@@ -173,7 +174,11 @@ class Experiment:
                 validation.try_sizes()
                 validation.episode(0)
             first = trees.index(one, 0)
+            others = built_with(bound, self.model, settings.seeds[0] ^ 1)
+            inspect_networks(bound, self.model, others, first)
             rehearse(bound, self.task, self.model, first)
+            inspect_judgement(self.task, first.query.y)
+            inspect_algorithm(bound, others, first)
             if self.algorithm.trains and settings.iterations:
                 optimizer = OuterOptimizer(settings.optimizer, settings.outer_lr, bound.meta)
                 episodes = trees.tree_map(lambda leaf: leaf[None], one)  # a seed axis before the meta-batch

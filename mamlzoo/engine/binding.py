@@ -14,6 +14,7 @@ from torch.func import replace_all_batch_norm_modules_
 
 from mamlzoo import trees
 from mamlzoo.engine.contract import broken, check_init, check_networks, check_spec, described
+from mamlzoo.engine.randomness import Generators
 from mamlzoo.errors import FOREIGN, MamlzooError, UsageError, in_short
 from mamlzoo.interfaces import Learner, MetaAlgorithm, MetaParams, Model, Params, Spec, Task
 
@@ -63,7 +64,7 @@ def bind_seeds(
         PluginError: a plugin raised, or gave something of the wrong type.
     """
     shapes = check_networks(algorithm, algorithm.networks(check_spec(task)))
-    metas, constants, networks = [], [], {}
+    metas, constants, networks = [], [], dict[str, nn.Module]()
     for seed in seeds:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -80,6 +81,21 @@ def bind_seeds(
     stacked = trees.cast(trees.stack(constants), dtype, device)
     learner = Learner(networks, trees.index(stacked, 0), task.loss, task.spec, recompute, bf16)
     return Bound(algorithm, learner, meta, stacked)
+
+
+def built_with(bound: Bound, model: Model, seed: int) -> dict[str, nn.Module]:
+    """The networks as another seed gives them, of the dtype and on the device of those that are bound.
+
+    Raises:
+        PluginError: the model raised, or built something that is no module.
+    """
+    shapes, networks = bound.algorithm.networks(bound.learner.spec), {}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for name, own in bound.learner.networks.items():
+            like = next(own.parameters())
+            networks[name] = _build(model, shapes[name]).to(like.device, like.dtype)
+    return networks
 
 
 def bind(
@@ -152,16 +168,15 @@ def _check_shape(model: Model, network: nn.Module, spec: Spec, dtype: torch.dtyp
     x = torch.linspace(-1, 1, math.prod(shape), dtype=dtype).reshape(shape)
     want = [examples, spec.output_size]
     needs = f"the task needs inputs [n, {', '.join(map(str, spec.input_shape))}] and outputs [n, {spec.output_size}]"
-    random_state = torch.random.get_rng_state()
+    generators = Generators.now()
     try:
         with torch.no_grad():
-            output = network(x)
+            output = copy.deepcopy(network)(x)  # a first call must leave nothing behind
     except FOREIGN as error:
         raise UsageError(
             f"model '{model.name}' does not fit: {needs}; its network raised {in_short(error)}", plugin=model
         ) from error
-    if not torch.equal(random_state, torch.random.get_rng_state()):
-        torch.random.set_rng_state(random_state)
+    if generators.drawn_from():
         raise UsageError(
             f"model '{model.name}': its network draws random numbers when it is called, as dropout does, so it is no "
             "pure function of its parameters; build it without, or in evaluation mode"
