@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -18,17 +18,21 @@ from torch import Tensor, nn
 from mamlzoo import trees
 from mamlzoo.engine import purity
 from mamlzoo.engine.binding import Bound
-from mamlzoo.engine.contract import broken
 from mamlzoo.engine.held import same
 from mamlzoo.engine.randomness import Generators
-from mamlzoo.errors import FOREIGN
+from mamlzoo.errors import FOREIGN, PluginError
 from mamlzoo.interfaces import Episode, Learner, MetaAlgorithm, MetaParams, Model, Plugin, Task
 
 FEW = 3
 """Examples that a network is tried on."""
 HOLDING = (Tensor, nn.Module, list, tuple, dict)
 """Among the names of a class or a module, what tensors are looked for in."""
+TAKEN = "put what is learned into θ by init, call networks by learner.predict, constants are in learner.constants"
 PURE = "its methods must be pure functions of θ, φ and the episode"
+
+
+class ImpureError(PluginError):
+    """A network, a loss or an algorithm depends on more than it is given."""
 
 
 def inspect_networks(bound: Bound, model: Model, others: Mapping[str, nn.Module], episode: Episode) -> None:
@@ -39,7 +43,7 @@ def inspect_networks(bound: Bound, model: Model, others: Mapping[str, nn.Module]
         episode: without an axis of episodes.
 
     Raises:
-        PluginError: a network has a memory, or depends on something that θ and the constants do not hold.
+        ImpureError: a network has a memory, or depends on something that θ and the constants do not hold.
     """
     networks, spec = bound.learner.networks, bound.learner.spec
     shapes = bound.algorithm.networks(spec)
@@ -55,14 +59,14 @@ def inspect_networks(bound: Bound, model: Model, others: Mapping[str, nn.Module]
             or purity.seed_of(network, others[name], x)
         )
         if fault:
-            raise broken(model, f": its network{f' {name!r}' if len(networks) > 1 else ''} {fault}")
+            raise _impure(model, f": its network{f' {name!r}' if len(networks) > 1 else ''} {fault}")
 
 
 def inspect_judgement(task: Task, target: Tensor) -> None:
     """Call the task's loss and its metrics.
 
     Raises:
-        PluginError: one of them draws random numbers, or the loss has something to learn of its own.
+        ImpureError: one of them draws random numbers, or the loss has something to learn of its own.
     """
     prediction = torch.zeros(len(target), task.spec.output_size, device=target.device, requires_grad=True)
     for name, function in {"loss": task.loss, "metrics": task.metrics}.items():
@@ -76,67 +80,82 @@ def inspect_judgement(task: Task, target: Tensor) -> None:
         strays = purity.strays([found], [prediction])
         if strays:
             names = purity.named(strays, _holders(task))
-            raise broken(task, f": its {name} computes with {names}, which θ does not hold, so it is never learned")
+            raise _impure(task, f": its {name} computes with {names}, which θ does not hold, so it is never learned")
 
 
 def inspect_algorithm(bound: Bound, others: Mapping[str, nn.Module], episode: Episode) -> None:
-    """Call each method twice, the second time with networks of another seed, from which nothing but structure is taken.
+    """Call each method a few times.
 
     Args:
         others: the networks as another seed builds them.
         episode: without an axis of episodes.
 
     Raises:
-        PluginError: a method draws random numbers, keeps something, works in place, or uses tensors that θ and the
-            constants do not hold.
+        ImpureError: a method draws random numbers, keeps something, or uses tensors that θ and the constants do not
+            hold.
     """
-    algorithm = bound.algorithm
-    learner = replace(bound.with_constants(trees.index(bound.constants, 0)), recompute=False)
-    meta = trees.tree_map(lambda leaf: leaf[0].detach().clone().requires_grad_(), bound.meta)
-    given = {"θ": meta, "the episode": episode, "the constants": learner.constants}
-    before = trees.tree_map(lambda leaf: leaf.detach().clone(), given)
-    first = _answers(algorithm, learner, meta, episode)
-    for name, tree in given.items():
-        if not trees.equal(tree, before[name]):
-            raise broken(algorithm, f" changes {name} in place; make new tensors")
+    algorithm, given = bound.algorithm, _of_first_seed(bound)
+    before, first = Generators.now(), dict[str, Any]()
+    for method, result in _calls(algorithm, *given, episode):
+        _draws_nothing(algorithm, method, before)
+        first[method] = result
+    method = _differing(first, dict(_calls(algorithm, *given, episode))) if _repeats(episode) else ""
+    if method:
+        raise _impure(algorithm, f": two calls of {method} with the same inputs give different results; {PURE}")
+    fault = foreign_tensors(bound, others, episode)
+    if fault:
+        raise _impure(algorithm, f": its results depend on {fault}")
+
+
+def foreign_tensors(bound: Bound, others: Mapping[str, nn.Module], episode: Episode) -> purity.Fault | None:
+    """What the algorithm's results depend on besides θ, the constants and the episode.
+
+    Args:
+        others, episode: as for `inspect_algorithm`.
+    """
+    algorithm, (learner, meta) = bound.algorithm, _of_first_seed(bound)
+    first = dict(_calls(algorithm, learner, meta, episode))
     found = purity.strays(first.values(), meta)
     if found:
-        names = purity.named(found, _holders(algorithm) | {f"{n}.": net for n, net in learner.networks.items()})
-        raise broken(
-            algorithm,
-            f": its results depend on {names}, which θ does not hold, so nothing of it is learned; put what is learned "
-            "into θ by init, and call networks by learner.predict",
-        )
-    if episode.support.x.device.type != "cpu":  # where sums of one order are not promised
-        return
-    if _differing(first, _answers(algorithm, replace(learner, networks=others), meta, episode)):
-        method = _differing(first, _answers(algorithm, learner, meta, episode))
-        if method:
-            raise broken(algorithm, f": two calls of {method} with the same inputs give different results; {PURE}")
-        raise broken(
-            algorithm,
-            ": its results depend on tensors of learner.networks, which are another seed's; take them from "
-            "θ, φ and learner.constants",
-        )
+        modules = {f"learner.networks.{name}.": network for name, network in learner.networks.items()}
+        names = purity.named(found, _holders(algorithm) | modules)
+        return purity.Fault(f"{names}, which θ does not hold, so nothing of it is learned", TAKEN)
+    # A network's structure is all that may be taken from it; the tensors in it are those of one seed.
+    elsewhere = dict(_calls(algorithm, replace(learner, networks=others), meta, episode))
+    if not _repeats(episode) or not _differing(first, elsewhere):
+        return None
+    if _differing(first, dict(_calls(algorithm, learner, meta, episode))):  # so that they say nothing
+        return None
+    return purity.Fault("tensors of learner.networks, which are those of one seed", TAKEN)
 
 
-def _answers(algorithm: MetaAlgorithm, learner: Learner, meta: MetaParams, episode: Episode) -> dict[str, Any]:
-    """What each method gives, for one adaptation step."""
+def _of_first_seed(bound: Bound) -> tuple[Learner, MetaParams]:
+    """What keeps no graph to be computed again, and so hides no tensor; θ whose gradient is asked for."""
+    learner = replace(bound.with_constants(trees.index(bound.constants, 0)), recompute=False)
+    return learner, trees.tree_map(lambda leaf: leaf[0].detach().clone().requires_grad_(), bound.meta)
 
-    def call(method: str, *given: Any) -> Any:
-        before = Generators.now()
-        with torch.enable_grad():
-            result = getattr(algorithm, method)(learner, meta, *given)
-        _draws_nothing(algorithm, method, before)
-        return result
 
+def _repeats(episode: Episode) -> bool:
+    """Whether the same sum has the same bits each time, which a GPU does not promise."""
+    return episode.support.x.device.type == "cpu"
+
+
+def _calls(algorithm: MetaAlgorithm, learner: Learner, meta: MetaParams, episode: Episode) -> Iterator[tuple[str, Any]]:
+    """Each method with what it gives, for one adaptation step."""
     support, query = episode
-    found = {"start": call("start", support)}
-    found["adapt"] = call("adapt", found["start"], support)
-    found["predict"] = call("predict", found["adapt"], query.x)
+    with torch.enable_grad():
+        start = algorithm.start(learner, meta, support)
+    yield "start", start
+    with torch.enable_grad():
+        fast = algorithm.adapt(learner, meta, start, support)
+    yield "adapt", fast
+    with torch.enable_grad():
+        prediction = algorithm.predict(learner, meta, fast, query.x)
+    yield "predict", prediction
     if algorithm.trains:
-        found["meta_loss"] = call("meta_loss", episode, torch.zeros((), device=query.x.device))
-    return found
+        with torch.enable_grad():
+            found = algorithm.meta_loss(learner, meta, episode, torch.zeros((), device=query.x.device))
+        yield "meta_loss", found
 
 
 def _differing(one: Mapping[str, Any], two: Mapping[str, Any]) -> str:
@@ -152,7 +171,11 @@ def _draws_nothing(plugin: Plugin, method: str, before: Generators) -> None:
     drawn = " and ".join(before.drawn_from())
     if drawn:
         pure = PURE if plugin.kind == "algorithm" else "it must be a pure function of prediction and target"
-        raise broken(plugin, f": {method} draws random numbers from {drawn} generator, which no seed governs; {pure}")
+        raise _impure(plugin, f": {method} draws random numbers from {drawn} generator, which no seed governs; {pure}")
+
+
+def _impure(plugin: Plugin, what: str) -> ImpureError:
+    return ImpureError(f"{plugin.kind} '{plugin.name}'{what}", plugin=plugin)
 
 
 def _holders(plugin: Plugin) -> dict[str, object]:

@@ -1,13 +1,13 @@
 """What may decide what a network gives: its parameters, its buffers and its inputs. Whatever else does is found here.
 
-Each function tries one thing, and says in words what a network does, as in "changes 'calls' …"; nothing if it is pure.
+Each function tries one thing, by calling a network on a few examples. One that raises is not judged here.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -20,19 +20,28 @@ from mamlzoo.errors import FOREIGN
 
 SHOWN = 4
 """Names that are told; more are counted."""
+
+
+class Fault(NamedTuple):
+    """What a network does that it must not, as in "changes 'calls' when it is called", and what to do about it."""
+
+    what: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.what}; {self.remedy}"
+
+
+FUNCTION = (
+    "keep no running statistics (track_running_stats=False) and no counters, and write into no parameter in forward"
+)
 REGISTER = (
     "use each parameter by the attribute that registers it, keep several in an nn.ParameterList or nn.ModuleList, and "
     "constants by register_buffer"
 )
-"""What to do about a tensor that a network has besides its parameters and buffers."""
-FUNCTION = (
-    "so it is no pure function of its parameters and inputs; keep no running statistics (track_running_stats=False) "
-    "and no counters, and write into no parameter in forward"
-)
-"""What to do about a network with a memory."""
 
 
-def memory_of(network: nn.Module, x: Tensor, other: Tensor) -> str:
+def memory_of(network: nn.Module, x: Tensor, other: Tensor) -> Fault | None:
     """What it keeps from one call to the next, as a count of calls, or a mean of what it has seen.
 
     Args:
@@ -41,9 +50,9 @@ def memory_of(network: nn.Module, x: Tensor, other: Tensor) -> str:
     renormed = [name for name, module in network.named_modules() if getattr(module, "max_norm", None) is not None]
     if renormed:
         layer = type(network.get_submodule(renormed[0])).__name__
-        return (
-            f"has max_norm in its {layer} '{renormed[0]}', so that each call writes into the weight, which is in θ; "
-            "build it without, and normalise in forward what it gives"
+        return Fault(
+            f"has max_norm in its {layer} '{renormed[0]}', so that each call writes into the weight, which is in θ",
+            "build it without, and normalise in forward what it gives",
         )
     before = Generators.now()
     try:
@@ -55,21 +64,21 @@ def memory_of(network: nn.Module, x: Tensor, other: Tensor) -> str:
             two(other)
             third = two(x)
     except FOREIGN:  # who calls it in earnest says what it raises
-        return ""
+        return None
     if before.drawn_from():  # which is told where it is called first
-        return ""
+        return None
     # What a call leaves behind and none reads, as its last activations, is the same after the same call.
     registered = registered_in(network)
     changed = [name for copy_ in (one, two) for name in differing(registered, registered_in(copy_))]
     changed += differing(between, held_by(one))
     if changed:
-        return f"changes {_listed(map(repr, dict.fromkeys(changed)))} when it is called, {FUNCTION}"
+        return Fault(f"changes {_listed(map(repr, dict.fromkeys(changed)))} when it is called", FUNCTION)
     if not (same(first, second) and same(first, third)):
-        return f"gives other outputs after other calls, {FUNCTION}"
-    return ""
+        return Fault("gives other outputs after other calls", FUNCTION)
+    return None
 
 
-def strays_in(network: nn.Module, x: Tensor) -> str:
+def strays_in(network: nn.Module, x: Tensor) -> Fault | None:
     """The tensors that require a gradient with which it computes, and that are not the parameters it was given."""
     given = {name: leaf.detach().clone().requires_grad_() for name, leaf in network.named_parameters()}
     try:
@@ -77,16 +86,16 @@ def strays_in(network: nn.Module, x: Tensor) -> str:
             buffers = {name: leaf.detach().clone() for name, leaf in network.named_buffers()}
             output = functional_call(network, (given, buffers), (x,))
     except FOREIGN:
-        return ""
+        return None
     found = strays([output], given)
     if not found:
-        return ""
+        return None
     they, are = ("they", "are") if len(found) > 1 else ("it", "is")
     what = f"computes with {named(found, {'': network})}, which {are} not in θ"
-    return f"{what}, so {they} {are} never learned and all seeds share one; {REGISTER}"
+    return Fault(f"{what}, so {they} {are} never learned and all seeds share one", REGISTER)
 
 
-def seed_of(network: nn.Module, other: nn.Module, x: Tensor) -> str:
+def seed_of(network: nn.Module, other: nn.Module, x: Tensor) -> Fault | None:
     """What in it, parameters and buffers aside, hangs on the seed that it was built with.
 
     Args:
@@ -95,21 +104,24 @@ def seed_of(network: nn.Module, other: nn.Module, x: Tensor) -> str:
     state = dict(network.named_parameters()) | dict(network.named_buffers())
     theirs = dict(other.named_parameters()) | dict(other.named_buffers())
     if _shapes(state) != _shapes(theirs):
-        return "has other parameters or buffers when it is built with another seed; options may decide that, no seed"
+        return Fault("has other parameters or buffers when another seed builds it", "let options decide that, no seed")
+    before = Generators.now()
     try:
         with torch.no_grad():
-            if same(network(x), functional_call(other, state, (x,))):
-                return ""
+            alike = same(copy.deepcopy(network)(x), functional_call(other, state, (x,)))
     except FOREIGN:
-        return ""
+        return None
+    if alike or before.drawn_from():
+        return None
     one, two = ({n: v for n, v in held_by(module).items() if n not in state} for module in (network, other))
     own = {id(leaf) for leaf in state.values()}
     names = differing(one, two)
     names = [name for name in names if id(one.get(name)) not in own] or names  # a second reference, if nothing else
     what = _listed(map(repr, names)) if names else "something"
-    return (
+    return Fault(
         f"depends on {what} besides its parameters and buffers, which differs from seed to seed, and all seeds would "
-        f"share one; {REGISTER}"
+        "share one",
+        REGISTER,
     )
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.func import vmap
 
 from mamlzoo import trees
+from mamlzoo.engine.randomness import Generators
 from mamlzoo.engine.streams import BLOCKS_TRIED, derive_seed
 from mamlzoo.interfaces import Batch, Episode, Split, Task
 from mamlzoo.testing.checks import check, require
@@ -110,10 +111,10 @@ def every_draw_has_one_shape(task: Task) -> None:
     may differ: a test may have a grid.
     """
     for split in SPLITS:
-        first = _sample(task, 1, split)
+        first = _sample(task, 2, split)
         for seed in (0, 1):
             for position in range(BLOCKS_TRIED):
-                drawn = _sample(task, 1 + position, split, seed, position)
+                drawn = _sample(task, 2 + position, split, seed, position)
                 for (name, one), two in zip(trees.named_leaves(first), trees.leaves(drawn), strict=True):
                     sizes = [(list(leaf.shape[1:]), leaf.dtype) for leaf in (one, two)]
                     found = " and ".join(f"{shape} in {dtype}" for shape, dtype in sizes)
@@ -217,14 +218,16 @@ def higher_is_better_names_metrics(task: Task) -> None:
 
 @check("task")
 def loss_and_metrics_change_nothing(task: Task) -> None:
-    """The loss and the metrics leave the prediction and the target as they are.
+    """The loss and the metrics leave the prediction, the target and the generators of random numbers as they are.
 
-    Make new tensors; use no functions that end in an underscore.
+    Make new tensors; use no functions that end in an underscore, and draw no random numbers.
     """
     prediction, target = _prediction(task)
     for name, function in {"the loss": task.loss, "the metrics": task.metrics}.items():
-        before = prediction.clone(), target.clone()
+        before, generators = (prediction.clone(), target.clone()), Generators.now()
         function(prediction, target)
+        drawn = " and ".join(generators.drawn_from())
+        require(not drawn, f"{name} drew random numbers from {drawn} generator")
         for what, one, two in zip(("prediction", "target"), before, (prediction, target), strict=True):
             require(_same(one, two), f"{name} changed the {what}")
 

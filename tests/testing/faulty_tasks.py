@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import torch
 
 from mamlzoo import option
@@ -169,6 +171,16 @@ class Halving(Lines):
         return {"mse": (prediction - target).square().mean()}
 
 
+class Tossing(Lines):
+    """A loss that tosses a coin, whatever comes of it."""
+
+    def loss(self, prediction, target):
+        return (prediction - target).square().mean() if random.random() < 2 else prediction.mean()
+
+    def metrics(self, prediction, target):
+        return {"mse": (prediction - target).square().mean()}
+
+
 class Growing(Lines):
     """An option that changes each time the task is made."""
 
@@ -217,6 +229,7 @@ FAULTY = [
     ("metrics-are-finite-scalars", NoMetric),
     ("higher-is-better-names-metrics", Misspelt),
     ("loss-and-metrics-change-nothing", Halving),
+    ("loss-and-metrics-change-nothing", Tossing),
     ("loss-and-metrics-work-under-vmap", Branching),
     ("config-round-trips-through-json", Growing),
     ("exemptions-have-reasons", Unknown),
