@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from mamlzoo import trees
 from mamlzoo.engine import purity
 from mamlzoo.engine.binding import Bound
+from mamlzoo.engine.contract import check_meta_loss
 from mamlzoo.engine.held import same
 from mamlzoo.engine.randomness import Generators
 from mamlzoo.errors import FOREIGN, PluginError
@@ -155,7 +156,7 @@ def _calls(algorithm: MetaAlgorithm, learner: Learner, meta: MetaParams, episode
     if algorithm.trains:
         with torch.enable_grad():
             found = algorithm.meta_loss(learner, meta, episode, torch.zeros((), device=query.x.device))
-        yield "meta_loss", found
+        yield "meta_loss", check_meta_loss(algorithm, found)
 
 
 def _differing(one: Mapping[str, Any], two: Mapping[str, Any]) -> str:
