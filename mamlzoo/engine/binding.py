@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from torch.func import replace_all_batch_norm_modules_
 
 from mamlzoo import trees
 from mamlzoo.engine.contract import broken, check_init, check_networks, check_spec, described
+from mamlzoo.engine.own_loop import ANY, judged
 from mamlzoo.engine.randomness import Generators
 from mamlzoo.errors import FOREIGN, MamlzooError, UsageError, in_short
 from mamlzoo.interfaces import Learner, MetaAlgorithm, MetaParams, Model, Params, Spec, Task
@@ -93,8 +95,9 @@ def built_with(bound: Bound, model: Model, seed: int) -> dict[str, nn.Module]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         for name, own in bound.learner.networks.items():
-            like = next(own.parameters())
-            networks[name] = _build(model, shapes[name]).to(like.device, like.dtype)
+            network = networks[name] = _build(model, shapes[name])
+            for like in itertools.islice(own.parameters(), 1):
+                network.to(like.device, like.dtype)
     return networks
 
 
@@ -108,14 +111,15 @@ def bind(
 
     Args:
         network: any module, or modules by the names that the algorithm wants.
-        loss: (prediction, target) -> scalar.
-        spec: what the data asks of the network; only algorithms that classify by it need one.
+        loss: (prediction, target) -> scalar. The learner's raises a UsageError for targets that do not fit the outputs.
+        spec: what the data asks of the network, to which `meta_loss` then holds its episodes; only algorithms that
+            classify by it need one.
 
     Raises:
         UsageError: the algorithm wants other networks.
     """
     networks = {"network": network} if isinstance(network, nn.Module) else dict(network)
-    spec = spec or Spec(input_shape=(), output_size=0)
+    spec = spec or ANY
     wanted = algorithm.networks(spec)
     if set(wanted) != set(networks):
         raise UsageError(f"algorithm '{algorithm.name}' wants networks named {', '.join(wanted)}")
@@ -128,7 +132,7 @@ def bind(
     meta = trees.tree_map(
         lambda leaf: leaf if leaf.requires_grad else leaf.clone().requires_grad_(), algorithm.init(params)
     )
-    return Learner(networks, constants, loss, spec), meta
+    return Learner(networks, constants, judged(loss), spec), meta
 
 
 def reduce_losses(losses: Tensor, reduction: Reduction) -> Tensor:

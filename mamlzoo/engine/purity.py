@@ -80,13 +80,18 @@ def memory_of(network: nn.Module, x: Tensor, other: Tensor) -> Fault | None:
 
 def strays_in(network: nn.Module, x: Tensor) -> Fault | None:
     """The tensors that require a gradient with which it computes, and that are not the parameters it was given."""
-    given = {name: leaf.detach().clone().requires_grad_() for name, leaf in network.named_parameters()}
+    given = {name: leaf.detach().clone() for name, leaf in network.named_parameters()}
+    for leaf in given.values():
+        leaf.requires_grad_(leaf.is_floating_point() or leaf.is_complex())
+    before = Generators.now()
     try:
         with torch.enable_grad():
             buffers = {name: leaf.detach().clone() for name, leaf in network.named_buffers()}
             output = functional_call(network, (given, buffers), (x,))
     except FOREIGN:
         return None
+    finally:
+        before.drawn_from()  # sets the generators back
     found = strays([output], given)
     if not found:
         return None
