@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import sys
 import types
 from collections import deque
 from collections.abc import Iterator, Mapping
+from types import SimpleNamespace
 
 import numpy as np
 from torch import Tensor, nn
@@ -16,6 +18,8 @@ Held = dict[str, object]
 """By path, as in `layers[0].weight`: a tensor, an array or a number."""
 MACHINERY = frozenset(vars(nn.Module()))
 """Attributes that every module has: its parameters, buffers and children, which are walked by themselves, and hooks."""
+HOLDING = (Tensor, nn.Module, list, tuple, dict)
+"""Among the names of a class or a module, what tensors are looked for in."""
 DEEPEST = 12
 """How far from the object one looks."""
 
@@ -26,6 +30,18 @@ def held_by(thing: object) -> Held:
     A tensor that is held twice is there by both names; other objects are, by the first.
     """
     return dict(_walk("", thing, set(), 0))
+
+
+def around(cls: type) -> Held:
+    """What lies in a class and in the module that defines it; nothing of torch's own."""
+    if cls.__module__.partition(".")[0] == "torch":
+        return {}
+    found: Held = {}
+    module = sys.modules.get(cls.__module__)
+    for prefix, space in {f"{cls.__name__}.": vars(cls), "": vars(module) if module else {}}.items():
+        own = {n: value for n, value in space.items() if isinstance(value, HOLDING) and not n.startswith("__")}
+        found |= {prefix + name: value for name, value in held_by(SimpleNamespace(**own)).items()}
+    return found
 
 
 def registered_in(network: nn.Module) -> dict[str, Tensor]:
@@ -67,6 +83,8 @@ def _parts(value: object) -> Iterator[tuple[str, object]]:
         for registered in (value._parameters, value._buffers, value._modules):
             yield from registered.items()
         yield from ((name, part) for name, part in vars(value).items() if name not in MACHINERY)
+        for hooks in ("_forward_pre_hooks", "_forward_hooks"):
+            yield hooks, list(vars(value)[hooks].values())
     elif isinstance(value, dict):
         yield from ((f"[{key!r}]", part) for key, part in value.items())
     elif isinstance(value, list | tuple | deque):

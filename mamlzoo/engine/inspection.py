@@ -6,10 +6,8 @@ One that is not gives numbers all the same: of another seed, of the calls before
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -19,15 +17,13 @@ from mamlzoo import trees
 from mamlzoo.engine import purity
 from mamlzoo.engine.binding import Bound
 from mamlzoo.engine.contract import check_meta_loss
-from mamlzoo.engine.held import same
+from mamlzoo.engine.held import Held, around, held_by, same
 from mamlzoo.engine.randomness import Generators
 from mamlzoo.errors import FOREIGN, PluginError
 from mamlzoo.interfaces import Episode, Learner, MetaAlgorithm, MetaParams, Model, Plugin, Task
 
 FEW = 3
 """Examples that a network is tried on."""
-HOLDING = (Tensor, nn.Module, list, tuple, dict)
-"""Among the names of a class or a module, what tensors are looked for in."""
 TAKEN = "put what is learned into θ by init, call networks by learner.predict, constants are in learner.constants"
 PURE = "its methods must be pure functions of θ, φ and the episode"
 
@@ -80,7 +76,7 @@ def inspect_judgement(task: Task, target: Tensor) -> None:
         _draws_nothing(task, name, before)
         strays = purity.strays([found], [prediction])
         if strays:
-            names = purity.named(strays, _holders(task))
+            names = purity.named(strays, _places(task))
             raise _impure(task, f": its {name} computes with {names}, which θ does not hold, so it is never learned")
 
 
@@ -118,8 +114,10 @@ def foreign_tensors(bound: Bound, others: Mapping[str, nn.Module], episode: Epis
     first = dict(_calls(algorithm, learner, meta, episode))
     found = purity.strays(first.values(), meta)
     if found:
-        modules = {f"learner.networks.{name}.": network for name, network in learner.networks.items()}
-        names = purity.named(found, _holders(algorithm) | modules)
+        places = _places(algorithm)
+        for name, network in learner.networks.items():
+            places |= {f"learner.networks.{name}.{at}": value for at, value in held_by(network).items()}
+        names = purity.named(found, places)
         return purity.Fault(f"{names}, which θ does not hold, so nothing of it is learned", TAKEN)
     # A network's structure is all that may be taken from it; the tensors in it are those of one seed.
     elsewhere = dict(_calls(algorithm, replace(learner, networks=others), meta, episode))
@@ -179,12 +177,6 @@ def _impure(plugin: Plugin, what: str) -> ImpureError:
     return ImpureError(f"{plugin.kind} '{plugin.name}'{what}", plugin=plugin)
 
 
-def _holders(plugin: Plugin) -> dict[str, object]:
+def _places(plugin: Plugin) -> Held:
     """Where a plugin may hold a tensor: its instance, its class, and the module of that."""
-    cls = type(plugin)
-    module = sys.modules.get(cls.__module__)
-    spaces = {"self.": vars(plugin), f"{cls.__name__}.": vars(cls), "": vars(module) if module else {}}
-    return {
-        prefix: SimpleNamespace(**{name: value for name, value in space.items() if isinstance(value, HOLDING)})
-        for prefix, space in spaces.items()
-    }
+    return {f"self.{name}": value for name, value in held_by(plugin).items()} | around(type(plugin))

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from mamlzoo import trees
-from mamlzoo.engine.held import copied, differing, held_by, registered_in, same
+from mamlzoo.engine.held import around, copied, differing, held_by, registered_in, same
 from mamlzoo.engine.randomness import Generators
 from mamlzoo.errors import FOREIGN
 
@@ -96,7 +96,10 @@ def strays_in(network: nn.Module, x: Tensor) -> Fault | None:
     if not found:
         return None
     they, are = ("they", "are") if len(found) > 1 else ("it", "is")
-    what = f"computes with {named(found, {'': network})}, which {are} not in θ"
+    places = held_by(network)
+    for cls in dict.fromkeys(map(type, network.modules())):
+        places |= around(cls)
+    what = f"computes with {named(found, places)}, which {are} not in θ"
     return Fault(f"{what}, so {they} {are} never learned and all seeds share one", REGISTER)
 
 
@@ -147,12 +150,11 @@ def strays(results: Iterable[Any], known: object) -> list[Tensor]:
     return list(found.values())
 
 
-def named(found: Iterable[Tensor], holders: Mapping[str, object]) -> str:
-    """Tensors in words, by the names under which the holders, each with a prefix, hold them."""
-    held = [(prefix + name, value) for prefix, thing in holders.items() for name, value in held_by(thing).items()]
+def named(found: Iterable[Tensor], places: Mapping[str, object]) -> str:
+    """Tensors in words, by the names of the places where they lie."""
     told = []
     for tensor in found:
-        names = [name for name, value in held if value is tensor]
+        names = [name for name, value in places.items() if value is tensor]
         if len(names) > 1:
             told.append(f"'{names[-1]}' (a second reference to '{names[0]}')")
         else:

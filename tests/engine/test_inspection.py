@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from mamlzoo import PluginError, UsageError
 from mamlzoo_algorithms.maml import MAML
 from mamlzoo_tasks.sine import Sine
 
+RATE = torch.full((), 0.01, requires_grad=True)
 QUICK = {"iterations": 1, "meta_batch": 1, "test_tasks": 1, "test_steps": 1}
 
 
@@ -53,6 +55,11 @@ def shift(self):
     self.shift = lambda hidden: hidden + kept
 
 
+def hooked(self):
+    kept = torch.randn(4)
+    self.enter.register_forward_hook(lambda module, inputs, output: output * kept)
+
+
 def frozen_alias(self):
     self.enter.weight.requires_grad_(False)
     self.kept = {"w": self.enter.weight}
@@ -78,6 +85,21 @@ STRAYS = {
     "a number drawn when it is built": (
         network(keeping(scale=lambda self: float(torch.rand(()))), scaled_by(lambda self: self.scale)),
         "depends on 'scale' besides",
+    ),
+    "a tensor of the module's, that requires a gradient": (
+        network(middle=lambda self, hidden: hidden * RATE),
+        "computes with 'RATE', which is not in θ",
+    ),
+    "a layer in an object that is no module": (
+        network(
+            keeping(inside=lambda self: SimpleNamespace(layer=nn.Linear(4, 4))),
+            lambda self, hidden: self.inside.layer(hidden),
+        ),
+        "computes with 'inside.layer.weight', 'inside.layer.bias', which are not in θ",
+    ),
+    "a tensor that a hook has": (
+        network(hooked),
+        "depends on 'enter._forward_hooks[0].kept'",
     ),
     "a tensor in a closure": (network(shift, lambda self, hidden: self.shift(hidden)), "depends on 'shift.kept'"),
     "a frozen parameter by a second reference": (
@@ -288,9 +310,6 @@ def test_no_built_in_moves_a_generator():
     assert torch.equal(before[0], torch.random.get_rng_state())
     assert before[1] == random.getstate()
     assert (before[2] == np.random.get_state()[1]).all()
-
-
-RATE = torch.full((), 0.01, requires_grad=True)
 
 
 def with_module(self, learner, meta, fast, x):
