@@ -155,7 +155,7 @@ def _calls(algorithm: MetaAlgorithm, learner: Learner, meta: MetaParams, episode
         try:
             with torch.enable_grad():
                 found = algorithm.meta_loss(learner, meta, episode, torch.zeros((), device=query.x.device))
-        except torch.linalg.LinAlgError:  # divergence, which is an outcome and no fault
+        except torch.linalg.LinAlgError:  # type: ignore[attr-defined]  # divergence, an outcome and no fault
             return
         yield "meta_loss", check_meta_loss(algorithm, found)
 
