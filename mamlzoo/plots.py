@@ -51,7 +51,7 @@ def svg(figure: Figure, label: str) -> str:
     """A figure as an element of an HTML page: it scales to its box, and black is the page's own text colour.
 
     Args:
-        label: what it shows, for those who cannot see it.
+        label: what it shows, for those who cannot see it; "" where it is an ornament.
     """
     buffer = io.StringIO()
     with styled():

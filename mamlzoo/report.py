@@ -288,6 +288,6 @@ def _table(table: Table) -> str:
 
 def _figure(figure: plots.Figure, runs: Sequence[Run], caption: str) -> str:
     """A figure with its legend as text of the page, where labels of any length have room."""
-    entries = [f"<li>{plots.svg(plots.swatch(run.look), run.label)}{escape(run.label)}</li>" for run in runs]
+    entries = [f"<li>{plots.svg(plots.swatch(run.look), '')}{escape(run.label)}</li>" for run in runs]
     legend = f"<ul>{''.join(entries)}</ul>"
     return f"<figure>{plots.svg(figure, caption)}{legend}<figcaption>{escape(caption)}</figcaption></figure>"

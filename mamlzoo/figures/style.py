@@ -15,6 +15,9 @@ from matplotlib import colormaps, rc_context
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.lines import Line2D
+from matplotlib.markers import MarkerStyle
+from matplotlib.patches import PathPatch
+from matplotlib.transforms import Affine2D
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -128,8 +131,10 @@ def panels(count: int, *, height: float = HEIGHT) -> tuple[Figure, list[Axes]]:
 
 @in_style
 def swatch(look: Look) -> Figure:
-    """A piece of line as a legend shows it, 0.4 × 0.12 inches."""
+    """A piece of line as a legend shows it, 0.4 × 0.12 inches; of paths alone, so that a page may hold many."""
     figure = Figure(figsize=(0.4, 0.12))
-    line = Line2D([0.02, 0.5, 0.98], [0.5] * 3, color=look.colour, linestyle=look.dash, marker=look.mark, markevery=[1])
-    figure.add_artist(line)
+    figure.add_artist(Line2D([0.02, 0.98], [0.5, 0.5], color=look.colour, linestyle=look.dash))
+    mark = MarkerStyle(look.mark)
+    to_inches = mark.get_transform() + Affine2D().scale(0.055).translate(0.2, 0.06) + figure.dpi_scale_trans
+    figure.add_artist(PathPatch(mark.get_path(), color=look.colour, transform=to_inches, linewidth=0))
     return figure
