@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
+from mamlzoo import figures  # noqa: F401  (before matplotlib, which it imports whatever backend is asked for)
+
+# isort: split
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.cm import ScalarMappable

@@ -154,6 +154,13 @@ def test_whatever_is_far_off_the_scale_is_that_of_the_others(values, outlier):
     )
 
 
+def test_cells_that_are_all_alike_but_one_have_a_scale_too():
+    values = {(1, 3): 1.0, (1, 4): 1.0, (2, 3): 1.0, (2, 4): 0.0}
+    swept({"rate": [1, 2], "batch": [3, 4]}, lambda rate, batch: values[rate, batch]).plot().draw_without_rendering()
+    assert without_outliers([0.9, 0.9, 0.9, 0.89], higher_is_better=True) == (0.89, 0.9)
+    assert without_outliers([0.9, 0.9, 0.9, 0.2], higher_is_better=True) == (0.9, 0.9)
+
+
 @given(st.lists(st.floats(1e-6, 1e6), min_size=1, max_size=30), st.booleans())
 def test_a_scale_ends_at_values_and_holds_the_best(values, better):
     low, high = without_outliers(values, higher_is_better=better)

@@ -94,9 +94,9 @@ def without_outliers(values: ArrayLike, *, higher_is_better: bool) -> tuple[floa
     ratios = bool(found[0] > 0) and not higher_is_better
     badness = np.log(found) if ratios else found[::-1] * -1 if higher_is_better else found
     best, good, middle = badness[0], badness[-(-(len(found) - 1) // 4)], badness[(len(found) - 1) // 2]
-    far = np.log(OUTLYING) if ratios else 3 * (middle - best)
+    far = np.log(OUTLYING) if ratios else max(3 * (middle - best), abs(best) / OUTLYING)
     kept = badness <= good + max(3 * (good - best), far)
-    if np.ptp(badness[kept]) * 4 >= np.ptp(badness) or np.ptp(badness[kept]) == 0:
+    if np.ptp(badness[kept]) * 4 >= np.ptp(badness):
         kept[:] = True
     inside = (found[::-1] if higher_is_better else found)[kept]
     return float(inside.min()), float(inside.max())
