@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -193,6 +194,27 @@ def test_a_run_that_runs_away_does_not_squeeze_the_others(result):
     (axes,) = plots.curves([with_values(result, [4, 3, 2]), with_values(result, [4, 1e6, 1e15])]).axes
     assert axes.get_ylim()[1] < 10
     assert axes.get_title("right") == "curves reach beyond the axis"
+
+
+def test_many_curves_have_no_bands_that_would_hide_them(result):
+    (axes,) = plots.curves([result] * 9).axes
+    assert not axes.collections
+    assert axes.get_ylabel() == "test mse, mean"
+
+
+def test_only_the_outer_panels_name_their_axes(result):
+    fit = fits.fit(result)
+    axes = plots.adaptation([fit] * 5).axes
+    assert [one.get_xlabel() for one in axes] == ["", "", "x", "x", "x"]
+    assert [one.get_ylabel() for one in axes] == ["y", "", "", "y", ""]
+
+
+def test_long_titles_keep_to_their_panel(result):
+    long = replace(fits.fit(result), title="maml (inner_lr=0.00669433, outer_lr=0.0003, meta_batch=25)")
+    figure = plots.adaptation([long] * 3)
+    figure.draw_without_rendering()
+    boxes = [axes.title.get_window_extent() for axes in figure.axes]
+    assert all(left.x1 < right.x0 for left, right in itertools.pairwise(boxes))
 
 
 @pytest.mark.parametrize("count", [1, 4, 30])

@@ -18,6 +18,8 @@ from mamlzoo.result import Result
 
 MARKED = 21
 """Up to so many adaptation steps each has its mark and its tick."""
+BANDED = 8
+"""Up to so many curves have bands: more of them hide each other, and every curve."""
 WINDOWS = 40
 """Of a long run's meta-losses so many means are drawn as a line, since single meta-batches differ too much."""
 MARKS = 8
@@ -32,7 +34,7 @@ def curves(
     *,
     legend: bool = True,
 ) -> Figure:
-    """Test metric by adaptation steps, with 95% bands; a panel for each metric.
+    """Test metric by adaptation steps, with 95% bands unless there are many; a panel for each metric.
 
     The axes hold all means; a band that is much wider than they differ reaches beyond. So does a curve that runs away
     where another does not.
@@ -43,19 +45,21 @@ def curves(
     figure, several = panels(len(metrics))
     for axes, metric in zip(several, metrics, strict=True):
         drawn, edges, own = [], [], [entry for entry in entries if entry[0].evaluation.metric == metric]
+        banded = len(own) <= BANDED
         for at, (result, label, look) in enumerate(own):
             e = result.evaluation
             mean, half = finite(e.mean), np.nan_to_num(finite(e.ci95))
             axes.plot(e.steps, mean, label=label, **_line(look), markevery=_marked(len(e.steps), at, len(own)))
-            alpha = 0.2 if len(own) <= 3 else 0.1
-            axes.fill_between(e.steps, mean - half, mean + half, color=look.colour, alpha=alpha, linewidth=0)
             drawn.append(mean)
-            edges += [mean - half, mean + half]
-        axes.set(xlabel="adaptation steps", ylabel=f"test {metric}, mean ± 95%")
+            if banded:
+                alpha = 0.2 if len(own) <= 3 else 0.1
+                axes.fill_between(e.steps, mean - half, mean + half, color=look.colour, alpha=alpha, linewidth=0)
+                edges += [mean - half, mean + half]
+        axes.set(xlabel="adaptation steps", ylabel=f"test {metric}, mean" + " ± 95%" * banded)
         _steps(axes, max(map(len, drawn)))
         better = all(result.evaluation.higher_is_better for result, _, _ in own)
         ran_away = not better and _keep_the_rest(drawn)
-        found = of_errors(np.concatenate(drawn), np.concatenate(edges))
+        found = of_errors(np.concatenate(drawn), np.concatenate(edges or drawn))
         set_y(axes, found._replace(cut=found.cut or ran_away), "curves" if ran_away else "bands")
     if legend:
         legends.below(figure)
@@ -128,11 +132,11 @@ def _steps(axes: Axes, count: int) -> None:
 
 
 def _keep_the_rest(drawn: list[NDArray[np.float64]]) -> bool:
-    """Leave out what ran away from where all curves began, where some did not; whether there was any such value."""
+    """Leave out what is far above where most curves began, if not all get there; whether there was any such value."""
     starts = [values[np.isfinite(values)][0] for values in drawn if np.isfinite(values).any()]
-    if len(starts) < 2 or max(starts) <= 0:
+    if len(starts) < 2 or min(starts) <= 0:
         return False
-    top = LOG_SPREAD * max(starts)
+    top = LOG_SPREAD * sorted(starts)[(len(starts) - 1) // 2]
     wild = [bool((values > top).any()) for values in drawn]
     if not any(wild) or all(wild):
         return False

@@ -13,7 +13,21 @@ from numpy.typing import NDArray
 
 from mamlzoo.figures import legend as legends
 from mamlzoo.figures.limits import Limits, finite, limits, shared
-from mamlzoo.figures.style import COLOURS, DASHES, HEIGHT, MARKS, QUIET, SMALL, Figure, in_style, looks, panels, shades
+from mamlzoo.figures.style import (
+    COLOURS,
+    DASHES,
+    HEIGHT,
+    MARKS,
+    QUIET,
+    SMALL,
+    Figure,
+    broken,
+    in_style,
+    label_outer,
+    looks,
+    panels,
+    shades,
+)
 from mamlzoo.fits import Agreement, Confusion, Fit, Panel, Regions
 from mamlzoo.samples import Clouds, Curves, Samples, Scattered
 
@@ -21,6 +35,8 @@ LABELLED = 9
 """At most so many predictions of a fit stand in the legend, spread over all of them."""
 SMOOTH = 1e-3
 """Points that straight lines join with no larger error than this part of their range are drawn as a line."""
+ROOM = 0.3
+"""Predictions may widen the range of the points by so much at either side; those that ran away leave the axes."""
 WRITTEN = 12
 """Up to so many classes the counts of a confusion are written into it."""
 TINT = 0.3
@@ -50,7 +66,7 @@ def adaptation(several: Sequence[Panel], *, legend: bool = True) -> Figure:
             _regions(axes, panel)
         else:
             _confusion(axes, panel, top)
-        axes.set_title(panel.title)
+        axes.set_title(broken(panel.title, axes))
     many = [axes for axes, panel in zip(grid, several, strict=True) if _has_many_classes(panel)]
     if many:
         figure.colorbar(many[0].collections[0], ax=many, label="query points", pad=0.02)
@@ -61,8 +77,7 @@ def adaptation(several: Sequence[Panel], *, legend: bool = True) -> Figure:
         for (axes, _), x, y in zip(alike, *sides, strict=True) if alike else ():
             axes.set(xlim=x[:2], ylim=y[:2])
     if len({(axes.get_xlim(), axes.get_ylim(), axes.get_xlabel(), axes.get_ylabel()) for axes in grid}) == 1:
-        for axes in grid:
-            axes.label_outer()
+        label_outer(grid)
     if legend:
         legends.below(figure)
     return figure
@@ -216,7 +231,7 @@ def _clouds(samples: Clouds, title: str) -> Figure:
             axes.scatter(x[y == at, 0], x[y == at, 1], **of_class)
         axes.set(xlabel="x1", ylabel="x2", xlim=limits(samples.x[..., 0], log=False)[:2],
                  ylim=limits(samples.x[..., 1], log=False)[:2])  # fmt: skip
-        axes.label_outer()
+    label_outer(grid)
     figure.suptitle(title, fontsize=8)
     legends.below(figure)
     return figure
@@ -241,7 +256,7 @@ def _reach(panel: Fit | Agreement | Regions) -> tuple[Limits, Limits]:
         return Limits(float(low_x), float(high_x)), Limits(float(low_y), float(high_y))
     predicted = np.concatenate([np.ravel(values) for values in panel.predictions.values()])
     if isinstance(panel, Agreement):
-        return limits(panel.target, log=False), limits(panel.target, predicted, log=False)
+        return limits(panel.target, log=False), limits(panel.target, predicted, log=False, room=ROOM)
     points = np.concatenate([panel.support, panel.query] + ([] if panel.truth is None else [panel.truth]))
     x = np.concatenate([points[:, 0], panel.x])
-    return limits(x, log=False), limits(points[:, 1], predicted, log=False)
+    return limits(x, log=False), limits(points[:, 1], predicted, log=False, room=ROOM)

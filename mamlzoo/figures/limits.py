@@ -20,7 +20,7 @@ LARGE = 1e30
 """What is larger is not drawn."""
 MARGIN = 0.05
 """Of the axis, free at either end."""
-LETTERS = 28
+LETTERS = 34
 """A longer name of an axis is broken into lines."""
 OUTLYING = 10
 """An error that is so many times as large as a good one may be an outlier."""
@@ -48,13 +48,14 @@ def finite(values: ArrayLike) -> NDArray[np.float64]:
     return np.where(np.abs(array) < LARGE, array, np.nan)
 
 
-def limits(values: ArrayLike, around: ArrayLike = (), *, log: bool | None = None) -> Limits:
-    """Limits that hold all values, and what is around them, as bands, as far as that leaves the values a third.
+def limits(values: ArrayLike, around: ArrayLike = (), *, log: bool | None = None, room: float = 1.0) -> Limits:
+    """Limits that hold all values, and what is around them, as bands, as far as there is room for it.
 
     Args:
         values: any shape; what is not finite does not count.
         around: the same.
         log: whether the axis is logarithmic; None: where all values are positive and differ by a large factor.
+        room: at either side, in lengths of the range of all values.
     """
     inner, outer = (_flat(array) for array in (values, around))
     if not len(inner):
@@ -63,11 +64,11 @@ def limits(values: ArrayLike, around: ArrayLike = (), *, log: bool | None = None
     if log is None:
         log = lowest > 0 and highest > LOG_SPREAD * lowest
     if log:
-        found = limits(np.log10(inner), np.log10(outer[outer > 0]), log=False)
+        found = limits(np.log10(inner), np.log10(outer[outer > 0]), log=False, room=room)
         return Limits(10**found.low, 10**found.high, True, found.cut)
     span = highest - lowest or abs(highest) / 10 or 1.0
     reach = np.concatenate([inner, outer])
-    low, high = max(float(reach.min()), lowest - span), min(float(reach.max()), highest + span)
+    low, high = max(float(reach.min()), lowest - room * span), min(float(reach.max()), highest + room * span)
     cut = bool(reach.min() < low or reach.max() > high)
     margin = MARGIN * (high - low or span)
     return Limits(low - margin, high + margin, False, cut)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import io
-from collections.abc import Callable, Iterator
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
@@ -120,13 +121,35 @@ def shades(count: int) -> list[str]:
 
 def panels(count: int, *, height: float = HEIGHT) -> tuple[Figure, list[Axes]]:
     """A figure of so many pairs of axes, side by side and below each other: a column of a paper wide, or its page."""
-    columns = count if count <= 3 else 2 if count == 4 else 3
+    columns = _columns(count)
     rows = -(-count // columns)
     figure = Figure(figsize=(COLUMN if count == 1 else PAGE, height * rows), layout="constrained")
     grid = list(figure.subplots(rows, columns, squeeze=False).flat)
     for empty in grid[count:]:
         empty.remove()
     return figure, grid[:count]
+
+
+def _columns(count: int) -> int:
+    return count if count <= 3 else 2 if count == 4 else 3
+
+
+def label_outer(several: Sequence[Axes]) -> None:
+    """Of panels with the same axes, name and number only those that have no other below or to the left."""
+    columns = _columns(len(several))
+    for at, axes in enumerate(several):
+        if at + columns < len(several):
+            axes.set_xlabel("")
+            axes.tick_params(labelbottom=False)
+        if at % columns:
+            axes.set_ylabel("")
+            axes.tick_params(labelleft=False)
+
+
+def broken(title: str, axes: Axes) -> str:
+    """A title in lines that are no longer than the axes are wide."""
+    letters = int(72 * axes.bbox.width / axes.figure.dpi / (0.6 * 8))
+    return "\n".join(textwrap.fill(line, letters) for line in title.splitlines())
 
 
 @in_style
