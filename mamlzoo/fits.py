@@ -22,7 +22,7 @@ from mamlzoo.result import Result
 
 GRID = 200
 """Points of a curve."""
-ALONG = 120
+ALONG = 80
 """Points along each input where a plane of two inputs is drawn."""
 CLASSES = 6
 """Up to so many classes have a colour and a mark of their own."""

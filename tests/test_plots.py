@@ -423,3 +423,11 @@ def test_publishers_take_the_fonts_of_a_pdf_and_text_of_an_svg_stays_text(result
         plots.save(plots.curves([result]), tmp_path / f"x.{ending}")
     assert b"/Type3" not in (tmp_path / "x.pdf").read_bytes()
     assert "adaptation steps</text>" in (tmp_path / "x.svg").read_text()
+
+
+def test_a_legend_alone_lies_within_its_figure(result):
+    figure = plots.key(fits.fit(result))
+    figure.draw_without_rendering()
+    box = figure.legends[0].get_window_extent()
+    assert 0 <= box.y0 < box.y1 <= figure.bbox.y1
+    assert 0 <= box.x0 < box.x1 <= figure.bbox.x1

@@ -86,7 +86,7 @@ def adaptation(several: Sequence[Panel], *, legend: bool = True) -> Figure:
 @in_style
 def key(panel: Panel) -> Figure:
     """The legend of a panel alone, for a page that shows several without."""
-    figure, (axes,) = panels(1, height=0.05)
+    figure, (axes,) = panels(1, height=0.2)
     full = adaptation([panel], legend=False)
     axes.remove()
     legends.below(figure, *full.axes[0].get_legend_handles_labels())
