@@ -22,7 +22,7 @@ from mamlzoo.result import Result
 
 GRID = 200
 """Points of a curve."""
-ALONG = 80
+ALONG = 60
 """Points along each input where a plane of two inputs is drawn."""
 CLASSES = 6
 """Up to so many classes have a colour and a mark of their own."""
@@ -71,8 +71,7 @@ class Regions:
         support, query: inputs, each [n, 2].
         support_class, query_class: their classes, each [n].
         x: [ALONG, ALONG, 2].
-        predicted: classes at x, [ALONG, ALONG]; −1 where the prediction is not finite.
-        classes: how many there are.
+        outputs: the network's at x, [ALONG, ALONG, classes].
     """
 
     title: str
@@ -81,8 +80,23 @@ class Regions:
     query: NDArray[np.float32]
     query_class: NDArray[np.int64]
     x: NDArray[np.float32]
-    predicted: NDArray[np.int64]
-    classes: int
+    outputs: NDArray[np.float32]
+
+    @property
+    def classes(self) -> int:
+        """How many there are."""
+        return int(self.outputs.shape[-1])
+
+    @property
+    def predicted(self) -> NDArray[np.int64]:
+        """Classes at x, [ALONG, ALONG]; −1 where the outputs are not finite."""
+        return _chosen(self.outputs)
+
+    def lead(self, at: int) -> NDArray[np.float64]:
+        """How far a class is ahead of the best other one at x, above 0 in its region; NaN where outputs are not finite."""
+        outputs = np.where(np.isfinite(self.outputs).all(-1, keepdims=True), self.outputs, np.nan).astype(np.float64)
+        ahead: NDArray[np.float64] = outputs[..., at] - np.delete(outputs, at, -1).max(-1)
+        return ahead
 
 
 @dataclass(frozen=True)
@@ -161,7 +175,7 @@ def panels(
     title = result.name if title is None else title
     if task.spec.kind == "classification":
         flat_pair = task.spec.input_shape == (2,) and task.spec.output_size <= CLASSES
-        return (_regions if flat_pair else _confusions)(title, drawn.episode, predict, task.spec.output_size)
+        return (_regions if flat_pair else _confusions)(title, drawn.episode, predict)
     if _is_of_one_number(task):
         return _fits(title, drawn, predict)
     query = drawn.episode.query
@@ -221,7 +235,7 @@ def _fits(title: str, drawn: _Drawn, predict: Predict) -> list[Panel]:
     ]
 
 
-def _regions(title: str, episode: Episode, predict: Predict, classes: int) -> list[Panel]:
+def _regions(title: str, episode: Episode, predict: Predict) -> list[Panel]:
     """One for each number of steps."""
     support, query = episode
     seen = torch.cat([support.x[0], query.x[0]])
@@ -231,17 +245,18 @@ def _regions(title: str, episode: Episode, predict: Predict, classes: int) -> li
     x = torch.stack(torch.meshgrid(*sides, indexing="xy"), -1)
     known = (support.x[0].numpy(), support.y[0].numpy(), query.x[0].numpy(), query.y[0].numpy())
     return [
-        Regions(_after(title, step), *known, x.numpy(), _chosen(outputs).reshape(ALONG, ALONG), classes)
+        Regions(_after(title, step), *known, x.numpy(), outputs.reshape(ALONG, ALONG, -1))
         for step, outputs in predict(x.flatten(0, 1)).items()
     ]
 
 
-def _confusions(title: str, episode: Episode, predict: Predict, classes: int) -> list[Panel]:
+def _confusions(title: str, episode: Episode, predict: Predict) -> list[Panel]:
     """One for each number of steps."""
     true = episode.query.y[0].numpy()
     found = list[Panel]()
     for step, outputs in predict(episode.query.x[0]).items():
-        chosen, counts = _chosen(outputs), np.zeros((classes, classes), dtype=np.int64)
+        chosen, classes = _chosen(outputs), outputs.shape[-1]
+        counts = np.zeros((classes, classes), dtype=np.int64)
         np.add.at(counts, (true[chosen >= 0], chosen[chosen >= 0]), 1)
         found.append(Confusion(_after(title, step), counts))
     return found

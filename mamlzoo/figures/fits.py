@@ -171,12 +171,12 @@ def _regions(axes: Axes, panel: Regions) -> None:
     axes.grid(False)
     x, y = panel.x[0, :, 0], panel.x[:, 0, 1]
     for at in range(panel.classes):
-        inside = (panel.predicted == at).astype(np.float64)
-        if inside.any():
+        lead = np.ma.masked_invalid(panel.lead(at))
+        if lead.count() and lead.max() > 0:
             tint = tuple(1 - TINT * (1 - part) for part in to_rgb(CLASS_COLOURS[at]))
-            axes.contourf(x, y, inside, [0.5, 1.5], colors=[tint])
-        if inside.any() and not inside.all():
-            axes.contour(x, y, inside, [0.5], colors=ON_FILL, linewidths=0.6)
+            axes.contourf(x, y, lead, [0, 2 * lead.max()], colors=[tint])
+            if lead.min() < 0:
+                axes.contour(x, y, lead, [0], colors=ON_FILL, linewidths=0.6)
     _classes(axes, panel.query, panel.query_class, panel.classes, hollow=True)
     _classes(axes, panel.support, panel.support_class, panel.classes, hollow=False)
     axes.set(xlabel="x1", ylabel="x2")
