@@ -93,7 +93,7 @@ class Regions:
         return _chosen(self.outputs)
 
     def lead(self, at: int) -> NDArray[np.float64]:
-        """How far a class is ahead of the best other one at x, above 0 in its region; NaN where outputs are not finite."""
+        """How far a class is ahead of the best other one at x: above 0 in its region, NaN where that is not finite."""
         outputs = np.where(np.isfinite(self.outputs).all(-1, keepdims=True), self.outputs, np.nan).astype(np.float64)
         ahead: NDArray[np.float64] = outputs[..., at] - np.delete(outputs, at, -1).max(-1)
         return ahead
