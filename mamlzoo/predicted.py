@@ -190,7 +190,7 @@ def _fit(result: Result, adapted: Adapted, support: Points, query: Points | None
         less = result.adapt(support.x, np.asarray(support.y), steps=steps, seed=adapted.seed)
         predictions[steps] = less.predict(x[:, None])[:, 0]
     known = _pairs(query) if query is not None else np.empty((0, 2), np.float32)
-    return Fit(result.name, _pairs(support), known, x, predictions, is_function=False)
+    return Fit(result.name, _pairs(support), known, x, predictions)
 
 
 def _grid(x: NDArray[np.float32]) -> NDArray[np.float32]:

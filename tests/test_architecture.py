@@ -15,7 +15,7 @@ PLUGINS = sorted((ROOT / "plugins").rglob("*.py"))
 HOMES = {
     "click": ["cli"],
     "rich": ["cli"],
-    "matplotlib": ["plots.py", "sweep_plots.py"],
+    "matplotlib": ["figures", "sweep_plots.py"],
     "pluggy": ["hooks.py", "discovery"],
 }
 
