@@ -53,6 +53,7 @@ class OuterOptimizer:
     Attributes:
         theta: [seeds, numbers].
         meta: the same numbers as the tree that algorithms see; leaves are views of `theta` that require gradients.
+        elementwise: whether every number is treated on its own.
     """
 
     def __init__(self, name: str, lr: float, meta: MetaParams) -> None:
@@ -61,7 +62,7 @@ class OuterOptimizer:
             lambda leaf: leaf.detach().requires_grad_(), trees.unravel(self.theta, trees.stop_gradient(meta))
         )
         self._class, self._lr = optimizer_class(name), lr
-        self._together = name.lower() in ELEMENTWISE
+        self.elementwise = name.lower() in ELEMENTWISE
         self._params = self._split(self.theta)
         try:
             self._optimizers = [self._new(params) for params in self._params]
@@ -127,7 +128,7 @@ class OuterOptimizer:
 
     def _split(self, matrix: Tensor) -> list[list[Tensor]]:
         """What each optimiser sees of a matrix [seeds, numbers]."""
-        if self._together:
+        if self.elementwise:
             return [[matrix]]
         leaves = trees.leaves(trees.unravel(matrix, self.meta))
         return [[leaf[seed] for leaf in leaves] for seed in range(len(matrix))]
