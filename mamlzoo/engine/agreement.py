@@ -30,6 +30,9 @@ MARGIN = 8.0
 """How many times further than the vmap plan's own gradients those of the program may be off."""
 ROUNDINGS = 16
 """By how many roundings θ is off there: in long sums of float32 they add up."""
+COUNTED = 1e-4
+"""By how much of itself an update may be off at most that an optimiser makes with its step counter in a tensor, as it is
+traced, from the one it makes with a Python number: 1 − β^t has lost digits there."""
 LOW_PRECISION = 1e-4
 """Numbers that are rougher than this are summed up in float32, so theirs do not."""
 
@@ -110,8 +113,8 @@ def _step(
     optimizer.step(result.gradient)
     after = [optimizer.theta, *optimizer.state()]
     tolerances = [
-        _tolerance(old, new, [(other[at] - usual[at]).abs() for other in others], roughness, optimizer.elementwise)
-        for at, (old, new) in enumerate(zip(before, after, strict=True))
+        _tolerance(old, new, traced, one, other, roughness, optimizer.elementwise)
+        for old, new, traced, one, other in zip(before, after, usual, *others, strict=True)
     ]
     return {
         "meta-losses": ([losses], [MARGIN * off]),
@@ -149,8 +152,16 @@ def _updated(optimizer: OuterOptimizer, before: list[Tensor], gradient: Tensor) 
     return [theta, *state]
 
 
-def _tolerance(old: Tensor, new: Tensor, off: list[Tensor], roughness: float, elementwise: bool) -> Tensor:
-    """How far a tensor may be off after an update that another gradient would have made another by `off`."""
+def _tolerance(
+    old: Tensor, new: Tensor, traced: Tensor, one: Tensor, other: Tensor, roughness: float, elementwise: bool
+) -> Tensor:
+    """How far each number of a tensor may be off after an update.
+
+    Args:
+        old, new: before and after it.
+        traced: after it, as it is traced.
+        one, other: after the traced one, for gradients that are off to either side.
+    """
     if not new.is_floating_point():
         return torch.zeros_like(new)
 
@@ -158,9 +169,11 @@ def _tolerance(old: Tensor, new: Tensor, off: list[Tensor], roughness: float, el
         """The largest number of a seed: of its row, or of all where each has an optimiser of its own."""
         return tensor.amax(-1, keepdim=True) if elementwise and tensor.ndim > 1 else tensor.amax()
 
-    by_gradient = torch.stack(off).amax(0)
-    own = 4 * torch.finfo(new.dtype).eps * new.abs()
-    return (by_gradient if elementwise else widest(by_gradient)) + own + MARGIN * roughness * widest((new - old).abs())
+    by_gradient = torch.maximum((one - traced).abs(), (other - traced).abs())
+    change = widest((new - old).abs())
+    by_counting = torch.minimum(2 * (traced - new).abs(), COUNTED * change)
+    own = 4 * torch.finfo(new.dtype).eps * new.abs() + MARGIN * roughness * change
+    return (by_gradient if elementwise else widest(by_gradient)) + by_counting + own
 
 
 def _agrees(found: Tensor, expected: Tensor, tolerance: Tensor) -> bool:

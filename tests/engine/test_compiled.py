@@ -12,10 +12,11 @@ from mamlzoo import trees
 from mamlzoo.combinations import _as_model
 from mamlzoo.discovery.registry import installed
 from mamlzoo.engine.binding import bind_seeds
-from mamlzoo.engine.compiled import CompiledSteps, Replay, TracedSteps, machine_code
-from mamlzoo.engine.compiler import CannotCompileError, compile_program, load
+from mamlzoo.engine.compiled import CompiledSteps, Replay, TracedSteps, kept_code, machine_code
+from mamlzoo.engine.compiler import compile_program, load
 from mamlzoo.engine.optimizers import UNFIT, OuterOptimizer
 from mamlzoo.engine.plans import EAGER
+from mamlzoo.engine.program_cache import CannotCompileError, DamagedError
 from mamlzoo.engine.steps import EagerSteps
 from mamlzoo.engine.streams import TrainingStream
 from mamlzoo.engine.training import blocks
@@ -145,10 +146,8 @@ def test_going_on_in_the_middle_gives_the_bits_of_one_go(compiled):
     assert all(torch.equal(a, b) for a, b in zip(*thetas, strict=True))
 
 
-def test_the_same_meta_step_is_compiled_once(compiled, monkeypatch):
-    again = Trial(MAML(), meta_batch=4, chunk=2)
-    monkeypatch.setattr("mamlzoo.engine.compiled.compile_program", None)
-    machine_code(again.traced)
+def test_the_same_meta_step_is_compiled_once(compiled):
+    assert kept_code(Trial(MAML(), meta_batch=4, chunk=2).traced) is not None
 
 
 def test_what_changes_the_arithmetic_has_a_place_of_its_own_in_the_cache(maml):
@@ -177,16 +176,17 @@ class Double(nn.Module):
 def test_without_a_compiler_that_is_said_and_nothing_is_left_behind(tmp_path):
     without = torch._inductor.config.patch({"cpp.cxx": ("no-such-compiler",)})
     with without, pytest.raises(CannotCompileError, match="no C\\+\\+ compiler was found"):
-        compile_program(Double(), [torch.ones(3)], tmp_path / "program.pt2")
+        compile_program(Double(), [torch.ones(3)], tmp_path / "double.program")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_damaged_file_in_the_cache_counts_as_none_and_is_removed(tmp_path):
+def test_a_damaged_file_in_the_cache_is_removed_and_said(tmp_path):
     for damage in (b"", b"no package", bytes(10_000)):
-        path = tmp_path / "damaged.pt2"
+        path = tmp_path / "damaged.program"
         path.write_bytes(damage)
+        with pytest.raises(DamagedError, match=r"damaged\.program is damaged$"):
+            load(path)
         assert load(path) is None
-        assert not path.exists()
 
 
 @pytest.mark.slow

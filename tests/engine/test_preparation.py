@@ -10,9 +10,9 @@ from torch import nn
 from mamlzoo.combinations import _as_model
 from mamlzoo.engine import preparation
 from mamlzoo.engine.binding import bind_seeds
-from mamlzoo.engine.compiled import CompiledSteps
-from mamlzoo.engine.compiler import CannotCompileError
+from mamlzoo.engine.compiled import CompiledSteps, Loop
 from mamlzoo.engine.preparation import Notice, Training, prepare
+from mamlzoo.engine.program_cache import CannotCompileError
 from mamlzoo.engine.steps import EagerSteps
 from mamlzoo.engine.streams import TrainingStream
 from mamlzoo_algorithms.fomaml import FOMAML
@@ -57,7 +57,7 @@ def test_without_a_compiler_the_next_plan_goes_on_and_says_why(monkeypatch):
     def machine_code(traced):
         raise CannotCompileError("no C++ compiler was found")
 
-    monkeypatch.setattr(preparation, "machine_code", machine_code)
+    monkeypatch.setattr(preparation, "kept_code", machine_code)
     steps, choice, _ = prepared("compile")
     assert isinstance(steps, EagerSteps)
     assert choice.plan == "vmap"
@@ -82,7 +82,7 @@ def test_an_optimiser_that_cannot_be_compiled_is_named_by_what_it_does(monkeypat
 def test_a_short_job_is_not_compiled():
     steps, choice, notices = prepared("auto")
     assert isinstance(steps, EagerSteps)
-    assert choice.why.endswith(" s in all")
+    assert choice.why.endswith(f" s in all; --plan {choice.plan} repeats it")
     assert notices == []
 
 
@@ -126,16 +126,11 @@ def test_tasks_are_cut_into_chunks_where_they_would_not_fit(monkeypatch):
 
 def test_a_program_with_other_numbers_is_not_believed(monkeypatch):
     prepared("compile")
-    right = preparation.machine_code
-
-    def wrong(traced):
-        run = right(traced)
-        return lambda *inputs: [tensor * 1.1 for tensor in run(*inputs)]
-
-    monkeypatch.setattr(preparation, "machine_code", wrong)
+    right = Loop.__call__
+    monkeypatch.setattr(Loop, "__call__", lambda *inputs: [tensor * 1.1 for tensor in right(*inputs)])
     steps, choice, _ = prepared("compile")
     assert isinstance(steps, EagerSteps)
-    assert choice.why.startswith("'compile' cannot: the program's numbers are not those of vmap; ")
+    assert choice.why.startswith("'compile' cannot: the program's meta-losses are not those of vmap; it was removed; ")
 
 
 def test_a_program_that_fails_is_replaced(monkeypatch):
@@ -145,7 +140,7 @@ def test_a_program_that_fails_is_replaced(monkeypatch):
 
         return run
 
-    monkeypatch.setattr(preparation, "machine_code", failing)
+    monkeypatch.setattr(preparation, "kept_code", failing)
     steps, choice, _ = prepared("compile")
     assert isinstance(steps, EagerSteps)
     assert choice.why.startswith("'compile' cannot: the program fails: no such kernel; ")
