@@ -31,8 +31,8 @@ MARGIN = 8.0
 ROUNDINGS = 16
 """By how many roundings θ is off there: in long sums of float32 they add up."""
 COUNTED = 1e-4
-"""By how much of itself an update may be off at most that an optimiser makes with its step counter in a tensor, as it is
-traced, from the one it makes with a Python number: 1 − β^t has lost digits there."""
+"""By how much of itself an update may be off at most that an optimiser makes with its step counter in a tensor, as it
+is traced, from the one it makes with a Python number: 1 − β^t has lost digits there."""
 LOW_PRECISION = 1e-4
 """Numbers that are rougher than this are summed up in float32, so theirs do not."""
 

@@ -45,6 +45,7 @@ class Trial:
     ):  # fmt: skip
         task = Blobs() if algorithm.name == "protonet" else Sine()
         bound = bind_seeds(task, model or MLP(hidden=(16, 16)), algorithm, seeds, CPU, recompute=recompute)
+        self.bound, self.reduction = bound, reduction
         self.stream = TrainingStream(task, seeds, meta_batch, CPU)
         self.block, _ = next(blocks(self.stream, 1000))
         self.vmap, one, trial = (
