@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -75,8 +76,16 @@ class OuterOptimizer:
 
     @property
     def started(self) -> bool:
-        """Whether there is a state: torch's optimisers make theirs in the first step."""
-        return all(optimizer.state for optimizer in self._optimizers)
+        """Whether there is what state there will be: torch's optimisers make theirs in the first step."""
+        return all(optimizer.state for optimizer in self._optimizers) or self._keeps_nothing
+
+    @functools.cached_property
+    def _keeps_nothing(self) -> bool:
+        """Whether it never has a state, as SGD without momentum."""
+        params = [torch.zeros_like(param) for param in self._params[0]]
+        trial = self._new(params)
+        _step([trial], [params], [[torch.zeros_like(param) for param in params]])
+        return not any(slots for slots in trial.state.values())
 
     def state(self) -> list[Tensor]:
         """Every tensor of the optimisers' states."""

@@ -56,6 +56,12 @@ class Trial:
         self.traced = TracedSteps(bound, reduction, trial.optimizer, self.block, logs, chunk)
         self.steps = lambda run: CompiledSteps(one.optimizer, one, self.traced, run)
 
+    def places(self):
+        """Of each number of a row of θ, the name of the parameter that it belongs to."""
+        return [
+            name for group in self.bound.meta.values() for name, leaf in group.items() for _ in range(leaf[0].numel())
+        ]
+
     def agrees(self, steps, tolerance=1e-5):
         for first, last in ((0, 1), (1, 4), (4, STEPS)):
             expected, found = (by.advance(self.block, first, last) for by in (self.vmap, steps))
@@ -106,6 +112,15 @@ def test_a_chunk_makes_several_passes_of_a_meta_step_and_changes_nothing(chunk, 
 def test_recomputed_steps_can_be_compiled():
     trial = Trial(MAML(inner_steps=2), recompute=True)
     trial.agrees(trial.steps(Replay(trial.traced.graph)))
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_only_the_first_meta_step_of_all_is_eager(optimizer, monkeypatch):
+    trial = Trial(MAML(), optimizer=optimizer)
+    steps = trial.steps(Replay(trial.traced.graph))
+    steps.advance(trial.block, 0, 2)
+    monkeypatch.setattr(EagerSteps, "advance", None)
+    steps.advance(trial.block, 2, 3)
 
 
 class Peeking(MAML):
