@@ -45,19 +45,21 @@ def traced(function: Callable[..., Any], inputs: Sequence[Tensor]) -> tuple[Grap
 
 
 def _lift_tensors(graph: GraphModule) -> list[Tensor]:
-    """Make inputs of the tensors that the graph holds, such as a list of indices in an algorithm."""
-    lifted = []
+    """Make inputs of the tensors that the graph holds, such as a list of indices in an algorithm, each of them once."""
+    lifted: dict[int, tuple[Tensor, Node]] = {}
     last = [node for node in graph.graph.nodes if node.op == "placeholder"][-1]
     held = [node for node in graph.graph.nodes if node.op == "get_attr"]
     for node in held:
-        lifted.append(getattr(graph, node.target))
-        with graph.graph.inserting_after(last):
-            last = graph.graph.placeholder(f"lifted_{len(lifted)}")
-        node.replace_all_uses_with(last)
+        tensor = getattr(graph, node.target)
+        if id(tensor) not in lifted:
+            with graph.graph.inserting_after(last):
+                last = graph.graph.placeholder(f"lifted_{len(lifted) + 1}")
+            lifted[id(tensor)] = tensor, last
+        node.replace_all_uses_with(lifted[id(tensor)][1])
         graph.graph.erase_node(node)
     for name in {node.target for node in held}:
         delattr(graph, name)
-    return lifted
+    return [tensor for tensor, _ in lifted.values()]
 
 
 def _forget_the_profiler(graph: GraphModule) -> None:

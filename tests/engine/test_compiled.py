@@ -123,6 +123,25 @@ def test_only_the_first_meta_step_of_all_is_eager(optimizer, monkeypatch):
     steps.advance(trial.block, 2, 3)
 
 
+HELD = torch.tensor([0.5, 2.0])
+
+
+class Holding(MAML):
+    """Uses a tensor of its module, more than once."""
+
+    name = "holding"
+
+    def meta_loss(self, learner, meta, episode, progress):
+        loss, logs = super().meta_loss(learner, meta, episode, progress)
+        return loss * HELD[0] + HELD.prod() * loss, logs
+
+
+def test_a_tensor_that_an_algorithm_holds_is_one_input_of_the_program_however_often_it_is_used():
+    trial = Trial(Holding())
+    assert [tensor is HELD for tensor in trial.traced.lifted] == [True]
+    trial.agrees(trial.steps(Replay(trial.traced.graph)))
+
+
 class Peeking(MAML):
     """Asks for a tensor's value, where the rules forbid it."""
 
