@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import io
 import logging
+import os
 import platform
 import shutil
 import tempfile
@@ -39,6 +40,7 @@ OPTIONS: dict[str, Any] = {
 
 FORMAT = 2
 """Of the programs made around graphs; another one does not take those of before for its own."""
+_COMPILERS_FOLDER = "TORCHINDUCTOR_CACHE_DIR"
 _WITHIN = "program/data/aotinductor/model"
 """Where torch's own packages have a program."""
 
@@ -136,17 +138,23 @@ def compile_program(program: nn.Module, inputs: Sequence[Tensor], path: Path) ->
 @contextlib.contextmanager
 def _compiling_in(folder: Path) -> Iterator[None]:
     """Whatever a compiler leaves stays in this folder, and what it says unheard."""
-    from torch._inductor import utils
-
-    logger = logging.getLogger("torch")
-    before, logger.disabled = logger.disabled, True
-    fresh_cache = getattr(utils, "fresh_cache", None) or utils.fresh_inductor_cache
+    before, disabled = os.environ.get(_COMPILERS_FOLDER), logging.root.manager.disable
+    os.environ[_COMPILERS_FOLDER] = str(folder)  # already while it is imported: it makes its folder then
+    logging.disable(max(disabled, logging.ERROR))
     try:
+        from torch._inductor import utils
+
+        # What it remembers of the files that it made is forgotten, since they are gone afterwards.
+        fresh_cache = getattr(utils, "fresh_cache", None) or utils.fresh_inductor_cache
         with warnings.catch_warnings(), fresh_cache(dir=str(folder)):
             warnings.simplefilter("ignore")  # of the compiler's own parts, about each other
             yield
     finally:
-        logger.disabled = before
+        logging.disable(disabled)
+        if before is None:
+            os.environ.pop(_COMPILERS_FOLDER, None)
+        else:
+            os.environ[_COMPILERS_FOLDER] = before
 
 
 def _packed(files: Sequence[object]) -> bytes:
