@@ -14,14 +14,14 @@ from typing import Any, cast
 from mamlzoo import checkpoints, files, options, store
 from mamlzoo.checkpoints import Checkpoint, ValidationRecord
 from mamlzoo.discovery import origins
-from mamlzoo.engine.preparation import Choice
+from mamlzoo.engine.preparation import Alert, Choice
 from mamlzoo.engine.training import TrainingRecord
 from mamlzoo.errors import MamlzooError, UsageError
 from mamlzoo.experiment import Experiment, Listener
 from mamlzoo.interfaces import KINDS, Plugin
 from mamlzoo.loggers import Loggers
 from mamlzoo.result import Result
-from mamlzoo.running import Alert, Event
+from mamlzoo.running import Event
 
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 

@@ -17,10 +17,9 @@ from mamlzoo.checkpoints import Checkpoint
 from mamlzoo.cli import console
 from mamlzoo.cli.flags import KINDS
 from mamlzoo.engine.evaluation import EvaluationRecord
-from mamlzoo.engine.preparation import Choice, Notice
+from mamlzoo.engine.preparation import Alert, Choice, Notice
 from mamlzoo.engine.training import TrainingRecord
 from mamlzoo.errors import UsageError
-from mamlzoo.running import Alert
 from mamlzoo.tables import number
 
 if TYPE_CHECKING:
