@@ -141,6 +141,7 @@ class Evaluation:
         out = seeds - len(self.rows)
         return [f"{out} of {count(seeds, 'seed')} left out of the mean: θ is not finite"] if out else []
 
+
 @dataclass(frozen=True)
 class Timing:
     """What an experiment took.

@@ -20,7 +20,7 @@ from mamlzoo.axes import Axis, text
 from mamlzoo.errors import UsageError
 from mamlzoo.interfaces import KINDS
 from mamlzoo.result import Result, finite_or_null
-from mamlzoo.tables import Table, number
+from mamlzoo.tables import Table, duration, number
 
 if TYPE_CHECKING:
     from mamlzoo.plots import Figure
@@ -280,7 +280,7 @@ def _shown(cell: Cell, *, several: bool) -> list[str]:
         return [cell.state, "", "", ""]
     unit = f" {scores.metric}" if several else ""
     diverged = f"{len(scores.diverged)} of {scores.seeds}"
-    return [f"{scores.valid}{unit}", f"{scores.test}{unit}", diverged, f"{scores.seconds:.1f} s"]
+    return [f"{scores.valid}{unit}", f"{scores.test}{unit}", diverged, duration(scores.seconds)]
 
 
 def _verdict(label: str, cell: Cell, scores: Scores, *, several: bool) -> str:

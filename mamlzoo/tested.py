@@ -61,7 +61,7 @@ def evaluate(
     given: dict[str, Any] = {"test_tasks": test_tasks, "test_steps": test_steps, "test_seed": test_seed, "plan": plan}
     settings = options.make(Settings, given | {"device": str(first.device)}, "evaluate")
     experiment = Experiment(resolved, _check_networks(algorithm, learner, resolved), algorithm, settings)
-    constants = trees.tree_map(lambda leaf: leaf.expand(len(first), *leaf.shape), learner.constants)
+    constants = trees.tree_map(lambda leaf: leaf.expand(len(first), *leaf.shape), dict(learner.constants))
     bound = Bound(algorithm, replace(learner, spec=resolved.spec), theta, constants)
     episodes = TestSet(resolved, settings.test_tasks, settings.test_seed, first.device, first.dtype)
     with matrix_products_in(settings.precision), experiment.blame("testing"):

@@ -24,7 +24,8 @@ def bound(algorithm, made=None, task=None):
 
 
 @pytest.mark.parametrize(
-    ("algorithm", "plan"), [("maml", "vmap"), ("maml", "loop"), ("reptile", "vmap"), ("anil", "vmap"), ("meta-sgd", "vmap")]
+    ("algorithm", "plan"),
+    [("maml", "vmap"), ("maml", "loop"), ("reptile", "vmap"), ("anil", "vmap"), ("meta-sgd", "vmap")],
 )
 def test_the_theta_of_a_run_gives_the_numbers_of_the_run_to_the_bit(algorithm, plan):
     result = mamlzoo.run("sine", network, algorithm, plan=plan, test_seed=4, **QUICK)
@@ -91,13 +92,15 @@ def test_what_does_not_fit_is_one_clear_line():
     learner, theta = bound(maml)
     with pytest.raises(UsageError, match=r"^settings: test_tasks must be at least 1, not 0$"):
         mamlzoo.evaluate(maml, learner, theta, "sine", test_tasks=0)
-    with pytest.raises(UsageError, match=r"model 'Sequential' does not fit: the task needs inputs \[n, 2\]"):
+    with pytest.raises(UsageError, match=r"model 'Sequential' does not fit: the task needs inputs \[n, 8\]"):
         mamlzoo.evaluate(maml, learner, theta, "blobs")
     other = {"network": {"weight": torch.zeros(1, 1)}}
     with pytest.raises(UsageError, match=r"^θ holds network\.weight, and this learner's holds network\.0\.weight, "):
         mamlzoo.evaluate(maml, learner, other, "sine")
     wide = mamlzoo.tree_map(lambda leaf: leaf.detach().repeat(*[1] * (leaf.ndim - 1), 2), theta)
-    with pytest.raises(UsageError, match=r"^θ's network\.0\.weight is \[8, 2\], and this learner's is \[8, 1\], or that"):
+    with pytest.raises(
+        UsageError, match=r"^θ's network\.0\.weight is \[8, 2\], and this learner's is \[8, 1\], or that"
+    ):
         mamlzoo.evaluate(maml, learner, wide, "sine")
     meta_sgd = mamlzoo.make("algorithm", "meta-sgd")
     with pytest.raises(UsageError, match=r"and this learner's holds .* and \d more; give the one of `bind`$"):
@@ -113,5 +116,7 @@ def test_what_a_network_raises_names_the_network():
 
     maml = mamlzoo.make("algorithm", "maml")
     learner, theta = mamlzoo.bind(maml, Refuses(1, 1), nn.functional.mse_loss, Spec((1,), 1))
-    with pytest.raises(mamlzoo.PluginError, match=r"sine × Refuses × maml failed in testing: ValueError: ten are too many"):
+    with pytest.raises(
+        mamlzoo.PluginError, match=r"sine × Refuses × maml failed in testing: ValueError: ten are too many"
+    ):
         mamlzoo.evaluate(maml, learner, theta, mamlzoo.make("task", "sine"), test_tasks=2)

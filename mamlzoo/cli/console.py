@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,6 @@ import rich.box
 import rich.table
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from mamlzoo.tables import Table
 
@@ -67,22 +64,3 @@ def say_where(path: Path) -> None:
 def say_to_copy(text: str) -> None:
     """A line on stderr with a path or a command, which is copied as one line even where a terminal folds it."""
     err().print(text, markup=False, soft_wrap=True)
-
-
-@contextmanager
-def progress_bar(quiet: bool) -> Iterator[Progress]:
-    """A bar on stderr; none where stderr is no terminal."""
-    console = err()
-    with Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=None),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[info]}"),
-        TimeRemainingColumn(compact=True),
-        console=console,
-        disable=quiet or not console.is_terminal,
-        transient=True,
-        expand=True,
-    ) as bar:
-        yield bar

@@ -152,7 +152,7 @@ def check_fit(
     """Call a model's network once.
 
     Raises:
-        UsageError: it does not take the inputs or does not give the outputs that are asked for, or draws random numbers.
+        UsageError: it does not take such inputs, does not give such outputs, or draws random numbers.
     """
     examples = 2
     shape = (examples, *spec.input_shape)
