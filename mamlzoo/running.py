@@ -34,6 +34,9 @@ class Alert(NamedTuple):
 
     text: str
 
+    def __str__(self) -> str:
+        return self.text
+
 
 Event = Alert | Notice | Choice | TrainingRecord | ValidationRecord | Checkpoint | EvaluationRecord
 """What a run tells as it goes: a remark, the choice of a plan, a record, a checkpoint, a step of the evaluation."""

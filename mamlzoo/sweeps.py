@@ -180,7 +180,7 @@ class Sweep:
             rows.append(["best" * any(cell is one for one in best), *swept, *_shown(cell, several=len(metrics) > 1)])
         left = [at for at, axis in enumerate(self.axes, 1) if not axis.is_numeric]
         title = f"{self.name()}: validation and test {metric} after the last adaptation step"
-        return Table(title, columns, rows, self._notes(), left=(0, *left))
+        return Table(title, columns, rows, self._notes(), left=(0, *left), keys=1 + len(self.axes))
 
     def name(self) -> str:
         """As in `sine × mlp × 2 algorithms`."""

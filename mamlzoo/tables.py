@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -14,6 +14,7 @@ class Table:
 
     Attributes:
         left: which columns hold words and are aligned left; the others hold numbers.
+        keys: how many columns, the first ones, say what a row is about.
     """
 
     title: str
@@ -21,6 +22,7 @@ class Table:
     rows: Sequence[Sequence[str]]
     notes: Sequence[str] = ()
     left: Sequence[int] = (0,)
+    keys: int = 1
 
     def __str__(self) -> str:
         lines = [self.columns, *self.rows]
@@ -50,6 +52,15 @@ class Table:
         body = "".join(row("td", cells) for cells in self.rows)
         head = f"<caption>{html.escape(self.title)}</caption><thead>{row('th', self.columns)}</thead>"
         return f"<table>{head}<tbody>{body}</tbody></table>"
+
+    def of(self, columns: Sequence[int]) -> Table:
+        """The table of some of its columns."""
+        return replace(
+            self,
+            columns=[self.columns[at] for at in columns],
+            rows=[[row[at] for at in columns] for row in self.rows],
+            left=[new for new, at in enumerate(columns) if at in self.left],
+        )
 
     def _repr_html_(self) -> str:
         return self.html() + "".join(f"<p>{html.escape(note)}</p>" for note in self.notes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 import rich.box
@@ -13,6 +13,7 @@ import rich.table
 from rich.console import Console
 from rich.markup import escape
 
+from mamlzoo.cli.fitting import fitted
 from mamlzoo.tables import Table
 
 WIDE = 1000
@@ -35,15 +36,17 @@ def err(quiet: bool = False) -> Console:
 
 
 def print_table(table: Table) -> None:
-    """A table in colours."""
+    """A table in colours; in several parts, one below the other, where it is wider than the terminal."""
     console = out()
-    drawn = rich.table.Table(box=rich.box.SIMPLE_HEAD, header_style="bold", title_justify="left", pad_edge=False)
-    for at, column in enumerate(table.columns):
-        drawn.add_column(escape(column), justify="left" if at in table.left else "right", overflow="fold")
-    for row in table.rows:
-        drawn.add_row(*map(escape, row))
     console.print(f"[bold]{escape(table.title)}[/bold]")
-    console.print(drawn)
+    for part, widths in fitted(table, console.width):
+        drawn = rich.table.Table(box=rich.box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
+        for at, (column, width) in enumerate(zip(part.columns, widths, strict=True)):
+            justify: Literal["left", "right"] = "left" if at in part.left else "right"
+            drawn.add_column(escape(column), justify=justify, overflow="fold", width=width)
+        for row in part.rows:
+            drawn.add_row(*map(escape, row))
+        console.print(drawn)
     for note in table.notes:
         console.print(escape(note))
 

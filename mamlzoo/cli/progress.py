@@ -62,7 +62,7 @@ class Line(NamedTuple):
         'train cell 2: inner_lr=… ━━━━──────  40%  1:40 left'
         """
         full, empty, cut = ("=", "-", "...") if ascii_only else ("━", "─", "…")
-        figures = ("" if self.share is None else f"{self.share:4.0%}") + f"  {self.time}" * bool(self.time)
+        figures = ("" if self.share is None else f"{int(100 * self.share):3}%") + f"  {self.time}" * bool(self.time)
         room = width - cell_len(figures) - (0 if self.share is None else BAR + 2)
         info = list(self.info)
         while info and cell_len(self.text) + cell_len(_beside(info)) > room:

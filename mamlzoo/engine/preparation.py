@@ -25,6 +25,7 @@ from mamlzoo.engine.streams import TrainingStream
 from mamlzoo.engine.training import blocks
 from mamlzoo.errors import MamlzooError
 from mamlzoo.interfaces import Episode
+from mamlzoo.tables import rate
 
 WORTH_A_THOUGHT = 4.0
 """Seconds of eager training below which a compiler is not even considered: importing it takes longer."""
@@ -72,12 +73,18 @@ class Notice(NamedTuple):
 
     text: str
 
+    def __str__(self) -> str:
+        return self.text
+
 
 class Choice(NamedTuple):
     """The plan that meta-steps are executed by, and why, in one line."""
 
     plan: str
     why: str
+
+    def __str__(self) -> str:
+        return f"by {self.plan}: {self.why}"
 
 
 def prepare(bound: Bound, stream: TrainingStream, training: Training) -> Generator[Notice, None, tuple[Steps, Choice]]:
@@ -126,7 +133,7 @@ class _Preparation:
         few = min(len(self._block.progress), max(1, int(WHILE / seconds)))
         with computing(trial.threads):
             fast = _seconds(lambda: trial.advance(self._block, 0, few)) / few
-        rates = f"{self._tasks / fast:,.0f} tasks/s against {self._tasks / seconds:,.0f} by {plan}"
+        rates = f"{self._rate(fast)} against {self._rate(seconds)} by {plan}"
         if fast > seconds:
             return eager, Choice(plan, f"compiled is slower: {rates}")
         return self._compiled(traced, run), Choice("compile", rates)
@@ -144,9 +151,13 @@ class _Preparation:
         except Exception as error:
             return "loop", looped, f"its tasks cannot be batched ({reason_of(error)})"
         if looped * CLEARLY < batched or self._doubles_convolutions():
-            return "loop", looped, f"{self._tasks / looped:,.0f} tasks/s against {self._tasks / batched:,.0f} by vmap"
-        rates = f"{self._tasks / batched:,.0f} tasks/s against {self._tasks / looped:,.0f} by loop"
+            return "loop", looped, f"{self._rate(looped)} against {self._rate(batched)} by vmap"
+        rates = f"{self._rate(batched)} against {self._rate(looped)} by loop"
         return "vmap", batched, rates + ", which is not clearly faster" * (looped < batched)
+
+    def _rate(self, seconds: float) -> str:
+        """Tasks a second, where a meta-step takes so long."""
+        return rate(self._tasks / seconds, "task")
 
     def _doubles_convolutions(self) -> bool:
         """Whether a batched convolution would be differentiated twice on a CPU, which eager PyTorch is bad at."""
