@@ -17,7 +17,7 @@ from mamlzoo.judgement import Judgement
 from mamlzoo.recipes import Claim, Recipe, Run
 from mamlzoo.recording import DEFAULT, Manner
 from mamlzoo.result import Result, finite_or_null
-from mamlzoo.tables import Table, duration, number
+from mamlzoo.tables import Table, count, duration, number
 from mamlzoo.watching import Part
 
 NAME = "reproduction.json"
@@ -218,15 +218,15 @@ def _verdict(claim: Claim, results: Mapping[str, Result]) -> Verdict:
     difference = paired.difference(first, second, claim.step)
     is_better = difference.verdict == f"{claim.run} is better"
     passed = is_better if claim.better_than is not None else not is_better and difference.verdict != paired.NO_VERDICT
-    return Verdict(claim, f"after {claim.step} steps {difference.sentence()}", passed)
+    return Verdict(claim, f"after {count(claim.step, 'step')} {difference.sentence()}", passed)
 
 
 def _runaways(label: str, result: Result) -> list[str]:
     away = [result.seeds[row] for row in judgement.runaways(result.evaluation)]
     if not away:
         return []
-    seeds, count = ", ".join(map(str, away)), len(result.evaluation.rows)
-    where = f"on some test task of {len(away)} of {count} seeds ({seeds})"
+    counted = count(len(result.evaluation.rows), "seed")
+    where = f"on some test task of {len(away)} of {counted} ({', '.join(map(str, away))})"
     return [f"{label}: adaptation ran away {where}; theirs are finite and compared with the other seeds"]
 
 

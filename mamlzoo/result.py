@@ -116,7 +116,7 @@ class Evaluation:
             for row, low, high in zip(rows, per_seed.min(0), per_seed.max(0), strict=True):
                 row += [number(low), number(high)]
         title = f"test {self.metric} after adaptation"
-        notes = [*self.alike(), *self._left_out(), *self.runaways()] if caveats is None else caveats
+        notes = [*_alike(self), *self._left_out(), *_runaways(self)] if caveats is None else caveats
         return Table(f"{of}: {title}" if of else title, columns, rows, [self.basis(), *notes])
 
     def basis(self) -> str:
@@ -125,16 +125,6 @@ class Evaluation:
         few = f"; fewer than {FEW_TASKS} test tasks say little of others" if tests < FEW_TASKS else ""
         over = f"{count(tests, 'test task')} and {count(len(self.rows), 'seed')}"
         return f"mean over {over}; 95% t interval over {self.over}{few}"
-
-    def alike(self) -> list[str]:
-        """A line where several seeds found the very same numbers."""
-        line = "all seeds found the very same numbers: nothing was random, so there is no interval over them"
-        return [line] if self.seeds_alike else []
-
-    def runaways(self) -> list[str]:
-        """A line where some number is not finite though θ is."""
-        line = "'diverged': adaptation ran to infinity on some test task; a smaller inner rate may help"
-        return [] if np.isfinite(self.per_seed[list(self.rows)]).all() else [line]
 
     def _left_out(self) -> list[str]:
         seeds = len(self.per_seed)
@@ -277,19 +267,20 @@ class Result:
 
     def caveats(self) -> list[str]:
         """What else a reader of the numbers must know: θ where it is small, what diverged."""
-        notes = [*self.evaluation.alike(), *self.remarks]
+        notes = [*_alike(self.evaluation), *self.remarks]
         best = self.checkpoint.best
         if best is not None:
             steps = ", ".join(str(step) for step in best.steps)
-            tasks = self.config["settings"]["valid_tasks"]
-            notes.append(f"θ is the best of {len(self.validation)} validations on {tasks} tasks: of meta-step {steps}")
+            validations = count(len(self.validation), "validation")
+            tasks = count(self.config["settings"]["valid_tasks"], "task")
+            notes.append(f"θ is the best of {validations} on {tasks}: of meta-step {steps}")
         for name, values in (self.theta() or {}).items():
             notes.append(f"θ after training: {name} = " + "; ".join(_short(value) for value in values))
         for seed, step in self.diverged.items():
             notes.append(
                 f"seed {seed} diverged at meta-step {step}: its meta-loss or θ was not finite; left out of the mean"
             )
-        return notes + self.evaluation.runaways()
+        return notes + _runaways(self.evaluation)
 
     def plot(self, kind: Literal["curves", "training", "adaptation"] = "curves") -> Figure:
         """A figure: test metric by adaptation steps, meta-loss by meta-steps, or fits of one sample task."""
@@ -331,6 +322,18 @@ class Result:
         from mamlzoo import store
 
         return store.save(self, Path(directory))
+
+
+def _alike(evaluation: Evaluation) -> list[str]:
+    """A line where several seeds found the very same numbers."""
+    line = "all seeds found the very same numbers: nothing was random, so there is no interval over them"
+    return [line] if evaluation.seeds_alike else []
+
+
+def _runaways(evaluation: Evaluation) -> list[str]:
+    """A line where some number is not finite though θ is."""
+    line = "'diverged': adaptation ran to infinity on some test task; a smaller inner rate may help"
+    return [] if np.isfinite(evaluation.per_seed[list(evaluation.rows)]).all() else [line]
 
 
 def finite_or_null(value: Any) -> Any:

@@ -231,7 +231,7 @@ def _tried(plan: Plan, directory: Path, manner: Manner) -> list[Cell]:
                 trial.experiment.check_data(store.read_config(cell.run_dir))
         cells.append(cell)
     if all(cell.error is not None for cell in cells):
-        raise UsageError(f"none of the {len(cells)} cells can work: {cells[0].error}")
+        raise UsageError(f"none of the {count(len(cells), 'cell')} can work: {cells[0].error}")
     return cells
 
 

@@ -251,7 +251,7 @@ class Sweep:
             notes.append("every cell is a task of its own, so there is nothing to choose between")
         for cell, scores in finished:
             if scores.diverged:
-                seeds = f"seed{'s' * (len(scores.diverged) > 1)} {', '.join(map(str, scores.diverged))}"
+                seeds = f"seed{'s' if len(scores.diverged) > 1 else ''} {', '.join(map(str, scores.diverged))}"
                 notes.append(f"{self.label(cell)}: {seeds} diverged in training, left out of the means")
         if any(math.isinf(mean) for _, scores in finished for mean in (scores.valid.mean, scores.test.mean)):
             notes.append(

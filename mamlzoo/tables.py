@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -52,15 +52,6 @@ class Table:
         body = "".join(row("td", cells) for cells in self.rows)
         head = f"<caption>{html.escape(self.title)}</caption><thead>{row('th', self.columns)}</thead>"
         return f"<table>{head}<tbody>{body}</tbody></table>"
-
-    def of(self, columns: Sequence[int]) -> Table:
-        """The table of some of its columns."""
-        return replace(
-            self,
-            columns=[self.columns[at] for at in columns],
-            rows=[[row[at] for at in columns] for row in self.rows],
-            left=[new for new, at in enumerate(columns) if at in self.left],
-        )
 
     def _repr_html_(self) -> str:
         return self.html() + "".join(f"<p>{html.escape(note)}</p>" for note in self.notes)

@@ -28,7 +28,7 @@ from mamlzoo.engine.streams import draw
 from mamlzoo.experiment import Experiment
 from mamlzoo.interfaces import Episode, HasClosedForm, Learner, MetaParams
 from mamlzoo.result import FEW_NUMBERS, finite_or_null
-from mamlzoo.tables import Table
+from mamlzoo.tables import Table, count
 
 STEPS = (1e-5, 1e-6, 1e-7)
 """h relative to max(1, |θ_j|). The smaller ones are tried where a kink of the network lies within the larger."""
@@ -139,7 +139,7 @@ class Verification:
         if shown[0].whole is not None:
             columns["whole derivative"] = [f"{c.whole:.7g}" for c in shown]
         columns["agree"] = ["yes" if c.passed else "NO" for c in shown]
-        checked = f"{len(episode.coordinates)} of {self.parameters} numbers of θ checked"
+        checked = f"{len(episode.coordinates)} of {count(self.parameters, 'number')} of θ checked"
         if len(shown) < len(episode.coordinates):
             checked += f", {len(shown)} of them shown"
         notes = [f"{checked}; largest relative error {episode.largest_error:.1e}"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rich.cells import cell_len
 
@@ -28,7 +29,17 @@ def fitted(table: Table, width: int) -> list[tuple[Table, list[int]]]:
             parts[-1].append(at)
         else:
             parts.append([*keys, at])
-    return [(table.of(part), _widths(table, part, least, width)) for part in parts]
+    return [(_of(table, part), _widths(table, part, least, width)) for part in parts]
+
+
+def _of(table: Table, columns: Sequence[int]) -> Table:
+    """The table of some of its columns."""
+    return replace(
+        table,
+        columns=[table.columns[at] for at in columns],
+        rows=[[row[at] for at in columns] for row in table.rows],
+        left=[new for new, at in enumerate(columns) if at in table.left],
+    )
 
 
 def _widths(table: Table, part: Sequence[int], least: Sequence[int], width: int) -> list[int]:

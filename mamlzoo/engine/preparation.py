@@ -31,6 +31,8 @@ WORTH_A_THOUGHT = 4.0
 """Seconds of eager training below which a compiler is not even considered: importing it takes longer."""
 COMPILING = 30.0
 """Compiling a graph takes about this many times what tracing it took; 29 to 39 on graphs of 460 to 1,480 nodes."""
+LONGER = 2
+"""By how much more a busy or an older machine may take than was measured: a person is told a range."""
 CLEARLY = 2.0
 """By how much looping must be faster than batching to be chosen: a near tie is not to be decided by the noise of a
 machine, since plans differ in the last bits."""
@@ -192,7 +194,8 @@ class _Preparation:
 
     def _machine_code(self, traced: TracedSteps) -> Generator[Notice, None, Loop | Replay]:
         if not traced.path.is_file():
-            yield Notice(f"compiling the meta-step, once: about {COMPILING * traced.seconds:.0f} s")
+            least = COMPILING * traced.seconds
+            yield Notice(f"compiling the meta-step, once: about {least:.0f} to {LONGER * least:.0f} s")
         with computing(self._threads(self._compiled_chunk)):
             return machine_code(traced)
 
