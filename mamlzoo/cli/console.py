@@ -57,6 +57,11 @@ def print_json(document: Any) -> None:
     click.echo(json.dumps(document, indent=2, ensure_ascii=not utf8, allow_nan=False))
 
 
+def say(text: str) -> None:
+    """A line on stderr."""
+    err().print(text, markup=False)
+
+
 def say_where(path: Path) -> None:
     """Where something was saved, on stderr, as short as it can be said."""
     path = path.absolute()

@@ -37,6 +37,8 @@ KNOWN = 30
 """So many runs that have ended say how long the next ones take."""
 ASKED = 200
 """Of more runs to come than this, so many stand for all."""
+ECHO = 3
+"""Columns that stay free at a line's end: there a terminal shows the ^C that was typed, and would begin a new line."""
 NOTEBOOK = 100
 """Columns of a line in a notebook."""
 
@@ -275,7 +277,7 @@ class _Screen:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         for line in self._shown.lines():
-            drawn = line.drawn(options.max_width, ascii_only=options.ascii_only)
+            drawn = line.drawn(options.max_width - ECHO, ascii_only=options.ascii_only)
             text = Text(drawn, no_wrap=True, overflow="ellipsis")
             text.highlight_regex("━+", "bar.complete")
             text.highlight_regex("─+", "bar.back")

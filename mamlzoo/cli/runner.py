@@ -165,8 +165,8 @@ def recorded(
 
     for logger in loggers:
         installed().logger(logger)
-    interval, stop = Interval.parse(checkpoint_every), _Stop()
-    with display(quiet) as watcher, stop.listening():
+    interval = Interval.parse(checkpoint_every)
+    with display(quiet) as watcher, _Stop(console.say if quiet else watcher.says).listening() as stop:
 
         def progress(experiment: Experiment, event: Event) -> None:
             stop.at_once = isinstance(event, Notice)
@@ -188,7 +188,8 @@ class _Stop:
         at_once: whether there is nothing to be written first, as while a plan is compiled.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
         self.asked: int | None = None
         self.at_once = False
 
@@ -196,17 +197,17 @@ class _Stop:
         again, self.asked = self.asked is not None, number
         if again or self.at_once:
             raise KeyboardInterrupt
-        click.echo("stopping at the next checkpoint; again to stop at once", err=True)
+        self._say("stopping at the next checkpoint; again to stop at once")
 
     @contextmanager
-    def listening(self) -> Iterator[None]:
+    def listening(self) -> Iterator[_Stop]:
         """Signals come here; elsewhere than in the main thread nothing can be heard."""
         if threading.current_thread() is not threading.main_thread():
-            yield
+            yield self
             return
         before = {number: signal.signal(number, self) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
-            yield
+            yield self
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
