@@ -87,8 +87,8 @@ def _check_networks(algorithm: MetaAlgorithm, learner: Learner, task: Task) -> M
     models = []
     for name, network in learner.networks.items():
         models.append(cast(Model, plugin("model", network)))
-        parameter = next(network.parameters())
-        check_fit(models[-1], network, shapes[name], parameter.dtype, parameter.device)
+        held = next(network.parameters(), torch.zeros(()))  # says where the network is
+        check_fit(models[-1], network, shapes[name], held.dtype, held.device)
     return models[0]
 
 
@@ -99,6 +99,8 @@ def _with_seed_axis(meta: MetaParams, like: MetaParams) -> MetaParams:
         UsageError: it is no θ of this structure and these shapes.
     """
     found, wanted = dict(trees.named_leaves(meta)), dict(trees.named_leaves(like))
+    if not wanted:
+        raise UsageError("the network has no parameter that requires a gradient, so there is no θ to test")
     if found.keys() != wanted.keys():
         raise UsageError(f"θ holds {_some(found)}, and this learner's holds {_some(wanted)}; give the one of `bind`")
     if all(leaf.shape == wanted[name].shape for name, leaf in found.items()):

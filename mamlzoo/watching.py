@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 BAR = "mamlzoo.cli.progress"
 """The module that draws. It is named and not imported: the command line stands above all that may be watched."""
+
+
+Counter = Callable[[int, int], None]
+"""Called with how much is done, and of how much."""
 
 
 class Part(NamedTuple):
@@ -82,7 +86,28 @@ def watched(progress: bool | Listener | None) -> Iterator[Watcher]:
     elif callable(progress):
         yield _Told(progress)
     else:
-        raise UsageError(
-            f"progress is {progress!r}; it must be True for a bar, or a function, which is called with the experiment "
-            "and every event"
-        )
+        raise _refused(progress, "the experiment and every event")
+
+
+@contextmanager
+def counted(what: str, progress: bool | Counter | None) -> Iterator[Counter]:
+    """What is called with how much is done, and of how much, for as long as something is counted.
+
+    Args:
+        progress: True for a bar; a function, which is called so; False or None for nothing.
+
+    Raises:
+        UsageError: it is none of these.
+    """
+    if callable(progress):
+        yield progress
+    elif progress is None or isinstance(progress, bool):
+        with watched(progress) as watcher:
+            watcher.counts(what, 0, None)
+            yield lambda done, total: watcher.counts(what, done, total)
+    else:
+        raise _refused(progress, "how much is done, and of how much")
+
+
+def _refused(progress: object, with_what: str) -> UsageError:
+    return UsageError(f"progress is {progress!r}; it must be True for a bar, or a function, called with {with_what}")

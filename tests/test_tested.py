@@ -70,6 +70,23 @@ def test_a_loop_of_ones_own_is_tested_while_it_trains_and_theta_stays_as_it_is()
     assert all(leaf.requires_grad and leaf.grad is None for leaf in mamlzoo.leaves(theta))
 
 
+def test_a_network_with_a_batch_norm_gives_the_numbers_of_its_run_to_the_bit():
+    def normed():
+        return nn.Sequential(nn.Linear(1, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 1))
+
+    result = mamlzoo.run("sine", normed, "maml", plan="vmap", **QUICK)
+    maml = result.experiment.algorithm
+    found = mamlzoo.evaluate(maml, bound(maml, normed())[0], result.meta, "sine", plan="vmap", **TESTS)
+    assert np.array_equal(found.values["mse"], result.evaluation.values["mse"])
+
+
+def test_a_network_without_parameters_has_no_theta_to_test():
+    maml = mamlzoo.make("algorithm", "maml")
+    learner, theta = bound(maml, nn.Tanh())
+    with pytest.raises(UsageError, match="^the network has no parameter that requires a gradient, so there is no θ"):
+        mamlzoo.evaluate(maml, learner, theta, "sine")
+
+
 def test_a_recurrent_network_is_tested_too():
     from conftest import Recurrent
 

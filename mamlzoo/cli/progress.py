@@ -37,7 +37,7 @@ KNOWN = 30
 """So many runs that have ended say how long the next ones take."""
 ASKED = 200
 """Of more runs to come than this, so many stand for all."""
-ECHO = 3
+ECHO = 2
 """Columns that stay free at a line's end: there a terminal shows the ^C that was typed, and would begin a new line."""
 NOTEBOOK = 100
 """Columns of a line in a notebook."""

@@ -40,20 +40,17 @@ def command(
     Shows the meta-gradient at the initial θ by autograd, by central differences, and in closed form where the task
     knows one. Exit code 1 if they disagree.
     """
-    from mamlzoo.cli.progress import display
     from mamlzoo.verification import verify
 
     names = [chosen[kind][0] for kind in ("task", "model", "algorithm")]
-    with display(quiet) as watcher:
-        watcher.counts("verify " + " × ".join(names), 0, None)
-        verification = verify(
-            *names,
-            options=options,
-            episodes=episodes,
-            coordinates=coordinates,
-            seed=seed,
-            progress=lambda done, total: watcher.counts("verify " + " × ".join(names), done, total),
-        )
+    verification = verify(
+        *names,
+        options=options,
+        episodes=episodes,
+        coordinates=coordinates,
+        seed=seed,
+        progress=not quiet,
+    )
     if as_json:
         console.print_json(verification.document())
     else:

@@ -224,9 +224,11 @@ def test_progress_that_is_false_says_nothing_and_what_is_no_function_is_refused(
     mamlzoo.run(progress=False, **QUICK)
     assert capsys.readouterr() == ("", "")
     with pytest.raises(
-        UsageError, match="^progress is 'yes'; it must be True for a bar, or a function, which is called"
+        UsageError, match="^progress is 'yes'; it must be True for a bar, or a function, called with the experiment"
     ):
         mamlzoo.run(progress="yes", **QUICK)
+    with pytest.raises(UsageError, match="called with how much is done, and of how much$"):
+        mamlzoo.verify(progress="yes")
 
 
 def test_printing_what_happens_prints_what_a_person_can_read(capsys):
