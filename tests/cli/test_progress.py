@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
+import sys
+import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
 import mamlzoo
 from mamlzoo import UsageError
 from mamlzoo.checkpoints import Checkpoint, ValidationRecord
-from mamlzoo.cli.progress import BAR, Display, Line
+from mamlzoo.cli.progress import BAR, Display, Line, _in_notebook
 from mamlzoo.cli.remaining import Countdown
 from mamlzoo.combinations import combined
 from mamlzoo.engine.evaluation import EvaluationRecord
@@ -30,7 +34,7 @@ def test_at_any_width_there_are_bar_share_and_time_on_one_line(text, share, info
     drawn = Line(text, share, "12:34:56 left", info).drawn(width)
     assert f"{int(100 * share)}%  12:34:56 left" in drawn
     assert len(re.findall("[━─]", drawn)) >= BAR
-    assert len(drawn) <= width
+    assert cell_len(drawn) <= width
 
 
 def test_a_sweeps_line_at_80_columns_is_shortened_in_its_text_and_not_in_its_bar():
@@ -218,6 +222,22 @@ def test_progress_from_python_is_that_of_the_command_line(tmp_path, capsys, monk
     printed = capsys.readouterr()
     assert re.fullmatch(r"(cell \d of 2: inner_lr=\S+: valid mse .*\n){2}", printed.err)
     assert printed.out == ""
+
+
+def test_in_a_notebook_lines_are_its_output_and_the_bar_is_a_piece_that_changes_and_goes(monkeypatch, capsys):
+    shown = []
+    piece = SimpleNamespace(update=shown.append)
+    notebook = SimpleNamespace(HTML=str, display=lambda html, display_id: piece)
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(display=notebook))
+    monkeypatch.setitem(sys.modules, "IPython.display", notebook)
+    with _in_notebook() as watcher:
+        watcher.says("cell 1 of 2: <failed>")
+        watcher.counts("check <sine>", 1, 2)
+        while not shown:
+            time.sleep(0.01)
+    assert capsys.readouterr().out == "cell 1 of 2: <failed>\n"
+    assert re.match(r"<pre>check &lt;sine&gt; ━{20}─{20}  50%  0:0\d left</pre>$", shown[0])
+    assert shown[-1] == ""
 
 
 def test_progress_that_is_false_says_nothing_and_what_is_no_function_is_refused(capsys):
