@@ -8,16 +8,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import click
-from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
 from rich.text import Text
 
 from mamlzoo.checkpoints import Checkpoint, ValidationRecord
 from mamlzoo.cli import console
+from mamlzoo.cli.lines import Line, as_clock
 from mamlzoo.cli.remaining import Countdown, Run, Work, most_alike
 from mamlzoo.engine.evaluation import EvaluationRecord
 from mamlzoo.engine.preparation import Choice, Notice
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     from mamlzoo.experiment import Experiment
     from mamlzoo.running import Event
 
-BAR = 10
-"""Columns that a bar has at least, whatever stands beside it."""
-LONG_BAR = 40
 KNOWN = 30
 """So many runs that have ended say how long the next ones take."""
 ASKED = 200
@@ -41,41 +38,6 @@ ECHO = 2
 """Columns that stay free at a line's end: there a terminal shows the ^C that was typed, and would begin a new line."""
 NOTEBOOK = 100
 """Columns of a line in a notebook."""
-
-
-class Line(NamedTuple):
-    """One bar and what stands beside it.
-
-    Attributes:
-        share: how much is done, in [0, 1]; None: nobody knows, and there is no bar.
-        time: that is left, or that has passed.
-        info: more, the most important first.
-    """
-
-    text: str
-    share: float | None
-    time: str
-    info: Sequence[str] = ()
-
-    def drawn(self, width: int, *, ascii_only: bool = False) -> str:
-        """The line in so many columns: bar, share and time always, then as much of the text and of the rest as fits.
-
-        >>> Line("train cell 2: inner_lr=0.05, meta_batch=4", 0.4, "1:40 left", ["loss 1.35"]).drawn(50)
-        'train cell 2: inner_lr=… ━━━━──────  40%  1:40 left'
-        """
-        full, empty, cut = ("=", "-", "...") if ascii_only else ("━", "─", "…")
-        figures = ("" if self.share is None else f"{int(100 * self.share):3}%") + f"  {self.time}" * bool(self.time)
-        room = width - cell_len(figures) - (0 if self.share is None else BAR + 2)
-        info = list(self.info)
-        while info and cell_len(self.text) + cell_len(_beside(info)) > room:
-            info.pop()
-        beside = _beside(info)
-        text = _shortened(self.text, room - cell_len(beside), cut)
-        if self.share is None:
-            return f"{text}{figures}{beside}"
-        bar = min(LONG_BAR, BAR + room - cell_len(text) - cell_len(beside))
-        done = int(self.share * bar)
-        return f"{text} {full * done}{empty * (bar - done)} {figures}{beside}"
 
 
 class Display(Watcher):
@@ -139,14 +101,14 @@ class Display(Watcher):
                 return [self._count(*self._counted, now)]
             if not self._doing:
                 return []
-            passed = _clock(now - self._since)
+            passed = as_clock(now - self._since)
             run, own, left = self._run, Line(self._doing, None, passed), None
             several = self._part is not None and self._part.of > 1
             found = None if run is None else run.seconds(most_alike(run.work, self._known))
             if run is not None and found is not None:
                 left = max(0.0, found[0] - (now - self._heard))
                 share = self._risen("run", 1 - left / max(found[1], 1e-9))
-                shown = "" if several else f"{_clock(self._countdown(left, now))} left"
+                shown = "" if several else f"{as_clock(self._countdown(left, now))} left"
                 if run.is_prepared:
                     own = Line(self._doing, share, shown, self._info)
             if self._part is None or self._part.of == 1:
@@ -217,7 +179,7 @@ class Display(Watcher):
             return Line(text, self._risen("all", (part.number - 1) / part.of), "")
         passed = now - self._began
         share = self._risen("all", passed / max(passed + left + later, 1e-9))
-        return Line(text, share, f"{_clock(self._countdown(left + later, now))} left")
+        return Line(text, share, f"{as_clock(self._countdown(left + later, now))} left")
 
     def _later(self, experiments: Sequence[Experiment | None]) -> float | None:
         """Seconds that the runs to come will take."""
@@ -240,8 +202,8 @@ class Display(Watcher):
     def _count(self, done: int, total: int | None, now: float) -> Line:
         passed = now - self._began
         if not total:
-            return Line(self._doing, None, _clock(passed))
-        left = f"{_clock(self._countdown(passed / done * (total - done), now))} left" if done else _clock(passed)
+            return Line(self._doing, None, as_clock(passed))
+        left = f"{as_clock(self._countdown(passed / done * (total - done), now))} left" if done else as_clock(passed)
         return Line(self._doing, done / total, left)
 
 
@@ -308,22 +270,3 @@ def _in_notebook() -> Iterator[Display]:
         over.set()
         drawing.join()
         piece.update(HTML(""))
-
-
-def _beside(info: Sequence[str]) -> str:
-    return "  " + " · ".join(info) if info else ""
-
-
-def _shortened(text: str, width: int, cut: str) -> str:
-    if cell_len(text) <= width:
-        return text
-    while text and cell_len(text) + len(cut) > width:
-        text = text[:-1]
-    return text + cut
-
-
-def _clock(seconds: float) -> str:
-    """As a clock shows it: 0:07, 12:30, 3:05:00."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -16,7 +16,8 @@ from rich.cells import cell_len
 import mamlzoo
 from mamlzoo import UsageError
 from mamlzoo.checkpoints import Checkpoint, ValidationRecord
-from mamlzoo.cli.progress import BAR, Display, Line, _in_notebook
+from mamlzoo.cli.lines import BAR, Line
+from mamlzoo.cli.progress import Display, _in_notebook
 from mamlzoo.cli.remaining import Countdown
 from mamlzoo.combinations import combined
 from mamlzoo.engine.evaluation import EvaluationRecord
