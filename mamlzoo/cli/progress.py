@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from mamlzoo.experiment import Experiment
     from mamlzoo.running import Event
 
-KNOWN = 30
+KNOWN = 10
 """So many runs that have ended say how long the next ones take."""
-ASKED = 200
+ASKED = 50
 """Of more runs to come than this, so many stand for all."""
 ECHO = 2
 """Columns that stay free at a line's end: there a terminal shows the ^C that was typed, and would begin a new line."""
@@ -42,6 +42,9 @@ NOTEBOOK = 100
 
 class Display(Watcher):
     """Knows what is going on, and says it in lines.
+
+    Whoever draws asks for the lines from a thread of its own. It waits for nothing that the runs' thread holds, which
+    may in turn wait for the screen in order to say something.
 
     Attributes:
         say: shows a line that stays.
@@ -54,7 +57,8 @@ class Display(Watcher):
         self._part: Part | None = None
         self._run: Run | None = None
         self._known: list[Run] = []
-        self._works: dict[int, Work] = {}
+        self._works: dict[int, tuple[Experiment, Work]] = {}
+        self._lines: list[Line] = []
         self._doing, self._name, self._info = "", "", list[str]()
         self._counted: tuple[int, int | None] | None = None
         self._countdown = Countdown()
@@ -78,42 +82,44 @@ class Display(Watcher):
     def __call__(self, experiment: Experiment, event: Event) -> None:
         with self._lock:
             now = self._clock()
-            if isinstance(event, Alert):
-                self.say(event.text)
-            elif isinstance(event, Choice):
-                run = self._run or self._start(experiment)
-                run.preparing, run.is_prepared = now - self._prepares, True
-                self._do(f"train {self._name}")
-                if self._part is None or self._part.noun != "cell":  # of many cells that would be too much
-                    self.say(f"{experiment.name} by {event.plan}: {event.why}")
-            elif isinstance(event, Notice):
+            if isinstance(event, Notice):
                 self._do(event.text)
-            else:
+            elif not isinstance(event, Alert):
                 run = self._run or self._start(experiment)
                 self._follow(run, experiment, event, now - self._heard)
             self._heard = now
+        if isinstance(event, Alert):
+            self.say(event.text)
+        elif isinstance(event, Choice) and (self._part is None or self._part.noun != "cell"):
+            self.say(f"{experiment.name} by {event.plan}: {event.why}")  # of many cells that would be too much
 
     def lines(self) -> list[Line]:
-        """What to show now."""
-        with self._lock:
-            now = self._clock()
-            if self._counted is not None:
-                return [self._count(*self._counted, now)]
-            if not self._doing:
-                return []
-            passed = as_clock(now - self._since)
-            run, own, left = self._run, Line(self._doing, None, passed), None
-            several = self._part is not None and self._part.of > 1
-            found = None if run is None else run.seconds(most_alike(run.work, self._known))
-            if run is not None and found is not None:
-                left = max(0.0, found[0] - (now - self._heard))
-                share = self._risen("run", 1 - left / max(found[1], 1e-9))
-                shown = "" if several else f"{as_clock(self._countdown(left, now))} left"
-                if run.is_prepared:
-                    own = Line(self._doing, share, shown, self._info)
-            if self._part is None or self._part.of == 1:
-                return [own]
-            return [self._all(self._part, left, now), own]
+        """What to show now; what was shown before, while the runs' thread is telling something."""
+        if self._lock.acquire(timeout=0.05):
+            try:
+                self._lines = self._now()
+            finally:
+                self._lock.release()
+        return self._lines
+
+    def _now(self) -> list[Line]:
+        now = self._clock()
+        if self._counted is not None:
+            return [self._count(*self._counted, now)]
+        if not self._doing:
+            return []
+        run, own, left = self._run, Line(self._doing, None, as_clock(now - self._since)), None
+        several = self._part is not None and self._part.of > 1
+        found = None if run is None else run.seconds(most_alike(run.work, self._known))
+        if run is not None and found is not None:
+            left = max(0.0, found[0] - (now - self._heard))
+            share = self._risen("run", 1 - left / max(found[1], 1e-9))
+            shown = "" if several else f"{as_clock(self._countdown(left, now))} left"
+            if run.is_prepared:
+                own = Line(self._doing, share, shown, self._info)
+        if self._part is None or not several:
+            return [own]
+        return [self._all(self._part, left, now), own]
 
     def _start(self, experiment: Experiment) -> Run:
         self._run, self._info = Run(self._work(experiment)), []
@@ -131,7 +137,10 @@ class Display(Watcher):
 
     def _follow(self, run: Run, experiment: Experiment, event: Event, seconds: float) -> None:
         """An event of a run, so many seconds after the one before."""
-        if isinstance(event, TrainingRecord):
+        if isinstance(event, Choice):
+            run.preparing, run.is_prepared = self._clock() - self._prepares, True
+            self._do(f"train {self._name}")
+        elif isinstance(event, TrainingRecord):
             self._advance(run, event.step, seconds)
             self._info = [f"loss {number(float(event.losses.mean()))}"]
             if run.training.each:
@@ -168,15 +177,15 @@ class Display(Watcher):
 
     def _work(self, experiment: Experiment) -> Work:
         if id(experiment) not in self._works:
-            self._works[id(experiment)] = Work.of(experiment)
-        return self._works[id(experiment)]
+            self._works[id(experiment)] = experiment, Work.of(experiment)  # kept, so that no other has its id
+        return self._works[id(experiment)][1]
 
     def _all(self, part: Part, left: float | None, now: float) -> Line:
         """The line of several runs together."""
         text = f"{count(part.of, part.noun)}, {part.number - 1} done"
         later = self._later(part.left[1:])
         if left is None or later is None:
-            return Line(text, self._risen("all", (part.number - 1) / part.of), "")
+            return Line(text, self._risen("all", 0.0), "")
         passed = now - self._began
         share = self._risen("all", passed / max(passed + left + later, 1e-9))
         return Line(text, share, f"{as_clock(self._countdown(left + later, now))} left")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import threading
 import time
 from types import SimpleNamespace
 
@@ -167,6 +168,21 @@ def test_lines_that_stay_are_said_at_once():
         "sine × mlp × maml by vmap: as asked for",
         "cell 1 of 2: failed",
     ]
+
+
+def test_whoever_draws_does_not_wait_for_the_runs():
+    scene, (experiment,) = Scene(), experiments()
+    drawn: list[object] = []
+
+    def say(text):  # as rich does, which holds its screen until it has drawn
+        drawing = threading.Thread(target=lambda: drawn.append(scene.display.lines()))
+        with scene.display._lock:  # as where a signal comes in the midst of an event
+            drawing.start()
+            drawing.join(timeout=30)
+
+    scene.display.say = say
+    scene.display(experiment, Choice("vmap", "as asked for"))
+    assert len(drawn) == 1
 
 
 def test_what_is_counted_has_a_bar():
