@@ -34,7 +34,7 @@ from mamlzoo.labels import Config, baselines
 from mamlzoo.result import Result, finite_or_null
 from mamlzoo.statistics import Crossed, Interval
 from mamlzoo.tables import Table, count, grouped, listed, number
-from mamlzoo.tested import test_set, tested_apart, tested_on, values
+from mamlzoo.testsets import test_set, tested_apart, tested_on, values
 from mamlzoo.verdicts import bracketed
 
 NO_VERDICT = "no verdict"

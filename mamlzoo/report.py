@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from html import escape
 from pathlib import Path
 from typing import NamedTuple
@@ -20,11 +19,10 @@ from mamlzoo import files, fits, labels, plots
 from mamlzoo.command import command_of
 from mamlzoo.comparison import Comparison
 from mamlzoo.errors import MamlzooError, UsageError, in_short
-from mamlzoo.inline_svg import INK
 from mamlzoo.interfaces import KINDS
 from mamlzoo.result import Result
 from mamlzoo.tables import Table, count, listed
-from mamlzoo.tested import tested_apart, values
+from mamlzoo.testsets import tested_apart, values
 from mamlzoo.trained import experiment_of
 
 FITTED_RUNS = 4
@@ -53,11 +51,11 @@ PAGE = """<!DOCTYPE html>
 
 
 class Run(NamedTuple):
-    """A result as the page shows it: by the same name and in the same colour throughout."""
+    """A result as the page shows it: by the same name and in the same look throughout."""
 
     label: str
     result: Result
-    colour: str
+    look: plots.Look
 
 
 def write(comparison: Comparison, path: Path) -> None:
@@ -94,7 +92,7 @@ def page(comparison: Comparison) -> str:
     if not comparison.results:
         raise UsageError("a report needs one result at least")
     results = comparison.results
-    runs = [Run(*run) for run in zip(comparison.labels(), results, plots.palette(len(results)), strict=True)]
+    runs = [Run(*run) for run in zip(comparison.labels(), results, plots.looks(len(results)), strict=True)]
     names = [_unique(result.config[kind]["name"] for result in results) for kind in KINDS]
     title = escape(" × ".join(", ".join(several) for several in names))
     sections = [
@@ -125,7 +123,7 @@ def what_was_compared(comparison: Comparison) -> str:
     results = comparison.results
     metrics = listed(_unique(f"test {result.evaluation.metric}" for result in results))
     steps = max(int(result.evaluation.steps[-1]) for result in results)
-    judged = f"judged by {metrics} after up to {steps} adaptation step{'s' * (steps != 1)}"
+    judged = f"judged by {metrics} after up to {count(steps, 'adaptation step')}"
     tasks = count(min(values(result).shape[1] for result in results), "test task")
     if len(results) == 1:
         return f"One run, {judged} on {tasks}."
@@ -211,9 +209,10 @@ def _fits_of(run: Run) -> str:
     available = experiment_of(result).task.spec.test_episodes
     steps, figures = sorted({0, min(1, last), last}), []
     for episode in range(min(FITTED_TASKS, available or FITTED_TASKS)):
-        fit = replace(fits.fit(result, steps=steps, episode=episode, seed=seed), title=f"test task {episode}")
         label = f"{run.label}, seed {seed}, test task {episode}: predictions after {listed(steps)} adaptation steps."
-        figures.append(plots.svg(plots.adaptation([fit]), label))
+        panels = fits.panels(result, steps=steps, episode=episode, seed=seed, title=f"test task {episode}")
+        figures += [plots.svg(plots.adaptation([panel], legend=False), label) for panel in panels]
+    figures.append(plots.svg(plots.key(panels[0]), f"What is drawn of {run.label}."))
     return f'<h3>{escape(run.label)}, seed {seed}</h3>\n<div class="figures">{"".join(figures)}</div>'
 
 
@@ -251,8 +250,8 @@ def _by_metric(runs: Iterable[Run]) -> dict[str, list[Run]]:
     return groups
 
 
-def _columns(runs: Sequence[Run]) -> tuple[list[Result], list[str], list[str]]:
-    return [run.result for run in runs], [run.label for run in runs], [run.colour for run in runs]
+def _columns(runs: Sequence[Run]) -> tuple[list[Result], list[str], list[plots.Look]]:
+    return [run.result for run in runs], [run.label for run in runs], [run.look for run in runs]
 
 
 def _unique(names: Iterable[str]) -> list[str]:
@@ -274,10 +273,6 @@ def _table(table: Table) -> str:
 
 def _figure(figure: plots.Figure, runs: Sequence[Run], caption: str) -> str:
     """A figure with its legend as text of the page, where labels of any length have room."""
-    colours = [run.colour.replace(INK, "currentColor") for run in runs]
-    entries = [
-        f'<li><span style="background: {colour}"></span>{escape(run.label)}</li>'
-        for run, colour in zip(runs, colours, strict=True)
-    ]
+    entries = [f"<li>{plots.svg(plots.swatch(run.look), '')}{escape(run.label)}</li>" for run in runs]
     legend = f"<ul>{''.join(entries)}</ul>"
     return f"<figure>{plots.svg(figure, caption)}{legend}<figcaption>{escape(caption)}</figcaption></figure>"
