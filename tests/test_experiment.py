@@ -174,7 +174,7 @@ def test_a_diverged_seed_is_reported_and_left_out_of_the_mean():
     assert set(result.diverged) == {0, 1}
     assert np.isnan(result.evaluation.mean).all()
     assert result.document()["evaluation"]["mean"] == [None] * 11
-    assert "seed 0 diverged at meta-step" in str(result.table())
+    assert "seeds 0, 1 diverged at meta-steps " in str(result.table())
 
 
 def test_adaptation_that_runs_to_infinity_is_called_diverged():
