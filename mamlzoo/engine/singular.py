@@ -11,7 +11,6 @@ from typing import Any, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
-from torch.autograd import _unsafe_preserve_version_counter
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from mamlzoo import trees
@@ -47,7 +46,8 @@ def outcomes(function: Callable[P, T]) -> Callable[P, T]:
 def is_of_linear_algebra(error: BaseException) -> bool:
     """Whether torch found that a matrix cannot be inverted or factorised."""
     # Not all of them are of the type that torch has for these.
-    return isinstance(error, torch.linalg.LinAlgError) or bool(re.search(r"\blinalg\b|BatchLinearAlgebra", str(error)))
+    known: type[BaseException] = torch.linalg.LinAlgError  # type: ignore[attr-defined]
+    return isinstance(error, known) or bool(re.search(r"\blinalg\b|BatchLinearAlgebra", str(error)))
 
 
 class _NaNForSingular(TorchDispatchMode):
@@ -99,5 +99,4 @@ def _put_nan(results: list[Tensor], bad: Tensor) -> None:
     """In place, since autograd and vmap hold these very tensors already."""
     for result in results:
         if result.numel() and (result.is_floating_point() or result.is_complex()):
-            with torch.no_grad(), _unsafe_preserve_version_counter((result,)):
-                result.masked_fill_(bad.reshape(*bad.shape, *[1] * (result.ndim - bad.ndim)), torch.nan)
+            result.masked_fill_(bad.reshape(*bad.shape, *[1] * (result.ndim - bad.ndim)), torch.nan)
