@@ -39,6 +39,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad
 
 from mamlzoo import options
+from mamlzoo.attention import differentiable_twice
 from mamlzoo.errors import PluginError, UsageError
 
 Split = Literal["train", "valid", "test"]
@@ -231,7 +232,8 @@ class Learner:
         return self._output(params, x, network)
 
     def _output(self, params: Params, x: Tensor, network: str) -> Tensor:
-        output = functional_call(self.networks[network], (params, self.constants[network]), (x,))
+        with differentiable_twice():
+            output = functional_call(self.networks[network], (params, self.constants[network]), (x,))
         assert isinstance(output, Tensor)
         return output
 

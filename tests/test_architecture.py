@@ -76,6 +76,7 @@ def test_the_layers_below_do_not_import_the_layers_above():
         "errors",
         "options",
         "trees",
+        "attention",
         "interfaces",
         "adaptation",
         "hooks",

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, replace_all_batch_norm_modules_, vmap
 
 from mamlzoo import trees
+from mamlzoo.attention import differentiable_twice
 from mamlzoo.discovery.given import Plain
 from mamlzoo.engine.binding import split_parameters
 from mamlzoo.errors import FOREIGN, UsageError
@@ -41,7 +42,8 @@ def of_networks(function: Callable[[Spec, nn.Module], None]) -> Callable[[Model]
     def checked(model: Model) -> None:
         for spec in _accepted(model):
             try:
-                function(spec, _network(model, spec))
+                with differentiable_twice():  # as a learner calls it
+                    function(spec, _network(model, spec))
             except FaultError as fault:
                 raise FaultError(f"for {_asked(spec)}: {fault}") from None
 
@@ -151,8 +153,8 @@ def no_statistics_leak(spec: Spec, network: nn.Module) -> None:
 def works_under_vmap(spec: Spec, network: nn.Module) -> None:
     """Several networks on several episodes at once give what each gives alone.
 
-    Use tensor operations only: no .item(), no `if` on a tensor's value, no work in place on a buffer. nn.GRU, nn.LSTM
-    and fused attention cannot be batched: a model that needs them declares it in exempt_from, and runs by --plan loop.
+    Use tensor operations only: no .item(), no `if` on a tensor's value, no work in place on a buffer. nn.GRU and
+    nn.LSTM cannot be batched: a model that needs them declares it in exempt_from, and runs by --plan loop.
     """
     params, constants = _split(network)
     several = trees.stack([params, trees.tree_map(lambda leaf: leaf + 0.1, params)])
