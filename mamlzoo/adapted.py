@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.func import replace_all_batch_norm_modules_
 
 from mamlzoo import trained, trees
+from mamlzoo.differentiation import differentiating
 from mamlzoo.engine.binding import Bound
 from mamlzoo.engine.contract import check_adapted
 from mamlzoo.engine.evaluation import Adaptation, mapping
@@ -162,6 +163,7 @@ class Adapted:
         return array[0] if self.data_sets is None else array
 
 
+@differentiating
 def adapt(result: Result, x: Values, y: Values, *, steps: int = 10, seed: int | None = None) -> Adapted:
     """Adapt a result's θ to one data set, or to each of several; see `Result.adapt`."""
     experiment, bound = trained.of_seed(result, seed)

@@ -15,7 +15,8 @@ from types import FrameType
 from typing import Any, NamedTuple, cast
 
 from mamlzoo.discovery.registry import installed
-from mamlzoo.errors import MamlzooError, PluginError, in_short
+from mamlzoo.errors import MamlzooError, PluginError
+from mamlzoo.explanations import explained
 from mamlzoo.interfaces import Learner, Model, Plugin
 
 
@@ -34,7 +35,7 @@ def accusation(error: BaseException, plugins: Sequence[Plugin], failed: str, hin
         failed: what failed, as in "sine × mlp × maml failed in training".
         hint: what may help besides.
     """
-    accused = PluginError(f"{failed}: {in_short(error)}")
+    accused = PluginError(f"{failed}: {explained(error)}")
     suspect = find_suspect(error, plugins)
     told = [hint, "`mamlzoo --debug` shows where"]
     if suspect is not None:

@@ -14,6 +14,7 @@ from torch import nn
 
 from mamlzoo import comparing, options, recording
 from mamlzoo.comparison import Comparison
+from mamlzoo.differentiation import differentiating
 from mamlzoo.discovery.given import model_of
 from mamlzoo.discovery.registry import installed
 from mamlzoo.errors import UsageError
@@ -29,6 +30,7 @@ ModelLike = str | Model | type[Model] | nn.Module | Callable[..., nn.Module]
 AlgorithmLike = str | MetaAlgorithm | type[MetaAlgorithm]
 
 
+@differentiating
 def run(
     task: TaskLike = "sine",
     model: ModelLike = "mlp",
@@ -68,6 +70,7 @@ def run(
     return recording.record(experiment, Path(out), manner(checkpoint_every, progress))
 
 
+@differentiating
 def resume(
     directory: str | Path,
     *,
@@ -90,6 +93,7 @@ def resume(
     return recording.resume(Path(directory), manner("30s", progress), given)
 
 
+@differentiating
 def compare(
     task: TaskLike | Sequence[TaskLike] = "sine",
     model: ModelLike | Sequence[ModelLike] = "mlp",

@@ -39,7 +39,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad
 
 from mamlzoo import options
-from mamlzoo.attention import differentiable_twice
+from mamlzoo.differentiation import differentiable_twice
 from mamlzoo.errors import PluginError, UsageError
 
 Split = Literal["train", "valid", "test"]

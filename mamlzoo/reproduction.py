@@ -11,6 +11,7 @@ from typing import Any
 
 from mamlzoo import files, judgement, paired, plots, recording, store, verification
 from mamlzoo.combinations import experiments
+from mamlzoo.differentiation import differentiating
 from mamlzoo.errors import UsageError
 from mamlzoo.experiment import Experiment
 from mamlzoo.judgement import Judgement
@@ -109,6 +110,7 @@ class Reproduction:
         return document
 
 
+@differentiating
 def reproduce(recipe: Recipe, directory: Path, manner: Manner = DEFAULT) -> Reproduction:
     """Make all runs of a recipe in a directory, going on where it was stopped, and judge them.
 

@@ -14,6 +14,7 @@ from mamlzoo import axes as swept
 from mamlzoo import checkpoints, files, options, plots, recording, store
 from mamlzoo.axes import Axis
 from mamlzoo.combinations import AlgorithmLike, ModelLike, TaskLike, budget, declared, manner, plugin, several
+from mamlzoo.differentiation import differentiating
 from mamlzoo.engine.preparation import Notice
 from mamlzoo.errors import MamlzooError, UsageError
 from mamlzoo.experiment import Experiment, Listener
@@ -59,6 +60,7 @@ class Plan:
     trials: Sequence[Trial]
 
 
+@differentiating
 def sweep(
     axes: Mapping[str, Iterable[Any] | str],
     *,

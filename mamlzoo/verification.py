@@ -24,6 +24,7 @@ from torch.overrides import TorchFunctionMode
 from mamlzoo import trees
 from mamlzoo.adaptation import adapt
 from mamlzoo.combinations import AlgorithmLike, ModelLike, TaskLike, experiments
+from mamlzoo.differentiation import differentiating
 from mamlzoo.engine.streams import draw
 from mamlzoo.experiment import Experiment
 from mamlzoo.interfaces import Episode, HasClosedForm, Learner, MetaParams
@@ -182,6 +183,7 @@ class Verification:
         return document
 
 
+@differentiating
 def verify(
     task: TaskLike = "sine",
     model: ModelLike = "mlp",

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from torch.func import replace_all_batch_norm_modules_
 
 from mamlzoo import trees
-from mamlzoo.engine.contract import broken, check_init, check_networks, check_spec, described
-from mamlzoo.errors import FOREIGN, MamlzooError, UsageError, in_short
+from mamlzoo.engine.contract import broken, check_init, check_module, check_networks, check_spec
+from mamlzoo.errors import FOREIGN, MamlzooError, UsageError
+from mamlzoo.explanations import explained
 from mamlzoo.interfaces import Learner, MetaAlgorithm, MetaParams, Model, Params, Spec, Task
 
 Reduction = Literal["mean", "sum"]
@@ -135,14 +136,12 @@ def split_parameters(networks: Mapping[str, nn.Module]) -> tuple[dict[str, Param
 def _build(model: Model, spec: Spec) -> nn.Module:
     try:
         network = model.build(spec)
+        # Batch norm uses the batch's own statistics, so nothing leaks between episodes; results are transductive then.
+        pure: nn.Module = replace_all_batch_norm_modules_(copy.deepcopy(check_module(model, network)))
     except MamlzooError:
         raise
     except FOREIGN as error:
-        raise broken(model, f"failed to build: {in_short(error)}") from error
-    if not isinstance(network, nn.Module):
-        raise broken(model, f"built {described(network)}; it must be a torch.nn.Module")
-    # Batch norm uses the batch's own statistics, so nothing leaks between episodes; results are transductive then.
-    pure: nn.Module = replace_all_batch_norm_modules_(copy.deepcopy(network))
+        raise broken(model, f"failed to build: {explained(error)}") from error
     return pure
 
 
@@ -158,7 +157,7 @@ def _check_shape(model: Model, network: nn.Module, spec: Spec, dtype: torch.dtyp
             output = network(x)
     except FOREIGN as error:
         raise UsageError(
-            f"model '{model.name}' does not fit: {needs}; its network raised {in_short(error)}", plugin=model
+            f"model '{model.name}' does not fit: {needs}; its network raised {explained(error)}", plugin=model
         ) from error
     if not torch.equal(random_state, torch.random.get_rng_state()):
         torch.random.set_rng_state(random_state)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, replace_all_batch_norm_modules_, vmap
 
 from mamlzoo import trees
-from mamlzoo.attention import differentiable_twice
+from mamlzoo.differentiation import differentiable_twice
 from mamlzoo.discovery.given import Plain
 from mamlzoo.engine.binding import split_parameters
 from mamlzoo.errors import FOREIGN, UsageError

@@ -1,17 +1,23 @@
-"""Attention by the kernel that can be differentiated twice.
+"""How torch differentiates while networks are called, whatever it was told outside.
 
-torch's fused ones have one derivative, and adaptation by gradients in a meta-gradient needs two. Which kernel computes
-is the same for all algorithms and plans, so that none has numbers of its own.
+Attention is computed by the kernel that can be differentiated twice: torch's fused ones have one derivative, and
+adaptation by gradients in a meta-gradient needs two. It is the same for all algorithms and plans, so that none has
+numbers of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import ParamSpec, TypeVar
 
+import torch
 from torch.backends import cuda, mha
 
-FUSED = (
+P = ParamSpec("P")
+T = TypeVar("T")
+FUSED: tuple[tuple[Callable[[], bool], Callable[[bool], object]], ...] = (
     (cuda.flash_sdp_enabled, cuda.enable_flash_sdp),
     (cuda.mem_efficient_sdp_enabled, cuda.enable_mem_efficient_sdp),
     (cuda.cudnn_sdp_enabled, cuda.enable_cudnn_sdp),
@@ -35,3 +41,14 @@ def differentiable_twice() -> Iterator[None]:
         cuda.enable_math_sdp(had_products)
         for (_, enable), before in zip(FUSED, had, strict=True):
             enable(before)
+
+
+def differentiating(function: Callable[P, T]) -> Callable[P, T]:
+    """The same function, which differentiates also where it is called in `torch.no_grad` or `torch.inference_mode`."""
+
+    @functools.wraps(function)
+    def called(*args: P.args, **kwargs: P.kwargs) -> T:
+        with torch.inference_mode(False), torch.enable_grad():
+            return function(*args, **kwargs)
+
+    return called
