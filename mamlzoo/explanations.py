@@ -6,11 +6,11 @@ import re
 
 from mamlzoo.errors import in_short
 
-LACKING = re.compile(r"derivative for (?:aten::|')_?(\w+?)(?:_backward)*'? is not implemented")
-"""How torch says that an operation cannot be differentiated again."""
+LACKING = re.compile(r"derivative for (?:aten::|')_?(\w+?)(?:_backward)*'? is not implemented\.?(, in .*)?")
+"""How torch says that an operation cannot be differentiated again; behind it, the module that calls it."""
 INSTEAD = {
-    "cdist": "write (x[:, None] - y[None]).square().sum(-1)",
-    "cdist_forward": "write (x[:, None] - y[None]).square().sum(-1)",
+    "cdist": "for squared distances write (x[:, None] - y[None]).square().sum(-1)",
+    "cdist_forward": "for squared distances write (x[:, None] - y[None]).square().sum(-1)",
     "embedding_bag": "take nn.Embedding and .mean(-2)",
     "embedding_bag_dense": "take nn.Embedding and .mean(-2)",
     "hardsigmoid": "write (x / 6 + 0.5).clamp(0, 1)",
@@ -54,11 +54,12 @@ def explained(error: BaseException) -> str:
         for words, meaning in MEANINGS:
             if re.search(words, str(error)):
                 return meaning
-        operation = lacks_derivative(error)
-        if operation is not None:
-            instead = INSTEAD.get(operation)
-            choices = "choose an algorithm that differentiates once, as a first-order one"
-            return f"{operation} has no second derivative; {f'{instead}, or ' if instead else ''}{choices}"
+        found = LACKING.search(str(error))
+        if found:
+            instead = f"{INSTEAD[found[1]]}, or " if found[1] in INSTEAD else ""
+            algorithm = "choose an algorithm that differentiates once, as a first-order one"
+            place = f" ({found[2].removeprefix(', ')})" if found[2] else ""
+            return f"{found[1]}{place} has no second derivative; {instead}{algorithm}"
     return in_short(error)
 
 

@@ -274,7 +274,7 @@ def _trial(
             other[key] = value
     try:
         task, model, algorithm = (plugin(kind, parts[kind], own[kind]) for kind in KINDS)
-        common = budget(seeds, other)
+        common = budget(seeds, other, (task, model, algorithm))
         if common.validation_interval is None:  # what chooses must be measured, at the end at least
             common = replace(common, validate_every=max(1, common.iterations))
         experiment = Experiment(cast(Task, task), cast(Model, model), cast(MetaAlgorithm, algorithm), common)

@@ -26,6 +26,7 @@ from mamlzoo.adaptation import adapt
 from mamlzoo.combinations import AlgorithmLike, ModelLike, TaskLike, experiments
 from mamlzoo.differentiation import differentiating
 from mamlzoo.engine.streams import draw
+from mamlzoo.engine.underivable import located
 from mamlzoo.experiment import Experiment
 from mamlzoo.interfaces import Episode, HasClosedForm, Learner, MetaParams
 from mamlzoo.result import FEW_NUMBERS, finite_or_null
@@ -223,8 +224,8 @@ def verify(
             if progress is not None:
                 progress(at * checked + done, episodes * checked)
 
-        with experiment.blame("verification"):
-            episode = trees.index(drawn, at)
+        episode = trees.index(drawn, at)
+        with experiment.blame("verification"), located(bound, episode):
             reports.append(
                 _episode(experiment, learner, meta, episode, f"episode {at}", coordinates, seed, trained, tell)
             )

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from mamlzoo import blame
-from mamlzoo.errors import FOREIGN, MamlzooError, in_short
+from mamlzoo.errors import FOREIGN, MamlzooError
+from mamlzoo.explanations import explained
 from mamlzoo.interfaces import KINDS, Plugin
 
 Verdict = Literal["passed", "failed", "exempt"]
@@ -130,7 +131,7 @@ def _in_short(error: BaseException) -> str:
     """The type and the first sentence of an exception; torch's go on for long."""
     if _is_refused_by_vmap(error):
         return f"{type(error).__name__}: torch.func.vmap does without a tensor's value, which .item() and `if` ask for"
-    return re.split(r"(?<=[.!?])\s+(?=[A-Z])", in_short(error), maxsplit=1)[0]
+    return re.split(r"(?<=[.!?])\s+(?=[A-Z])", explained(error), maxsplit=1)[0]
 
 
 def _is_refused_by_vmap(error: BaseException | None) -> bool:
