@@ -223,6 +223,14 @@ class OfSeven(nn.Sequential):
     def __init__(self):
         super().__init__(nn.Linear(7, 8), nn.Tanh(), nn.Linear(8, 5))
 
+def block(inputs):
+    return nn.Sequential(nn.Conv2d(inputs, 64, 3, padding=1), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(2))
+
+def conv4(spec):
+    channels, height, _ = spec.input_shape
+    body = nn.Sequential(block(channels), block(64), block(64), block(64), nn.Flatten())
+    return nn.Sequential(body, nn.Linear(64 * (height // 16) ** 2, spec.output_size))
+
 class Gru(nn.Module):
     exempt_from = {"works-under-vmap": "vmap has no rule for a GRU"}
 
@@ -233,11 +241,18 @@ class Gru(nn.Module):
     def forward(self, x):
         return self.out(self.gru(x[:, None])[0][:, 0])
 
-def normed(spec):
+def squeezed(spec):
     inputs = math.prod(spec.input_shape)
-    return nn.Sequential(nn.Flatten(), nn.Linear(inputs, 4), nn.BatchNorm1d(4), nn.Linear(4, spec.output_size))
+    return nn.Sequential(nn.Flatten(), nn.Linear(inputs, 4), Squeeze(), nn.Linear(4, spec.output_size))
 
-normed.exempt_from = {"works-on-a-meta-batch-of-one": "batch norm has no statistics of one example"}
+class Squeeze(nn.Module):
+    def forward(self, x):
+        return x.squeeze()
+
+squeezed.exempt_from = {"works-on-a-meta-batch-of-one": "never a single example"}
+
+def misshaped(spec):
+    return nn.Linear(spec.input_shape[0], 1)
 """
 
 
@@ -257,8 +272,18 @@ def test_a_plain_network_is_checked_at_a_shape_that_it_fits(cli, tmp_path):
 def test_a_plain_network_says_itself_what_it_is_exempt_from(cli, tmp_path):
     (tmp_path / "nets.py").write_text(NETWORKS)
     assert verdicts(cli, "nets.py:Gru") == {"works-under-vmap": ("exempt", "vmap has no rule for a GRU")}
-    reason = "batch norm has no statistics of one example"
-    assert verdicts(cli, "nets.py:normed") == {"works-on-a-meta-batch-of-one": ("exempt", reason)}
+    assert verdicts(cli, "nets.py:squeezed") == {"works-on-a-meta-batch-of-one": ("exempt", "never a single example")}
+
+
+def test_the_fields_convolutional_network_conforms_as_a_function_of_the_images_alone(cli, tmp_path):
+    (tmp_path / "nets.py").write_text(NETWORKS)
+    assert verdicts(cli, "nets.py:conv4") == {}
+
+
+def test_a_function_of_a_spec_that_gives_other_outputs_than_it_was_asked_for_fails(cli, tmp_path):
+    (tmp_path / "nets.py").write_text(NETWORKS)
+    verdict, found = verdicts(cli, "nets.py:misshaped", code=1)["builds-what-was-asked-for"]
+    assert (verdict, found) == ("failed", "for inputs [6, 1] and 3 outputs the network gives [6, 1], not [6, 3]")
 
 
 def test_the_pages_algorithm_that_says_everything_itself_is_short_and_its_network_can_be_exported(
