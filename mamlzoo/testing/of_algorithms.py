@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from mamlzoo import checkpoints, options, trees
 from mamlzoo.adaptation import adapt
 from mamlzoo.checkpoints import Checkpoint
-from mamlzoo.combinations import plugin
+from mamlzoo.discovery.given import model_of
 from mamlzoo.engine.binding import Bound, bind_seeds
 from mamlzoo.engine.contract import check_adapted
 from mamlzoo.engine.evaluation import predictions
@@ -154,8 +154,8 @@ def any_number_of_adaptation_steps(algorithm: MetaAlgorithm) -> None:
         fast = algorithm.adapt(learner, meta, fast, episode.support)
     declared = options.options_of(type(algorithm)).get("inner_steps")
     for steps in _allowed(declared, (0, 1, 5)) if declared else ():
-        other = replace(cast(Any, algorithm), inner_steps=steps)
-        loss, _ = other.meta_loss(learner, meta, episode, torch.tensor(0.5))
+        bound = _bound(replace(cast(Any, algorithm), inner_steps=steps))  # θ may hold something for each step
+        loss, _ = bound.algorithm.meta_loss(bound.learner, trees.index(bound.meta, 0), episode, torch.tensor(0.5))
         require(loss.isfinite(), f"with inner_steps = {steps} the meta-loss is {loss.item()}")
 
 
@@ -353,7 +353,9 @@ def _require_prediction(bound: Bound, fast: Any, episode: Episode, when: str) ->
 def _verified(algorithm: MetaAlgorithm) -> list[EpisodeReport]:
     """One episode's meta-gradient at the beginning of training, and one in its middle."""
     task = probes.task_for(algorithm)
-    at = [verify(task, probes.plain, algorithm, episodes=1, coordinates=16, trained=done) for done in (0.0, 0.5)]
+    at = [
+        verify(task, _model(probes.plain), algorithm, episodes=1, coordinates=16, trained=done) for done in (0.0, 0.5)
+    ]
     return [episode for verification in at for episode in verification.episodes]
 
 
@@ -369,7 +371,7 @@ def _fresh(algorithm: MetaAlgorithm) -> MetaAlgorithm:
 
 
 def _model(network: Network) -> Model:
-    return cast(Model, plugin("model", network))
+    return model_of(network, f"{network.__name__}, a network of the kit")()
 
 
 def _bound(
