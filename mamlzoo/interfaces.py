@@ -297,6 +297,14 @@ class MetaAlgorithm(Plugin):
         """
         raise UsageError(f"algorithm '{self.name}' does not define `adapted`, so there is no adapted network")
 
+    def remarks(self, meta: MetaParams) -> list[str]:
+        """What a reader of a run should know of how it takes the networks, as which part adapts; each a line.
+
+        Args:
+            meta: θ of one seed.
+        """
+        return []
+
     @abstractmethod
     def meta_loss(
         self, learner: Learner, meta: MetaParams, episode: Episode, progress: Tensor

@@ -15,6 +15,7 @@ from torch import nn
 from mamlzoo import trees
 from mamlzoo.checkpoints import Best, Checkpoint, Seconds, ValidationRecord
 from mamlzoo.engine.binding import Bound
+from mamlzoo.engine.contract import check_remarks
 from mamlzoo.engine.evaluation import EvaluationRecord, Values, evaluate, mapping
 from mamlzoo.engine.memory import PeakMemory
 from mamlzoo.engine.preparation import Choice, Notice, prepare
@@ -64,7 +65,9 @@ class _Run:
         if start is None:
             meta = experiment.initial(self._bound)
             self._bound = replace(self._bound, meta=meta)
-            start = Checkpoint(NOTHING, TrainingState(0, meta), remarks=_remarks(self._bound))
+            with experiment.blame("set-up"):
+                remarks = _remarks(self._bound)
+            start = Checkpoint(NOTHING, TrainingState(0, meta), remarks=remarks)
         meta = trees.tree_map(lambda leaf: leaf.to(self._device), start.training.meta)
         self._at = replace(start, training=replace(start.training, meta=meta))
 
@@ -196,7 +199,7 @@ def _timed(function: Callable[[], T]) -> tuple[T, float]:
 
 
 def _remarks(bound: Bound) -> list[str]:
-    remarks = []
+    remarks = check_remarks(bound.algorithm, bound.algorithm.remarks(trees.index(bound.meta, 0)))
     leaves = trees.leaves(bound.meta)
     if len(leaves[0]) > 1 and all(bool((leaf == leaf[:1]).all()) for leaf in leaves):
         remarks.append("all seeds start from the same θ⁰")

@@ -230,6 +230,17 @@ def check_meta_loss(algorithm: MetaAlgorithm, result: Any) -> tuple[Tensor, dict
     }
 
 
+def check_remarks(algorithm: MetaAlgorithm, found: Any) -> list[str]:
+    """What a run says about the algorithm.
+
+    Raises:
+        PluginError: it is no list of texts.
+    """
+    if not (isinstance(found, list) and all(isinstance(line, str) for line in found)):
+        raise broken(algorithm, f": remarks must return a list of texts, not {described(found)}")
+    return [" ".join(line.split()) for line in found]
+
+
 def described(value: object) -> str:
     """A value's type, as in 'a float', 'None', 'an Episode'."""
     if value is None:
