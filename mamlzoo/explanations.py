@@ -25,7 +25,11 @@ MEANINGS = (
         "permanent by torch.nn.utils.prune.remove",
     ),
     (
-        r"saved tensor hooks|CheckpointFunction",
+        r"'indices' to have one of the following scalar types: Long, Int",
+        "an embedding looks up whole numbers, and a task's inputs are floating-point numbers; look up x.long()",
+    ),
+    (
+        r"saved tensor hooks|torch.utils.checkpoint is incompatible",
         "torch.utils.checkpoint does not work in adaptation; call the layer without it, and let `--recompute` "
         "(recompute=True) compute inner steps again in the backward pass",
     ),

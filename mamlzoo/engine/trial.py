@@ -22,6 +22,8 @@ from mamlzoo.engine.contract import (
 )
 from mamlzoo.engine.plans import StepResult
 from mamlzoo.engine.singular import outcomes
+from mamlzoo.errors import FOREIGN
+from mamlzoo.explanations import explained
 from mamlzoo.interfaces import Episode, Fast, Learner, MetaParams, Model, Params, Task
 
 PATIENCE = 100
@@ -113,7 +115,11 @@ def _check_network(model: Model, learner: Learner, name: str, x: Tensor) -> None
             raise broken(model, ": its network's output is not finite for finite inputs and parameters")
         if not output.requires_grad:
             return
-        if not _none_is_nan(torch.autograd.grad(output.sum(), list(params.values()), allow_unused=True)):
+        try:
+            gradient = torch.autograd.grad(output.sum(), list(params.values()), allow_unused=True)
+        except FOREIGN as error:
+            raise broken(model, f": its network cannot be differentiated: {explained(error)}") from error
+        if not _none_is_nan(gradient):
             raise broken(model, ": the gradient of its network's output is NaN for finite inputs and parameters")
 
 
