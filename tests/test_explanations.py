@@ -53,8 +53,8 @@ class Looking(nn.Module):
 class Checkpointed(nn.Linear):
     """A layer that keeps nothing of its forward pass."""
 
-    def __init__(self, reentrant):
-        super().__init__(4, 4)
+    def __init__(self, reentrant, inputs=4):
+        super().__init__(inputs, 4)
         self.reentrant = reentrant
 
     def forward(self, x):
@@ -124,7 +124,11 @@ NETWORKS = {
     ),
     "checkpointed, reentrant": (
         lambda: between(Checkpointed(True)),
-        "use_reentrant=True is one: call the layer without",
+        "its network cannot be differentiated: torch.utils.checkpoint does not work in adaptation; call",
+    ),
+    "checkpointed at once": (
+        lambda: nn.Sequential(Checkpointed(True, 1), nn.Linear(4, 1)),
+        "use_reentrant=True is one: call the layer without it",
     ),
     "packed": (lambda: between(Packed()), "as nn.utils.rnn.pack_padded_sequence does, cannot be differentiated"),
     "weight norm": (
