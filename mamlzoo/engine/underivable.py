@@ -17,6 +17,15 @@ from mamlzoo.engine.contract import described
 from mamlzoo.explanations import lacks_derivative
 from mamlzoo.interfaces import Episode
 
+CALLED = {
+    "cdist_forward": ("cdist",),
+    "embedding_bag_dense": ("embedding_bag",),
+    "cudnn_rnn": ("lstm", "gru", "rnn_tanh", "rnn_relu"),
+    "thnn_fused_lstm_cell": ("lstm_cell",),
+    "thnn_fused_gru_cell": ("gru_cell",),
+}
+"""By operation, the functions that call it, where they are called otherwise."""
+
 
 @contextmanager
 def located(bound: Bound, episode: Episode) -> Iterator[None]:
@@ -45,7 +54,7 @@ class _RaiseAt(TorchFunctionMode):
         self._names = {id(module): name for network in networks.values() for name, module in network.named_modules()}
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if getattr(func, "__name__", "").strip("_") == self._operation:
+        if getattr(func, "__name__", "").strip("_") in CALLED.get(self._operation, (self._operation,)):
             raise RuntimeError(f"{self._message}{self._place()}")
         return func(*args, **(kwargs or {}))
 
