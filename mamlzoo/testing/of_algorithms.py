@@ -16,14 +16,13 @@ from torch import Tensor, nn
 from mamlzoo import checkpoints, options, trees
 from mamlzoo.adaptation import adapt
 from mamlzoo.checkpoints import Checkpoint
-from mamlzoo.discovery.given import model_of
 from mamlzoo.engine.binding import Bound, bind_seeds
 from mamlzoo.engine.contract import check_adapted
 from mamlzoo.engine.evaluation import predictions
 from mamlzoo.engine.plans import EAGER
 from mamlzoo.errors import PluginError, UsageError
 from mamlzoo.experiment import Experiment
-from mamlzoo.interfaces import Episode, Learner, MetaAlgorithm, Model, Params, Spec
+from mamlzoo.interfaces import Episode, Learner, MetaAlgorithm, Params, Spec
 from mamlzoo.options import Option
 from mamlzoo.result import Result
 from mamlzoo.settings import Settings
@@ -274,7 +273,7 @@ def resumed_equals_never_stopped(algorithm: MetaAlgorithm) -> None:
     All that training learns must be in θ; keep nothing in the algorithm or in its module.
     """
     settings = Settings(iterations=2 * HALF, meta_batch=2, test_tasks=1, test_steps=1, plan="loop", threads=1)
-    whole = Experiment(probes.task_for(algorithm), _model(probes.plain), _fresh(algorithm), settings)
+    whole = Experiment(probes.task_for(algorithm), probes.model(probes.plain), _fresh(algorithm), settings)
     digest = checkpoints.experiment_digest(whole.config())
     with tempfile.TemporaryDirectory() as folder:
 
@@ -352,10 +351,8 @@ def _require_prediction(bound: Bound, fast: Any, episode: Episode, when: str) ->
 
 def _verified(algorithm: MetaAlgorithm) -> list[EpisodeReport]:
     """One episode's meta-gradient at the beginning of training, and one in its middle."""
-    task = probes.task_for(algorithm)
-    at = [
-        verify(task, _model(probes.plain), algorithm, episodes=1, coordinates=16, trained=done) for done in (0.0, 0.5)
-    ]
+    task, model = probes.task_for(algorithm), probes.model(probes.plain)
+    at = [verify(task, model, algorithm, episodes=1, coordinates=16, trained=done) for done in (0.0, 0.5)]
     return [episode for verification in at for episode in verification.episodes]
 
 
@@ -370,17 +367,13 @@ def _fresh(algorithm: MetaAlgorithm) -> MetaAlgorithm:
     return options.make(type(algorithm), options.values(algorithm), algorithm.name)
 
 
-def _model(network: Network) -> Model:
-    return model_of(network, f"{network.__name__}, a network of the kit")()
-
-
 def _bound(
     algorithm: MetaAlgorithm,
     network: Network = probes.plain,
     seeds: tuple[int, ...] = (0,),
     dtype: torch.dtype = torch.float32,
 ) -> Bound:
-    return bind_seeds(probes.task_for(algorithm), _model(network), algorithm, seeds, CPU, dtype)
+    return bind_seeds(probes.task_for(algorithm), probes.model(network), algorithm, seeds, CPU, dtype)
 
 
 def _episodes(algorithm: MetaAlgorithm, count: int, dtype: torch.dtype = torch.float64) -> Episode:

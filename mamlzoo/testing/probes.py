@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mamlzoo.discovery.given import model_of
 from mamlzoo.errors import UsageError
-from mamlzoo.interfaces import Batch, Episode, MetaAlgorithm, Spec, Split, Task
+from mamlzoo.interfaces import Batch, Episode, MetaAlgorithm, Model, Spec, Split, Task
 from mamlzoo.testing.checks import FaultError
 
 HIDDEN = 6
@@ -75,6 +76,11 @@ def task_for(algorithm: MetaAlgorithm) -> Task:
         else:
             return task
     raise FaultError(f"it refuses every task: {'; '.join(refusals)}")
+
+
+def model(network: Callable[[Spec], nn.Module]) -> Model:
+    """One of the networks below as a model, which says whose it is."""
+    return model_of(network, f"{network.__name__}, a network of the kit")()
 
 
 def of_vectors(make: Callable[[Spec], nn.Module]) -> Callable[[Spec], nn.Module]:

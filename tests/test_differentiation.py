@@ -1,4 +1,4 @@
-"""Networks with attention are meta-learned by second derivatives, by every plan, in training mode and out of it."""
+"""Networks are differentiated twice, attention too, by every plan, and wherever a run is called from."""
 
 from __future__ import annotations
 
@@ -126,3 +126,16 @@ def test_it_conforms():
             return net
 
     assert [outcome.finding for outcome in outcomes_of(Attention()) if outcome.verdict != "passed"] == []
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_a_run_differentiates_also_where_its_caller_does_not(mode):
+    settings = QUICK | {"plan": "loop", "seeds": 1}
+    expected = mamlzoo.run(**settings)
+    with mode():
+        found = mamlzoo.run(**settings)
+        adapted = found.adapt([[0.0], [1.0]], [[0.0], [1.0]], steps=1)
+        assert mamlzoo.verify("scalar", "neuron", episodes=1).passed
+        assert not torch.is_grad_enabled()
+    assert trees.equal(found.meta, expected.meta)
+    assert np.isfinite(adapted.losses).all()
