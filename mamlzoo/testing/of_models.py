@@ -16,7 +16,8 @@ from mamlzoo import trees
 from mamlzoo.differentiation import differentiable_twice
 from mamlzoo.discovery.given import Plain
 from mamlzoo.engine.binding import split_parameters
-from mamlzoo.errors import FOREIGN, UsageError
+from mamlzoo.engine.contract import check_module
+from mamlzoo.errors import FOREIGN, MamlzooError, UsageError
 from mamlzoo.interfaces import Model, Params, Spec
 from mamlzoo.testing.checks import FaultError, check, require
 
@@ -297,6 +298,8 @@ def _built(model: Model, spec: Spec) -> nn.Module:
     try:
         pure = _pure(model, spec)
         mismatch = _mismatch(spec, pure(_inputs(spec)))
+    except MamlzooError:
+        raise
     except Exception as error:  # torch's layers raise several kinds where a shape does not fit
         raise UsageError(f"for {_asked(spec)} the network raises {type(error).__name__}: {error}") from error
     if mismatch and model.has_own_shape:
@@ -305,9 +308,7 @@ def _built(model: Model, spec: Spec) -> nn.Module:
 
 
 def _pure(model: Model, spec: Spec) -> nn.Module:
-    network = model.build(spec)
-    require(isinstance(network, nn.Module), f"build returned a {type(network).__name__}, no torch.nn.Module")
-    pure: nn.Module = replace_all_batch_norm_modules_(network)
+    pure: nn.Module = replace_all_batch_norm_modules_(check_module(model, model.build(spec)))
     return pure
 
 
