@@ -15,11 +15,12 @@ from mamlzoo import blame, options, provenance, running, trees
 from mamlzoo.checkpoints import Checkpoint
 from mamlzoo.discovery import origins
 from mamlzoo.engine.arithmetic import matrix_products_in
-from mamlzoo.engine.binding import Bound, bind_seeds
+from mamlzoo.engine.binding import Bound, bind_seeds, built_with
 from mamlzoo.engine.evaluation import evaluate
+from mamlzoo.engine.inspection import inspect_algorithm, inspect_judgement, inspect_networks
 from mamlzoo.engine.optimizers import OuterOptimizer
 from mamlzoo.engine.plans import EAGER
-from mamlzoo.engine.streams import TestSet, draw
+from mamlzoo.engine.streams import TestSet, TrainingStream, draw
 from mamlzoo.engine.training import TrainingState
 from mamlzoo.engine.trial import check_meta_gradient, rehearse
 from mamlzoo.errors import FOREIGN, MamlzooError, PluginError, UsageError
@@ -166,16 +167,25 @@ class Experiment:
                     "come from that, or no run can be repeated",
                     plugin=self.task,
                 )
+            if self.algorithm.trains and settings.iterations:
+                TrainingStream(self.task, self.settings.seeds, settings.meta_batch, device).try_sizes()
             if settings.validation_interval:
-                TestSet(self.task, 1, settings.test_seed, device, split="valid").episode(0)
+                validation = TestSet(self.task, 1, settings.test_seed, device, split="valid")
+                validation.try_sizes()
+                validation.episode(0)
             first = trees.index(one, 0)
+            others = built_with(bound, self.model, settings.seeds[0] ^ 1)
+            inspect_networks(bound, self.model, others, first)
             rehearse(bound, self.task, self.model, first)
+            inspect_judgement(self.task, first.query.y)
+            inspect_algorithm(bound, others, first)
             if self.algorithm.trains and settings.iterations:
                 optimizer = OuterOptimizer(settings.optimizer, settings.outer_lr, bound.meta)
                 episodes = trees.tree_map(lambda leaf: leaf[None], one)  # a seed axis before the meta-batch
                 found = EAGER[plan](bound, "mean", None)(optimizer.meta, episodes, torch.tensor(0.0, device=device))
                 check_meta_gradient(bound, found, first)
             tests = TestSet(self.task, 1, settings.test_seed, device)
+            tests.try_sizes()
             for _ in evaluate(bound, bound.meta, self.task, tests, min(1, settings.test_steps), plan):
                 pass
 

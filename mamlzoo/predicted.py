@@ -84,6 +84,10 @@ class Predicted:
         if self._spec.kind == "classification":
             seen = set(np.asarray(self.support.y).tolist())
             notes += [f"class {at} has no support point" for at in range(self._spec.output_size) if at not in seen]
+        if self.adapted.has_batch_norm:
+            notes.append(
+                "transductive: batch norm sees all query inputs at once, so a prediction depends on the others"
+            )
         wrong = int((~np.isfinite(self.outputs)).any(1).sum())
         if wrong:
             ran_away = np.isfinite(self.adapted.losses[0]) and not np.isfinite(self.adapted.losses[-1])
@@ -186,7 +190,7 @@ def _fit(result: Result, adapted: Adapted, support: Points, query: Points | None
         less = result.adapt(support.x, np.asarray(support.y), steps=steps, seed=adapted.seed)
         predictions[steps] = less.predict(x[:, None])[:, 0]
     known = _pairs(query) if query is not None else np.empty((0, 2), np.float32)
-    return Fit(result.name, _pairs(support), known, x, predictions, is_function=False)
+    return Fit(result.name, _pairs(support), known, x, predictions)
 
 
 def _grid(x: NDArray[np.float32]) -> NDArray[np.float32]:

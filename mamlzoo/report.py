@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +19,6 @@ from mamlzoo import files, fits, plots
 from mamlzoo.command import command_of
 from mamlzoo.comparison import Comparison
 from mamlzoo.errors import MamlzooError, UsageError, in_short
-from mamlzoo.inline_svg import INK
 from mamlzoo.interfaces import KINDS
 from mamlzoo.result import Result
 from mamlzoo.tables import Table
@@ -52,11 +50,11 @@ PAGE = """<!DOCTYPE html>
 
 
 class Run(NamedTuple):
-    """A result as the page shows it: by the same name and in the same colour throughout."""
+    """A result as the page shows it: by the same name and in the same look throughout."""
 
     label: str
     result: Result
-    colour: str
+    look: plots.Look
 
 
 def write(comparison: Comparison, path: Path) -> None:
@@ -93,7 +91,7 @@ def page(comparison: Comparison) -> str:
     if not comparison.results:
         raise UsageError("a report needs one result at least")
     results, labels = comparison.results, comparison.labels()
-    runs = [Run(*run) for run in zip(labels, results, plots.palette(len(results)), strict=True)]
+    runs = [Run(*run) for run in zip(labels, results, plots.looks(len(results)), strict=True)]
     names = [_unique(result.config[kind]["name"] for result in results) for kind in KINDS]
     title = escape(" × ".join(", ".join(several) for several in names))
     sections = [
@@ -197,9 +195,10 @@ def _fits_of(run: Run) -> str:
     available = experiment_of(result).task.spec.test_episodes
     steps, figures = sorted({0, min(1, last), last}), []
     for episode in range(min(FITTED_TASKS, available or FITTED_TASKS)):
-        fit = replace(fits.fit(result, steps=steps, episode=episode, seed=seed), title=f"test task {episode}")
         label = f"{run.label}, seed {seed}, test task {episode}: predictions after {_listed(steps)} adaptation steps."
-        figures.append(plots.svg(plots.adaptation([fit]), label))
+        panels = fits.panels(result, steps=steps, episode=episode, seed=seed, title=f"test task {episode}")
+        figures += [plots.svg(plots.adaptation([panel], legend=False), label) for panel in panels]
+    figures.append(plots.svg(plots.key(panels[0]), f"What is drawn of {run.label}."))
     return f'<h3>{escape(run.label)}, seed {seed}</h3>\n<div class="figures">{"".join(figures)}</div>'
 
 
@@ -250,8 +249,8 @@ def _by_metric(runs: Iterable[Run]) -> dict[str, list[Run]]:
     return groups
 
 
-def _columns(runs: Sequence[Run]) -> tuple[list[Result], list[str], list[str]]:
-    return [run.result for run in runs], [run.label for run in runs], [run.colour for run in runs]
+def _columns(runs: Sequence[Run]) -> tuple[list[Result], list[str], list[plots.Look]]:
+    return [run.result for run in runs], [run.label for run in runs], [run.look for run in runs]
 
 
 def _flat(config: Mapping[str, Any]) -> dict[str, str]:
@@ -289,10 +288,6 @@ def _table(table: Table) -> str:
 
 def _figure(figure: plots.Figure, runs: Sequence[Run], caption: str) -> str:
     """A figure with its legend as text of the page, where labels of any length have room."""
-    colours = [run.colour.replace(INK, "currentColor") for run in runs]
-    entries = [
-        f'<li><span style="background: {colour}"></span>{escape(run.label)}</li>'
-        for run, colour in zip(runs, colours, strict=True)
-    ]
+    entries = [f"<li>{plots.svg(plots.swatch(run.look), '')}{escape(run.label)}</li>" for run in runs]
     legend = f"<ul>{''.join(entries)}</ul>"
     return f"<figure>{plots.svg(figure, caption)}{legend}<figcaption>{escape(caption)}</figcaption></figure>"

@@ -270,7 +270,7 @@ class Result:
         if kind == "training":
             return plots.training([self])
         if kind == "adaptation":
-            return plots.adaptation([fits.fit(self)])
+            return plots.adaptation(fits.panels(self))
         if kind == "curves":
             return plots.curves([self])
         raise UsageError(f"there is no plot '{kind}'; there are: curves, training, adaptation")

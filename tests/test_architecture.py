@@ -15,7 +15,7 @@ PLUGINS = sorted((ROOT / "plugins").rglob("*.py"))
 HOMES = {
     "click": ["cli"],
     "rich": ["cli"],
-    "matplotlib": ["plots.py", "sweep_plots.py"],
+    "matplotlib": ["figures", "sweep_plots.py"],
     "pluggy": ["hooks.py", "discovery"],
 }
 
@@ -103,6 +103,8 @@ def test_the_layers_below_do_not_import_the_layers_above():
         "testing.of_tasks",
         "testing.of_models",
         "testing.of_algorithms",
+        "testing.of_purity",
+        "testing.of_classifiers",
         "testing.kit",
         "new_plugin",
         "cli",

@@ -104,6 +104,19 @@ class TracedSteps:
 
         return [block.progress, *trees.leaves(self._bound.constants), *map(pieces, trees.leaves(block.episodes))]
 
+    def fitting(self, given: list[Tensor]) -> list[Tensor]:
+        """What is given to the program, once its sizes are known to be those that the program was made for.
+
+        Raises:
+            ValueError: they are others; the program would read and write beyond its tensors.
+        """
+        made_for, sizes = (
+            [(leaf.shape, leaf.dtype) for leaf in leaves] for leaves in (self.inputs[-len(given) :], given)
+        )
+        if made_for != sizes:
+            raise ValueError(f"a program that was compiled for {made_for} was given {sizes}")
+        return given
+
     def finish(self, optimizer: OuterOptimizer, carried: Sequence[Tensor], first: int, last: int) -> Measured:
         """Take θ and the optimiser's state from the last pass; what was measured on the way."""
         theta, measures, *rest = carried
@@ -169,7 +182,7 @@ class CompiledSteps(Steps):
         """
         traced = self._traced
         if block is not self._block:
-            self._block, self._given = block, [*traced.given(block), *traced.lifted]
+            self._block, self._given = block, traced.fitting([*traced.given(block), *traced.lifted])
         start, end = first * traced.passes, last * traced.passes
         carried = self._run(start, end, traced.carried(self.optimizer), self._given)
         return traced.finish(self.optimizer, carried, first, last)

@@ -9,10 +9,24 @@ from torch import Tensor
 
 from mamlzoo import trees
 from mamlzoo.errors import PluginError
-from mamlzoo.interfaces import Batch, Episode, Fast, Learner, MetaAlgorithm, MetaParams, Params, Plugin, Spec, Task
+from mamlzoo.interfaces import (
+    Batch,
+    Episode,
+    Fast,
+    Learner,
+    MetaAlgorithm,
+    MetaParams,
+    Params,
+    Plugin,
+    Spec,
+    Split,
+    Task,
+)
 
 TARGETS = {"regression": "[episodes, examples, output size]", "classification": "[episodes, examples]"}
 """The shape of targets by the kind of a spec."""
+SIZES = "all episodes of a split must have one size: draw as many examples each time, or choose how many by an option"
+"""What to do about a task whose episodes differ in size."""
 
 
 def broken(plugin: Plugin, what: str) -> PluginError:
@@ -95,6 +109,23 @@ def check_episodes(task: Task, count: int, episodes: Any) -> Episode:
                 raise broken(
                     task, f"{asked}.{name} with {int(bad.sum())} numbers that are not finite, first in episode {which}"
                 )
+    return episodes
+
+
+def check_size(task: Task, split: Split, like: Episode, episodes: Episode) -> Episode:
+    """Episodes of the same size as others of their split: a program is compiled for one, and a test set has one.
+
+    Raises:
+        PluginError: a leaf has another shape than before, its first axis aside, or another dtype.
+    """
+    for (name, before), now in zip(trees.named_leaves(like), trees.leaves(episodes), strict=True):
+        if before.shape[1:] != now.shape[1:]:
+            was, found, remedy = f"shape {list(before.shape[1:])}", f"shape {list(now.shape[1:])}", SIZES
+        elif before.dtype != now.dtype:
+            was, found, remedy = str(before.dtype), str(now.dtype), "all episodes of a split must have one dtype"
+        else:
+            continue
+        raise broken(task, f"drew {name} of {found} for an episode of '{split}', after one of {was}; {remedy}")
     return episodes
 
 

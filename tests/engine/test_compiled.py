@@ -114,6 +114,17 @@ def test_recomputed_steps_can_be_compiled():
     trial.agrees(trial.steps(Replay(trial.traced.graph)))
 
 
+@pytest.mark.parametrize("shots", [2, 7])
+def test_a_program_is_never_run_with_sizes_that_it_was_not_made_for(shots):
+    trial, called = Trial(MAML(), seeds=(0,)), []
+    steps = trial.steps(lambda *given: called.append(given))
+    steps.advance(trial.block, 0, 1)  # which is eager
+    block, _ = next(blocks(TrainingStream(Sine(shots=shots), (0,), 4, CPU), 1000))
+    with pytest.raises(ValueError, match="a program that was compiled for .* was given"):
+        steps.advance(block, 1, 2)
+    assert called == []
+
+
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_only_the_first_meta_step_of_all_is_eager(optimizer, monkeypatch):
     trial = Trial(MAML(), optimizer=optimizer)
