@@ -28,6 +28,7 @@ from mamlzoo.interfaces import KINDS, MetaAlgorithm, MetaParams, Model, Plugin, 
 from mamlzoo.result import Result
 from mamlzoo.running import Event, Events
 from mamlzoo.settings import Settings
+from mamlzoo.watching import watched
 
 Listener = Callable[["Experiment", Event], None]
 """What is told of every event of a run."""
@@ -41,6 +42,9 @@ class Experiment:
     model: Model
     algorithm: MetaAlgorithm
     settings: Settings = field(default_factory=Settings)
+
+    def __str__(self) -> str:
+        return self.name
 
     @property
     def name(self) -> str:
@@ -211,13 +215,17 @@ class Experiment:
             plugins = (self.task, self.model, self.algorithm)
             raise blame.accusation(error, plugins, f"{self.name} failed in {stage}", hint) from error
 
-    def run(self, progress: Listener | None = None) -> Result:
-        """Train and test; `progress` is called with every event. Nothing is saved."""
-        events = self.events()
-        while True:
-            try:
-                event = next(events)
-            except StopIteration as end:
-                return cast(Result, end.value)
-            if progress is not None:
-                progress(self, event)
+    def run(self, progress: bool | Listener | None = None) -> Result:
+        """Train and test; nothing is saved.
+
+        Args:
+            progress: True for a bar, or a function, which is called with the experiment and every event.
+        """
+        with watched(progress) as watcher:
+            events = self.events()
+            while True:
+                try:
+                    event = next(events)
+                except StopIteration as end:
+                    return cast(Result, end.value)
+                watcher(self, event)

@@ -80,7 +80,7 @@ def bind_seeds(
             metas.append(check_init(algorithm, algorithm.init(trees.stop_gradient(params))))
         constants.append(fixed)
     for name, network in networks.items():
-        _check_shape(model, network.to(dtype=dtype), shapes[name], dtype)
+        check_fit(model, network.to(dtype=dtype), shapes[name], dtype)
         network.to(device)
     meta = trees.tree_map(torch.clone, trees.cast(trees.stack(metas), dtype, device))
     if not trees.leaves(meta):
@@ -169,10 +169,17 @@ def _build(model: Model, spec: Spec) -> nn.Module:
     return network
 
 
-def _check_shape(model: Model, network: nn.Module, spec: Spec, dtype: torch.dtype) -> None:
+def check_fit(
+    model: Model, network: nn.Module, spec: Spec, dtype: torch.dtype, device: torch.device | None = None
+) -> None:
+    """Call a model's network once.
+
+    Raises:
+        UsageError: it does not take such inputs, does not give such outputs, or draws random numbers.
+    """
     examples = 2
     shape = (examples, *spec.input_shape)
-    x = torch.linspace(-1, 1, math.prod(shape), dtype=dtype).reshape(shape)
+    x = torch.linspace(-1, 1, math.prod(shape), dtype=dtype, device=device).reshape(shape)
     want = [examples, spec.output_size]
     needs = f"the task needs inputs [n, {', '.join(map(str, spec.input_shape))}] and outputs [n, {spec.output_size}]"
     generators = Generators.now()

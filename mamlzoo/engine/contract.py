@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mamlzoo import trees
+from mamlzoo import tables, trees
 from mamlzoo.errors import PluginError
 from mamlzoo.interfaces import (
     Batch,
@@ -90,7 +90,7 @@ def check_episodes(task: Task, count: int, episodes: Any) -> Episode:
         raise broken(task, f"must sample an Episode of two Batches, not {described(episodes)}")
     inputs = list(task.spec.input_shape)
     for part, batch in zip(Episode._fields, episodes, strict=True):
-        asked = f"was asked for {count} episodes and returned {part}"
+        asked = f"was asked for {tables.count(count, 'episode')} and returned {part}"
         for name, leaf in zip(Batch._fields, batch, strict=True):
             if not isinstance(leaf, Tensor):
                 raise broken(task, f"{asked}.{name} as {described(leaf)}; it must be a tensor")
@@ -106,9 +106,8 @@ def check_episodes(task: Task, count: int, episodes: Any) -> Episode:
             if not is_finite(leaf):
                 bad = ~torch.isfinite(leaf)
                 which = int(bad.flatten(1).any(1).nonzero()[0])
-                raise broken(
-                    task, f"{asked}.{name} with {int(bad.sum())} numbers that are not finite, first in episode {which}"
-                )
+                numbers = "1 number that is" if bad.sum() == 1 else f"{int(bad.sum())} numbers that are"
+                raise broken(task, f"{asked}.{name} with {numbers} not finite, first in episode {which}")
     return episodes
 
 
@@ -177,7 +176,8 @@ def check_prediction(algorithm: MetaAlgorithm, prediction: Any, x: Tensor, size:
         raise broken(algorithm, f": predict returned {described(prediction)}; it must be a tensor {want}")
     if list(prediction.shape) != want:
         raise broken(
-            algorithm, f": predict returned shape {list(prediction.shape)} for {len(x)} inputs; it must be {want}"
+            algorithm,
+            f": predict returned shape {list(prediction.shape)} for {tables.count(len(x), 'input')}; it must be {want}",
         )
     return prediction
 

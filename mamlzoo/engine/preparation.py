@@ -29,12 +29,15 @@ from mamlzoo.engine.streams import TrainingStream
 from mamlzoo.engine.training import blocks
 from mamlzoo.errors import MamlzooError
 from mamlzoo.interfaces import Episode
+from mamlzoo.tables import rate
 
 T = TypeVar("T")
 WORTH_A_THOUGHT = 4.0
 """Seconds of eager training below which a compiler is not even considered: importing it takes longer."""
 COMPILING = 30.0
 """Compiling a graph takes about this many times what tracing it took; 29 to 39 on graphs of 460 to 1,480 nodes."""
+LONGER = 2
+"""By how much more a busy or an older machine may take than was measured: a person is told a range."""
 CLEARLY = 2.0
 """By how much looping must be faster than batching to be chosen: a near tie is not to be decided by the noise of a
 machine, since plans differ in the last bits."""
@@ -74,11 +77,17 @@ class Notice(NamedTuple):
 
     text: str
 
+    def __str__(self) -> str:
+        return self.text
+
 
 class Alert(NamedTuple):
     """Something that a person should know, though it changes no number."""
 
     text: str
+
+    def __str__(self) -> str:
+        return self.text
 
 
 class Choice(NamedTuple):
@@ -86,6 +95,9 @@ class Choice(NamedTuple):
 
     plan: str
     why: str
+
+    def __str__(self) -> str:
+        return f"by {self.plan}: {self.why}"
 
 
 Preparing = Generator[Notice | Alert, None, T]
@@ -159,7 +171,7 @@ class _Preparation:
         few = min(len(self._block.progress), max(1, int(WHILE / seconds)))
         with computing(trial.threads):
             fast = _seconds(lambda: trial.advance(self._block, 0, few)) / few
-        rates = f"{self._tasks / fast:,.0f} tasks/s against {self._tasks / seconds:,.0f} by {plan}"
+        rates = f"{self._rate(fast)} against {self._rate(seconds)} by {plan}"
         if fast > seconds:
             return self._chosen(eager, plan, f"compiled is slower: {rates}")
         return self._chosen(self._compiled(traced, run), "compile", rates)
@@ -189,9 +201,13 @@ class _Preparation:
         except Exception as error:
             return "loop", looped, f"its tasks cannot be batched ({reason_of(error)})"
         if looped * CLEARLY < min(batched, alone) or self._doubles_convolutions():
-            return "loop", looped, f"{self._tasks / looped:,.0f} tasks/s against {self._tasks / batched:,.0f} by vmap"
-        rates = f"{self._tasks / batched:,.0f} tasks/s against {self._tasks / looped:,.0f} by loop"
+            return "loop", looped, f"{self._rate(looped)} against {self._rate(batched)} by vmap"
+        rates = f"{self._rate(batched)} against {self._rate(looped)} by loop"
         return "vmap", batched, rates + ", which is not clearly faster" * (looped < batched)
+
+    def _rate(self, seconds: float) -> str:
+        """Tasks a second, where a meta-step takes so long."""
+        return rate(self._tasks / seconds, "task")
 
     def _doubles_convolutions(self) -> bool:
         """Whether a batched convolution would be differentiated twice on a CPU, which eager PyTorch is bad at."""
@@ -235,7 +251,8 @@ class _Preparation:
             return None
 
     def _machine_code(self, traced: TracedSteps) -> Preparing[Loop | Replay]:
-        yield Notice(f"compiling the meta-step, once: about {COMPILING * traced.seconds:.0f} s")
+        least = COMPILING * traced.seconds
+        yield Notice(f"compiling the meta-step, once: about {least:.0f} to {LONGER * least:.0f} s")
         with computing(self._threads(self._compiled_chunk)):
             return machine_code(traced)
 

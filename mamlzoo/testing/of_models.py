@@ -17,6 +17,7 @@ from mamlzoo.engine import purity
 from mamlzoo.engine.binding import split_parameters
 from mamlzoo.errors import FOREIGN, UsageError
 from mamlzoo.interfaces import Model, Params, Spec
+from mamlzoo.tables import count
 from mamlzoo.testing.checks import FaultError, check, require
 
 SPECS = (
@@ -322,7 +323,7 @@ def _mismatch(spec: Spec, output: object) -> str:
 
 def _asked(spec: Spec) -> str:
     """As in 'inputs [6, 1] and 3 outputs'."""
-    return f"inputs [{EXAMPLES}, {', '.join(map(str, spec.input_shape))}] and {spec.output_size} outputs"
+    return f"inputs [{EXAMPLES}, {', '.join(map(str, spec.input_shape))}] and {count(spec.output_size, 'output')}"
 
 
 def _split(network: nn.Module) -> tuple[Params, Params]:

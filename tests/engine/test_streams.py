@@ -139,7 +139,7 @@ def test_a_task_that_returns_too_few_episodes_is_named():
     with pytest.raises(PluginError) as caught:
         stream(Wrong()).block(0)
     expected = "returned support.x of shape [0, 10, 1]; it must be [1, examples, 1]"
-    assert str(caught.value) == f"task 'wrong' was asked for 1 episodes and {expected}"
+    assert str(caught.value) == f"task 'wrong' was asked for 1 episode and {expected}"
 
 
 def test_a_task_that_raises_is_named():
