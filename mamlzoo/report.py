@@ -21,7 +21,7 @@ from mamlzoo.comparison import Comparison
 from mamlzoo.errors import MamlzooError, UsageError, in_short
 from mamlzoo.interfaces import KINDS
 from mamlzoo.result import Result
-from mamlzoo.tables import Table
+from mamlzoo.tables import Table, count
 from mamlzoo.trained import experiment_of
 
 FITTED_RUNS = 4
@@ -122,16 +122,16 @@ def what_was_compared(comparison: Comparison) -> str:
     results = comparison.results
     metrics = _listed(_unique(f"test {result.evaluation.metric}" for result in results))
     steps = max(int(result.evaluation.steps[-1]) for result in results)
-    judged = f"judged by {metrics} after up to {steps} adaptation step{'s' * (steps != 1)}"
+    judged = f"judged by {metrics} after up to {count(steps, 'adaptation step')}"
     tests = [_test_set(result) for result in results]
-    count = f"{tests[0].size} test task{'s' * (tests[0].size != 1)}"
+    tested = count(tests[0].size, "test task")
     if len(results) == 1:
-        return f"One run, {judged} on {count}."
+        return f"One run, {judged} on {tested}."
     first, *others = [result.config for result in results]
     differ = [part for part in (*KINDS, "settings", "versions") if any(one[part] != first[part] for one in others)]
     runs = f"{len(results)} runs " + (f"that differ in {_listed(differ)}" if differ else "of the same config")
     if all(test == tests[0] for test in tests):
-        return f"{runs}, {judged} on the same {count}."
+        return f"{runs}, {judged} on the same {tested}."
     return f"{runs}, {judged}. Their test tasks are not the same: a number on some does not rank against one on others."
 
 

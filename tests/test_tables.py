@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mamlzoo.tables import Table, number
+from mamlzoo.tables import Table, count, duration, number, rate
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,26 @@ def test_a_tables_html_tells_numbers_from_words_and_leaves_the_notes_to_the_page
     html = Table("t", ["a", "b"], [["x", "1"]], ["note"]).html()
     assert '<tr><td>x</td><td class="number">1</td></tr>' in html
     assert "note" not in html
+
+
+@pytest.mark.parametrize(("many", "text"), [(0, "0 seeds"), (1, "1 seed"), (2, "2 seeds")])
+def test_one_of_something_is_no_plural(many, text):
+    assert count(many, "seed") == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0, "0 tasks/s"), (0.0421, "0.042 tasks/s"), (0.6, "0.60 tasks/s"), (1.0, "1 task/s"), (6.25, "6.2 tasks/s"),
+     (9.96, "10 tasks/s"), (17481.3, "17,481 tasks/s")],
+)  # fmt: skip
+def test_a_slow_rate_is_not_rounded_to_nothing(value, text):
+    assert rate(value, "task") == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.021, "0.0 s"), (59.94, "59.9 s"), (59.96, "1 min 0 s"), (229, "3 min 49 s"), (3599.7, "1 h 0 min"),
+     (7500, "2 h 5 min"), (86399, "1 d 0 h"), (200_000, "2 d 8 h")],
+)  # fmt: skip
+def test_a_duration_is_said_in_two_units(seconds, text):
+    assert duration(seconds) == text

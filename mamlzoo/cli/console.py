@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 import rich.box
 import rich.table
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from mamlzoo.cli.fitting import fitted
 from mamlzoo.tables import Table
 
 WIDE = 1000
@@ -38,15 +36,17 @@ def err(quiet: bool = False) -> Console:
 
 
 def print_table(table: Table) -> None:
-    """A table in colours."""
+    """A table in colours; in several parts, one below the other, where it is wider than the terminal."""
     console = out()
-    drawn = rich.table.Table(box=rich.box.SIMPLE_HEAD, header_style="bold", title_justify="left", pad_edge=False)
-    for at, column in enumerate(table.columns):
-        drawn.add_column(escape(column), justify="left" if at in table.left else "right", overflow="fold")
-    for row in table.rows:
-        drawn.add_row(*map(escape, row))
     console.print(f"[bold]{escape(table.title)}[/bold]")
-    console.print(drawn)
+    for part, widths in fitted(table, console.width):
+        drawn = rich.table.Table(box=rich.box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
+        for at, (column, width) in enumerate(zip(part.columns, widths, strict=True)):
+            justify: Literal["left", "right"] = "left" if at in part.left else "right"
+            drawn.add_column(escape(column), justify=justify, overflow="fold", width=width)
+        for row in part.rows:
+            drawn.add_row(*map(escape, row))
+        console.print(drawn)
     for note in table.notes:
         console.print(escape(note))
 
@@ -55,6 +55,11 @@ def print_json(document: Any) -> None:
     """One JSON document and nothing else."""
     utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
     click.echo(json.dumps(document, indent=2, ensure_ascii=not utf8, allow_nan=False))
+
+
+def say(text: str) -> None:
+    """A line on stderr."""
+    err().print(text, markup=False)
 
 
 def say_where(path: Path) -> None:
@@ -67,22 +72,3 @@ def say_where(path: Path) -> None:
 def say_to_copy(text: str) -> None:
     """A line on stderr with a path or a command, which is copied as one line even where a terminal folds it."""
     err().print(text, markup=False, soft_wrap=True)
-
-
-@contextmanager
-def progress_bar(quiet: bool) -> Iterator[Progress]:
-    """A bar on stderr; none where stderr is no terminal."""
-    console = err()
-    with Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=None),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[info]}"),
-        TimeRemainingColumn(compact=True),
-        console=console,
-        disable=quiet or not console.is_terminal,
-        transient=True,
-        expand=True,
-    ) as bar:
-        yield bar
