@@ -152,6 +152,14 @@ def broken(title: str, axes: Axes) -> str:
     return "\n".join(textwrap.fill(line, letters) for line in title.splitlines())
 
 
+def grow_for_titles(figure: Figure, several: Sequence[Axes]) -> None:
+    """Make a figure as much taller as its rows have lines of titles beyond the first."""
+    columns, lines = _columns(len(several)), [axes.get_title().count("\n") for axes in several]
+    width, height = figure.get_size_inches()
+    extra = sum(max(lines[at : at + columns]) for at in range(0, len(lines), columns))
+    figure.set_size_inches(width, height + extra * 1.25 * 8 / 72)
+
+
 @in_style
 def swatch(look: Look) -> Figure:
     """A piece of line as a legend shows it, 0.4 × 0.12 inches; of paths alone, so that a page may hold many."""
