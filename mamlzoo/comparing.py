@@ -33,7 +33,7 @@ def record(
         StoppedError, MamlzooError: as `recording.record`; `resume` goes on.
     """
     configs = [experiment.config() for experiment in experiments]
-    with store.new_directory(directory) as temporary:
+    with store.new_directory(directory, kept=False) as temporary:
         _write_plan(temporary, configs, baseline, step)
     by_name = dict(zip(_names(configs), experiments, strict=True))
     return _run(directory, lambda name: recording.record_or_resume(by_name[name], directory / name, manner))

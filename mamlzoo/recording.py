@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import time
@@ -96,7 +97,7 @@ def record(experiment: Experiment, directory: Path, manner: Manner = DEFAULT) ->
         MamlzooError: a plugin failed, or the disk; `resume` goes on where a checkpoint was written.
     """
     config = experiment.config()
-    with store.new_directory(directory) as temporary:
+    with store.new_directory(directory, kept=False) as temporary:
         store.write_config(temporary, config)
     with files.locked(directory):
         try:
@@ -248,13 +249,13 @@ def _changes(config: dict[str, Any], experiment: Experiment) -> list[str]:
 
 def _last_good(directory: Path, config: dict[str, Any]) -> tuple[Checkpoint | None, list[str]]:
     """The newest checkpoint that is whole, None if none was ever written; and what to say of it."""
-    belongs, damage = checkpoints.experiment_digest(config), list[str]()
+    damage: list[str] = []
     for name in (checkpoints.NAME, checkpoints.PREVIOUS):
-        if not (directory / name).exists():
+        if not os.path.lexists(directory / name):
             damage.append(f"{directory / name} is not there")
             continue
         try:
-            found = checkpoints.load(directory / name, belongs)
+            found = store.read_checkpoint(directory, name, config)
         except MamlzooError as error:
             damage.append(str(error))
             continue

@@ -174,7 +174,7 @@ def experiment_of(run: Run, directory: Path) -> Experiment:
 def _claim_directory(recipe: Recipe, directory: Path) -> None:
     """Take a new directory, or one in which this recipe was begun."""
     if not is_reproduction(directory):
-        with store.new_directory(directory) as temporary:
+        with store.new_directory(directory, kept=False) as temporary:
             files.write_json(
                 temporary / NAME, {"format": store.FORMAT, "recipe": recipe.name, "version": recipe.version}
             )

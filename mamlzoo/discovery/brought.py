@@ -9,27 +9,15 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from torch import nn
 
 from mamlzoo.discovery import admission, code, neighbours
-from mamlzoo.discovery.code import Code
+from mamlzoo.discovery.code import Code, Source
 from mamlzoo.discovery.given import model_of
 from mamlzoo.errors import PluginError, UsageError, did_you_mean
 from mamlzoo.interfaces import KINDS, Model, Plugin
-
-
-class Source(NamedTuple):
-    """What leads back to a plugin that was brought along.
-
-    Attributes:
-        reference: a file's absolute path, or a module's full name; a colon, and the name in it.
-        sha256: of that code, in hexadecimal (`Code.sha256`).
-    """
-
-    reference: str
-    sha256: str
 
 
 _known: dict[Source, type[Plugin]] = {}
