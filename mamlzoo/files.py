@@ -133,7 +133,7 @@ def check_sums(directory: Path, names: Sequence[str]) -> None:
         lines = read(directory / SUMS).decode("utf-8").splitlines()
         sums = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
         if set(sums) != set(names):
-            raise MamlzooError(f"{directory / SUMS} is damaged: it must have a line for each of {', '.join(names)}")
+            raise MamlzooError(f"{directory} is damaged: its {SUMS} must have a line for each of {', '.join(names)}")
         changed = [name for name in names if sums[name] != _sha256(directory / name)]
     except (OSError, ValueError) as error:
         raise MamlzooError(f"{directory} is damaged: {said(error)}") from error

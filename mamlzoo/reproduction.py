@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -153,7 +154,7 @@ def begun(directory: Path) -> str:
 
 def command(recipe: str, directory: Path) -> str:
     """The command that makes a recipe in a directory, or goes on with it."""
-    return f"mamlzoo reproduce {recipe} --out {store.spelled(directory)}"
+    return f"mamlzoo reproduce {shlex.quote(recipe)} --out {store.spelled(directory)}"
 
 
 def experiment_of(run: Run, directory: Path) -> Experiment:

@@ -27,8 +27,10 @@ import numpy as np
 
 from mamlzoo import checkpoints, files, layouts, plots, trees
 from mamlzoo.checkpoints import Checkpoint, ValidationRecord
+from mamlzoo.discovery import origins
 from mamlzoo.engine.training import TrainingRecord
 from mamlzoo.errors import MamlzooError, UsageError, in_short
+from mamlzoo.interfaces import KINDS
 from mamlzoo.result import Evaluation, Result, Timing, finite_or_null
 
 FORMAT = 1
@@ -87,7 +89,9 @@ def new_directory(directory: Path, *, kept: bool = True) -> Iterator[Path]:
         if not kept:
             shutil.rmtree(temporary, ignore_errors=True)
             raise MamlzooError(f"{why}; choose another") from error
-        other = directory.with_name(free_name(f"{directory.name}-2", [path.name for path in directory.parent.iterdir()]))
+        other = directory.with_name(
+            free_name(f"{directory.name}-2", [path.name for path in directory.parent.iterdir()])
+        )
         with contextlib.suppress(OSError):
             temporary = temporary.replace(other)
         raise MamlzooError(f"{why}; the results are in {temporary}") from error
@@ -105,6 +109,11 @@ def save(result: Result, directory: Path) -> Result:
 
 def fill(result: Result, into: Path, final: Path) -> Result:
     """Write all of a run directory, into one that will be called `final`."""
+    if result.experiment is not None:  # run here, so its code may be run again for this directory
+        try:
+            origins.remember(getattr(result.experiment, kind) for kind in KINDS)
+        except UsageError as error:
+            warnings.warn(str(error), stacklevel=2)
     write_config(into, result.config)
     write_checkpoint(into, result.checkpoint, result.config)
     return finish(result, into, final)

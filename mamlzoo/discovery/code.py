@@ -76,6 +76,18 @@ def digest(place: str) -> str:
     return hashlib.sha256(_read(_module_path(place), place)).hexdigest()
 
 
+def reference_of(text: str) -> str:
+    """A reference as it leads back from anywhere, of `file.py:Name` or `package.module:Name`; nothing is executed.
+
+    Raises:
+        UsageError: it has no name.
+    """
+    place, _, name = text.rpartition(":")
+    if not place or not name:
+        raise UsageError(f"'{text}' names no code; write FILE.py:NAME, as it stands in the run's config.json")
+    return f"{_path(place) if is_file(place) else place}:{name}"
+
+
 def is_file(place: str) -> bool:
     """Whether a place is written as a file's path, not as a module's name."""
     return place.endswith(".py") or "/" in place

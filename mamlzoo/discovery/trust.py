@@ -1,8 +1,8 @@
 """Which code of a user's own may be run for a run directory: what was run here, and what a person trusts by name.
 
 A run directory names such code by its place and its SHA-256, and whoever wrote the directory chose both. So code is
-executed for it only if it stands in a list in the user's config folder: a line an entry, the SHA-256 (`Code.sha256`), two
-spaces, and the reference, as `/home/me/net.py:Net`. What a run made here uses is put there when the run is made.
+executed for it only if it stands in a list in the user's config folder: a line an entry, the SHA-256 (`Code.sha256`),
+two spaces, and the reference, as `/home/me/net.py:Net`. What a run made here uses is put there when the run is made.
 """
 
 from __future__ import annotations
