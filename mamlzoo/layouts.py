@@ -143,9 +143,8 @@ def check_checkpoint(content: Mapping[str, Any]) -> None:
 
 
 def _leaves(where: str, tree: Any) -> list[Tensor]:
-    leaves = trees.leaves(tree) if isinstance(tree, Mapping) else [None]
-    _expect(where, leaves, lambda found: all(map(_is_numbers, found)))
-    return list(leaves)
+    _expect(where, tree, lambda found: isinstance(found, Mapping) and all(map(_is_numbers, trees.leaves(found))))
+    return trees.leaves(tree)
 
 
 def _is_numbers(value: Any) -> bool:

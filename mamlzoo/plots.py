@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib.figure
+import matplotlib.text
 import numpy as np
 from matplotlib import colormaps, rc_context
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.colors import to_hex
+from matplotlib.ticker import FixedFormatter
 from numpy.typing import NDArray
 
 from mamlzoo import files, fits, trained
@@ -19,6 +22,7 @@ from mamlzoo.errors import UsageError
 from mamlzoo.fits import Fit
 from mamlzoo.inline_svg import inline
 from mamlzoo.result import Result
+from mamlzoo.tables import plain
 
 FORMATS = (".png", ".svg", ".pdf")
 COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"]
@@ -43,7 +47,16 @@ LOG_SPREAD = 30
 
 
 class Figure(matplotlib.figure.Figure):
-    """A figure that shows itself in a notebook."""
+    """A figure that shows itself in a notebook, and names as they stand: a dollar sign in one begins no formula."""
+
+    def savefig(self, *args: Any, **settings: Any) -> None:
+        ours = [axis for axes in self.axes for axis in (axes.xaxis, axes.yaxis) if not _is_worded(axis)]
+        numbers = {id(label) for axis in ours for label in axis.get_ticklabels(which="both")}
+        for text in self.findobj(matplotlib.text.Text):
+            if id(text) not in numbers:  # those on a logarithmic axis are formulas
+                text.set_parse_math(False)
+                text.set_text(plain(text.get_text()))
+        super().savefig(*args, **settings)
 
     def _repr_png_(self) -> bytes:
         buffer = io.BytesIO()
@@ -212,6 +225,11 @@ def average(x: NDArray[np.float32], y: NDArray[np.float32], title: str) -> Figur
     axes.set(xlabel="x", ylabel="y", title=title)
     axes.legend(frameon=False)
     return figure
+
+
+def _is_worded(axis: Axis) -> bool:
+    """Whether an axis has names at its ticks, and not numbers."""
+    return isinstance(axis.get_major_formatter(), FixedFormatter)
 
 
 def _new() -> tuple[Figure, Axes]:

@@ -281,4 +281,4 @@ def expendable_figure() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        warnings.warn(f"no figure was drawn: {type(error).__name__}: {error}", stacklevel=3)
+        warnings.warn(f"no figure was drawn: {in_short(error)}", stacklevel=3)

@@ -74,7 +74,7 @@ class Commands(click.Group):
 def _tell(message: str, headline: str = "Error: ") -> None:
     console = importlib.import_module("mamlzoo.cli.console")  # rich, which nothing needs until then
     if headline:
-        console.err().print(f"{headline}{message}", markup=False)
+        console.err().print(f"{headline}{message}")
     else:  # no error, but where to go on
         console.say_to_copy(message)
 
