@@ -23,7 +23,7 @@ from mamlzoo import files, layouts
 from mamlzoo.engine.preparation import Choice
 from mamlzoo.engine.steps import Measured
 from mamlzoo.engine.training import TrainingRecord, TrainingState
-from mamlzoo.errors import MamlzooError, in_short
+from mamlzoo.errors import MamlzooError
 from mamlzoo.interfaces import KINDS, MetaParams
 
 NAME = "checkpoint.pt"
@@ -143,7 +143,7 @@ def load(path: Path, experiment: str) -> Checkpoint:
         layouts.check_checkpoint(content)
         return _checkpoint(content)
     except Exception as error:  # whatever is not there, or of another type
-        raise MamlzooError(f"{path} has another layout than this mamlzoo's: {in_short(error)}") from error
+        raise MamlzooError(f"{path} has another layout than this mamlzoo's: {layouts.told(error)}") from error
 
 
 def digest(content: Any) -> str:

@@ -46,7 +46,7 @@ def whole(path: Path) -> Iterator[IO[bytes]]:
     except BaseException as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
-        if isinstance(error, OSError):  # a full disk does not say what was written
+        if isinstance(error, OSError) and error.filename in (None, str(temporary)):  # a full disk names no file
             error.filename, error.filename2 = str(path), None
         raise
     flush_directory(path.parent)
@@ -96,7 +96,7 @@ def read_json(path: Path) -> Any:
     except RecursionError:
         document = None
     if document is None or _is_deeper(document, DEEPEST):
-        raise ValueError("it is null, or nested too deep")
+        raise ValueError("it holds nothing, or is nested too deep")
     return document
 
 

@@ -1,7 +1,7 @@
 """What the files of a run directory must hold: types, shapes and ranges, checked before anything uses them.
 
 A directory may have been damaged, or written by somebody else, with sums and digests that fit. What is wrong is a
-ValueError that names the place, as `settings.seeds`.
+`LayoutError` that names the place, as `settings.seeds`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mamlzoo import options, trees
-from mamlzoo.errors import UsageError
+from mamlzoo.errors import UsageError, in_short
 from mamlzoo.interfaces import KINDS
 from mamlzoo.settings import Settings
 
@@ -31,6 +31,15 @@ NEEDED = (
 LARGEST = 2**63 - 1
 
 
+class LayoutError(ValueError):
+    """A file holds something else than mamlzoo writes there."""
+
+
+def told(error: Exception) -> str:
+    """What is wrong with a file, of an error of these checks or of whoever tried to read it."""
+    return str(error) if isinstance(error, LayoutError) else in_short(error)
+
+
 def check_config(config: Mapping[str, Any]) -> None:
     """A config as `Experiment.config` gives it; settings and options that this mamlzoo does not know may be in it."""
     parts: dict[tuple[str, str], type] = {
@@ -42,11 +51,11 @@ def check_config(config: Mapping[str, Any]) -> None:
         parts |= {(kind, "name"): str, (kind, "options"): dict, (kind, "registered"): bool}
     for (part, name), wanted in parts.items():
         if not isinstance(config.get(part), dict) or not isinstance(config[part].get(name), wanted):
-            raise ValueError(f"it has no {part}.{name}, or not as a {wanted.__name__}")
+            raise LayoutError(f"it has no {part}.{name}, or not as a {wanted.__name__}")
     for kind in KINDS:
         source = config[kind].get("source")  # only of a plugin that was brought along
         if source is not None and not _is_source(source):
-            raise ValueError(f"its {kind}.source is no reference with its sha256")
+            raise LayoutError(f"its {kind}.source is no reference with its sha256")
         _check_values(f"{kind}.options", config[kind]["options"])
         for name in ("version", "data"):
             _expect(f"{kind}.{name}", config[kind].get(name), lambda value: value is None or isinstance(value, str))
@@ -71,10 +80,10 @@ def _check_settings(found: Mapping[str, Any]) -> None:
             try:
                 known[name].check(value)
             except UsageError as error:
-                raise ValueError(f"its settings.{name} {error}") from None
+                raise LayoutError(f"its settings.{name} {error}") from None
     seeds = found["seeds"]
     if not seeds or len(set(seeds)) != len(seeds):
-        raise ValueError("its settings.seeds must be several that differ, one at least")
+        raise LayoutError("its settings.seeds must be several that differ, one at least")
 
 
 def _check_values(where: str, found: Mapping[str, Any]) -> None:
@@ -93,18 +102,17 @@ def check_arrays(arrays: Mapping[str, NDArray[Any]], seeds: int) -> None:
     """Test metrics by name, [seeds, test episodes, steps + 1]."""
     shapes = {array.shape for array in arrays.values()}
     if len(shapes) != 1:
-        raise ValueError("test_losses.npz must hold one metric at least, all of one shape")
+        raise LayoutError("test_losses.npz must hold one metric at least, all of one shape")
     (shape,) = shapes
     if len(shape) != 3 or 0 in shape or any(array.dtype.kind != "f" for array in arrays.values()):
-        raise ValueError("test_losses.npz must hold numbers [seeds, test episodes, steps + 1]")
+        raise LayoutError("test_losses.npz must hold numbers [seeds, test episodes, steps + 1]")
     if shape[0] != seeds:
-        raise ValueError("test_losses.npz has other seeds than config")
+        raise LayoutError("test_losses.npz has other seeds than config")
 
 
 def check_timing(timing: Any) -> None:
     """Seconds, a rate and an amount of memory."""
-    for name, value in timing.items():
-        _expect(f"timing.{name}", value, _is_amount)
+    _expect("timing", timing, lambda found: all(map(_is_amount, found.values())))
 
 
 def check_checkpoint(content: Mapping[str, Any]) -> None:
@@ -112,7 +120,7 @@ def check_checkpoint(content: Mapping[str, Any]) -> None:
     meta = content["meta"]
     leaves = _leaves("meta", meta)
     if not leaves or any(leaf.ndim == 0 for leaf in leaves) or len({len(leaf) for leaf in leaves}) != 1:
-        raise ValueError("its θ must be tensors of numbers with one seed axis")
+        raise LayoutError("its θ must be tensors of numbers with one seed axis")
     seeds = len(leaves[0])
     _expect("step", content["step"], _is_count)
     _expect("diverged", content["diverged"], lambda found: _is_diverged(found, seeds))
@@ -123,6 +131,7 @@ def check_checkpoint(content: Mapping[str, Any]) -> None:
     _expect("optimizer", content["optimizer"], _is_optimizer_state)
     recent = content["recent"]
     if recent is not None:
+        _expect("recent", recent, lambda found: isinstance(found, Mapping))
         rows = len(recent["losses"])
         _check_columns("recent", [recent["losses"], *recent["logs"].values()], (rows, seeds))
     history, validation, best = content["history"], content["validation"], content["best"]
@@ -189,4 +198,4 @@ def _expect(where: str, value: Any, right: Callable[[Any], bool]) -> None:
     except (TypeError, AttributeError, ValueError, OverflowError):
         is_right = False
     if not is_right:
-        raise ValueError(f"its {where} is not what mamlzoo writes there")
+        raise LayoutError(f"its {where} is not what mamlzoo writes there")

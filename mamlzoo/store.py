@@ -57,7 +57,7 @@ def new_directory(directory: Path, *, kept: bool = True) -> Iterator[Path]:
 
     Raises:
         UsageError: `directory` exists and is not empty, or cannot be made.
-        MamlzooError: it was taken meanwhile.
+        MamlzooError: it was taken meanwhile, or the disk refused.
     """
     made: list[Path] = []
     try:
@@ -76,11 +76,14 @@ def new_directory(directory: Path, *, kept: bool = True) -> Iterator[Path]:
         with files.locked(temporary):
             yield temporary
             (temporary / files.LOCK).unlink()
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(temporary, ignore_errors=True)
         for parent in made:
             with contextlib.suppress(OSError):  # not empty: somebody else's by now
                 parent.rmdir()
+        if isinstance(error, OSError) and error.filename and Path(error.filename).is_relative_to(temporary):
+            place = directory / Path(error.filename).relative_to(temporary)
+            raise MamlzooError(f"{place} could not be written: {error.strerror or error}") from error
         raise
     try:
         temporary.replace(directory)
@@ -246,13 +249,13 @@ def load(directory: str | Path) -> Result:
         layouts.check_timing(document["timing"])
         timing, better = Timing(**document["timing"]), document["evaluation"]["higher_is_better"]
         if not isinstance(better, bool):
-            raise ValueError("its evaluation.higher_is_better is neither true nor false")
+            raise layouts.LayoutError("its evaluation.higher_is_better is neither true nor false")
         with files.open_regular(directory / "test_losses.npz") as file, np.load(file) as arrays:
             values = {name: arrays[name] for name in arrays.files}
         layouts.check_arrays(values, len(seeds))
     except Exception as error:  # each format has its own errors for a damaged file
         raise MamlzooError(
-            f"{directory} cannot be read: {in_short(error)}; `{resume_command(directory)}` makes it again"
+            f"{directory} cannot be read: {layouts.told(error)}; `{resume_command(directory)}` makes it again"
         ) from error
     rows = [row for row in range(len(seeds)) if row not in checkpoint.training.diverged]
     return Result(config, Evaluation(values, rows, better), checkpoint, timing, directory)
