@@ -244,7 +244,7 @@ def looked_at(original: Path, folder: Path, several: list[tuple[str, Damage]], f
 def test_a_damaged_directory_is_one_clear_line_or_the_truth(run, tmp_path):
     found = damages(run)
     pipes = [one for one in found if " is a pipe" in one[0]]
-    looked_at(run, tmp_path, [*pipes[::3], *found[100::397]][:8])
+    looked_at(run, tmp_path, [*pipes[::3], *found[100::900]][:5])
 
 
 @pytest.mark.slow
@@ -262,3 +262,24 @@ def test_the_sums_must_name_all_files_that_a_result_is_loaded_from(run, tmp_path
         sums.write_text("".join(sums.read_text().splitlines(keepends=True)[:lines]))
         with pytest.raises(MamlzooError, match="is damaged: its SHA256SUMS must have a line for each of config.json, "):
             mamlzoo.load(directory)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("key", ["format", "runs", "configs", "baseline", "step", "results"])
+def test_a_comparison_of_another_layout_is_one_clear_line_or_the_truth(key, run, tmp_path):
+    directory = tmp_path / "both"
+    (directory / "maml").parent.mkdir()
+    shutil.copytree(run, directory / "maml")
+    whole = {"format": 1, "runs": ["maml"], "configs": [store.read_config(run)], "baseline": None, "step": None}
+    whole["results"] = []
+    for value in [*WRONG.values(), [".."], ["a\0b"], [None], [{}], GONE]:
+        (directory / "comparison.json").write_text(json.dumps(changed(whole, (key,), value)))
+        assert_told(f"{key} is {value!r:.20}", "resume", directory, "-q")
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", "null", "3", '{"format": []}', '{"format": 1, "recipe": ["; rm -rf ~ \\u001b"]}']
+)
+def test_a_recipes_directory_of_another_layout_is_one_clear_line(text, tmp_path):
+    (tmp_path / "reproduction.json").write_text(text)
+    assert_told(text, "resume", tmp_path)

@@ -142,8 +142,9 @@ def test_code_that_a_handed_over_directory_names_is_not_executed(form, reference
     assert not marker.exists()
 
 
-@pytest.mark.parametrize("reference", ["an absolute path", "a module in a package that executes"])
-@pytest.mark.parametrize("form", [as_registered, as_source])
+@pytest.mark.parametrize(
+    ("form", "reference"), [(as_registered, "an absolute path"), (as_source, "a module in a package that executes")]
+)
 def test_what_is_shown_of_a_handed_over_directory_needs_none_of_its_code(form, reference, run, marker, tmp_path, cli):
     os.chdir(tmp_path / "handed")
     text = REFERENCES[reference].format(folder=tmp_path / "handed")
