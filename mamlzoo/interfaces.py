@@ -183,6 +183,9 @@ class Model(Plugin):
 _NAMES: WeakKeyDictionary[nn.Module, frozenset[str]] = WeakKeyDictionary()
 """The names of a module's parameters and buffers."""
 
+_SINGLE = "Expected more than 1 value per channel"
+"""How torch begins to say that a batch norm was given a single example."""
+
 
 @dataclass(frozen=True)
 class Learner:
@@ -219,6 +222,7 @@ class Learner:
 
         Raises:
             ValueError: params have other names than the network's.
+            UsageError: a batch norm is given a single example.
         """
         if not isinstance(params, Mapping) or params.keys() != self.parameter_names(network):
             # torch would leave out what it does not know, and fill in what is missing.
@@ -231,7 +235,15 @@ class Learner:
         return self._output(params, x, network)
 
     def _output(self, params: Params, x: Tensor, network: str) -> Tensor:
-        output = functional_call(self.networks[network], (params, self.constants[network]), (x,))
+        try:
+            output = functional_call(self.networks[network], (params, self.constants[network]), (x,))
+        except ValueError as error:
+            if not str(error).startswith(_SINGLE):
+                raise
+            raise UsageError(
+                f"network '{network}' has a batch norm, which takes the statistics of the examples that it is given, "
+                "and a single example has none; give 2 or more at once, or use a layer norm or group norm"
+            ) from error
         assert isinstance(output, Tensor)
         return output
 

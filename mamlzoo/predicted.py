@@ -84,6 +84,10 @@ class Predicted:
         if self._spec.kind == "classification":
             seen = set(np.asarray(self.support.y).tolist())
             notes += [f"class {at} has no support point" for at in range(self._spec.output_size) if at not in seen]
+        if self.adapted.has_batch_norm:
+            notes.append(
+                "transductive: batch norm sees all query inputs at once, so a prediction depends on the others"
+            )
         wrong = int((~np.isfinite(self.outputs)).any(1).sum())
         if wrong:
             ran_away = np.isfinite(self.adapted.losses[0]) and not np.isfinite(self.adapted.losses[-1])

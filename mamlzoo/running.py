@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from mamlzoo import trees
 from mamlzoo.checkpoints import Best, Checkpoint, Seconds, ValidationRecord
+from mamlzoo.engine.batch_norm import batch_norms, left_out
 from mamlzoo.engine.binding import Bound
 from mamlzoo.engine.evaluation import EvaluationRecord, Values, evaluate, mapping
 from mamlzoo.engine.memory import PeakMemory
@@ -205,7 +205,8 @@ def _remarks(bound: Bound) -> list[str]:
     leaves = trees.leaves(bound.meta)
     if len(leaves[0]) > 1 and all(bool((leaf == leaf[:1]).all()) for leaf in leaves):
         remarks.append("all seeds start from the same θ⁰")
-    modules = [module for network in bound.learner.networks.values() for module in network.modules()]
-    if any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in modules):
+    if batch_norms(bound.learner.networks.values()):
         remarks.append("transductive: batch norm sees the statistics of all query inputs of an episode at once")
+    if bound.left_out:
+        remarks.append(left_out(list(bound.left_out)))
     return remarks

@@ -105,6 +105,7 @@ def test_the_layers_below_do_not_import_the_layers_above():
         "testing.of_tasks",
         "testing.of_models",
         "testing.of_algorithms",
+        "testing.of_classifiers",
         "testing.kit",
         "new_plugin",
         "cli",

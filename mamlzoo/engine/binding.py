@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import copy
 import math
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.func import replace_all_batch_norm_modules_
 
 from mamlzoo import trees
+from mamlzoo.engine.batch_norm import left_out, with_trained_statistics, without_running_statistics
 from mamlzoo.engine.contract import broken, check_init, check_networks, check_spec, described
 from mamlzoo.errors import FOREIGN, MamlzooError, UsageError, in_short
 from mamlzoo.interfaces import Learner, MetaAlgorithm, MetaParams, Model, Params, Spec, Task
@@ -28,12 +28,14 @@ class Bound:
         learner: its `constants` are those of the first seed; `with_constants` puts another's in their place.
         meta: θ; every tensor has a leading seed axis.
         constants: by network, buffers and frozen parameters, with a leading seed axis.
+        left_out: batch norms that came with trained statistics, which have no part in a run.
     """
 
     algorithm: MetaAlgorithm
     learner: Learner
     meta: MetaParams
     constants: dict[str, Params]
+    left_out: tuple[str, ...] = ()
 
     def with_constants(self, constants: dict[str, Params]) -> Learner:
         """The learner of one seed."""
@@ -63,11 +65,13 @@ def bind_seeds(
         PluginError: a plugin raised, or gave something of the wrong type.
     """
     shapes = check_networks(algorithm, algorithm.networks(check_spec(task)))
-    metas, constants, networks = [], [], {}
+    metas, constants, networks, left = [], [], {}, dict[str, None]()
     for seed in seeds:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            networks = {name: _build(model, shape) for name, shape in shapes.items()}
+            built = {name: _build(model, shape) for name, shape in shapes.items()}
+            left |= dict.fromkeys(at for network in built.values() for at in with_trained_statistics(network))
+            networks = {name: without_running_statistics(network) for name, network in built.items()}
             params, fixed = split_parameters(networks)
             metas.append(check_init(algorithm, algorithm.init(trees.stop_gradient(params))))
         constants.append(fixed)
@@ -79,7 +83,7 @@ def bind_seeds(
         raise UsageError(f"model '{model.name}' has no parameter that requires a gradient, so nothing can be learned")
     stacked = trees.cast(trees.stack(constants), dtype, device)
     learner = Learner(networks, trees.index(stacked, 0), task.loss, task.spec, recompute, bf16)
-    return Bound(algorithm, learner, meta, stacked)
+    return Bound(algorithm, learner, meta, stacked, tuple(left))
 
 
 def bind(
@@ -103,11 +107,11 @@ def bind(
     wanted = algorithm.networks(spec)
     if set(wanted) != set(networks):
         raise UsageError(f"algorithm '{algorithm.name}' wants networks named {', '.join(wanted)}")
+    trained = [at for module in networks.values() for at in with_trained_statistics(module)]
+    if trained:
+        warnings.warn(left_out(trained), stacklevel=2)
     # Copies of the modules around the very same parameters: the caller's batch norms keep their statistics.
-    networks = {
-        name: replace_all_batch_norm_modules_(copy.deepcopy(module, {id(p): p for p in module.parameters()}))
-        for name, module in networks.items()
-    }
+    networks = {name: without_running_statistics(module, keep_parameters=True) for name, module in networks.items()}
     params, constants = split_parameters(networks)
     meta = trees.tree_map(
         lambda leaf: leaf if leaf.requires_grad else leaf.clone().requires_grad_(), algorithm.init(params)
@@ -141,9 +145,7 @@ def _build(model: Model, spec: Spec) -> nn.Module:
         raise broken(model, f"failed to build: {in_short(error)}") from error
     if not isinstance(network, nn.Module):
         raise broken(model, f"built {described(network)}; it must be a torch.nn.Module")
-    # Batch norm uses the batch's own statistics, so nothing leaks between episodes; results are transductive then.
-    pure: nn.Module = replace_all_batch_norm_modules_(copy.deepcopy(network))
-    return pure
+    return network
 
 
 def _check_shape(model: Model, network: nn.Module, spec: Spec, dtype: torch.dtype) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import torch
+from torch.nn import functional
 
 import mamlzoo
 from mamlzoo import option
@@ -263,6 +264,24 @@ class Remembering(Good):
         return loss * (1 + progress - getattr(self, "begun", 0.0)), logs
 
 
+class Balanced(Good):
+    """Weighs each class by one over its number of support points, though that may be none.
+
+    Reference: none.
+    """
+
+    def adapt(self, learner, meta, fast, support):
+        if learner.spec.kind == "regression":
+            return super().adapt(learner, meta, fast, support)
+        member = functional.one_hot(support.y, learner.spec.output_size).to(support.x.dtype)
+
+        def loss(params):
+            each = functional.cross_entropy(learner.predict(params, support.x), support.y, reduction="none")
+            return (member.T @ each / member.sum(0)).mean()
+
+        return mamlzoo.sgd(fast, torch.func.grad(loss)(fast), self.inner_lr)
+
+
 class Sourceless(Good):
     """Nobody knows where it is from (so there is no Reference: here)."""
 
@@ -308,6 +327,7 @@ FAULTY = [
     ("a-gru-works", ByName),
     ("batch-norm-works", ByShape),
     ("resumed-equals-never-stopped", Remembering),
+    ("a-class-may-be-absent", Balanced),
     ("docstring-names-its-reference", Sourceless),
     ("config-round-trips-through-json", Growing),
     ("exemptions-have-reasons", Unknown),
