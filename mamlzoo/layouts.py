@@ -20,14 +20,11 @@ from mamlzoo.interfaces import KINDS
 from mamlzoo.settings import Settings
 
 SOURCE = ("reference", "sha256")
-NEEDED = (
-    ("settings", "test_seed"),
-    ("settings", "test_steps"),
-    ("settings", "valid_tasks"),
-    ("settings", "device"),
-    ("machine", "processor"),
-)
-"""What else tables and reports look up in a config."""
+SETTINGS = (
+    "iterations", "meta_batch", "outer_lr", "optimizer", "meta_reduction", "test_tasks", "test_steps", "test_seed",
+    "valid_tasks", "device", "plan",
+)  # fmt: skip
+"""What a config must say of its settings besides seeds: their defaults would be another experiment."""
 LARGEST = 2**63 - 1
 
 
@@ -60,7 +57,8 @@ def check_config(config: Mapping[str, Any]) -> None:
         for name in ("version", "data"):
             _expect(f"{kind}.{name}", config[kind].get(name), lambda value: value is None or isinstance(value, str))
     _check_settings(config["settings"])
-    for part, name in NEEDED:
+    needed = [("machine", "processor"), *(("settings", name) for name in SETTINGS)]
+    for part, name in needed:
         _expect(f"{part}.{name}", config[part].get(name), lambda value: value is not None)
     for part in ("machine", "versions"):
         for name, value in config[part].items():
