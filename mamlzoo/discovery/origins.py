@@ -60,9 +60,12 @@ def make(kind: str, saved: Saved) -> Plugin:
         UsageError: it is not installed, came from Python, came from a file that is gone or has changed, or is code that
             was never run here.
     """
-    what, source = f"{kind} '{saved['name']}'", _source(saved)
+    name, source = saved["name"], _source(saved)
+    what = f"{kind} '{name}'"
     if saved["registered"]:
-        return installed().make_registered(kind, saved["name"], saved["options"])
+        if name not in installed().offers[kind] and brought.is_reference(name):  # which `make` would look up
+            raise UsageError(f"there is no {what} among the installed plugins")
+        return installed().make(kind, name, saved["options"])
     if source is None:
         raise UsageError(
             f"{what} came from Python and its code is not in the run directory; use it in the process that ran it"

@@ -154,12 +154,6 @@ class Registry:
         told = "; ".join(filter(None, [failed, left_out]))
         return f" ({told})" if told else ""
 
-    def make_registered(self, kind: str, name: str, given: Mapping[str, Any]) -> Plugin:
-        """`make`, of an installed plugin alone: a name as `file.py:Lines` leads to no file."""
-        if name not in self.offers[kind] and brought.is_reference(name):
-            raise UsageError(f"there is no {kind} '{name}' among the installed plugins")
-        return self.make(kind, name, given)
-
     def make(self, kind: str, name: str, given: Mapping[str, Any] | None = None) -> Plugin:
         """A plugin with the options given, the others at their defaults."""
         return options.make(self.get(kind, name), given or {}, f"{kind} '{name}'")
