@@ -54,7 +54,7 @@ def whole(path: Path) -> Iterator[IO[bytes]]:
 
 def temporary_name(path: Path) -> Path:
     """Beside `path`, a name that nobody else takes, and that `PART` knows if it is never renamed."""
-    return path.with_name(f".{path.name[:200]}.{secrets.token_hex(8)}.part")
+    return path.with_name(f".{path.name[:40]}.{secrets.token_hex(8)}.part")
 
 
 def read(path: Path, check: Callable[[os.stat_result], None] = lambda status: None) -> bytes:

@@ -73,9 +73,11 @@ def new_directory(directory: Path, *, kept: bool = True) -> Iterator[Path]:
     except OSError as error:
         raise UsageError(f"{directory} cannot be written: {error.strerror or error}") from error
     try:
-        with files.locked(temporary):
+        with contextlib.ExitStack() as held:
+            with contextlib.suppress(MamlzooError):  # where there are no locks, nothing tells what a killed one left
+                held.enter_context(files.locked(temporary))
             yield temporary
-            (temporary / files.LOCK).unlink()
+            (temporary / files.LOCK).unlink(missing_ok=True)
     except BaseException as error:
         shutil.rmtree(temporary, ignore_errors=True)
         for parent in made:
