@@ -21,6 +21,7 @@ from mamlzoo.errors import UsageError, did_you_mean
 from mamlzoo.experiment import Experiment
 from mamlzoo.interfaces import Batch, Fast, Spec
 from mamlzoo.result import Result
+from mamlzoo.tables import count
 
 Values = ArrayLike | Tensor
 """Numbers as a list, an array or a tensor."""
@@ -46,7 +47,7 @@ class Adapted:
 
     def __repr__(self) -> str:
         sets = "one data set" if self.data_sets is None else f"{self.data_sets} data sets"
-        return f"{self.experiment.name}, seed {self.seed}, adapted to {sets} by {self.steps} steps"
+        return f"{self.experiment.name}, seed {self.seed}, adapted to {sets} by {count(self.steps, 'step')}"
 
     @property
     def seed(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from mamlzoo.errors import MamlzooError, UsageError
 from mamlzoo.experiment import Experiment
 from mamlzoo.recording import DEFAULT, Manner
 from mamlzoo.result import Result
+from mamlzoo.watching import Part, Watcher
 
 NAME = "comparison.json"
 
@@ -36,8 +37,14 @@ def record(
     configs = [experiment.config() for experiment in experiments]
     with store.new_directory(directory, kept=False) as temporary:
         _write_plan(temporary, configs, baseline, step)
-    by_name = dict(zip(_names(configs), experiments, strict=True))
-    return _run(directory, lambda name: recording.record_or_resume(by_name[name], directory / name, manner))
+    by_name: dict[str, Experiment | None] = dict(zip(_names(configs), experiments, strict=True))
+
+    def one(name: str) -> Result:
+        experiment = by_name[name]
+        assert experiment is not None
+        return recording.record_or_resume(experiment, directory / name, manner)
+
+    return _run(directory, one, manner, by_name)
 
 
 def resume(directory: Path, manner: Manner = DEFAULT) -> Comparison:
@@ -63,7 +70,16 @@ def resume(directory: Path, manner: Manner = DEFAULT) -> Comparison:
             raise UsageError(f"{directory / name} holds another experiment than {directory / NAME} says")
         return recording.resume(directory / name, manner)
 
-    return _run(directory, one)
+    return _run(directory, one, manner, {name: _experiment(config) for name, config in configs.items()})
+
+
+def run(experiments: Sequence[Experiment], watcher: Watcher) -> Comparison:
+    """Run experiments one after another; nothing is written."""
+    names, results = labels.labels([experiment.config() for experiment in experiments]), []
+    for at, experiment in enumerate(experiments):
+        watcher.begins(Part("run", at + 1, len(experiments), names[at], experiments[at:]))
+        results.append(experiment.run(watcher))
+    return Comparison(results)
 
 
 def _shown(directory: Path) -> Comparison | None:
@@ -125,11 +141,31 @@ def _run_directories(directory: Path) -> list[Path]:
     return [directory / name for name in _plan(directory)["runs"]]
 
 
-def _run(directory: Path, one: Callable[[str], Result]) -> Comparison:
+def _run(
+    directory: Path, one: Callable[[str], Result], manner: Manner, experiments: Mapping[str, Experiment | None]
+) -> Comparison:
+    """Run, or load, all runs of a directory's plan.
+
+    Args:
+        experiments: by a run's name, where they are known beforehand.
+    """
     with files.locked(directory):
         plan = _plan(directory)
-        results = [one(name) for name in plan["runs"]]
+        names, results = plan["runs"], []
+        for at, name in enumerate(names):
+            if not store.is_finished(directory / name):
+                left = [experiments[later] for later in names[at:] if not store.is_finished(directory / later)]
+                manner.begins(Part("run", at + 1, len(names), name, left))
+            results.append(one(name))
         return _finish(Comparison(results, plan["baseline"], plan["step"]), directory)
+
+
+def _experiment(config: dict[str, Any]) -> Experiment | None:
+    """What a run is made of, as far as its config leads back to it."""
+    try:
+        return Experiment.from_config(config)
+    except MamlzooError:  # said, where it matters, when the run's turn comes
+        return None
 
 
 def _finish(comparison: Comparison, into: Path) -> Comparison:

@@ -342,5 +342,16 @@ class HasClosedForm(Protocol):
         """The closed form for this algorithm, network, θ and episode, or None where none is known."""
 
 
+@runtime_checkable
+class HasGrid(Protocol):
+    """A task that can be asked for its true functions at any number of inputs, so that figures draw them smooth."""
+
+    def on_grid(self, points: int) -> Task:
+        """The same task, whose test queries are so many points of the true function, evenly spaced and without noise.
+
+        Its test episodes are the same functions with the same support sets.
+        """
+
+
 KINDS: dict[str, type[Plugin]] = {base.kind: base for base in (Task, Model, MetaAlgorithm)}
 """The kinds of plugins and their base classes."""

@@ -24,7 +24,7 @@ from mamlzoo.fits import GRID, Fit
 from mamlzoo.interfaces import Spec
 from mamlzoo.points import Points, input_names, numbered
 from mamlzoo.result import Result, finite_or_null
-from mamlzoo.tables import Table, csv_cell, number
+from mamlzoo.tables import Table, count, csv_cell, number
 
 ROWS = 12
 """At most so many numbers of steps stand in the table, spread over all of them."""
@@ -63,16 +63,16 @@ class Predicted:
 
     def table(self) -> Table:
         """The support loss after numbers of adaptation steps."""
-        losses, count = self.adapted.losses, len(self.support.x)
+        losses = self.adapted.losses
         shown = np.unique(np.linspace(0, self.adapted.steps, min(ROWS, len(losses))).round().astype(int))
-        title = f"{self.result.name}, adapted to {count} point{'s' * (count != 1)}"
+        title = f"{self.result.name}, adapted to {count(len(self.support.x), 'point')}"
         return Table(
             title, ["steps", "support loss"], [[str(step), number(losses[step])] for step in shown], self.notes()
         )
 
     def notes(self) -> list[str]:
         """What else a reader of the predictions must know."""
-        notes, steps = [self.where], f"after {self.adapted.steps} step{'s' * (self.adapted.steps != 1)}"
+        notes, steps = [self.where], f"after {count(self.adapted.steps, 'step')}"
         for name, (before, after) in self.metrics.items():
             notes.append(f"query {name}: {number(before)} before adaptation, {number(after)} {steps}")
         if len(self.result.seeds) > 1:
@@ -92,7 +92,7 @@ class Predicted:
         if wrong:
             ran_away = np.isfinite(self.adapted.losses[0]) and not np.isfinite(self.adapted.losses[-1])
             reason = ": adaptation ran to infinity; fewer steps may help" * bool(ran_away)
-            notes.append(f"the prediction is not finite at {wrong} of {len(self.outputs)} points{reason}")
+            notes.append(f"the prediction is not finite at {wrong} of {count(len(self.outputs), 'point')}{reason}")
         return notes
 
     def document(self, directory: Path) -> dict[str, Any]:
@@ -167,7 +167,7 @@ def predict(
     adapted = result.adapt(support.x, support.y, steps=steps, seed=seed)
     task, given = adapted.experiment.task, query
     if query is not None:
-        where = f"predicted at {len(query.x)} point{'s' * (len(query.x) != 1)} of yours"
+        where = f"predicted at {count(len(query.x), 'point')} of yours"
     elif math.prod(task.spec.input_shape) == 1:
         grid = _grid(support.x)
         query = Points(grid.reshape(-1, *task.spec.input_shape))
@@ -190,7 +190,7 @@ def _fit(result: Result, adapted: Adapted, support: Points, query: Points | None
         less = result.adapt(support.x, np.asarray(support.y), steps=steps, seed=adapted.seed)
         predictions[steps] = less.predict(x[:, None])[:, 0]
     known = _pairs(query) if query is not None else np.empty((0, 2), np.float32)
-    return Fit(result.name, _pairs(support), known, x, predictions, is_function=False)
+    return Fit(result.name, _pairs(support), known, x, predictions)
 
 
 def _grid(x: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -15,14 +15,15 @@ from typing import Any, cast
 from mamlzoo import checkpoints, files, options, store
 from mamlzoo.checkpoints import Checkpoint, ValidationRecord
 from mamlzoo.discovery import origins
-from mamlzoo.engine.preparation import Choice
+from mamlzoo.engine.preparation import Alert, Choice
 from mamlzoo.engine.training import TrainingRecord
 from mamlzoo.errors import MamlzooError, UsageError
 from mamlzoo.experiment import Experiment, Listener
 from mamlzoo.interfaces import KINDS, Plugin
 from mamlzoo.loggers import Loggers
 from mamlzoo.result import Result
-from mamlzoo.running import Alert, Event
+from mamlzoo.running import Event
+from mamlzoo.watching import Part
 
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -77,12 +78,16 @@ class Manner:
         progress: called with every event.
         stop: asked after every event whether to write a checkpoint and stop.
         loggers: names of loggers, which are told what happens.
+        begins: called with each of several runs when it begins.
+        says: called with a line for a person.
     """
 
     every: Interval = Interval(seconds=30.0)
     progress: Listener = field(default=lambda experiment, event: None)
     stop: Callable[[], bool] = field(default=lambda: False)
     loggers: Sequence[str] = ()
+    begins: Callable[[Part], None] = field(default=lambda part: None)
+    says: Callable[[str], None] = field(default=lambda text: None)
 
 
 DEFAULT = Manner()

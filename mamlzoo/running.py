@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from mamlzoo.engine.batch_norm import batch_norms, left_out
 from mamlzoo.engine.binding import Bound
 from mamlzoo.engine.evaluation import EvaluationRecord, Values, evaluate, mapping
 from mamlzoo.engine.memory import PeakMemory
-from mamlzoo.engine.preparation import Choice, Notice, prepare
+from mamlzoo.engine.preparation import Alert, Choice, Notice, prepare
 from mamlzoo.engine.streams import TestSet, TrainingStream
 from mamlzoo.engine.training import TrainingRecord, TrainingState, train
 from mamlzoo.errors import MamlzooError
@@ -28,12 +28,6 @@ if TYPE_CHECKING:
     from mamlzoo.experiment import Experiment
 
 T = TypeVar("T")
-
-
-class Alert(NamedTuple):
-    """Something that a person should know, though it changes no number."""
-
-    text: str
 
 
 Event = Alert | Notice | Choice | TrainingRecord | ValidationRecord | Checkpoint | EvaluationRecord

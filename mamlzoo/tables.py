@@ -44,6 +44,7 @@ class Table:
 
     Attributes:
         left: which columns hold words and are aligned left; the others hold numbers.
+        keys: how many columns, the first ones, say what a row is about.
     """
 
     title: str
@@ -51,6 +52,7 @@ class Table:
     rows: Sequence[Sequence[str]]
     notes: Sequence[str] = ()
     left: Sequence[int] = (0,)
+    keys: int = 1
 
     def __str__(self) -> str:
         lines = [[plain(cell) for cell in line] for line in (self.columns, *self.rows)]
@@ -98,3 +100,40 @@ def number(value: float, digits: int = 4) -> str:
     if magnitude >= 6 or magnitude < -4:
         return f"{value:.{digits - 1}e}"
     return f"{value:.{max(0, digits - 1 - magnitude)}f}"
+
+
+def count(number: int, noun: str) -> str:
+    """So many of something, as a person says it.
+
+    >>> count(1, "test task"), count(3, "seed")
+    ('1 test task', '3 seeds')
+    """
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def rate(value: float, noun: str) -> str:
+    """So many of something a second: whole from 10 up, else two digits, so that a slow pace is no 0.
+
+    >>> rate(17481.3, "task"), rate(6.25, "task"), rate(0.0421, "task"), rate(1, "meta-step")
+    ('17,481 tasks/s', '6.2 tasks/s', '0.042 tasks/s', '1 meta-step/s')
+    """
+    shown = f"{value:,.0f}" if value >= 9.95 or value == 0 else number(value, 2).removesuffix(".0")
+    return f"{shown} {noun}{'' if shown == '1' else 's'}/s"
+
+
+def duration(seconds: float) -> str:
+    """A time for people, in the two units that matter.
+
+    >>> duration(0.021), duration(7.26), duration(83), duration(7500), duration(200_000)
+    ('0.0 s', '7.3 s', '1 min 23 s', '2 h 5 min', '2 d 8 h')
+    """
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    hours, rest = divmod(round(seconds / 60), 60)
+    if hours < 24:
+        return f"{hours} h {rest} min"
+    days, rest = divmod(round(seconds / 3600), 24)
+    return f"{days} d {rest} h"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mamlzoo.tables import Table, csv_cell, number, plain
+from mamlzoo.tables import Table, count, csv_cell, duration, number, plain, rate
 
 
 @pytest.mark.parametrize(
@@ -62,3 +62,26 @@ def test_no_cell_of_a_csv_file_is_a_formula_and_numbers_stay_numbers(text):
 def test_a_table_as_text_holds_no_escape_codes():
     table = Table("\x1b[31mt", ["\x1ba"], [["\x9b1"]], ["\rnote"])
     assert not set(str(table)) & set("\x1b\x9b\r")
+
+
+@pytest.mark.parametrize(("many", "text"), [(0, "0 seeds"), (1, "1 seed"), (2, "2 seeds")])
+def test_one_of_something_is_no_plural(many, text):
+    assert count(many, "seed") == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0, "0 tasks/s"), (0.0421, "0.042 tasks/s"), (0.6, "0.60 tasks/s"), (1.0, "1 task/s"), (6.25, "6.2 tasks/s"),
+     (9.96, "10 tasks/s"), (17481.3, "17,481 tasks/s")],
+)  # fmt: skip
+def test_a_slow_rate_is_not_rounded_to_nothing(value, text):
+    assert rate(value, "task") == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.021, "0.0 s"), (59.94, "59.9 s"), (59.96, "1 min 0 s"), (229, "3 min 49 s"), (3599.7, "1 h 0 min"),
+     (7500, "2 h 5 min"), (86399, "1 d 0 h"), (200_000, "2 d 8 h")],
+)  # fmt: skip
+def test_a_duration_is_said_in_two_units(seconds, text):
+    assert duration(seconds) == text

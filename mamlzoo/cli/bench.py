@@ -50,18 +50,18 @@ def command(
     """
     from mamlzoo.bench.benchmark import benchmark
     from mamlzoo.bench.work import Work
+    from mamlzoo.cli.progress import display
 
     names = {kind: names[0] for kind, names in chosen.items()}
     work = Work("", names, options, 1, 1, device, threads, seconds, repeats)
-    with console.progress_bar(quiet) as bar:
-        task = bar.add_task("bench", total=None, info="")
+    with display(quiet) as watcher:
         found = benchmark(
             work,
             _whole_numbers("--meta-batch", meta_batch),
             _whole_numbers("--seeds", seeds),
             _names(plans),
             _names(against),
-            progress=lambda done, total, now: bar.update(task, completed=done, total=total, info=now),
+            progress=lambda done, total, now: watcher.counts(f"bench {now}", done, total),
         )
     if as_json:
         console.print_json(found.document())

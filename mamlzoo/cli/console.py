@@ -10,18 +10,18 @@ import json
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 import rich.box
 import rich.table
 from rich.console import Console, ConsoleOptions, RenderableType
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.segment import Segment
 from rich.text import Text
 
+from mamlzoo.cli.fitting import fitted
 from mamlzoo.tables import Table, plain
 
 CONTROLS_IN_JSON = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
@@ -58,15 +58,20 @@ def err(quiet: bool = False) -> Console:
 
 
 def print_table(table: Table) -> None:
-    """A table in colours."""
+    """A table in colours; in several parts, one below the other, where it is wider than the terminal."""
     console = out()
-    drawn = rich.table.Table(box=rich.box.SIMPLE_HEAD, header_style="bold", title_justify="left", pad_edge=False)
-    for at, column in enumerate(table.columns):
-        drawn.add_column(column, justify="left" if at in table.left else "right", overflow="fold")
-    for row in table.rows:
-        drawn.add_row(*row)
+    table = replace(
+        table, columns=list(map(plain, table.columns)), rows=[[plain(cell) for cell in row] for row in table.rows]
+    )  # before its widths are taken
     console.print(Text(table.title, style="bold"))
-    console.print(drawn)
+    for part, widths in fitted(table, console.width):
+        drawn = rich.table.Table(box=rich.box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
+        for at, (column, width) in enumerate(zip(part.columns, widths, strict=True)):
+            justify: Literal["left", "right"] = "left" if at in part.left else "right"
+            drawn.add_column(column, justify=justify, overflow="fold", width=width)
+        for row in part.rows:
+            drawn.add_row(*row)
+        console.print(drawn)
     for note in table.notes:
         console.print(note)
 
@@ -76,6 +81,11 @@ def print_json(document: Any) -> None:
     utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
     text = json.dumps(document, indent=2, ensure_ascii=not utf8, allow_nan=False)
     click.echo(CONTROLS_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
+
+
+def say(text: str) -> None:
+    """A line on stderr."""
+    err().print(text)
 
 
 def say_where(path: Path) -> None:
@@ -88,22 +98,3 @@ def say_where(path: Path) -> None:
 def say_to_copy(text: str) -> None:
     """A line on stderr with a path or a command, which is copied as one line even where a terminal folds it."""
     err().print(text, soft_wrap=True)
-
-
-@contextmanager
-def progress_bar(quiet: bool) -> Iterator[Progress]:
-    """A bar on stderr; none where stderr is no terminal."""
-    console = err()
-    with Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=None),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[info]}", markup=False),
-        TimeRemainingColumn(compact=True),
-        console=console,
-        disable=quiet or not console.is_terminal,
-        transient=True,
-        expand=True,
-    ) as bar:
-        yield bar

@@ -65,12 +65,14 @@ def command() -> None:
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Which set of test tasks.")
 @output_flag("gallery.png")
 def gallery(chosen: dict[str, list[str]], options: dict[str, Any], count: int, seed: int, output: Path) -> None:
-    """Draw sample tasks as curves; many of them overlaid in black."""
-    from mamlzoo import fits, plots
+    """Draw sample tasks: curves or points, many of them overlaid in black; classes of two inputs in panels."""
+    from mamlzoo import plots, samples
 
     plots.check_format(output)
     task = _task(chosen, options)
-    _write(plots.gallery(*fits.curves(task, count, seed), f"{count:,} tasks of '{task.name}'"), output)
+    found = samples.of(task, count, seed)
+    drawn = len(found.y)
+    _write(plots.gallery(found, f"{drawn:,} task{'s' * (drawn != 1)} of '{task.name}'"), output)
 
 
 @command.command("average", cls=TaskCommand)
@@ -79,11 +81,11 @@ def gallery(chosen: dict[str, list[str]], options: dict[str, Any], count: int, s
 @output_flag("average.png")
 def average(chosen: dict[str, list[str]], options: dict[str, Any], count: int, seed: int, output: Path) -> None:
     """Draw the mean of many tasks beside a single one: what plain pre-training learns."""
-    from mamlzoo import fits, plots
+    from mamlzoo import plots, samples
 
     plots.check_format(output)
     task = _task(chosen, options)
-    _write(plots.average(*fits.curves(task, count, seed), f"the mean of '{task.name}'"), output)
+    _write(plots.average(samples.curves(task, count, seed), f"the mean of '{task.name}'"), output)
 
 
 @command.command("curves")
@@ -97,7 +99,7 @@ def curves(runs: tuple[Path, ...], training: bool, output: Path) -> None:
 
     plots.check_format(output)
     comparison = Comparison([store.load(run) for run in expanded(runs)])
-    _write(plots.training(comparison.results, comparison.labels()) if training else comparison.plot(), output)
+    _write(_training(comparison) if training else comparison.plot(), output)
 
 
 @command.command("adaptation", cls=RunsCommand)
@@ -115,19 +117,38 @@ def adaptation(
     seed: int | None,
     output: Path,
 ) -> None:
-    """Draw what RUNS predict on one test task after a few numbers of steps, one panel a run.
+    """Draw what RUNS predict on one test task after a few numbers of steps.
 
+    Of a function of one number it is a curve, one panel a run; of several numbers, predicted against true targets; of
+    classes, their regions where an input is two numbers, else how many query points are taken for which class.
     The task's own options change what is drawn: --task.support-min 0 makes the support set one-sided.
     """
     from mamlzoo import fits, plots, store
+    from mamlzoo.comparison import Comparison
 
     plots.check_format(output)
     changed = {key.partition(".")[2]: value for key, value in options.items()}
-    fitted = [
-        fits.fit(store.load(run), steps=_whole_numbers(steps), episode=episode, seed=seed, task_options=changed)
-        for run in expanded(runs)
+    numbers, results = _whole_numbers(steps), [store.load(run) for run in expanded(runs)]
+    titles = [result.name for result in results] if len(results) == 1 else Comparison(results).labels()
+    panels = [
+        panel
+        for result, title in zip(results, titles, strict=True)
+        for panel in fits.panels(result, steps=numbers, episode=episode, seed=seed, task_options=changed, title=title)
     ]
-    _write(plots.adaptation(fitted), output)
+    _write(plots.adaptation(panels), output)
+
+
+def _training(comparison: Any) -> Any:
+    """Of all that were trained; which were not, is said."""
+    from mamlzoo import plots
+
+    several = list(zip(comparison.results, comparison.labels(), plots.looks(len(comparison.results)), strict=True))
+    trained = [one for one in several if one[0].history]
+    if trained:
+        for result, _, _ in several:
+            if not result.history:
+                console.say_to_copy(f"{result.run_dir}: nothing was trained, so it has no curve")
+    return plots.training(*zip(*(trained or several), strict=True))
 
 
 def _task(chosen: dict[str, list[str]], options: dict[str, Any]) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import itertools
 import math
 import warnings
 from collections.abc import Callable, Mapping
@@ -14,6 +16,8 @@ from torch import Tensor, nn
 from mamlzoo import trees
 from mamlzoo.engine.batch_norm import left_out, with_trained_statistics, without_running_statistics
 from mamlzoo.engine.contract import broken, check_init, check_networks, check_spec, described
+from mamlzoo.engine.own_loop import ANY, judged
+from mamlzoo.engine.randomness import Generators
 from mamlzoo.errors import FOREIGN, MamlzooError, UsageError, in_short
 from mamlzoo.interfaces import Learner, MetaAlgorithm, MetaParams, Model, Params, Spec, Task
 
@@ -65,7 +69,7 @@ def bind_seeds(
         PluginError: a plugin raised, or gave something of the wrong type.
     """
     shapes = check_networks(algorithm, algorithm.networks(check_spec(task)))
-    metas, constants, networks, left = [], [], {}, dict[str, None]()
+    metas, constants, networks, left = [], [], dict[str, nn.Module](), dict[str, None]()
     for seed in seeds:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -76,7 +80,7 @@ def bind_seeds(
             metas.append(check_init(algorithm, algorithm.init(trees.stop_gradient(params))))
         constants.append(fixed)
     for name, network in networks.items():
-        _check_shape(model, network.to(dtype=dtype), shapes[name], dtype)
+        check_fit(model, network.to(dtype=dtype), shapes[name], dtype)
         network.to(device)
     meta = trees.tree_map(torch.clone, trees.cast(trees.stack(metas), dtype, device))
     if not trees.leaves(meta):
@@ -84,6 +88,22 @@ def bind_seeds(
     stacked = trees.cast(trees.stack(constants), dtype, device)
     learner = Learner(networks, trees.index(stacked, 0), task.loss, task.spec, recompute, bf16)
     return Bound(algorithm, learner, meta, stacked, tuple(left))
+
+
+def built_with(bound: Bound, model: Model, seed: int) -> dict[str, nn.Module]:
+    """The networks as another seed gives them, of the dtype and on the device of those that are bound.
+
+    Raises:
+        PluginError: the model raised, or built something that is no module.
+    """
+    shapes, networks = bound.algorithm.networks(bound.learner.spec), {}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for name, own in bound.learner.networks.items():
+            network = networks[name] = without_running_statistics(_build(model, shapes[name]))
+            for like in itertools.islice(own.parameters(), 1):
+                network.to(like.device, like.dtype)
+    return networks
 
 
 def bind(
@@ -96,14 +116,15 @@ def bind(
 
     Args:
         network: any module, or modules by the names that the algorithm wants.
-        loss: (prediction, target) -> scalar.
-        spec: what the data asks of the network; only algorithms that classify by it need one.
+        loss: (prediction, target) -> scalar. The learner's raises a UsageError for targets that do not fit the outputs.
+        spec: what the data asks of the network, to which `meta_loss` then holds its episodes; only algorithms that
+            classify by it need one.
 
     Raises:
         UsageError: the algorithm wants other networks.
     """
     networks = {"network": network} if isinstance(network, nn.Module) else dict(network)
-    spec = spec or Spec(input_shape=(), output_size=0)
+    spec = spec or ANY
     wanted = algorithm.networks(spec)
     if set(wanted) != set(networks):
         raise UsageError(f"algorithm '{algorithm.name}' wants networks named {', '.join(wanted)}")
@@ -116,7 +137,7 @@ def bind(
     meta = trees.tree_map(
         lambda leaf: leaf if leaf.requires_grad else leaf.clone().requires_grad_(), algorithm.init(params)
     )
-    return Learner(networks, constants, loss, spec), meta
+    return Learner(networks, constants, judged(loss), spec), meta
 
 
 def reduce_losses(losses: Tensor, reduction: Reduction) -> Tensor:
@@ -148,22 +169,28 @@ def _build(model: Model, spec: Spec) -> nn.Module:
     return network
 
 
-def _check_shape(model: Model, network: nn.Module, spec: Spec, dtype: torch.dtype) -> None:
+def check_fit(
+    model: Model, network: nn.Module, spec: Spec, dtype: torch.dtype, device: torch.device | None = None
+) -> None:
+    """Call a model's network once.
+
+    Raises:
+        UsageError: it does not take such inputs, does not give such outputs, or draws random numbers.
+    """
     examples = 2
     shape = (examples, *spec.input_shape)
-    x = torch.linspace(-1, 1, math.prod(shape), dtype=dtype).reshape(shape)
+    x = torch.linspace(-1, 1, math.prod(shape), dtype=dtype, device=device).reshape(shape)
     want = [examples, spec.output_size]
     needs = f"the task needs inputs [n, {', '.join(map(str, spec.input_shape))}] and outputs [n, {spec.output_size}]"
-    random_state = torch.random.get_rng_state()
+    generators = Generators.now()
     try:
         with torch.no_grad():
-            output = network(x)
+            output = copy.deepcopy(network)(x)  # a first call must leave nothing behind
     except FOREIGN as error:
         raise UsageError(
             f"model '{model.name}' does not fit: {needs}; its network raised {in_short(error)}", plugin=model
         ) from error
-    if not torch.equal(random_state, torch.random.get_rng_state()):
-        torch.random.set_rng_state(random_state)
+    if generators.drawn_from():
         raise UsageError(
             f"model '{model.name}': its network draws random numbers when it is called, as dropout does, so it is no "
             "pure function of its parameters; build it without, or in evaluation mode"

@@ -109,13 +109,6 @@ def test_figures_and_pages_show_names_as_they_stand(result):
     assert "<script>" not in page
 
 
-def test_a_logarithmic_axis_keeps_its_powers(result):
-    figure = plots.curves([result])
-    figure.axes[0].set_yscale("log")
-    drawn = plots.svg(figure, "x")
-    assert "mathdefault" not in drawn
-
-
 def test_a_sweeps_csv_file_holds_no_formula():
     axis = Axis("task.path", "path", ("=HYPERLINK(1)", "-1", "@x"))
     cells = [Cell({"task.path": value}, None, error="+1 is wrong") for value in axis.values]

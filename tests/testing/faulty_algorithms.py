@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 
 import torch
@@ -10,6 +11,7 @@ from torch.nn import functional
 import mamlzoo
 from mamlzoo import option
 
+RATE = torch.full((), 0.01, requires_grad=True)
 RATES = (0.01, 0.01, 0.01, 0.01)
 
 
@@ -48,6 +50,39 @@ class Clocked(Good):
     def meta_loss(self, learner, meta, episode, progress):
         loss, _ = super().meta_loss(learner, meta, episode, progress)
         return loss, {"clock": torch.tensor(time.perf_counter() % 1, dtype=torch.float64)}
+
+
+class Tossing(Good):
+    """Tosses a coin, whatever comes of it.
+
+    Reference: none.
+    """
+
+    def adapt(self, learner, meta, fast, support):
+        return super().adapt(learner, meta, fast, support) if random.random() < 2 else fast
+
+
+class FromOutput(Good):
+    """Adds what the module itself predicts, whose parameters are one seed's.
+
+    Reference: none.
+    """
+
+    def predict(self, learner, meta, fast, x):
+        return super().predict(learner, meta, fast, x) + learner.networks["network"](x).detach()
+
+    def adapted(self, learner, meta, fast):
+        raise mamlzoo.UsageError("no network predicts like this")
+
+
+class OwnRate(Good):
+    """A rate that is to be learned, and that θ does not hold.
+
+    Reference: none.
+    """
+
+    def adapt(self, learner, meta, fast, support):
+        return mamlzoo.sgd(fast, learner.gradient(fast, support), RATE)
 
 
 class Deciding(Good):
@@ -311,6 +346,9 @@ class Unknown(Good):
 FAULTY = [
     ("inputs-are-not-mutated", Clamping),
     ("same-inputs-give-same-outputs", Clocked),
+    ("same-inputs-give-same-outputs", Tossing),
+    ("depends-on-theta-and-constants-alone", FromOutput),
+    ("depends-on-theta-and-constants-alone", OwnRate),
     ("vmapped-equals-one-by-one", Deciding),
     ("meta-gradient-equals-differences", Forgetful),
     ("meta-gradient-equals-differences", StoppingLater),
