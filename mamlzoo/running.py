@@ -20,6 +20,7 @@ from mamlzoo.engine.memory import PeakMemory
 from mamlzoo.engine.preparation import Alert, Choice, Notice, prepare
 from mamlzoo.engine.streams import TestSet, TrainingStream
 from mamlzoo.engine.training import TrainingRecord, TrainingState, train
+from mamlzoo.errors import MamlzooError
 from mamlzoo.interfaces import MetaParams
 from mamlzoo.result import Evaluation, Result, Timing
 
@@ -59,6 +60,10 @@ class _Run:
             meta = experiment.initial(self._bound)
             self._bound = replace(self._bound, meta=meta)
             start = Checkpoint(NOTHING, TrainingState(0, meta), remarks=_remarks(self._bound))
+        for theta in [start.training.meta, *([start.best.meta] if start.best else [])]:
+            other = trees.difference(theta, self._bound.meta)
+            if other:
+                raise MamlzooError(f"the checkpoint has another θ than the model: {other}")
         meta = trees.tree_map(lambda leaf: leaf.to(self._device), start.training.meta)
         self._at = replace(start, training=replace(start.training, meta=meta))
 
