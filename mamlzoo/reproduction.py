@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -160,7 +161,7 @@ def begun(directory: Path) -> str:
 
 def command(recipe: str, directory: Path) -> str:
     """The command that makes a recipe in a directory, or goes on with it."""
-    return f"mamlzoo reproduce {recipe} --out {store.spelled(directory)}"
+    return f"mamlzoo reproduce {shlex.quote(recipe)} --out {store.spelled(directory)}"
 
 
 def experiment_of(run: Run, directory: Path) -> Experiment:
@@ -179,7 +180,7 @@ def experiment_of(run: Run, directory: Path) -> Experiment:
 def _claim_directory(recipe: Recipe, directory: Path) -> None:
     """Take a new directory, or one in which this recipe was begun."""
     if not is_reproduction(directory):
-        with store.new_directory(directory) as temporary:
+        with store.new_directory(directory, kept=False) as temporary:
             files.write_json(
                 temporary / NAME, {"format": store.FORMAT, "recipe": recipe.name, "version": recipe.version}
             )

@@ -21,6 +21,7 @@ from mamlzoo.engine.memory import PeakMemory
 from mamlzoo.engine.preparation import Alert, Choice, Notice, prepare
 from mamlzoo.engine.streams import TestSet, TrainingStream
 from mamlzoo.engine.training import TrainingRecord, TrainingState, train
+from mamlzoo.errors import MamlzooError
 from mamlzoo.interfaces import MetaParams
 from mamlzoo.result import Evaluation, Result, Timing
 
@@ -62,6 +63,10 @@ class _Run:
             with experiment.blame("set-up"):
                 remarks = _remarks(self._bound)
             start = Checkpoint(NOTHING, TrainingState(0, meta), remarks=remarks)
+        for theta in [start.training.meta, *([start.best.meta] if start.best else [])]:
+            other = trees.difference(theta, self._bound.meta)
+            if other:
+                raise MamlzooError(f"the checkpoint has another θ than the model: {other}")
         meta = trees.tree_map(lambda leaf: leaf.to(self._device), start.training.meta)
         self._at = replace(start, training=replace(start.training, meta=meta))
 

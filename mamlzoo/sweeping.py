@@ -150,7 +150,7 @@ def record(plan: Plan, directory: Path, manner: Manner = DEFAULT) -> Sweep:
     """
     cells = None
     if not is_sweep(directory):
-        with store.new_directory(directory) as temporary:
+        with store.new_directory(directory, kept=False) as temporary:
             cells = _tried(plan, directory, manner)
             _write(Sweep(plan.axes, cells), temporary)
     with files.locked(directory):
