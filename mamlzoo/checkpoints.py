@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mamlzoo import files
+from mamlzoo import files, layouts
 from mamlzoo.engine.preparation import Choice
 from mamlzoo.engine.steps import Measured
 from mamlzoo.engine.training import TrainingRecord, TrainingState
@@ -140,18 +140,22 @@ def load(path: Path, experiment: str) -> Checkpoint:
         MamlzooError: it is damaged, or of another experiment.
     """
     try:
-        content = torch.load(path, weights_only=True, map_location="cpu")
-        found = content.pop("digest")
+        with files.open_regular(path) as file:
+            content = torch.load(file, weights_only=True, map_location="cpu")
+        found, computed = content.pop("digest"), digest(content)
+    except OSError as error:
+        raise MamlzooError(f"{path} is damaged: it cannot be read ({error.strerror or error})") from error
     except Exception as error:  # a damaged archive raises whatever it likes
         raise MamlzooError(f"{path} is damaged: it cannot be read ({type(error).__name__})") from error
-    if found != digest(content):
+    if found != computed:
         raise MamlzooError(f"{path} is damaged: its content does not have its digest")
     if content.get("experiment") != experiment:
         raise MamlzooError(f"{path} does not belong to the config.json beside it")
     try:
+        layouts.check_checkpoint(content)
         return _checkpoint(content)
-    except (KeyError, TypeError, IndexError, AttributeError) as error:
-        raise MamlzooError(f"{path} has another layout than this mamlzoo's: {error}") from error
+    except Exception as error:  # whatever is not there, or of another type
+        raise MamlzooError(f"{path} has another layout than this mamlzoo's: {layouts.told(error)}") from error
 
 
 def digest(content: Any) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mamlzoo import files, labels, plots, recording, store
+from mamlzoo import files, labels, layouts, plots, recording, store
 from mamlzoo.checkpoints import experiment_digest
 from mamlzoo.comparison import Comparison
 from mamlzoo.errors import MamlzooError, UsageError
@@ -34,7 +35,7 @@ def record(
         StoppedError, MamlzooError: as `recording.record`; `resume` goes on.
     """
     configs = [experiment.config() for experiment in experiments]
-    with store.new_directory(directory) as temporary:
+    with store.new_directory(directory, kept=False) as temporary:
         _write_plan(temporary, configs, baseline, step)
     by_name: dict[str, Experiment | None] = dict(zip(_names(configs), experiments, strict=True))
 
@@ -53,6 +54,9 @@ def resume(directory: Path, manner: Manner = DEFAULT) -> Comparison:
         UsageError: a plugin is not installed.
         MamlzooError: as `recording.resume`.
     """
+    shown = _shown(directory)
+    if shown is not None:
+        return shown
     plan = _plan(directory)
     configs = dict(zip(plan["runs"], plan["configs"], strict=True))
 
@@ -76,6 +80,14 @@ def run(experiments: Sequence[Experiment], watcher: Watcher) -> Comparison:
         watcher.begins(Part("run", at + 1, len(experiments), names[at], experiments[at:]))
         results.append(experiment.run(watcher))
     return Comparison(results)
+
+
+def _shown(directory: Path) -> Comparison | None:
+    """The comparison if it is finished and whole: to show that, nothing is written."""
+    if "results" in store.read_document(directory / NAME) and all(map(store.is_finished, _run_directories(directory))):
+        with contextlib.suppress(MamlzooError):  # a run of it is damaged, and is made again
+            return load(directory)
+    return None
 
 
 def load(directory: Path) -> Comparison:
@@ -117,12 +129,16 @@ def runs(directory: Path) -> list[Path]:
         UsageError: a run of it is not finished.
         MamlzooError: its plan cannot be read.
     """
-    found = [directory / name for name in _plan(directory)["runs"]]
+    found = _run_directories(directory)
     missing = [path.name for path in found if not store.is_finished(path)]
     if missing:
         again = store.resume_command(directory)
         raise UsageError(f"{directory} is not finished, {', '.join(missing)} being missing; `{again}` goes on with it")
     return found
+
+
+def _run_directories(directory: Path) -> list[Path]:
+    return [directory / name for name in _plan(directory)["runs"]]
 
 
 def _run(
@@ -171,12 +187,17 @@ def _plan(directory: Path) -> dict[str, Any]:
     names, configs = plan["runs"], plan["configs"]
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
         raise MamlzooError(f"{path} cannot be read: its runs are no list of names")
-    if any(Path(name).name != name for name in names):
+    if any(Path(name).name != name or name in ("", "..") or "\0" in name for name in names):
         raise MamlzooError(f"{path} cannot be read: a run's name must not lead elsewhere")
     if not isinstance(configs, list) or len(configs) != len(names):
         raise MamlzooError(f"{path} cannot be read: it has not one config for each run")
+    for config in configs:
+        try:
+            layouts.check_config(config)
+        except (ValueError, AttributeError) as error:
+            raise MamlzooError(f"{path} cannot be read: in a config, {error}") from error
     for key, kind in {"baseline": str, "step": int}.items():
-        if plan[key] is not None and not isinstance(plan[key], kind):
+        if plan[key] is not None and type(plan[key]) is not kind:
             raise MamlzooError(f"{path} cannot be read: its {key} is {plan[key]!r}")
     return plan
 

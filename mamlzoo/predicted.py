@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import csv
-import json
+import io
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mamlzoo import fits
+from mamlzoo import files, fits
 from mamlzoo.adapted import Adapted
 from mamlzoo.fits import GRID, Fit
 from mamlzoo.interfaces import Spec
 from mamlzoo.points import Points, input_names, numbered
 from mamlzoo.result import Result, finite_or_null
-from mamlzoo.tables import Table, count, number
+from mamlzoo.tables import Table, count, csv_cell, number
 
 ROWS = 12
 """At most so many numbers of steps stand in the table, spread over all of them."""
@@ -138,10 +138,10 @@ class Predicted:
         """Write the files into a directory that will be called `final`."""
         from mamlzoo import plots
 
-        document = json.dumps(self.document(final), indent=2, ensure_ascii=False, allow_nan=False)
-        (into / "predictions.json").write_text(document + "\n", encoding="utf-8")
-        with (into / "predictions.csv").open("w", encoding="utf-8", newline="") as file:
-            csv.writer(file, lineterminator="\n").writerows(self.lines())
+        files.write_json(into / "predictions.json", self.document(final))
+        lines = io.StringIO()
+        csv.writer(lines, lineterminator="\n").writerows([[csv_cell(cell) for cell in line] for line in self.lines()])
+        files.write_text(into / "predictions.csv", lines.getvalue())
         if self.fit is not None:
             plots.save(plots.adaptation([self.fit]), into / "fit.png")
 

@@ -21,7 +21,7 @@ from mamlzoo.comparison import Comparison
 from mamlzoo.errors import MamlzooError, UsageError, in_short
 from mamlzoo.interfaces import KINDS
 from mamlzoo.result import Result
-from mamlzoo.tables import Table, count, listed
+from mamlzoo.tables import Table, count, listed, plain
 from mamlzoo.testsets import tested_apart, values
 from mamlzoo.trained import experiment_of
 
@@ -107,7 +107,7 @@ def page(comparison: Comparison) -> str:
     ]
     style = Path(__file__).with_name("report.css").read_text(encoding="utf-8")
     footer = f"mamlzoo {escape(mamlzoo.__version__)}"
-    return PAGE.format(title=title, style=style, body="\n".join(sections), footer=footer)
+    return plain(PAGE.format(title=title, style=style, body="\n".join(sections), footer=footer))
 
 
 def tables(comparison: Comparison) -> list[Table]:

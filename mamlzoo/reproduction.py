@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -11,6 +12,7 @@ from typing import Any
 
 from mamlzoo import files, judgement, paired, plots, recording, store, verification
 from mamlzoo.combinations import combined
+from mamlzoo.differentiation import differentiating
 from mamlzoo.errors import UsageError
 from mamlzoo.experiment import Experiment
 from mamlzoo.judgement import Judgement
@@ -110,6 +112,7 @@ class Reproduction:
         return document
 
 
+@differentiating
 def reproduce(recipe: Recipe, directory: Path, manner: Manner = DEFAULT) -> Reproduction:
     """Make all runs of a recipe in a directory, going on where it was stopped, and judge them.
 
@@ -158,7 +161,7 @@ def begun(directory: Path) -> str:
 
 def command(recipe: str, directory: Path) -> str:
     """The command that makes a recipe in a directory, or goes on with it."""
-    return f"mamlzoo reproduce {recipe} --out {store.spelled(directory)}"
+    return f"mamlzoo reproduce {shlex.quote(recipe)} --out {store.spelled(directory)}"
 
 
 def experiment_of(run: Run, directory: Path) -> Experiment:
@@ -177,7 +180,7 @@ def experiment_of(run: Run, directory: Path) -> Experiment:
 def _claim_directory(recipe: Recipe, directory: Path) -> None:
     """Take a new directory, or one in which this recipe was begun."""
     if not is_reproduction(directory):
-        with store.new_directory(directory) as temporary:
+        with store.new_directory(directory, kept=False) as temporary:
             files.write_json(
                 temporary / NAME, {"format": store.FORMAT, "recipe": recipe.name, "version": recipe.version}
             )

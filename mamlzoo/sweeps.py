@@ -20,7 +20,7 @@ from mamlzoo.axes import Axis, text
 from mamlzoo.errors import UsageError
 from mamlzoo.interfaces import KINDS
 from mamlzoo.result import Result, finite_or_null
-from mamlzoo.tables import Table, duration, number
+from mamlzoo.tables import Table, csv_cell, duration, number
 from mamlzoo.verdicts import NOT_APART
 
 if TYPE_CHECKING:
@@ -213,7 +213,8 @@ class Sweep:
             swept = [text(cell.values[axis.key]) if axis.key in cell.values else "" for axis in self.axes]
             mark = "yes" if any(cell is one for one in best) else "no"
             run = "" if cell.run_dir is None or cell.scores is None else cell.run_dir.name
-            writer.writerow([*swept, cell.state, mark, *_numbers(cell.scores, len(numbers)), run, cell.error or ""])
+            row = [*swept, cell.state, mark, *_numbers(cell.scores, len(numbers)), run, cell.error or ""]
+            writer.writerow([csv_cell(value) if isinstance(value, str) else value for value in row])
         return lines.getvalue()
 
     def plot(self) -> Figure:

@@ -4,8 +4,38 @@ from __future__ import annotations
 
 import html
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+
+CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What moves a cursor, colours a terminal, turns the direction of writing, or is no letter; not line feed and tab."""
+FORMULA = tuple("=+-@\t\r\n＝＋－＠")
+"""What a spreadsheet takes a cell that begins so for."""
+
+
+def plain(text: str) -> str:
+    """A stranger's text as it can be shown: what a terminal would obey is written out.
+
+    >>> plain("a" + chr(27) + "[31mb")
+    'a\\\\x1b[31mb'
+    """
+    return CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+
+
+def csv_cell(text: str) -> str:
+    """A text as a CSV file may hold it: what a spreadsheet would compute is marked as text by an apostrophe.
+
+    >>> csv_cell("=1+1"), csv_cell("-0.5"), csv_cell("-1,2")
+    ("'=1+1", '-0.5', "'-1,2")
+    """
+    if not text.startswith(FORMULA):
+        return text
+    try:
+        float(text)
+    except ValueError:
+        return f"'{text}"
+    return text
 
 
 @dataclass(frozen=True)
@@ -25,7 +55,7 @@ class Table:
     keys: int = 1
 
     def __str__(self) -> str:
-        lines = [self.columns, *self.rows]
+        lines = [[plain(cell) for cell in line] for line in (self.columns, *self.rows)]
         widths = [max(len(line[at]) for line in lines) for at in range(len(self.columns))]
 
         def text(cells: Sequence[str]) -> str:
@@ -36,10 +66,11 @@ class Table:
             return "  ".join(aligned).rstrip()
 
         rule = "  ".join("-" * width for width in widths)
-        return "\n".join([self.title, "", text(self.columns), rule, *map(text, self.rows), *self._below()])
+        columns, *rows = map(text, lines)
+        return "\n".join([plain(self.title), "", columns, rule, *rows, *self._below()])
 
     def _below(self) -> list[str]:
-        return ["", *self.notes] if self.notes else []
+        return ["", *map(plain, self.notes)] if self.notes else []
 
     def html(self) -> str:
         """The table without its notes; cells that hold numbers have the class 'number'."""

@@ -35,7 +35,7 @@ UPDATE = os.environ.get("MAMLZOO_UPDATE_DOCS") == "1"
 BLOCK = re.compile(r"^```(?P<kind>[\w ]+?)(?: title=\"(?P<file>[\w.]+)\")?\n(?P<body>.*?)^```$", re.M | re.S)
 NUMBER = re.compile(r"(?<![\w.])[-−]?\d[\d,]*\.?\d*(?:e[+-]?\d+)?(?![\w.])")
 TIMING = re.compile(
-    r"^.* by (?:compile|vmap|loop): .*$|prepared in .* s, trained in .* tasks/s.*at most$|\d+\.\d s$|error \d\.\de-\d+"
+    r"^one thread is .* times as fast here as .*\n|^.* by (?:compile|vmap|loop): .*$|prepared in .* s, trained in .* tasks/s.*at most$|\d+\.\d s$|error \d\.\de-\d+"
     r"|(?<=ed) on \d{4}-\d\d-\d\d, in .* with mamlzoo .*$",
     re.M,
 )

@@ -408,11 +408,15 @@ def test_the_users_own_style_does_not_change_a_figure(result, tmp_path):
 INLINE = "module://matplotlib_inline.backend_inline"
 
 
-@pytest.mark.parametrize("backend", [INLINE, "no backend at all", "svg"])
-def test_the_environments_backend_is_of_no_concern(backend):
-    code = "import os, mamlzoo.figures, matplotlib; print(os.environ['MPLBACKEND'], matplotlib.rcParams['backend'])"
-    environment = {**os.environ, "MPLBACKEND": backend, "PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+@pytest.mark.parametrize(
+    ("backend", "module"), [(INLINE, "plots"), ("no backend at all", "figures"), ("svg", "figures")]
+)
+def test_the_environments_backend_is_of_no_concern(tmp_path, backend, module):
+    code = f"import os, mamlzoo.{module}, matplotlib; print(os.environ['MPLBACKEND'], matplotlib.rcParams['backend'])"
+    environment = {**os.environ, "MPLBACKEND": backend, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd=tmp_path, check=True
+    )
     assert done.stdout.startswith(backend)
     if backend == "svg":  # one that is there is kept, for a notebook's own figures
         assert done.stdout == "svg svg\n"

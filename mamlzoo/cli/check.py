@@ -106,7 +106,7 @@ def _print_summary(plugins: list[Plugin], found: list[list[Outcome]], failures: 
         columns = ("plugin", "check", "", "why, and what to do")
         console.print_table(Table("not passed", columns, told, left=(0, 1, 2, 3)))
     for failure in failures:
-        console.out().print(f"could not be checked: {failure}", markup=False)
+        console.out().print(f"could not be checked: {failure}")
 
 
 VERDICTS = ("passed", "exempt", "failed")

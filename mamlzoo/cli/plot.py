@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,7 +12,7 @@ import click
 from mamlzoo.cli import console
 from mamlzoo.cli.directories import expanded, runs_argument
 from mamlzoo.cli.flags import PluginCommand
-from mamlzoo.errors import UsageError
+from mamlzoo.errors import MamlzooError, UsageError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -42,14 +41,15 @@ class RunsCommand(PluginCommand):
     kinds = ()
 
     def choose(self, args: list[str]) -> dict[str, list[str]]:
+        from mamlzoo import store
         from mamlzoo.discovery import origins
 
         names = []
         for arg in args:
             # Some are values of flags; and what is wrong with a run directory is said in full when it is loaded.
-            with contextlib.suppress(OSError, ValueError, KeyError, TypeError, UsageError):
+            with contextlib.suppress(OSError, ValueError, MamlzooError):
                 for run in expanded([Path(arg)]):
-                    saved = json.loads((run / "config.json").read_text(encoding="utf-8"))["task"]
+                    saved = store.read_config(run)["task"]
                     origins.make("task", saved)
                     names.append(origins.text_of(saved) or saved["name"])
         return {"task": list(dict.fromkeys(names))}

@@ -12,11 +12,13 @@ import io
 import logging
 import os
 import platform
+import shlex
 import shutil
+import sys
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +126,7 @@ def compile_program(program: nn.Module, inputs: Sequence[Tensor], path: Path) ->
             exported = torch.export.export(program, tuple(inputs), strict=False)
             known = torch._inductor.config.get_config_copy()  # other versions have other options
             options = {name: value for name, value in OPTIONS.items() if name in known}
-            options["aot_inductor.package"] = True
+            options |= {"aot_inductor.package": True} | _linking_to_itself(folder, known)
             files: Any = torch._inductor.aot_compile(exported.module(), tuple(inputs), options=options)
             program_cache.write(path, _packed(files), folder)
     except Exception as error:  # whatever it is, another plan does the same work
@@ -155,6 +157,23 @@ def _compiling_in(folder: Path) -> Iterator[None]:
             os.environ.pop(_COMPILERS_FOLDER, None)
         else:
             os.environ[_COMPILERS_FOLDER] = before
+
+
+def _linking_to_itself(folder: Path, known: Mapping[str, Any]) -> dict[str, Any]:
+    """The compiler, by a script that lets a program use its own copies of the C++ library's templates.
+
+    torch's libraries export some of these, those of std::regex above all, and a library that is linked as usual would
+    take them for its own. Made by a compiler of another version they end the process when the program is loaded, as
+    was seen with torch 2.11, a GPU and gcc 13.
+    """
+    compiler = shutil.which(str(known["cpp.cxx"][-1])) if sys.platform == "linux" else None
+    if compiler is None:
+        return {}
+    script = folder / "bin" / Path(compiler).name  # by its name the kind of compiler is known
+    script.parent.mkdir()
+    script.write_text(f'#!/bin/sh\nexec {shlex.quote(compiler)} "$@" -Wl,-Bsymbolic-functions\n')
+    script.chmod(0o700)
+    return {"cpp.cxx": (None, str(script))}
 
 
 def _packed(files: Sequence[object]) -> bytes:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from mamlzoo import trees
-from mamlzoo.errors import UsageError, did_you_mean
+from mamlzoo.errors import MamlzooError, UsageError, did_you_mean
 from mamlzoo.interfaces import MetaParams
 
 ELEMENTWISE = frozenset(
@@ -96,12 +96,28 @@ class OuterOptimizer:
         return [optimizer.state_dict()["state"] for optimizer in self._optimizers]
 
     def restore(self, meta: MetaParams, saved: Sequence[Mapping[int, Mapping[str, Any]]]) -> None:
-        """Go on from this θ and from what `saved` gave, or nothing before the first step; all of it is copied."""
+        """Go on from this θ and from what `saved` gave, or nothing before the first step; all of it is copied.
+
+        Raises:
+            MamlzooError: the state is no state of these optimisers.
+        """
+        if saved and not self._fits(saved):
+            raise MamlzooError("the checkpoint's state of the outer optimiser is not that of this θ")
         with torch.no_grad():
             self.theta.copy_(trees.ravel(meta))
         for optimizer, state in zip(self._optimizers if saved else (), saved, strict=True):
             groups = optimizer.state_dict()["param_groups"]
             optimizer.load_state_dict({"state": copy.deepcopy(dict(state)), "param_groups": groups})
+
+    def _fits(self, saved: Sequence[Mapping[int, Mapping[str, Any]]]) -> bool:
+        """Whether a state is of as many optimisers and parameters; of those that see θ whole, of its shape too."""
+        if len(saved) != len(self._params):
+            return False
+        if any(set(state) - set(range(len(params))) for state, params in zip(saved, self._params, strict=True)):
+            return False
+        tensors = [value for state in saved for slots in state.values() for value in slots.values()]
+        tensors = [value for value in tensors if isinstance(value, Tensor) and value.numel() != 1]
+        return not self.elementwise or all(value.shape == self.theta.shape for value in tensors)
 
     def load(self, theta: Tensor, state: Sequence[Tensor]) -> None:
         """Go on from this θ and this state, as `update` gives them; its tensors are taken over."""

@@ -150,7 +150,8 @@ class _Preparation:
     def _compile(self) -> Preparing[CompiledSteps]:
         traced = yield from self._traced()
         run = (yield from self._kept(traced)) or (yield from self._machine_code(traced))
-        return self._believed(traced, run)
+        self._believed(traced, run)
+        return self._compiled(traced, run)
 
     def _auto(self) -> Preparing[tuple[Steps, Choice]]:
         plan, seconds, why = self._fastest_eager
@@ -256,7 +257,7 @@ class _Preparation:
             return machine_code(traced)
 
     def _believed(self, traced: TracedSteps, run: Loop | Replay) -> CompiledSteps:
-        """Compare a program with the vmap plan, on copies.
+        """Compare a program with the vmap plan, on copies; the one compared, whose θ has moved.
 
         Raises:
             CannotCompileError: the program fails, or its meta-steps are not those of the vmap plan.

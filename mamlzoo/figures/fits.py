@@ -22,6 +22,7 @@ from mamlzoo.figures.style import (
     SMALL,
     Figure,
     broken,
+    grow_for_titles,
     in_style,
     label_outer,
     looks,
@@ -67,6 +68,7 @@ def adaptation(several: Sequence[Panel], *, legend: bool = True) -> Figure:
         else:
             _confusion(axes, panel, top)
         axes.set_title(broken(panel.title, axes))
+    grow_for_titles(figure, grid)
     many = [axes for axes, panel in zip(grid, several, strict=True) if _has_many_classes(panel)]
     if many:
         figure.colorbar(many[0].collections[0], ax=many, label="query points", pad=0.02)

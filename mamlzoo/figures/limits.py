@@ -24,7 +24,7 @@ LETTERS = 34
 """A longer name of an axis is broken into lines."""
 OUTLYING = 10
 """An error that is so many times as large as a good one may be an outlier."""
-ALIKE = 8
+ALIKE = 4
 """Panels have the same limits, unless one of them would use less than this part of the axis."""
 
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import matplotlib
 import matplotlib.figure
+import matplotlib.text
 import numpy as np
 from matplotlib import colormaps, rc_context
 from matplotlib.axes import Axes
@@ -19,6 +20,8 @@ from matplotlib.lines import Line2D
 from matplotlib.markers import MarkerStyle
 from matplotlib.patches import PathPatch
 from matplotlib.transforms import Affine2D
+
+from mamlzoo.tables import plain
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -78,6 +81,11 @@ class Look(NamedTuple):
 
 class Figure(matplotlib.figure.Figure):
     """A figure that shows itself in a notebook."""
+
+    def savefig(self, *args: Any, **settings: Any) -> None:
+        for text in self.findobj(matplotlib.text.Text):  # a name may hold what no font and no SVG has
+            text.set_text(plain(text.get_text()))
+        super().savefig(*args, **settings)
 
     def _repr_png_(self) -> bytes:
         buffer = io.BytesIO()
@@ -150,6 +158,14 @@ def broken(title: str, axes: Axes) -> str:
     """A title in lines that are no longer than the axes are wide."""
     letters = int(72 * axes.bbox.width / axes.figure.dpi / (0.6 * 8))
     return "\n".join(textwrap.fill(line, letters) for line in title.splitlines())
+
+
+def grow_for_titles(figure: Figure, several: Sequence[Axes]) -> None:
+    """Make a figure as much taller as its rows have lines of titles beyond the first."""
+    columns, lines = _columns(len(several)), [axes.get_title().count("\n") for axes in several]
+    width, height = figure.get_size_inches()
+    extra = sum(max(lines[at : at + columns]) for at in range(0, len(lines), columns))
+    figure.set_size_inches(width, height + extra * 1.25 * 8 / 72)
 
 
 @in_style

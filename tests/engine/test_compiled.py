@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,7 +17,7 @@ from mamlzoo.combinations import _as_model
 from mamlzoo.discovery.registry import installed
 from mamlzoo.engine.binding import bind_seeds
 from mamlzoo.engine.compiled import CompiledSteps, Replay, TracedSteps, kept_code, machine_code
-from mamlzoo.engine.compiler import compile_program, load
+from mamlzoo.engine.compiler import _linking_to_itself, compile_program, load
 from mamlzoo.engine.optimizers import UNFIT, OuterOptimizer
 from mamlzoo.engine.plans import EAGER
 from mamlzoo.engine.program_cache import CannotCompileError, DamagedError
@@ -217,6 +221,14 @@ class Double(nn.Module):
 
     def forward(self, x):
         return (2 * x,)
+
+
+@pytest.mark.skipif(sys.platform != "linux" or not shutil.which("g++"), reason="g++ on Linux is what this is about")
+def test_a_program_is_linked_to_its_own_copies_of_the_librarys_templates(tmp_path):
+    (_, compiler) = _linking_to_itself(tmp_path, {"cpp.cxx": (None, "g++")})["cpp.cxx"]
+    steps = subprocess.run([compiler, "-###", "-shared", "a.o"], capture_output=True, text=True, check=False).stderr
+    assert "-Bsymbolic-functions" in steps
+    assert Path(compiler).name == "g++"
 
 
 def test_without_a_compiler_that_is_said_and_nothing_is_left_behind(tmp_path):

@@ -80,11 +80,11 @@ def run():
 
 
 def in_child(function):
-    """What a function returns in a process of its own; None if it dies there, as it does after half a minute."""
+    """What a function returns in a process of its own; None if it dies there, as it does after a minute."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
-        signal.alarm(30)
+        signal.alarm(60)
         os.close(reading)
         with os.fdopen(writing, "wb") as file:
             pickle.dump(function(), file)

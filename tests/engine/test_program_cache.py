@@ -32,17 +32,17 @@ def keep(path: Path, content: bytes = CONTENT) -> None:
         program_cache.write(path, content, folder)
 
 
+BEGIN = """\
+import os, signal, time
+from pathlib import Path
+from mamlzoo.engine import program_cache
+path = Path({!r})
+"""
+
+
 def elsewhere(path: Path, does: str) -> subprocess.Popen:
     """Another process that does something with the cache of a program."""
-    code = f"""
-        import os, signal, time
-        from pathlib import Path
-        from mamlzoo.engine import program_cache
-        path = Path({str(path)!r})
-        {does}
-    """
-    lines = "\n".join(line.strip() if not line.startswith(" " * 12) else line[8:] for line in code.splitlines())
-    return subprocess.Popen([sys.executable, "-c", lines])
+    return subprocess.Popen([sys.executable, "-c", BEGIN.format(str(path)) + does])
 
 
 def test_a_program_comes_out_as_it_was_put_in(program):
@@ -183,9 +183,9 @@ def test_a_program_that_is_wrong_is_removed_once(program):
 def test_what_a_killed_process_left_is_removed_and_what_another_uses_is_not(program):
     inside = elsewhere(
         program,
-        """with program_cache.own_folder(path.parent) as folder:
-                (folder / "library.so").touch()
-                time.sleep(60)""",
+        "with program_cache.own_folder(path.parent) as folder:\n"
+        "    (folder / 'library.so').touch()\n"
+        "    time.sleep(60)\n",
     )
     while not list(program.parent.glob("tmp-*/library.so")):
         time.sleep(0.02)
