@@ -5,7 +5,7 @@ from __future__ import annotations
 import numbers
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from itertools import product
+from itertools import islice, product
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar, cast
@@ -19,9 +19,10 @@ from mamlzoo.discovery.registry import installed
 from mamlzoo.errors import UsageError
 from mamlzoo.experiment import Experiment, Listener
 from mamlzoo.interfaces import KINDS, MetaAlgorithm, Model, Plugin, Task
+from mamlzoo.numerals import shown
 from mamlzoo.recording import Interval, Manner
 from mamlzoo.result import Result
-from mamlzoo.settings import Settings
+from mamlzoo.settings import MOST_SEEDS, Settings
 
 P = TypeVar("P", bound=Plugin)
 TaskLike = str | Task | type[Task]
@@ -180,10 +181,13 @@ def budget(seeds: int | Sequence[int], given: Mapping[str, Any]) -> Settings:
         UsageError: there is no such setting, or a value is out of range.
     """
     if isinstance(seeds, numbers.Integral):
-        if seeds < 1:
-            raise UsageError(f"settings: seeds must be at least 1, not {seeds}")
+        if not 1 <= seeds <= MOST_SEEDS:
+            bound = f"most {MOST_SEEDS:,}" if seeds > 1 else "least 1"
+            raise UsageError(f"settings: seeds must be at {bound}, not {shown(int(seeds))}")
         seeds = range(int(seeds))
-    return options.make(Settings, {"seeds": tuple(cast(Sequence[int], seeds)), **given}, "a run")
+    if isinstance(seeds, str) or not isinstance(seeds, Iterable):
+        raise UsageError(f"settings: seeds must be how many, or a list of which, not {shown(seeds)}")
+    return options.make(Settings, {"seeds": tuple(islice(seeds, MOST_SEEDS + 1)), **given}, "a run")
 
 
 def several(given: Any) -> Sequence[Any]:

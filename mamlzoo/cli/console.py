@@ -73,16 +73,20 @@ def say_to_copy(text: str) -> None:
 def progress_bar(quiet: bool) -> Iterator[Progress]:
     """A bar on stderr; none where stderr is no terminal."""
     console = err()
-    with Progress(
+    bar = Progress(
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),  # which may hold a value that a person gave
         BarColumn(bar_width=None),
         TaskProgressColumn(),
-        TextColumn("{task.fields[info]}"),
+        TextColumn("{task.fields[info]}", markup=False),
         TimeRemainingColumn(compact=True),
         console=console,
         disable=quiet or not console.is_terminal,
         transient=True,
         expand=True,
-    ) as bar:
+    )
+    if bar.disable:  # rich before 14 prints an empty line at its end all the same
+        yield bar
+        return
+    with bar:
         yield bar

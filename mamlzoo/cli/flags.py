@@ -8,18 +8,22 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from mamlzoo import axes
+from mamlzoo import axes, numerals
 from mamlzoo.errors import UsageError
+from mamlzoo.options import Option
 
 if TYPE_CHECKING:
     from mamlzoo.interfaces import Plugin
-    from mamlzoo.options import Option
+
+    ParamType = click.ParamType[Any]
+else:
+    ParamType = click.ParamType  # it takes an argument since click 8.4
 
 KINDS = {"task": "-t", "model": "-m", "algorithm": "-a"}
 CHOSEN = "mamlzoo.cli.chosen"
 
 
-class DeclaredType(click.ParamType[Any]):
+class DeclaredType(ParamType):
     """A flag's value, parsed and checked as its option is declared; or its values, where there may be several."""
 
     def __init__(self, option: Option, several: bool = False) -> None:
@@ -36,6 +40,24 @@ class DeclaredType(click.ParamType[Any]):
             return self.option.check(self.option.parse(value) if isinstance(value, str) else value)
         except UsageError as error:
             self.fail(str(error), param, ctx)
+
+
+def numeric(type: type = int, minimum: float | None = None, maximum: float | None = None) -> DeclaredType:
+    """The type of a flag that holds a number, read and refused as an option is."""
+    return DeclaredType(Option("number", "", None, type, minimum=minimum, maximum=maximum))
+
+
+def whole_numbers(flag: str, text: str, minimum: int | None = None, *, such_as: str) -> list[int]:
+    """The whole numbers that a flag's text lists.
+
+    Raises:
+        UsageError: it is no such list.
+    """
+    found = numerals.wholes(text)
+    if found is None or (minimum is not None and min(found) < minimum):
+        bound = f" from {minimum} up," if minimum else ""
+        raise UsageError(f"{flag}: {numerals.shown(text)} is no list of whole numbers{bound} such as {such_as}")
+    return found
 
 
 class Flag(click.Option):
