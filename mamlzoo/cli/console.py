@@ -73,20 +73,16 @@ def say_to_copy(text: str) -> None:
 def progress_bar(quiet: bool) -> Iterator[Progress]:
     """A bar on stderr; none where stderr is no terminal."""
     console = err()
-    bar = Progress(
+    with Progress(
         SpinnerColumn(),
-        TextColumn("{task.description}", markup=False),  # which may hold a value that a person gave
+        TextColumn("{task.description}"),
         BarColumn(bar_width=None),
         TaskProgressColumn(),
-        TextColumn("{task.fields[info]}", markup=False),
+        TextColumn("{task.fields[info]}"),
         TimeRemainingColumn(compact=True),
         console=console,
         disable=quiet or not console.is_terminal,
         transient=True,
         expand=True,
-    )
-    if bar.disable:  # rich before 14 prints an empty line at its end all the same
-        yield bar
-        return
-    with bar:
+    ) as bar:
         yield bar
