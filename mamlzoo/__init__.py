@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from mamlzoo.store import load as load
     from mamlzoo.sweeping import sweep as sweep
     from mamlzoo.sweeps import Sweep as Sweep
+    from mamlzoo.tested import evaluate as evaluate
     from mamlzoo.trees import leaves as leaves
     from mamlzoo.trees import named_leaves as named_leaves
     from mamlzoo.trees import stop_gradient as stop_gradient
@@ -83,6 +84,7 @@ _LAZY = {
     "mamlzoo.store": ("load",),
     "mamlzoo.sweeping": ("sweep",),
     "mamlzoo.sweeps": ("Sweep",),
+    "mamlzoo.tested": ("evaluate",),
     "mamlzoo.trees": ("leaves", "named_leaves", "stop_gradient", "tree_map"),
     "mamlzoo.verification": ("verify",),
 }  # fmt: skip

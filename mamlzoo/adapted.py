@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
-from torch.func import replace_all_batch_norm_modules_
 
 from mamlzoo import trained, trees
+from mamlzoo.engine.batch_norm import batch_norms, without_running_statistics
 from mamlzoo.engine.binding import Bound
 from mamlzoo.engine.contract import check_adapted
 from mamlzoo.engine.evaluation import Adaptation, mapping
@@ -21,6 +21,7 @@ from mamlzoo.errors import UsageError, did_you_mean
 from mamlzoo.experiment import Experiment
 from mamlzoo.interfaces import Batch, Fast, Spec
 from mamlzoo.result import Result
+from mamlzoo.tables import count
 
 Values = ArrayLike | Tensor
 """Numbers as a list, an array or a tensor."""
@@ -46,7 +47,7 @@ class Adapted:
 
     def __repr__(self) -> str:
         sets = "one data set" if self.data_sets is None else f"{self.data_sets} data sets"
-        return f"{self.experiment.name}, seed {self.seed}, adapted to {sets} by {self.steps} steps"
+        return f"{self.experiment.name}, seed {self.seed}, adapted to {sets} by {count(self.steps, 'step')}"
 
     @property
     def seed(self) -> int:
@@ -106,18 +107,23 @@ class Adapted:
             UsageError: there is no such network or data set, or the algorithm adapts no network's parameters.
             PluginError: the algorithm's `adapted` gives something other than the network's parameters.
         """
-        pure: nn.Module = replace_all_batch_norm_modules_(self._built(network, at))
-        return pure
+        return without_running_statistics(self._built(network, at))
 
     def state_dict(self, network: str = "network", at: int | None = None) -> dict[str, Any]:
         """The adapted network's parameters and buffers, for `load_state_dict` of a module that the run's model builds.
 
-        Running statistics of batch norms are a new module's, since a run has none: such a module predicts the same in
-        training mode alone.
+        A run has no running statistics of batch norms, so there are none here, and a module that keeps some is not
+        loaded, strictly: it would predict by them in evaluation mode. One whose batch norms are made with
+        `track_running_stats=False`, or by `torch.func.replace_all_batch_norm_modules_`, predicts what `predict` gives.
 
         Args, Raises: as for `module`.
         """
-        return self._built(network, at).state_dict()
+        return self.module(network, at).state_dict()
+
+    @property
+    def has_batch_norm(self) -> bool:
+        """Whether a prediction depends on which others are asked for with it: the statistics are the batch's own."""
+        return bool(batch_norms(self.bound.learner.networks.values()))
 
     @property
     def _adaptation(self) -> Adaptation:

@@ -19,12 +19,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mamlzoo import files
+from mamlzoo import files, layouts
 from mamlzoo.engine.preparation import Choice
 from mamlzoo.engine.steps import Measured
 from mamlzoo.engine.training import TrainingRecord, TrainingState
 from mamlzoo.errors import MamlzooError
 from mamlzoo.interfaces import KINDS, MetaParams
+from mamlzoo.tables import count, number
 
 NAME = "checkpoint.pt"
 PREVIOUS = "checkpoint.previous.pt"
@@ -43,8 +44,13 @@ class ValidationRecord(NamedTuple):
     metric: str
     values: NDArray[np.float64]
 
+    def __repr__(self) -> str:
+        mean = f"{self.metric} {number(float(self.values.mean()))}"
+        over = f", mean of {count(len(self.values), 'seed')}" if len(self.values) > 1 else ""
+        return f"meta-step {self.step}: validation {mean}{over}"
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Best:
     """The θ of each seed that was best on the validation episodes so far.
 
@@ -58,6 +64,9 @@ class Best:
     values: NDArray[np.float64]
     steps: NDArray[np.int64]
 
+    def __repr__(self) -> str:
+        return f"best of meta-step {', '.join(map(str, self.steps))}"
+
 
 class Seconds(NamedTuple):
     """What was spent so far: on choosing and compiling a plan, on meta-steps, on validating and testing."""
@@ -67,7 +76,7 @@ class Seconds(NamedTuple):
     evaluate: float = 0.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Checkpoint:
     """Where a run stands: all that it needs to go on, besides its config.
 
@@ -87,6 +96,9 @@ class Checkpoint:
     best: Best | None = None
     seconds: Seconds = field(default_factory=Seconds)
     remarks: Sequence[str] = ()
+
+    def __repr__(self) -> str:
+        return f"checkpoint at meta-step {self.training.step}"
 
     @property
     def records(self) -> list[TrainingRecord | ValidationRecord]:
@@ -128,18 +140,22 @@ def load(path: Path, experiment: str) -> Checkpoint:
         MamlzooError: it is damaged, or of another experiment.
     """
     try:
-        content = torch.load(path, weights_only=True, map_location="cpu")
-        found = content.pop("digest")
+        with files.open_regular(path) as file:
+            content = torch.load(file, weights_only=True, map_location="cpu")
+        found, computed = content.pop("digest"), digest(content)
+    except OSError as error:
+        raise MamlzooError(f"{path} is damaged: it cannot be read ({error.strerror or error})") from error
     except Exception as error:  # a damaged archive raises whatever it likes
         raise MamlzooError(f"{path} is damaged: it cannot be read ({type(error).__name__})") from error
-    if found != digest(content):
+    if found != computed:
         raise MamlzooError(f"{path} is damaged: its content does not have its digest")
     if content.get("experiment") != experiment:
         raise MamlzooError(f"{path} does not belong to the config.json beside it")
     try:
+        layouts.check_checkpoint(content)
         return _checkpoint(content)
-    except (KeyError, TypeError, IndexError, AttributeError) as error:
-        raise MamlzooError(f"{path} has another layout than this mamlzoo's: {error}") from error
+    except Exception as error:  # whatever is not there, or of another type
+        raise MamlzooError(f"{path} has another layout than this mamlzoo's: {layouts.told(error)}") from error
 
 
 def digest(content: Any) -> str:

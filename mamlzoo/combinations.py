@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice, product
 from pathlib import Path
@@ -23,6 +24,7 @@ from mamlzoo.numerals import shown
 from mamlzoo.recording import Interval, Manner
 from mamlzoo.result import Result
 from mamlzoo.settings import MOST_SEEDS, Settings
+from mamlzoo.watching import watched
 
 P = TypeVar("P", bound=Plugin)
 TaskLike = str | Task | type[Task]
@@ -39,7 +41,7 @@ def run(
     seeds: int | Sequence[int] = 1,
     out: str | Path | None = None,
     checkpoint_every: str = "30s",
-    progress: Listener | None = None,
+    progress: bool | Listener | None = None,
     **settings: Any,
 ) -> Result:
     """Train and test one combination.
@@ -52,7 +54,8 @@ def run(
         seeds: how many (0, 1, …), or which.
         out: a directory to record the run in as it goes, so that `resume` can go on with it; None: nothing is written.
         checkpoint_every: how often it is written down there: meta-steps, as "200", or time, as "30s".
-        progress: called with the experiment and every event: records, checkpoints, the choice of a plan.
+        progress: True for a bar and a line with the plan, in a terminal or a notebook; or a function, called with the
+            experiment and every event: records, checkpoints, the choice of a plan.
         **settings: fields of `Settings`: iterations, meta_batch, outer_lr, …
 
     Raises:
@@ -66,7 +69,8 @@ def run(
     (experiment,) = experiments([task], [model], [algorithm], options=options, seeds=seeds, **settings)
     if out is None:
         return experiment.run(progress)
-    return recording.record(experiment, Path(out), manner(checkpoint_every, progress))
+    with manner(checkpoint_every, progress) as how:
+        return recording.record(experiment, Path(out), how)
 
 
 def resume(
@@ -75,12 +79,13 @@ def resume(
     task: TaskLike | None = None,
     model: ModelLike | None = None,
     algorithm: AlgorithmLike | None = None,
-    progress: Listener | None = None,
+    progress: bool | Listener | None = None,
 ) -> Result:
     """Go on with a run where its last checkpoint stands, to the bits of a run never stopped; a finished one is loaded.
 
     Args:
         task, model, algorithm: what came from Python when the run began; its code is not in the directory.
+        progress: as for `run`.
 
     Raises:
         UsageError: it is no run directory, or what came from Python is not given.
@@ -88,7 +93,8 @@ def resume(
     """
     likes = {"task": task, "model": model, "algorithm": algorithm}
     given = {kind: plugin(kind, like) for kind, like in likes.items() if like is not None}
-    return recording.resume(Path(directory), manner("30s", progress), given)
+    with manner("30s", progress) as how:
+        return recording.resume(Path(directory), how, given)
 
 
 def compare(
@@ -100,7 +106,7 @@ def compare(
     seeds: int | Sequence[int] = 1,
     out: str | Path | None = None,
     checkpoint_every: str = "30s",
-    progress: Listener | None = None,
+    progress: bool | Listener | None = None,
     **settings: Any,
 ) -> Comparison:
     """Train and test every combination of several tasks, models and algorithms; arguments as for `run`.
@@ -109,18 +115,22 @@ def compare(
     """
     chosen = experiments(several(task), several(model), several(algorithm), options=options, seeds=seeds, **settings)
     if out is None:
-        return Comparison([experiment.run(progress) for experiment in chosen])
-    return comparing.record(chosen, Path(out), manner(checkpoint_every, progress))
+        with watched(progress) as watcher:
+            return comparing.run(chosen, watcher)
+    with manner(checkpoint_every, progress) as how:
+        return comparing.record(chosen, Path(out), how)
 
 
-def manner(checkpoint_every: str, progress: Listener | None) -> Manner:
-    """How a run from Python is recorded.
+@contextmanager
+def manner(checkpoint_every: str, progress: bool | Listener | None) -> Iterator[Manner]:
+    """How runs from Python are recorded, and who watches them meanwhile.
 
     Raises:
-        UsageError: `checkpoint_every` is neither meta-steps nor a time.
+        UsageError: `checkpoint_every` is neither meta-steps nor a time, or `progress` is no watcher.
     """
     interval = Interval.parse(checkpoint_every)
-    return Manner(interval) if progress is None else Manner(interval, progress)
+    with watched(progress) as watcher:
+        yield Manner(interval, watcher, begins=watcher.begins, says=watcher.says)
 
 
 def experiments(
@@ -135,20 +145,38 @@ def experiments(
 ) -> list[Experiment]:
     """Every combination, checked to work before the first one is run.
 
+    Raises:
+        UsageError: as `run`.
+    """
+    several = combined(tasks, models, algorithms, options=options, seeds=seeds, **settings)
+    for experiment in several:
+        experiment.check()
+    return several
+
+
+def combined(
+    tasks: Iterable[TaskLike],
+    models: Iterable[ModelLike],
+    algorithms: Iterable[AlgorithmLike],
+    /,
+    *,
+    options: Mapping[str, Any] | None = None,
+    seeds: int | Sequence[int] = 1,
+    **settings: Any,
+) -> list[Experiment]:
+    """Every combination; whether it works is not tried.
+
     An option goes to every plugin of its kind that has it; it must be known to one at least.
 
     Raises:
-        UsageError: as `run`.
+        UsageError: there is no such plugin, option or setting, or a value is out of range.
     """
     given = _by_kind(options or {})
     chosen_tasks = _resolve_all(Task, tasks, given["task"])  # type: ignore[type-abstract]
     chosen_models = _resolve_all(Model, map(_as_model, models), given["model"])  # type: ignore[type-abstract]
     chosen_algorithms = _resolve_all(MetaAlgorithm, algorithms, given["algorithm"])  # type: ignore[type-abstract]
     common = budget(seeds, settings)
-    combinations = [Experiment(*plugins, common) for plugins in product(chosen_tasks, chosen_models, chosen_algorithms)]
-    for experiment in combinations:
-        experiment.check()
-    return combinations
+    return [Experiment(*plugins, common) for plugins in product(chosen_tasks, chosen_models, chosen_algorithms)]
 
 
 def plugin(kind: str, like: Any, given: Mapping[str, Any] = MappingProxyType({})) -> Plugin:
@@ -181,10 +209,11 @@ def budget(seeds: int | Sequence[int], given: Mapping[str, Any]) -> Settings:
         UsageError: there is no such setting, or a value is out of range.
     """
     if isinstance(seeds, numbers.Integral):
-        if not 1 <= seeds <= MOST_SEEDS:
-            bound = f"most {MOST_SEEDS:,}" if seeds > 1 else "least 1"
-            raise UsageError(f"settings: seeds must be at {bound}, not {shown(int(seeds))}")
-        seeds = range(int(seeds))
+        count = int(seeds)
+        if not 1 <= count <= MOST_SEEDS:
+            bound = f"most {MOST_SEEDS:,}" if count > 1 else "least 1"
+            raise UsageError(f"settings: seeds must be at {bound}, not {shown(count)}")
+        seeds = range(count)
     if isinstance(seeds, str) or not isinstance(seeds, Iterable):
         raise UsageError(f"settings: seeds must be how many, or a list of which, not {shown(seeds)}")
     return options.make(Settings, {"seeds": tuple(islice(seeds, MOST_SEEDS + 1)), **given}, "a run")

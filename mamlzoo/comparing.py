@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mamlzoo import files, labels, plots, recording, store
+from mamlzoo import files, labels, layouts, plots, recording, store
 from mamlzoo.checkpoints import experiment_digest
 from mamlzoo.comparison import Comparison
 from mamlzoo.errors import MamlzooError, UsageError
 from mamlzoo.experiment import Experiment
 from mamlzoo.recording import DEFAULT, Manner
 from mamlzoo.result import Result
+from mamlzoo.watching import Part, Watcher
 
 NAME = "comparison.json"
 
@@ -33,10 +35,16 @@ def record(
         StoppedError, MamlzooError: as `recording.record`; `resume` goes on.
     """
     configs = [experiment.config() for experiment in experiments]
-    with store.new_directory(directory) as temporary:
+    with store.new_directory(directory, kept=False) as temporary:
         _write_plan(temporary, configs, baseline, step)
-    by_name = dict(zip(_names(configs), experiments, strict=True))
-    return _run(directory, lambda name: recording.record_or_resume(by_name[name], directory / name, manner))
+    by_name: dict[str, Experiment | None] = dict(zip(_names(configs), experiments, strict=True))
+
+    def one(name: str) -> Result:
+        experiment = by_name[name]
+        assert experiment is not None
+        return recording.record_or_resume(experiment, directory / name, manner)
+
+    return _run(directory, one, manner, by_name)
 
 
 def resume(directory: Path, manner: Manner = DEFAULT) -> Comparison:
@@ -46,6 +54,9 @@ def resume(directory: Path, manner: Manner = DEFAULT) -> Comparison:
         UsageError: a plugin is not installed.
         MamlzooError: as `recording.resume`.
     """
+    shown = _shown(directory)
+    if shown is not None:
+        return shown
     plan = _plan(directory)
     configs = dict(zip(plan["runs"], plan["configs"], strict=True))
 
@@ -59,7 +70,24 @@ def resume(directory: Path, manner: Manner = DEFAULT) -> Comparison:
             raise UsageError(f"{directory / name} holds another experiment than {directory / NAME} says")
         return recording.resume(directory / name, manner)
 
-    return _run(directory, one)
+    return _run(directory, one, manner, {name: _experiment(config) for name, config in configs.items()})
+
+
+def run(experiments: Sequence[Experiment], watcher: Watcher) -> Comparison:
+    """Run experiments one after another; nothing is written."""
+    names, results = labels.labels([experiment.config() for experiment in experiments]), []
+    for at, experiment in enumerate(experiments):
+        watcher.begins(Part("run", at + 1, len(experiments), names[at], experiments[at:]))
+        results.append(experiment.run(watcher))
+    return Comparison(results)
+
+
+def _shown(directory: Path) -> Comparison | None:
+    """The comparison if it is finished and whole: to show that, nothing is written."""
+    if "results" in store.read_document(directory / NAME) and all(map(store.is_finished, _run_directories(directory))):
+        with contextlib.suppress(MamlzooError):  # a run of it is damaged, and is made again
+            return load(directory)
+    return None
 
 
 def load(directory: Path) -> Comparison:
@@ -101,7 +129,7 @@ def runs(directory: Path) -> list[Path]:
         UsageError: a run of it is not finished.
         MamlzooError: its plan cannot be read.
     """
-    found = [directory / name for name in _plan(directory)["runs"]]
+    found = _run_directories(directory)
     missing = [path.name for path in found if not store.is_finished(path)]
     if missing:
         again = store.resume_command(directory)
@@ -109,11 +137,35 @@ def runs(directory: Path) -> list[Path]:
     return found
 
 
-def _run(directory: Path, one: Callable[[str], Result]) -> Comparison:
+def _run_directories(directory: Path) -> list[Path]:
+    return [directory / name for name in _plan(directory)["runs"]]
+
+
+def _run(
+    directory: Path, one: Callable[[str], Result], manner: Manner, experiments: Mapping[str, Experiment | None]
+) -> Comparison:
+    """Run, or load, all runs of a directory's plan.
+
+    Args:
+        experiments: by a run's name, where they are known beforehand.
+    """
     with files.locked(directory):
         plan = _plan(directory)
-        results = [one(name) for name in plan["runs"]]
+        names, results = plan["runs"], []
+        for at, name in enumerate(names):
+            if not store.is_finished(directory / name):
+                left = [experiments[later] for later in names[at:] if not store.is_finished(directory / later)]
+                manner.begins(Part("run", at + 1, len(names), name, left))
+            results.append(one(name))
         return _finish(Comparison(results, plan["baseline"], plan["step"]), directory)
+
+
+def _experiment(config: dict[str, Any]) -> Experiment | None:
+    """What a run is made of, as far as its config leads back to it."""
+    try:
+        return Experiment.from_config(config)
+    except MamlzooError:  # said, where it matters, when the run's turn comes
+        return None
 
 
 def _finish(comparison: Comparison, into: Path) -> Comparison:
@@ -135,12 +187,17 @@ def _plan(directory: Path) -> dict[str, Any]:
     names, configs = plan["runs"], plan["configs"]
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
         raise MamlzooError(f"{path} cannot be read: its runs are no list of names")
-    if any(Path(name).name != name for name in names):
+    if any(Path(name).name != name or name in ("", "..") or "\0" in name for name in names):
         raise MamlzooError(f"{path} cannot be read: a run's name must not lead elsewhere")
     if not isinstance(configs, list) or len(configs) != len(names):
         raise MamlzooError(f"{path} cannot be read: it has not one config for each run")
+    for config in configs:
+        try:
+            layouts.check_config(config)
+        except (ValueError, AttributeError) as error:
+            raise MamlzooError(f"{path} cannot be read: in a config, {error}") from error
     for key, kind in {"baseline": str, "step": int}.items():
-        if plan[key] is not None and not isinstance(plan[key], kind):
+        if plan[key] is not None and type(plan[key]) is not kind:
             raise MamlzooError(f"{path} cannot be read: its {key} is {plan[key]!r}")
     return plan
 

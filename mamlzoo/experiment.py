@@ -15,11 +15,12 @@ from mamlzoo import blame, options, oversize, provenance, running, trees
 from mamlzoo.checkpoints import Checkpoint
 from mamlzoo.discovery import origins
 from mamlzoo.engine.arithmetic import matrix_products_in
-from mamlzoo.engine.binding import Bound, bind_seeds
+from mamlzoo.engine.binding import Bound, bind_seeds, built_with
 from mamlzoo.engine.evaluation import evaluate
+from mamlzoo.engine.inspection import inspect_algorithm, inspect_judgement, inspect_networks
 from mamlzoo.engine.optimizers import OuterOptimizer
 from mamlzoo.engine.plans import EAGER
-from mamlzoo.engine.streams import TestSet, draw
+from mamlzoo.engine.streams import TestSet, TrainingStream, draw
 from mamlzoo.engine.training import TrainingState
 from mamlzoo.engine.trial import check_meta_gradient, rehearse
 from mamlzoo.errors import FOREIGN, MamlzooError, PluginError, UsageError
@@ -27,6 +28,7 @@ from mamlzoo.interfaces import KINDS, MetaAlgorithm, MetaParams, Model, Plugin, 
 from mamlzoo.result import Result
 from mamlzoo.running import Event, Events
 from mamlzoo.settings import Settings
+from mamlzoo.watching import watched
 
 Listener = Callable[["Experiment", Event], None]
 """What is told of every event of a run."""
@@ -40,6 +42,9 @@ class Experiment:
     model: Model
     algorithm: MetaAlgorithm
     settings: Settings = field(default_factory=Settings)
+
+    def __str__(self) -> str:
+        return self.name
 
     @property
     def name(self) -> str:
@@ -166,16 +171,25 @@ class Experiment:
                     "come from that, or no run can be repeated",
                     plugin=self.task,
                 )
+            if self.algorithm.trains and settings.iterations:
+                TrainingStream(self.task, self.settings.seeds, settings.meta_batch, device).try_sizes()
             if settings.validation_interval:
-                TestSet(self.task, 1, settings.test_seed, device, split="valid").episode(0)
+                validation = TestSet(self.task, 1, settings.test_seed, device, split="valid")
+                validation.try_sizes()
+                validation.episode(0)
             first = trees.index(one, 0)
+            others = built_with(bound, self.model, settings.seeds[0] ^ 1)
+            inspect_networks(bound, self.model, others, first)
             rehearse(bound, self.task, self.model, first)
+            inspect_judgement(self.task, first.query.y)
+            inspect_algorithm(bound, others, first)
             if self.algorithm.trains and settings.iterations:
                 optimizer = OuterOptimizer(settings.optimizer, settings.outer_lr, bound.meta)
                 episodes = trees.tree_map(lambda leaf: leaf[None], one)  # a seed axis before the meta-batch
                 found = EAGER[plan](bound, "mean", None)(optimizer.meta, episodes, torch.tensor(0.0, device=device))
                 check_meta_gradient(bound, found, first)
             tests = TestSet(self.task, 1, settings.test_seed, device)
+            tests.try_sizes()
             for _ in evaluate(bound, bound.meta, self.task, tests, min(1, settings.test_steps), plan):
                 pass
 
@@ -204,13 +218,17 @@ class Experiment:
             plugins = (self.task, self.model, self.algorithm)
             raise blame.accusation(error, plugins, f"{self.name} failed in {stage}", hint) from error
 
-    def run(self, progress: Listener | None = None) -> Result:
-        """Train and test; `progress` is called with every event. Nothing is saved."""
-        events = self.events()
-        while True:
-            try:
-                event = next(events)
-            except StopIteration as end:
-                return cast(Result, end.value)
-            if progress is not None:
-                progress(self, event)
+    def run(self, progress: bool | Listener | None = None) -> Result:
+        """Train and test; nothing is saved.
+
+        Args:
+            progress: True for a bar, or a function, which is called with the experiment and every event.
+        """
+        with watched(progress) as watcher:
+            events = self.events()
+            while True:
+                try:
+                    event = next(events)
+                except StopIteration as end:
+                    return cast(Result, end.value)
+                watcher(self, event)

@@ -31,10 +31,9 @@ def theta_of(directory: str, seeds: Sequence[int], like: MetaParams) -> MetaPara
         rows.append(usable.get(seed, next(iter(usable.values()), None)))
     if None in rows:
         raise UsageError(f"{directory} has no θ to begin with: its only seed diverged")
-    theirs, ours = dict(trees.named_leaves(result.meta)), dict(trees.named_leaves(like))
-    for name in sorted({*theirs, *ours}, key=[*ours, *theirs].index):
-        given, wanted = (list(tree[name].shape[1:]) if name in tree else "nothing" for tree in (theirs, ours))
-        if given != wanted:
-            raise UsageError(f"{directory} has another θ: {name} is {given} there and {wanted} in this run")
+    other = trees.difference(result.meta, like)
+    if other:
+        raise UsageError(f"{directory} has another θ: {other}")
     at = torch.tensor(rows)
-    return trees.replace_leaves(like, [theirs[name][at].to(ours[name].device) for name in ours])
+    theirs = dict(trees.named_leaves(result.meta))
+    return trees.replace_leaves(like, [theirs[name][at].to(leaf.device) for name, leaf in trees.named_leaves(like)])

@@ -22,7 +22,7 @@ def inline(document: str, label: str) -> str:
 
     Args:
         document: a whole SVG file, as matplotlib writes it.
-        label: what it shows, for those who cannot see it.
+        label: what it shows, for those who cannot see it; "" where it says nothing that the text beside it does not.
     """
     root = ElementTree.fromstring(document)
     for parent in list(root.iter()):
@@ -40,7 +40,8 @@ def inline(document: str, label: str) -> str:
         element.text, element.tail = _text(element.text), _text(element.tail)
     # matplotlib's own style sheet, as properties that every element inherits; black fills are not written at all.
     drawn = {"stroke-linejoin": "round", "stroke-linecap": "butt", "fill": "currentColor"}
-    root.attrib = {"viewBox": root.attrib["viewBox"], "role": "img", "aria-label": label, **drawn}
+    named = {"role": "img", "aria-label": label} if label else {"aria-hidden": "true"}
+    root.attrib = {"viewBox": root.attrib["viewBox"], **named, **drawn}
     return ElementTree.tostring(root, encoding="unicode")
 
 

@@ -183,6 +183,9 @@ class Model(Plugin):
 _NAMES: WeakKeyDictionary[nn.Module, frozenset[str]] = WeakKeyDictionary()
 """The names of a module's parameters and buffers."""
 
+_SINGLE = "Expected more than 1 value per channel"
+"""How torch begins to say that a batch norm was given a single example."""
+
 
 @dataclass(frozen=True)
 class Learner:
@@ -219,6 +222,7 @@ class Learner:
 
         Raises:
             ValueError: params have other names than the network's.
+            UsageError: a batch norm is given a single example.
         """
         if not isinstance(params, Mapping) or params.keys() != self.parameter_names(network):
             # torch would leave out what it does not know, and fill in what is missing.
@@ -231,7 +235,15 @@ class Learner:
         return self._output(params, x, network)
 
     def _output(self, params: Params, x: Tensor, network: str) -> Tensor:
-        output = functional_call(self.networks[network], (params, self.constants[network]), (x,))
+        try:
+            output = functional_call(self.networks[network], (params, self.constants[network]), (x,))
+        except ValueError as error:
+            if not str(error).startswith(_SINGLE):
+                raise
+            raise UsageError(
+                f"network '{network}' has a batch norm, which takes the statistics of the examples that it is given, "
+                "and a single example has none; give 2 or more at once, or use a layer norm or group norm"
+            ) from error
         assert isinstance(output, Tensor)
         return output
 
@@ -328,6 +340,17 @@ class HasClosedForm(Protocol):
         self, algorithm: MetaAlgorithm, learner: Learner, meta: MetaParams, episode: Episode
     ) -> ClosedForm | None:
         """The closed form for this algorithm, network, θ and episode, or None where none is known."""
+
+
+@runtime_checkable
+class HasGrid(Protocol):
+    """A task that can be asked for its true functions at any number of inputs, so that figures draw them smooth."""
+
+    def on_grid(self, points: int) -> Task:
+        """The same task, whose test queries are so many points of the true function, evenly spaced and without noise.
+
+        Its test episodes are the same functions with the same support sets.
+        """
 
 
 KINDS: dict[str, type[Plugin]] = {base.kind: base for base in (Task, Model, MetaAlgorithm)}

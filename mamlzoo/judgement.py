@@ -29,6 +29,7 @@ import numpy as np
 from mamlzoo.recipes import Reference
 from mamlzoo.result import Evaluation
 from mamlzoo.statistics import t_quantile
+from mamlzoo.tables import count
 
 EXACTLY = 1e-5
 """How far, relatively, float32 may take a number that is known exactly."""
@@ -83,7 +84,7 @@ def judge(reference: Reference, at: int, evaluation: Evaluation, diverged: int, 
     step = reference.steps[at]
     mean = math.nan if diverged else float(evaluation.mean[step])
     return Judgement(
-        what=f"{reference.run}, {evaluation.metric} after {step} step{'s' * (step != 1)}",
+        what=f"{reference.run}, {evaluation.metric} after {count(step, 'step')}",
         ours=mean,
         half=float(evaluation.ci95[step]),
         theirs=reference.values[at],

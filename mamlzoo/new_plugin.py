@@ -11,7 +11,7 @@ from importlib import resources
 from pathlib import Path
 from string import Template
 
-from mamlzoo import __version__, store
+from mamlzoo import __version__, files, store
 from mamlzoo.discovery.registry import installed
 from mamlzoo.errors import UsageError
 
@@ -34,12 +34,12 @@ def write(name: str, kind: str, directory: Path) -> list[Path]:
     Raises:
         UsageError: the name cannot be one, or is taken; or the directory exists and is not empty.
     """
-    files = package(name, kind)
+    texts = package(name, kind)
     with store.new_directory(directory) as temporary:
-        for path, text in files.items():
+        for path, text in texts.items():
             (temporary / path).parent.mkdir(exist_ok=True)
-            (temporary / path).write_text(text, encoding="utf-8")
-    return [directory / path for path in files]
+            files.write_text(temporary / path, text)
+    return [directory / path for path in texts]
 
 
 def package(name: str, kind: str) -> dict[str, str]:

@@ -142,7 +142,7 @@ class Option:
         return typing.cast(Scalar, value)
 
 
-def _as_float(value: numbers.Real) -> float:
+def _as_float(value: Any) -> float:
     try:
         return float(value)
     except OverflowError:  # a whole number or a fraction that no float holds

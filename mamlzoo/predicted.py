@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import csv
-import json
+import io
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mamlzoo import fits
+from mamlzoo import files, fits
 from mamlzoo.adapted import Adapted
 from mamlzoo.fits import GRID, Fit
 from mamlzoo.interfaces import Spec
 from mamlzoo.points import Points, input_names, numbered
 from mamlzoo.result import Result, finite_or_null
-from mamlzoo.tables import Table, number
+from mamlzoo.tables import Table, count, csv_cell, number
 
 ROWS = 12
 """At most so many numbers of steps stand in the table, spread over all of them."""
@@ -63,16 +63,16 @@ class Predicted:
 
     def table(self) -> Table:
         """The support loss after numbers of adaptation steps."""
-        losses, count = self.adapted.losses, len(self.support.x)
+        losses = self.adapted.losses
         shown = np.unique(np.linspace(0, self.adapted.steps, min(ROWS, len(losses))).round().astype(int))
-        title = f"{self.result.name}, adapted to {count} point{'s' * (count != 1)}"
+        title = f"{self.result.name}, adapted to {count(len(self.support.x), 'point')}"
         return Table(
             title, ["steps", "support loss"], [[str(step), number(losses[step])] for step in shown], self.notes()
         )
 
     def notes(self) -> list[str]:
         """What else a reader of the predictions must know."""
-        notes, steps = [self.where], f"after {self.adapted.steps} step{'s' * (self.adapted.steps != 1)}"
+        notes, steps = [self.where], f"after {count(self.adapted.steps, 'step')}"
         for name, (before, after) in self.metrics.items():
             notes.append(f"query {name}: {number(before)} before adaptation, {number(after)} {steps}")
         if len(self.result.seeds) > 1:
@@ -84,11 +84,15 @@ class Predicted:
         if self._spec.kind == "classification":
             seen = set(np.asarray(self.support.y).tolist())
             notes += [f"class {at} has no support point" for at in range(self._spec.output_size) if at not in seen]
+        if self.adapted.has_batch_norm:
+            notes.append(
+                "transductive: batch norm sees all query inputs at once, so a prediction depends on the others"
+            )
         wrong = int((~np.isfinite(self.outputs)).any(1).sum())
         if wrong:
             ran_away = np.isfinite(self.adapted.losses[0]) and not np.isfinite(self.adapted.losses[-1])
             reason = ": adaptation ran to infinity; fewer steps may help" * bool(ran_away)
-            notes.append(f"the prediction is not finite at {wrong} of {len(self.outputs)} points{reason}")
+            notes.append(f"the prediction is not finite at {wrong} of {count(len(self.outputs), 'point')}{reason}")
         return notes
 
     def document(self, directory: Path) -> dict[str, Any]:
@@ -134,10 +138,10 @@ class Predicted:
         """Write the files into a directory that will be called `final`."""
         from mamlzoo import plots
 
-        document = json.dumps(self.document(final), indent=2, ensure_ascii=False, allow_nan=False)
-        (into / "predictions.json").write_text(document + "\n", encoding="utf-8")
-        with (into / "predictions.csv").open("w", encoding="utf-8", newline="") as file:
-            csv.writer(file, lineterminator="\n").writerows(self.lines())
+        files.write_json(into / "predictions.json", self.document(final))
+        lines = io.StringIO()
+        csv.writer(lines, lineterminator="\n").writerows([[csv_cell(cell) for cell in line] for line in self.lines()])
+        files.write_text(into / "predictions.csv", lines.getvalue())
         if self.fit is not None:
             plots.save(plots.adaptation([self.fit]), into / "fit.png")
 
@@ -163,7 +167,7 @@ def predict(
     adapted = result.adapt(support.x, support.y, steps=steps, seed=seed)
     task, given = adapted.experiment.task, query
     if query is not None:
-        where = f"predicted at {len(query.x)} point{'s' * (len(query.x) != 1)} of yours"
+        where = f"predicted at {count(len(query.x), 'point')} of yours"
     elif math.prod(task.spec.input_shape) == 1:
         grid = _grid(support.x)
         query = Points(grid.reshape(-1, *task.spec.input_shape))
@@ -186,7 +190,7 @@ def _fit(result: Result, adapted: Adapted, support: Points, query: Points | None
         less = result.adapt(support.x, np.asarray(support.y), steps=steps, seed=adapted.seed)
         predictions[steps] = less.predict(x[:, None])[:, 0]
     known = _pairs(query) if query is not None else np.empty((0, 2), np.float32)
-    return Fit(result.name, _pairs(support), known, x, predictions, is_function=False)
+    return Fit(result.name, _pairs(support), known, x, predictions)
 
 
 def _grid(x: NDArray[np.float32]) -> NDArray[np.float32]:

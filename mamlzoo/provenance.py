@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import functools
+import os
 import platform
+import re
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+
+HARMLESS = ("core.fsmonitor=false", f"core.hooksPath={os.devnull}", "protocol.allow=never", "core.untrackedCache=false")
+"""What a repository may not say for itself: programs that git would run, and places that it would fetch from."""
+FILTER = re.compile(rb"filter\..*\.(clean|process)", re.DOTALL)
+"""Settings that are programs too, of names that the repository chooses."""
 
 
 def machine(device: torch.device, threads: int) -> dict[str, Any]:
@@ -25,15 +33,35 @@ def git_revision() -> dict[str, Any] | None:
 @functools.cache
 def _git_revision(directory: Path) -> dict[str, Any] | None:
     try:
-        revision, changes = (
-            subprocess.run(
-                ["git", "-C", str(directory), *arguments], capture_output=True, text=True, check=True, timeout=5
-            ).stdout.strip()
-            for arguments in (["rev-parse", "HEAD"], ["status", "--porcelain", "--untracked-files=no"])
-        )
-    except (OSError, subprocess.SubprocessError):
+        revision = _git(directory, "rev-parse", "HEAD").decode("ascii").strip()
+        listed = _git(directory, "config", "--name-only", "-z", "--list").split(b"\0")
+        filters = [os.fsdecode(name) for name in listed if FILTER.fullmatch(name)]
+        # Submodules have hooks of their own.
+        status = ("status", "--porcelain", "--untracked-files=no", "--ignore-submodules=all")
+        changes = _git(directory, *status, emptied=filters)
+    except (OSError, ValueError, subprocess.SubprocessError):
         return None
     return {"revision": revision, "changed": bool(changes)}
+
+
+def _git(directory: Path, *arguments: str, emptied: Sequence[str] = ()) -> bytes:
+    """What git answers in a directory, without running anything that the repository there names.
+
+    Args:
+        emptied: names of settings, as of filters, that are to be empty.
+    """
+    settings = [*HARMLESS, *(f"{name}=" for name in emptied)]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    environment |= {"GIT_OPTIONAL_LOCKS": "0", "GIT_NO_LAZY_FETCH": "1", "GIT_TERMINAL_PROMPT": "0"}
+    flags = [word for setting in settings for word in ("-c", setting)]
+    return subprocess.run(
+        ["git", "--no-pager", "-C", str(directory), *flags, *arguments],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=True,
+        timeout=5,
+        env=environment,
+    ).stdout
 
 
 @functools.cache

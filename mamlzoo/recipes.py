@@ -47,6 +47,7 @@ reference without a verdict: a variant tried, a number only remembered.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -56,6 +57,8 @@ from mamlzoo.errors import PluginError
 
 COMMON = ("task", "model", "algorithm", "seeds", "options")
 FROM = "from"
+NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+"""What runs, recipes, figures and plugins may be called."""
 NONE = "none"
 """TOML has no word for nothing; flags have this one."""
 
@@ -81,6 +84,11 @@ class Run:
     options: Mapping[str, Any]
     settings: Mapping[str, Any]
     origin: str | None = None
+
+    def __post_init__(self) -> None:
+        _check_name("run", self.label)
+        for kind in ("task", "model", "algorithm"):  # and no code beside wherever somebody stands
+            _check_name(f"{kind} of run '{self.label}'", getattr(self, kind), "is no name of a plugin")
 
 
 @dataclass(frozen=True)
@@ -188,6 +196,8 @@ class Recipe:
     figures: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        for what, name in [("recipe", self.name), *(("figure", name) for name in self.figures)]:
+            _check_name(what, name)
         labels = [run.label for run in self.runs]
         for run in self.runs:
             if run.origin is not None and run.origin not in labels[: labels.index(run.label)]:
@@ -203,6 +213,12 @@ class Recipe:
         for label in named:
             if label not in labels:
                 raise ValueError(f"there is no run '{label}'; there are: {', '.join(labels)}")
+
+
+def _check_name(what: str, name: Any, why: str = "is no name") -> None:
+    """What becomes a folder, a file and a word of a command must be no path, no flag and no markup."""
+    if not isinstance(name, str) or not re.fullmatch(NAME, name) or name.endswith(".py"):
+        raise ValueError(f"{what}: {name!r} {why}; use letters, digits, dashes, dots and underscores")
 
 
 def parse(text: str) -> Recipe:

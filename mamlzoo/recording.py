@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import time
@@ -14,14 +15,15 @@ from typing import Any, cast
 from mamlzoo import checkpoints, files, options, store
 from mamlzoo.checkpoints import Checkpoint, ValidationRecord
 from mamlzoo.discovery import origins
-from mamlzoo.engine.preparation import Choice
+from mamlzoo.engine.preparation import Alert, Choice
 from mamlzoo.engine.training import TrainingRecord
 from mamlzoo.errors import MamlzooError, UsageError
 from mamlzoo.experiment import Experiment, Listener
 from mamlzoo.interfaces import KINDS, Plugin
 from mamlzoo.loggers import Loggers
 from mamlzoo.result import Result
-from mamlzoo.running import Alert, Event
+from mamlzoo.running import Event
+from mamlzoo.watching import Part
 
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -76,12 +78,16 @@ class Manner:
         progress: called with every event.
         stop: asked after every event whether to write a checkpoint and stop.
         loggers: names of loggers, which are told what happens.
+        begins: called with each of several runs when it begins.
+        says: called with a line for a person.
     """
 
     every: Interval = Interval(seconds=30.0)
     progress: Listener = field(default=lambda experiment, event: None)
     stop: Callable[[], bool] = field(default=lambda: False)
     loggers: Sequence[str] = ()
+    begins: Callable[[Part], None] = field(default=lambda part: None)
+    says: Callable[[str], None] = field(default=lambda text: None)
 
 
 DEFAULT = Manner()
@@ -96,7 +102,7 @@ def record(experiment: Experiment, directory: Path, manner: Manner = DEFAULT) ->
         MamlzooError: a plugin failed, or the disk; `resume` goes on where a checkpoint was written.
     """
     config = experiment.config()
-    with store.new_directory(directory) as temporary:
+    with store.new_directory(directory, kept=False) as temporary:
         store.write_config(temporary, config)
     with files.locked(directory):
         try:
@@ -120,13 +126,13 @@ def resume(directory: Path, manner: Manner = DEFAULT, given: Mapping[str, Plugin
         MamlzooError: another process is writing it, or it is damaged beyond what a checkpoint can mend.
     """
     config = store.read_config(directory)
+    shown, _ = _shown(directory)
+    if shown is not None:  # nothing was written, so the directory may be one that can only be read
+        return shown
     with files.locked(directory):
-        alerts = []
-        if store.is_finished(directory):
-            try:
-                return store.load(directory)
-            except MamlzooError as error:
-                alerts.append(str(error).partition("; ")[0] + "; it is made again")
+        shown, alerts = _shown(directory)  # another process may have ended it meanwhile
+        if shown is not None:
+            return shown
         experiment = _experiment(config, given or {})
         start, said = _last_good(directory, config)
         if start is not None:
@@ -139,6 +145,16 @@ def resume(directory: Path, manner: Manner = DEFAULT, given: Mapping[str, Plugin
         # As many threads as it began with, where it left the number to the machine: sums depend on it.
         settings = replace(experiment.settings, threads=config["machine"]["threads"])
         return _Recording(replace(experiment, settings=settings), config, directory, manner).run(start)
+
+
+def _shown(directory: Path) -> tuple[Result | None, list[str]]:
+    """The result of a run that is finished and whole; and what to say of one that is finished and is not."""
+    if not store.is_finished(directory):
+        return None, []
+    try:
+        return store.load(directory), []
+    except MamlzooError as error:
+        return None, [str(error).partition("; ")[0] + "; it is made again"]
 
 
 def record_or_resume(experiment: Experiment, directory: Path, manner: Manner = DEFAULT) -> Result:
@@ -166,6 +182,7 @@ class _Recording:
         self._in_training = False
 
     def run(self, start: Checkpoint | None) -> Result:
+        self._remember_code()
         loggers = Loggers(self._manner.loggers, self._experiment, self._directory)
         with _disk(self._directory), loggers.told(start.training.step if start else 0) as tell:
             self._begin_metrics(start)
@@ -185,6 +202,14 @@ class _Recording:
             result = store.finish(result, self._directory, self._directory)
             loggers.end(result=result)
             return result
+
+    def _remember_code(self) -> None:
+        """What is run here may be run again for this directory; a run is not to fail where that cannot be noted."""
+        try:
+            origins.remember(getattr(self._experiment, kind) for kind in KINDS)
+        except UsageError as error:
+            text = f"{error}; so what looks at this run later will ask for its code by name"
+            self._manner.progress(self._experiment, Alert(text))
 
     def _begin_metrics(self, start: Checkpoint | None) -> None:
         """As the checkpoint has them: lines after it will come again."""
@@ -248,13 +273,13 @@ def _changes(config: dict[str, Any], experiment: Experiment) -> list[str]:
 
 def _last_good(directory: Path, config: dict[str, Any]) -> tuple[Checkpoint | None, list[str]]:
     """The newest checkpoint that is whole, None if none was ever written; and what to say of it."""
-    belongs, damage = checkpoints.experiment_digest(config), list[str]()
+    damage: list[str] = []
     for name in (checkpoints.NAME, checkpoints.PREVIOUS):
-        if not (directory / name).exists():
+        if not os.path.lexists(directory / name):
             damage.append(f"{directory / name} is not there")
             continue
         try:
-            found = checkpoints.load(directory / name, belongs)
+            found = store.read_checkpoint(directory, name, config)
         except MamlzooError as error:
             damage.append(str(error))
             continue

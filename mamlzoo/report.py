@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,10 +19,9 @@ from mamlzoo import files, fits, plots
 from mamlzoo.command import command_of
 from mamlzoo.comparison import Comparison
 from mamlzoo.errors import MamlzooError, UsageError, in_short
-from mamlzoo.inline_svg import INK
 from mamlzoo.interfaces import KINDS
 from mamlzoo.result import Result
-from mamlzoo.tables import Table
+from mamlzoo.tables import Table, count, plain
 from mamlzoo.trained import experiment_of
 
 FITTED_RUNS = 4
@@ -52,11 +50,11 @@ PAGE = """<!DOCTYPE html>
 
 
 class Run(NamedTuple):
-    """A result as the page shows it: by the same name and in the same colour throughout."""
+    """A result as the page shows it: by the same name and in the same look throughout."""
 
     label: str
     result: Result
-    colour: str
+    look: plots.Look
 
 
 def write(comparison: Comparison, path: Path) -> None:
@@ -93,7 +91,7 @@ def page(comparison: Comparison) -> str:
     if not comparison.results:
         raise UsageError("a report needs one result at least")
     results, labels = comparison.results, comparison.labels()
-    runs = [Run(*run) for run in zip(labels, results, plots.palette(len(results)), strict=True)]
+    runs = [Run(*run) for run in zip(labels, results, plots.looks(len(results)), strict=True)]
     names = [_unique(result.config[kind]["name"] for result in results) for kind in KINDS]
     title = escape(" × ".join(", ".join(several) for several in names))
     sections = [
@@ -108,7 +106,7 @@ def page(comparison: Comparison) -> str:
     ]
     style = Path(__file__).with_name("report.css").read_text(encoding="utf-8")
     footer = f"mamlzoo {escape(mamlzoo.__version__)}"
-    return PAGE.format(title=title, style=style, body="\n".join(sections), footer=footer)
+    return plain(PAGE.format(title=title, style=style, body="\n".join(sections), footer=footer))
 
 
 def tables(comparison: Comparison) -> list[Table]:
@@ -124,16 +122,16 @@ def what_was_compared(comparison: Comparison) -> str:
     results = comparison.results
     metrics = _listed(_unique(f"test {result.evaluation.metric}" for result in results))
     steps = max(int(result.evaluation.steps[-1]) for result in results)
-    judged = f"judged by {metrics} after up to {steps} adaptation step{'s' * (steps != 1)}"
+    judged = f"judged by {metrics} after up to {count(steps, 'adaptation step')}"
     tests = [_test_set(result) for result in results]
-    count = f"{tests[0].size} test task{'s' * (tests[0].size != 1)}"
+    tested = count(tests[0].size, "test task")
     if len(results) == 1:
-        return f"One run, {judged} on {count}."
+        return f"One run, {judged} on {tested}."
     first, *others = [result.config for result in results]
     differ = [part for part in (*KINDS, "settings", "versions") if any(one[part] != first[part] for one in others)]
     runs = f"{len(results)} runs " + (f"that differ in {_listed(differ)}" if differ else "of the same config")
     if all(test == tests[0] for test in tests):
-        return f"{runs}, {judged} on the same {count}."
+        return f"{runs}, {judged} on the same {tested}."
     return f"{runs}, {judged}. Their test tasks are not the same: a number on some does not rank against one on others."
 
 
@@ -197,9 +195,10 @@ def _fits_of(run: Run) -> str:
     available = experiment_of(result).task.spec.test_episodes
     steps, figures = sorted({0, min(1, last), last}), []
     for episode in range(min(FITTED_TASKS, available or FITTED_TASKS)):
-        fit = replace(fits.fit(result, steps=steps, episode=episode, seed=seed), title=f"test task {episode}")
         label = f"{run.label}, seed {seed}, test task {episode}: predictions after {_listed(steps)} adaptation steps."
-        figures.append(plots.svg(plots.adaptation([fit]), label))
+        panels = fits.panels(result, steps=steps, episode=episode, seed=seed, title=f"test task {episode}")
+        figures += [plots.svg(plots.adaptation([panel], legend=False), label) for panel in panels]
+    figures.append(plots.svg(plots.key(panels[0]), f"What is drawn of {run.label}."))
     return f'<h3>{escape(run.label)}, seed {seed}</h3>\n<div class="figures">{"".join(figures)}</div>'
 
 
@@ -250,8 +249,8 @@ def _by_metric(runs: Iterable[Run]) -> dict[str, list[Run]]:
     return groups
 
 
-def _columns(runs: Sequence[Run]) -> tuple[list[Result], list[str], list[str]]:
-    return [run.result for run in runs], [run.label for run in runs], [run.colour for run in runs]
+def _columns(runs: Sequence[Run]) -> tuple[list[Result], list[str], list[plots.Look]]:
+    return [run.result for run in runs], [run.label for run in runs], [run.look for run in runs]
 
 
 def _flat(config: Mapping[str, Any]) -> dict[str, str]:
@@ -289,10 +288,6 @@ def _table(table: Table) -> str:
 
 def _figure(figure: plots.Figure, runs: Sequence[Run], caption: str) -> str:
     """A figure with its legend as text of the page, where labels of any length have room."""
-    colours = [run.colour.replace(INK, "currentColor") for run in runs]
-    entries = [
-        f'<li><span style="background: {colour}"></span>{escape(run.label)}</li>'
-        for run, colour in zip(runs, colours, strict=True)
-    ]
+    entries = [f"<li>{plots.svg(plots.swatch(run.look), '')}{escape(run.label)}</li>" for run in runs]
     legend = f"<ul>{''.join(entries)}</ul>"
     return f"<figure>{plots.svg(figure, caption)}{legend}<figcaption>{escape(caption)}</figcaption></figure>"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -10,14 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from mamlzoo import files, judgement, paired, plots, recording, store, verification
-from mamlzoo.combinations import experiments
+from mamlzoo.combinations import combined
 from mamlzoo.errors import UsageError
 from mamlzoo.experiment import Experiment
 from mamlzoo.judgement import Judgement
 from mamlzoo.recipes import Claim, Recipe, Run
 from mamlzoo.recording import DEFAULT, Manner
 from mamlzoo.result import Result, finite_or_null
-from mamlzoo.tables import Table, number
+from mamlzoo.tables import Table, count, duration, number
+from mamlzoo.watching import Part
 
 NAME = "reproduction.json"
 
@@ -80,7 +82,7 @@ class Reproduction:
         config = next(iter(self.results.values())).config
         versions, processor = config["versions"], config["machine"]["processor"]
         notes.append(
-            f"{'passed' if self.passed else 'FAILED'} on {self.when}, in {_duration(self.seconds)}, with mamlzoo "
+            f"{'passed' if self.passed else 'FAILED'} on {self.when}, in {duration(self.seconds)}, with mamlzoo "
             f"{versions['mamlzoo']} and torch {versions['torch']} on {processor}"
         )
         return notes
@@ -119,8 +121,12 @@ def reproduce(recipe: Recipe, directory: Path, manner: Manner = DEFAULT) -> Repr
     _claim_directory(recipe, directory)
     with files.locked(directory):
         results: dict[str, Result] = {}
-        for run in recipe.runs:
+        for at, run in enumerate(recipe.runs):
             experiment = experiment_of(run, directory)
+            experiment.check()
+            if not store.is_finished(directory / run.label):
+                left = [experiment, *(experiment_of(later, directory) for later in recipe.runs[at + 1 :])]
+                manner.begins(Part("run", at + 1, len(recipe.runs), run.label, left))
             results[run.label] = recording.record_or_resume(experiment, directory / run.label, manner)
         found = Reproduction(
             recipe,
@@ -153,28 +159,26 @@ def begun(directory: Path) -> str:
 
 def command(recipe: str, directory: Path) -> str:
     """The command that makes a recipe in a directory, or goes on with it."""
-    return f"mamlzoo reproduce {recipe} --out {store.spelled(directory)}"
+    return f"mamlzoo reproduce {shlex.quote(recipe)} --out {store.spelled(directory)}"
 
 
 def experiment_of(run: Run, directory: Path) -> Experiment:
-    """The experiment of a recipe's run, in a directory that has the runs before it.
+    """The experiment of a recipe's run, in a directory that will have the runs before it.
 
     Raises:
-        UsageError: a plugin is not installed, or the combination cannot work.
+        UsageError: a plugin is not installed.
     """
     settings = dict(run.settings)
     if run.origin is not None:
         settings["init_from"] = str(directory / run.origin)
-    (experiment,) = experiments(
-        [run.task], [run.model], [run.algorithm], options=run.options, seeds=run.seeds, **settings
-    )
+    (experiment,) = combined([run.task], [run.model], [run.algorithm], options=run.options, seeds=run.seeds, **settings)
     return experiment
 
 
 def _claim_directory(recipe: Recipe, directory: Path) -> None:
     """Take a new directory, or one in which this recipe was begun."""
     if not is_reproduction(directory):
-        with store.new_directory(directory) as temporary:
+        with store.new_directory(directory, kept=False) as temporary:
             files.write_json(
                 temporary / NAME, {"format": store.FORMAT, "recipe": recipe.name, "version": recipe.version}
             )
@@ -215,15 +219,15 @@ def _verdict(claim: Claim, results: Mapping[str, Result]) -> Verdict:
     difference = paired.difference(first, second, claim.step)
     is_better = difference.verdict == f"{claim.run} is better"
     passed = is_better if claim.better_than is not None else not is_better and difference.verdict != paired.NO_VERDICT
-    return Verdict(claim, f"after {claim.step} steps {difference.sentence()}", passed)
+    return Verdict(claim, f"after {count(claim.step, 'step')} {difference.sentence()}", passed)
 
 
 def _runaways(label: str, result: Result) -> list[str]:
     away = [result.seeds[row] for row in judgement.runaways(result.evaluation)]
     if not away:
         return []
-    seeds, count = ", ".join(map(str, away)), len(result.evaluation.rows)
-    where = f"on some test task of {len(away)} of {count} seeds ({seeds})"
+    counted = count(len(result.evaluation.rows), "seed")
+    where = f"on some test task of {len(away)} of {counted} ({', '.join(map(str, away))})"
     return [f"{label}: adaptation ran away {where}; theirs are finite and compared with the other seeds"]
 
 
@@ -239,8 +243,3 @@ def _only(leaf: Any) -> float:
     while isinstance(leaf, list):
         (leaf,) = leaf
     return float(leaf)
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"

@@ -18,7 +18,7 @@ from mamlzoo.engine.preparation import Choice
 from mamlzoo.engine.training import TrainingRecord
 from mamlzoo.errors import UsageError
 from mamlzoo.interfaces import KINDS, MetaParams
-from mamlzoo.tables import Table, number
+from mamlzoo.tables import Table, count, number
 
 if TYPE_CHECKING:
     from mamlzoo.adapted import Adapted, Values
@@ -31,7 +31,7 @@ FEW_TASKS = 5
 """Fewer test tasks say little of others: their interval leans on a normal distribution, which so few cannot show."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Evaluation:
     """Metrics on the frozen test episodes.
 
@@ -91,6 +91,45 @@ class Evaluation:
     def ci95(self) -> NDArray[np.float64]:
         """Half-width of the mean's 95% interval, [steps + 1]."""
         return self._summary[1]
+
+    def __repr__(self) -> str:
+        return str(self.table())
+
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()
+
+    def table(self, of: str = "", caveats: Sequence[str] | None = None) -> Table:
+        """The metric after each number of adaptation steps.
+
+        Args:
+            of: what was tested, for the title.
+            caveats: what else a reader must know; None: what the numbers alone can say.
+        """
+        columns = ["steps", self.metric, "± 95%"]
+        rows = [
+            [str(step), number(mean), number(half)]
+            for step, mean, half in zip(self.steps, self.mean, self.ci95, strict=True)
+        ]
+        if len(self.rows) > 1:
+            columns += ["lowest seed", "highest seed"]
+            per_seed = self.per_seed[list(self.rows)]
+            for row, low, high in zip(rows, per_seed.min(0), per_seed.max(0), strict=True):
+                row += [number(low), number(high)]
+        title = f"test {self.metric} after adaptation"
+        notes = [*_alike(self), *self._left_out(), *_runaways(self)] if caveats is None else caveats
+        return Table(f"{of}: {title}" if of else title, columns, rows, [self.basis(), *notes])
+
+    def basis(self) -> str:
+        """Over what the means and intervals are taken."""
+        tests = self.values[self.metric].shape[1]
+        few = f"; fewer than {FEW_TASKS} test tasks say little of others" if tests < FEW_TASKS else ""
+        over = f"{count(tests, 'test task')} and {count(len(self.rows), 'seed')}"
+        return f"mean over {over}; 95% t interval over {self.over}{few}"
+
+    def _left_out(self) -> list[str]:
+        seeds = len(self.per_seed)
+        out = seeds - len(self.rows)
+        return [f"{out} of {count(seeds, 'seed')} left out of the mean: θ is not finite"] if out else []
 
 
 @dataclass(frozen=True)
@@ -221,48 +260,28 @@ class Result:
 
     def table(self) -> Table:
         """The metric after each number of adaptation steps."""
-        evaluation = self.evaluation
-        columns = ["steps", evaluation.metric, "± 95%"]
-        rows = [
-            [str(step), number(mean), number(half)]
-            for step, mean, half in zip(evaluation.steps, evaluation.mean, evaluation.ci95, strict=True)
-        ]
-        if len(evaluation.rows) > 1:
-            columns += ["lowest seed", "highest seed"]
-            per_seed = evaluation.per_seed[list(evaluation.rows)]
-            for row, low, high in zip(rows, per_seed.min(0), per_seed.max(0), strict=True):
-                row += [number(low), number(high)]
-        return Table(
-            f"{self.name}: test {evaluation.metric} after adaptation", columns, rows, [self.basis(), *self.caveats()]
-        )
+        return self.evaluation.table(self.name, self.caveats())
 
     def basis(self) -> str:
         """Over what the means and intervals are taken."""
-        tests, count = self.evaluation.values[self.evaluation.metric].shape[1], len(self.evaluation.rows)
-        tasks, seeds = f"{tests} test task{'s' * (tests != 1)}", f"{count} seed{'s' * (count != 1)}"
-        few = f"; fewer than {FEW_TASKS} test tasks say little of others" if tests < FEW_TASKS else ""
-        return f"mean over {tasks} and {seeds}; 95% t interval over {self.evaluation.over}{few}"
+        return self.evaluation.basis()
 
     def caveats(self) -> list[str]:
         """What else a reader of the numbers must know: θ where it is small, what diverged."""
-        notes = []
-        if self.evaluation.seeds_alike:
-            notes.append("all seeds found the very same numbers: nothing was random, so there is no interval over them")
-        notes += self.remarks
+        notes = [*_alike(self.evaluation), *self.remarks]
         best = self.checkpoint.best
         if best is not None:
             steps = ", ".join(str(step) for step in best.steps)
-            tasks = self.config["settings"]["valid_tasks"]
-            notes.append(f"θ is the best of {len(self.validation)} validations on {tasks} tasks: of meta-step {steps}")
+            validations = count(len(self.validation), "validation")
+            tasks = count(self.config["settings"]["valid_tasks"], "task")
+            notes.append(f"θ is the best of {validations} on {tasks}: of meta-step {steps}")
         for name, values in (self.theta() or {}).items():
             notes.append(f"θ after training: {name} = " + "; ".join(_short(value) for value in values))
         for seed, step in self.diverged.items():
             notes.append(
                 f"seed {seed} diverged at meta-step {step}: its meta-loss or θ was not finite; left out of the mean"
             )
-        if not np.isfinite(self.evaluation.per_seed[list(self.evaluation.rows)]).all():
-            notes.append("'diverged': adaptation ran to infinity on some test task; a smaller inner rate may help")
-        return notes
+        return notes + _runaways(self.evaluation)
 
     def plot(self, kind: Literal["curves", "training", "adaptation"] = "curves") -> Figure:
         """A figure: test metric by adaptation steps, meta-loss by meta-steps, or fits of one sample task."""
@@ -271,7 +290,7 @@ class Result:
         if kind == "training":
             return plots.training([self])
         if kind == "adaptation":
-            return plots.adaptation([fits.fit(self)])
+            return plots.adaptation(fits.panels(self))
         if kind == "curves":
             return plots.curves([self])
         raise UsageError(f"there is no plot '{kind}'; there are: curves, training, adaptation")
@@ -304,6 +323,18 @@ class Result:
         from mamlzoo import store
 
         return store.save(self, Path(directory))
+
+
+def _alike(evaluation: Evaluation) -> list[str]:
+    """A line where several seeds found the very same numbers."""
+    line = "all seeds found the very same numbers: nothing was random, so there is no interval over them"
+    return [line] if evaluation.seeds_alike else []
+
+
+def _runaways(evaluation: Evaluation) -> list[str]:
+    """A line where some number is not finite though θ is."""
+    line = "'diverged': adaptation ran to infinity on some test task; a smaller inner rate may help"
+    return [] if np.isfinite(evaluation.per_seed[list(evaluation.rows)]).all() else [line]
 
 
 def finite_or_null(value: Any) -> Any:

@@ -5,21 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from mamlzoo import trees
 from mamlzoo.checkpoints import Best, Checkpoint, Seconds, ValidationRecord
+from mamlzoo.engine.batch_norm import batch_norms, left_out
 from mamlzoo.engine.binding import Bound
 from mamlzoo.engine.evaluation import EvaluationRecord, Values, evaluate, mapping
 from mamlzoo.engine.memory import peak_memory
-from mamlzoo.engine.preparation import Choice, Notice, prepare
+from mamlzoo.engine.preparation import Alert, Choice, Notice, prepare
 from mamlzoo.engine.streams import TestSet, TrainingStream
 from mamlzoo.engine.training import TrainingRecord, TrainingState, train
+from mamlzoo.errors import MamlzooError
 from mamlzoo.interfaces import MetaParams
 from mamlzoo.result import Evaluation, Result, Timing
 
@@ -27,12 +28,6 @@ if TYPE_CHECKING:
     from mamlzoo.experiment import Experiment
 
 T = TypeVar("T")
-
-
-class Alert(NamedTuple):
-    """Something that a person should know, though it changes no number."""
-
-    text: str
 
 
 Event = Alert | Notice | Choice | TrainingRecord | ValidationRecord | Checkpoint | EvaluationRecord
@@ -64,6 +59,10 @@ class _Run:
             meta = experiment.initial(self._bound)
             self._bound = replace(self._bound, meta=meta)
             start = Checkpoint(NOTHING, TrainingState(0, meta), remarks=_remarks(self._bound))
+        for theta in [start.training.meta, *([start.best.meta] if start.best else [])]:
+            other = trees.difference(theta, self._bound.meta)
+            if other:
+                raise MamlzooError(f"the checkpoint has another θ than the model: {other}")
         meta = trees.tree_map(lambda leaf: leaf.to(self._device), start.training.meta)
         self._at = replace(start, training=replace(start.training, meta=meta))
 
@@ -199,7 +198,8 @@ def _remarks(bound: Bound) -> list[str]:
     leaves = trees.leaves(bound.meta)
     if len(leaves[0]) > 1 and all(bool((leaf == leaf[:1]).all()) for leaf in leaves):
         remarks.append("all seeds start from the same θ⁰")
-    modules = [module for network in bound.learner.networks.values() for module in network.modules()]
-    if any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in modules):
+    if batch_norms(bound.learner.networks.values()):
         remarks.append("transductive: batch norm sees the statistics of all query inputs of an episode at once")
+    if bound.left_out:
+        remarks.append(left_out(list(bound.left_out)))
     return remarks

@@ -16,7 +16,6 @@ import itertools
 import json
 import shlex
 import shutil
-import tempfile
 import warnings
 from collections.abc import Collection, Iterator
 from dataclasses import replace
@@ -26,11 +25,11 @@ from typing import Any
 
 import numpy as np
 
-from mamlzoo import checkpoints, files, plots
+from mamlzoo import checkpoints, files, layouts, plots, trees
 from mamlzoo.checkpoints import Checkpoint, ValidationRecord
-from mamlzoo.discovery.brought import Source
+from mamlzoo.discovery import origins
 from mamlzoo.engine.training import TrainingRecord
-from mamlzoo.errors import MamlzooError, UsageError
+from mamlzoo.errors import MamlzooError, UsageError, in_short
 from mamlzoo.interfaces import KINDS
 from mamlzoo.result import Evaluation, Result, Timing, finite_or_null
 
@@ -48,12 +47,19 @@ def default_directory(name: str, parent: Path = Path("runs")) -> Path:
 
 
 @contextlib.contextmanager
-def new_directory(directory: Path) -> Iterator[Path]:
+def new_directory(directory: Path, *, kept: bool = True) -> Iterator[Path]:
     """A temporary directory beside `directory` that takes its name if the block ends well, and is removed if not.
+
+    What a killed process had begun for the same name is removed.
+
+    Args:
+        kept: whether what was written is kept under another name where somebody else took the name meanwhile.
 
     Raises:
         UsageError: `directory` exists and is not empty, or cannot be made.
+        MamlzooError: it was taken meanwhile, or the disk refused.
     """
+    made: list[Path] = []
     try:
         directory = directory.resolve()
         taken = directory.exists() and (not directory.is_dir() or any(directory.iterdir()))
@@ -61,24 +67,39 @@ def new_directory(directory: Path) -> Iterator[Path]:
             raise UsageError(f"{directory} exists and is no empty directory; nothing is overwritten, choose another")
         made = [parent for parent in (directory.parent, *directory.parent.parents) if not parent.exists()]
         directory.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
+        files.remove_leftovers(directory.parent, folders_alone=True)
+        temporary = files.temporary_name(directory)
+        temporary.mkdir()  # honours the umask
     except OSError as error:
         raise UsageError(f"{directory} cannot be written: {error.strerror or error}") from error
     try:
-        yield temporary
-    except BaseException:
+        with contextlib.ExitStack() as held:
+            with contextlib.suppress(MamlzooError):  # where there are no locks, nothing tells what a killed one left
+                held.enter_context(files.locked(temporary))
+            yield temporary
+            (temporary / files.LOCK).unlink(missing_ok=True)
+    except BaseException as error:
         shutil.rmtree(temporary, ignore_errors=True)
         for parent in made:
             with contextlib.suppress(OSError):  # not empty: somebody else's by now
                 parent.rmdir()
+        if isinstance(error, OSError) and error.filename and Path(error.filename).is_relative_to(temporary):
+            place = directory / Path(error.filename).relative_to(temporary)
+            raise MamlzooError(f"{place} could not be written: {error.strerror or error}") from error
         raise
-    temporary.chmod(0o755)
     try:
         temporary.replace(directory)
     except OSError as error:
-        raise MamlzooError(
-            f"{directory} was taken meanwhile ({error.strerror or error}); the results are in {temporary}"
-        ) from error
+        why = f"{directory} was taken meanwhile ({error.strerror or error})"
+        if not kept:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise MamlzooError(f"{why}; choose another") from error
+        other = directory.with_name(
+            free_name(f"{directory.name}-2", [path.name for path in directory.parent.iterdir()])
+        )
+        with contextlib.suppress(OSError):
+            temporary = temporary.replace(other)
+        raise MamlzooError(f"{why}; the results are in {temporary}") from error
 
 
 def save(result: Result, directory: Path) -> Result:
@@ -93,6 +114,11 @@ def save(result: Result, directory: Path) -> Result:
 
 def fill(result: Result, into: Path, final: Path) -> Result:
     """Write all of a run directory, into one that will be called `final`."""
+    if result.experiment is not None:  # run here, so its code may be run again for this directory
+        try:
+            origins.remember(getattr(result.experiment, kind) for kind in KINDS)
+        except UsageError as error:
+            warnings.warn(str(error), stacklevel=2)
     write_config(into, result.config)
     write_checkpoint(into, result.checkpoint, result.config)
     return finish(result, into, final)
@@ -160,25 +186,11 @@ def read_config(directory: Path) -> dict[str, Any]:
         raise UsageError(f"{directory} is no run directory: it has no config.json")
     path = directory / "config.json"
     config = read_document(path)
-    parts: dict[tuple[str, str], type] = {
-        ("settings", "seeds"): list,
-        ("machine", "threads"): int,
-        ("versions", "torch"): str,
-    }
-    for kind in KINDS:
-        parts |= {(kind, "name"): str, (kind, "options"): dict, (kind, "registered"): bool}
-    for (part, name), wanted in parts.items():
-        if not isinstance(config.get(part), dict) or not isinstance(config[part].get(name), wanted):
-            raise MamlzooError(f"{path} cannot be read: it has no {part}.{name}, or not as a {wanted.__name__}")
-    for kind in KINDS:
-        source = config[kind].get("source")  # only of a plugin that was brought along
-        if source is not None and not _is_source(source):
-            raise MamlzooError(f"{path} cannot be read: its {kind}.source is no reference with its sha256")
+    try:
+        layouts.check_config(config)
+    except ValueError as error:
+        raise MamlzooError(f"{path} cannot be read: {error}") from error
     return config
-
-
-def _is_source(found: Any) -> bool:
-    return isinstance(found, dict) and all(isinstance(found.get(name), str) for name in Source._fields)
 
 
 def read_document(path: Path) -> dict[str, Any]:
@@ -188,16 +200,30 @@ def read_document(path: Path) -> dict[str, Any]:
         MamlzooError: it cannot be read, or a newer mamlzoo wrote it.
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = files.read_json(path)
         version = document.pop("format")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise MamlzooError(f"{path} cannot be read: {type(error).__name__}: {error}") from error
-    if not isinstance(version, int) or version > FORMAT:
+    except OSError as error:
+        raise MamlzooError(f"{path} cannot be read: {error.strerror or error}") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise MamlzooError(f"{path} cannot be read: {in_short(error)}") from error
+    if type(version) is not int or version > FORMAT:
         raise MamlzooError(
-            f"{path.parent} was written by a newer mamlzoo: its layout is {version}, this one knows up to {FORMAT}; "
+            f"{path.parent} was written by a newer mamlzoo: its layout is {version!r}, this one knows up to {FORMAT}; "
             "pip install --upgrade mamlzoo"
         )
     return dict(document)
+
+
+def read_checkpoint(directory: Path, name: str, config: dict[str, Any]) -> Checkpoint:
+    """A checkpoint of a run with this config.
+
+    Raises:
+        MamlzooError: it is damaged, or of another experiment.
+    """
+    found = checkpoints.load(directory / name, checkpoints.experiment_digest(config))
+    if len(trees.leaves(found.meta)[0]) != len(config["settings"]["seeds"]):
+        raise MamlzooError(f"{directory / name} has other seeds than the config.json beside it")
+    return found
 
 
 def load(directory: str | Path) -> Result:
@@ -214,24 +240,24 @@ def load(directory: str | Path) -> Result:
     config = read_config(directory)
     if not is_finished(directory):
         raise UsageError(f"{directory} is not finished; `{resume_command(directory)}` goes on with it")
-    seeds = config["settings"]["seeds"]
     try:
-        files.check_sums(directory)
-        checkpoint = checkpoints.load(directory / checkpoints.NAME, checkpoints.experiment_digest(config))
+        files.check_sums(directory, SUMMED)
+        checkpoint = read_checkpoint(directory, checkpoints.NAME, config)
     except MamlzooError as error:
         raise MamlzooError(f"{error}; `{resume_command(directory)}` makes it again") from error
+    seeds = config["settings"]["seeds"]
     try:
-        document = json.loads((directory / "result.json").read_text(encoding="utf-8"))
-        with np.load(directory / "test_losses.npz") as arrays:
-            values = {name: arrays[name] for name in arrays.files}
+        document = files.read_json(directory / "result.json")
+        layouts.check_timing(document["timing"])
         timing, better = Timing(**document["timing"]), document["evaluation"]["higher_is_better"]
-        if any(len(array) != len(seeds) for array in values.values()):
-            raise ValueError("test_losses.npz has other seeds than config")
-        if set(checkpoint.training.diverged) - set(range(len(seeds))):
-            raise ValueError("checkpoint.pt has other seeds than config")
+        if not isinstance(better, bool):
+            raise layouts.LayoutError("its evaluation.higher_is_better is neither true nor false")
+        with files.open_regular(directory / "test_losses.npz") as file, np.load(file) as arrays:
+            values = {name: arrays[name] for name in arrays.files}
+        layouts.check_arrays(values, len(seeds))
     except Exception as error:  # each format has its own errors for a damaged file
         raise MamlzooError(
-            f"{directory} cannot be read: {type(error).__name__}: {error}; `{resume_command(directory)}` makes it again"
+            f"{directory} cannot be read: {layouts.told(error)}; `{resume_command(directory)}` makes it again"
         ) from error
     rows = [row for row in range(len(seeds)) if row not in checkpoint.training.diverged]
     return Result(config, Evaluation(values, rows, better), checkpoint, timing, directory)
@@ -260,4 +286,4 @@ def expendable_figure() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        warnings.warn(f"no figure was drawn: {type(error).__name__}: {error}", stacklevel=3)
+        warnings.warn(f"no figure was drawn: {in_short(error)}", stacklevel=3)

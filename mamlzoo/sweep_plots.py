@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
+from mamlzoo import figures  # noqa: F401  (before matplotlib, which it imports whatever backend is asked for)
+
+# isort: split
 import numpy as np
-from matplotlib import colormaps, rc_context
-from matplotlib.axes import Axes
+from matplotlib import colormaps
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.patches import Rectangle
@@ -17,7 +19,9 @@ from numpy.typing import NDArray
 
 from mamlzoo.axes import Axis, text
 from mamlzoo.errors import UsageError
-from mamlzoo.plots import COLOURS, LOG_SPREAD, STYLE, Figure
+from mamlzoo.figures import legend
+from mamlzoo.figures.limits import finite, of_errors, plain_ticks, set_y, without_outliers
+from mamlzoo.figures.style import COLOURS, PAGE, Figure, in_style, looks, panels
 from mamlzoo.sweeps import Cell, Scores, Sweep
 from mamlzoo.tables import number
 
@@ -27,19 +31,22 @@ LABELLED = 12
 """Up to so many values of an axis each has its tick."""
 WRITTEN = 30
 """Up to so many rows and columns a heat map's cells have their values written into them."""
-COLUMN, ROW = 0.8, 0.5
+COLUMN, ROW = 0.62, 0.38
 """Inches of a heat map's cell."""
 ASIDE = 0.08
 """How far validation stands left of a word, and test right of it."""
-TALLEST = 1000
-"""A logarithmic axis ends at so many times the smallest mean."""
-LARGE = 1e30
-"""What is larger is not drawn."""
+LOG_RATIO = 4
+"""Colours are logarithmic where values differ by more than this factor: the good ones are to be told apart."""
+BEYOND, BEYOND_MARK = "#8b1a1a", "▲"
+"""Colour and mark of a cell whose value lies beyond the scale."""
+FRAME = "best"
+"""What the best cell's frame is called in the figure."""
 
 Place = tuple[int, int]
 """A cell of a heat map: row, column."""
 
 
+@in_style
 def figure(sweep: Sweep) -> Figure:
     """The validation and the test metric of the finished cells after the last adaptation step.
 
@@ -62,39 +69,55 @@ def figure(sweep: Sweep) -> Figure:
 def _over_one(sweep: Sweep, axis: Axis) -> Figure:
     """Lines over numbers, points over words; a cross where there is nothing to draw."""
     numeric, metric = axis.is_numeric, sweep.finished[0][1].metric
-    cells = {cell.values[axis.key]: cell for cell in sweep.cells if cell.scores is None or cell.scores.metric == metric}
+    cells = {
+        cell.values[axis.key]: cell
+        for cell in sweep.cells
+        if cell.state != "waiting" and (cell.scores is None or cell.scores.metric == metric)
+    }
     values = [value for value in axis.values if value in cells]
     x = np.array(values if numeric else range(len(values)), dtype=np.float64)
-    means: dict[Split, NDArray[np.float64]] = {}
-    with rc_context(STYLE):
-        figure = Figure(figsize=(6.5, 4), layout="constrained")
-        axes = figure.subplots()
-    for split, colour, marker, aside in zip(SPLITS, COLOURS, "os", (-ASIDE, ASIDE), strict=False):
-        estimates = [_estimate(cells[value].scores, split) for value in values]
-        mean, half = (_drawable([one[at] for one in estimates]) for at in (0, 1))
-        half, means[split] = np.nan_to_num(half), mean
+    figure, (axes,) = panels(1)
+    if numeric and axis.is_geometric:
+        axes.set_xscale("log")
+    estimates = {split: [_estimate(cells[value].scores, split) for value in values] for split in SPLITS}
+    means = {split: finite([mean for mean, _ in estimates[split]]) for split in SPLITS}
+    low, high = _range(sweep, means)
+    edges = []
+    for split, look, aside in zip(SPLITS, looks(2), (-ASIDE, ASIDE), strict=True):
+        mean, half = means[split], np.nan_to_num(finite([half for _, half in estimates[split]]))
+        inside = (mean >= low) & (mean <= high)
         if numeric:
-            axes.plot(x, mean, color=colour, marker=marker, markersize=5, label=split)
-            axes.fill_between(x, mean - half, mean + half, color=colour, alpha=0.2, linewidth=0)
+            axes.plot(x, mean, color=look.colour, marker=look.mark, linestyle=look.dash, label=split)
+            axes.fill_between(x, mean - half, mean + half, color=look.colour, alpha=0.2, linewidth=0)
         else:
-            axes.errorbar(x + aside, mean, half, fmt=marker, color=colour, capsize=4, label=split)
+            axes.errorbar(x + aside, mean, half, fmt=look.mark, color=look.colour, capsize=3, label=split)
+        edges += [(mean - half)[inside], (mean + half)[inside]]
     best = [at for at, value in enumerate(values) if _is_best(sweep, {axis.key: value})]
     if best:
-        ring: Any = {"s": 160, "facecolors": "none", "edgecolors": "black", "linewidths": 1.5, "zorder": 3}
+        ring: Any = {"s": 90, "facecolors": "none", "edgecolors": "#000000", "linewidths": 1.2, "zorder": 3}
         where = x[best] - (0 if numeric else ASIDE)
         axes.scatter(where, means["validation"][best], label=_best_of(sweep), **ring)
     gaps = x[np.isnan(means["validation"]) | np.isnan(means["test"])]
     if len(gaps):
         bottom = np.full(len(gaps), 0.03)
-        axes.plot(gaps, bottom, "kx", transform=axes.get_xaxis_transform(), label="failed or diverged")
-    if numeric and axis.is_geometric:
-        axes.set_xscale("log")
+        axes.plot(gaps, bottom, "kx", markersize=5, transform=axes.get_xaxis_transform(), label="failed or diverged")
+    for far, mark, at in (
+        ([means[split] > high for split in SPLITS], "^", 0.97),
+        ([means[split] < low for split in SPLITS], "v", 0.1),
+    ):
+        where = x[np.logical_or(*far)]
+        if len(where):
+            place: Any = {"transform": axes.get_xaxis_transform(), "clip_on": False}
+            axes.plot(where, np.full(len(where), at), "k" + mark, markersize=5, **place, label="beyond the axis")
     if len(values) <= LABELLED or not numeric:
         axes.set_xticks(x, **_tick_labels(values))
         axes.set_xticks([], minor=True)
+    elif axis.is_geometric:
+        plain_ticks(axes.xaxis, math.log10(x.max() / x.min()))
     axes.set(xlabel=axis.name, ylabel=f"{metric}, mean ± 95%", title="\n".join(_titles(sweep, metric)))
-    _scale(axes, np.concatenate(list(means.values())))
-    axes.legend(frameon=False)
+    shown = np.concatenate(list(means.values()))
+    set_y(axes, of_errors(shown[(shown >= low) & (shown <= high)], np.concatenate(edges)))
+    legend.below(figure)
     return figure
 
 
@@ -108,36 +131,49 @@ def _over_two(sweep: Sweep, x: Axis, y: Axis, others: Sequence[Axis]) -> Figure:
     maps = {split: np.full((len(y.values), len(x.values)), np.nan) for split in SPLITS}
     for place, cell in placed.items():
         for split in SPLITS:
-            maps[split][place] = _drawable([_estimate(cell.scores, split)[0]])[0]
-    colours = ScalarMappable(_norm(maps), colormaps["cividis" if first[1].higher_is_better else "cividis_r"])
+            maps[split][place] = finite(_estimate(cell.scores, split)[0])
+    shades = _range(sweep, maps)
+    colours, log = _colours(shades, better=first[1].higher_is_better)
     written = max(len(x.values), len(y.values)) <= WRITTEN
-    with rc_context(STYLE | {"axes.grid": False}):
-        figure = Figure(figsize=_size(x, y), layout="constrained")
-        panels = list(figure.subplots(1, 2, sharey=True))
-    for axes, split in zip(panels, SPLITS, strict=True):
-        origin: Any = "lower" if y.is_numeric else "upper"
-        axes.imshow(maps[split], norm=colours.norm, cmap=colours.cmap, aspect="auto", origin=origin)
+    figure = Figure(figsize=_size(x, y), layout="constrained")
+    several = list(figure.subplots(1, 2, sharey=True))
+    for axes, split in zip(several, SPLITS, strict=True):
+        axes.grid(False)
+        axes.set_facecolor("#ffffff")
+        axes.pcolormesh(np.ma.masked_invalid(maps[split]), norm=colours.norm, cmap=colours.cmap, edgecolors="#ffffff",
+                        linewidth=0.5)  # fmt: skip
         axes.set(title=f"{split} {metric}", xlabel=x.name)
-        axes.set_xticks(range(len(x.values)), **_tick_labels(x.values))
-        axes.set_yticks(range(len(y.values)), [text(value) for value in y.values])
+        axes.set_xticks(np.arange(len(x.values)) + 0.5, **_tick_labels(x.values))
+        axes.set_yticks(np.arange(len(y.values)) + 0.5, [short(value) for value in y.values])
         axes.tick_params(length=0)
         for row, column in places:
-            if written and (row, column) in placed:
-                words, ink = _words(placed[row, column], maps[split][row, column], colours)
-                axes.text(column, row, words, ha="center", va="center", color=ink, fontsize=8)
+            found, mean = placed.get((row, column)), maps[split][row, column]
+            if found is not None and found.state != "waiting" and np.isnan(mean):
+                hatched: Any = {"facecolor": "#f2f2f2", "edgecolor": "#9a9a9a", "hatch": "////", "linewidth": 0}
+                axes.add_patch(Rectangle((column, row), 1, 1, **hatched))
+            if written and found is not None:
+                words, ink = _words(found, mean, colours, shades)
+                box: Any = {"facecolor": "#f2f2f2", "edgecolor": "none", "pad": 1.0} if np.isnan(mean) else None
+                axes.text(column + 0.5, row + 0.5, words, ha="center", va="center", color=ink, fontsize=6.5, bbox=box)
             if _is_best(sweep, fixed | {y.key: y.values[row], x.key: x.values[column]}):
-                corner = (column - 0.46, row - 0.44)
-                axes.add_patch(Rectangle(corner, 0.92, 0.88, fill=False, edgecolor=COLOURS[1], linewidth=2.5))
-    panels[0].set_ylabel(y.name)
-    if not written:
-        figure.colorbar(colours, ax=panels)
+                frame: Any = {"fill": False, "edgecolor": COLOURS[1], "linewidth": 2.2, "label": FRAME}
+                axes.add_patch(Rectangle((column + 0.04, row + 0.06), 0.92, 0.88, **frame))
+        if not y.is_numeric and not axes.yaxis_inverted():
+            axes.invert_yaxis()
+    several[0].set_ylabel(y.name)
+    bar = figure.colorbar(
+        colours, ax=several, extend=_tips(maps, shades), label=f"{metric}{', log scale' * log}", pad=0.02
+    )
+    if log:
+        plain_ticks(bar.ax.yaxis, math.log10(shades[1] / shades[0]))
+    bar.outline.set_linewidth(0.5)
     titles = _titles(sweep, metric)
     if others:
         values = ", ".join(f"{axis.name}={text(shown.values[axis.key])}" for axis in others if axis.key in shown.values)
         titles.append(f"at the best of the others: {values}")
     if sweep.chosen:
         titles.append(f"framed: {_best_of(sweep)}")
-    figure.suptitle("\n".join(titles), fontsize=10)
+    figure.suptitle("\n".join(titles), fontsize=8)
     return figure
 
 
@@ -156,16 +192,17 @@ def _placed(sweep: Sweep, x: Axis, y: Axis, fixed: Mapping[str, Any], metric: st
     return placed
 
 
-def _words(cell: Cell, mean: float, colours: ScalarMappable) -> tuple[str, str]:
+def _words(cell: Cell, mean: float, colours: ScalarMappable, shades: tuple[float, float]) -> tuple[str, str]:
     """What is written into a place of a heat map, and the colour that can be read there."""
     if cell.scores is None:
-        return cell.state, "black"
+        return cell.state, "#000000"
     if math.isnan(mean):
-        return "diverged", "black"
+        return "diverged", "#000000"
     red, green, blue, _ = (float(part) ** 2.2 for part in colours.to_rgba(np.array(mean)))
     bright = 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.18  # relative luminance, where contrasts are equal
     some = f"\n{len(cell.scores.diverged)} of {cell.scores.seeds} diverged" * bool(cell.scores.diverged)
-    return number(mean, 3) + some, "black" if bright else "white"
+    mark = f" {BEYOND_MARK}" * (not shades[0] <= mean <= shades[1])
+    return number(mean, 3) + mark + some, "#000000" if bright else "#ffffff"
 
 
 def _titles(sweep: Sweep, metric: str) -> list[str]:
@@ -190,43 +227,43 @@ def _estimate(scores: Scores | None, split: Split) -> tuple[float, float]:
 
 
 def _tick_labels(values: Sequence[Any]) -> Any:
-    words = [text(value) for value in values]
-    slanted = sum(map(len, words)) > 60 or max(map(len, words)) > 10
-    return {"labels": words, "rotation": 30, "ha": "right"} if slanted else {"labels": words}
+    words = [short(value) for value in values]
+    if len(set(words)) < len(words):
+        words = [text(value) for value in values]
+    slanted = sum(map(len, words)) > 36 or max(map(len, words)) > 9
+    return {"labels": words, "rotation": 30, "ha": "right", "rotation_mode": "anchor"} if slanted else {"labels": words}
+
+
+def short(value: Any) -> str:
+    """A value as a flag spells it; of a long number three digits."""
+    word = text(value)
+    return f"{value:.3g}" if isinstance(value, int | float) and len(word) > 6 else word
 
 
 def _size(x: Axis, y: Axis) -> tuple[float, float]:
     """Inches."""
     columns, rows = (min(len(axis.values), WRITTEN) for axis in (x, y))
     words = max(len(text(value)) for value in y.values)
-    return 1.2 + 0.08 * words + 2 * max(2.4, COLUMN * columns), 1.8 + max(1.4, ROW * rows)
+    return max(PAGE, 1.4 + 0.06 * words + 2 * COLUMN * columns), 1.5 + max(1.2, ROW * rows)
 
 
-def _norm(maps: Mapping[Split, NDArray[np.float64]]) -> Normalize:
-    """One scale for both; it ends where a logarithmic one would leave nothing for the good ones."""
-    values = np.concatenate([values.ravel() for values in maps.values()])
-    values = values[np.isfinite(values)]
-    low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
-    if _spans_decades(values):
-        return LogNorm(low, LOG_SPREAD * low, clip=True)
-    return Normalize(low, high if high > low else low + 1)
+def _tips(maps: Mapping[Split, NDArray[np.float64]], shades: tuple[float, float]) -> Any:
+    """At which ends something lies beyond the scale, as matplotlib calls them."""
+    under, over = (any((values < shades[0]).any() for values in maps.values()),
+                   any((values > shades[1]).any() for values in maps.values()))  # fmt: skip
+    return {(True, True): "both", (False, True): "max", (True, False): "min"}.get((under, over), "neither")
 
 
-def _scale(axes: Axes, values: NDArray[np.float64]) -> None:
-    values = values[np.isfinite(values)]
-    if _spans_decades(values):
-        axes.set_yscale("log")
-        if values.max() > TALLEST * values.min():  # the good ones are to be told apart: others leave at the top
-            axes.set_ylim(values.min() / 2, TALLEST * values.min())
-    elif len(values) and values.min() >= 0:
-        axes.set_ylim(bottom=0)
+def _colours(shades: tuple[float, float], *, better: bool) -> tuple[ScalarMappable, bool]:
+    """One scale for both maps, and whether it is logarithmic. What lies beyond it has a colour of its own."""
+    low, high = shades
+    colours = colormaps["cividis" if better else "cividis_r"].with_extremes(over=BEYOND, under=BEYOND, bad="#00000000")
+    log = low > 0 and high > LOG_RATIO * low
+    norm = LogNorm(low, high) if log else Normalize(low, high if high > low else low + (abs(low) or 1) / 10)
+    return ScalarMappable(norm, colours), log
 
 
-def _spans_decades(values: NDArray[np.float64]) -> bool:
-    return len(values) > 0 and bool(values.min() > 0 and values.max() > LOG_SPREAD * values.min())
-
-
-def _drawable(values: Sequence[float]) -> NDArray[np.float64]:
-    """A gap where a value is not finite, or too large to draw."""
-    array = np.array(values, dtype=np.float64)
-    return np.where(np.abs(array) < LARGE, array, np.nan)
+def _range(sweep: Sweep, means: Mapping[Split, NDArray[np.float64]]) -> tuple[float, float]:
+    """Of both splits, without outliers."""
+    values = np.concatenate([values.ravel() for values in means.values()])
+    return without_outliers(values, higher_is_better=sweep.finished[0][1].higher_is_better)

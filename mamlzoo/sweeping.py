@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from math import prod
@@ -22,6 +22,8 @@ from mamlzoo.options import Option
 from mamlzoo.recording import DEFAULT, Manner, StoppedError
 from mamlzoo.settings import Settings
 from mamlzoo.sweeps import Cell, Scores, Sweep
+from mamlzoo.tables import count
+from mamlzoo.watching import Part
 
 NAME = "sweep.json"
 AGAIN = "the same command again"
@@ -32,9 +34,6 @@ LONGEST = 100
 
 Given = Plugin | type[Plugin]
 """A plugin, or a class that each cell makes one of, with the cell's options: it may need one to be made at all."""
-
-Told = Callable[[int, Sweep], None]
-"""Called with a cell's number, from 0, and the sweep as it stands: before the cell is run, and when it has ended."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ def sweep(
     options: Mapping[str, Any] | None = None,
     seeds: int | Sequence[int] = 1,
     checkpoint_every: str = "30s",
-    progress: Listener | None = None,
+    progress: bool | Listener | None = None,
     **settings: Any,
 ) -> Sweep:
     """Train, validate and test every combination of several values.
@@ -87,8 +86,9 @@ def sweep(
             failed cell.
     """
     chosen = {"task": several(task), "model": several(model), "algorithm": several(algorithm)}
-    how = manner(checkpoint_every, progress)
-    return record(plan(axes, chosen, options or {}, seeds, settings), Path(out), how)
+    planned = plan(axes, chosen, options or {}, seeds, settings)
+    with manner(checkpoint_every, progress) as how:
+        return record(planned, Path(out), how)
 
 
 def plan(
@@ -138,7 +138,7 @@ def plan(
     )
 
 
-def record(plan: Plan, directory: Path, manner: Manner = DEFAULT, tell: Told = lambda at, sweep: None) -> Sweep:
+def record(plan: Plan, directory: Path, manner: Manner = DEFAULT) -> Sweep:
     """Run the cells one after another into a directory, new or of an earlier sweep, whose finished cells are kept.
 
     Raises:
@@ -148,12 +148,12 @@ def record(plan: Plan, directory: Path, manner: Manner = DEFAULT, tell: Told = l
     """
     cells = None
     if not is_sweep(directory):
-        with store.new_directory(directory) as temporary:
+        with store.new_directory(directory, kept=False) as temporary:
             cells = _tried(plan, directory, manner)
             _write(Sweep(plan.axes, cells), temporary)
     with files.locked(directory):
         cells = _tried(plan, directory, manner) if cells is None else cells
-        return _run(plan, cells, directory, manner, tell)
+        return _run(plan, cells, directory, manner)
 
 
 def is_sweep(directory: Path) -> bool:
@@ -161,24 +161,41 @@ def is_sweep(directory: Path) -> bool:
     return (directory / NAME).is_file()
 
 
-def _run(plan: Plan, cells: list[Cell], directory: Path, manner: Manner, tell: Told) -> Sweep:
-    for at, (cell, trial) in enumerate(zip(cells, plan.trials, strict=True)):
+def _run(plan: Plan, cells: list[Cell], directory: Path, manner: Manner) -> Sweep:
+    sweep = Sweep(plan.axes, cells)
+    waiting = [at for at, cell in enumerate(cells) if cell.error is None and not _is_finished(cell)]
+    for at, (cell, trial) in enumerate(zip(list(cells), plan.trials, strict=True)):
         if manner.stop():
             raise StoppedError(AGAIN)
-        was_finished = cell.run_dir is not None and store.is_finished(cell.run_dir)
-        if not was_finished:
-            tell(at, Sweep(plan.axes, cells))
+        runs = waiting[:1] == [at]
+        if runs:
+            left = [plan.trials[later].experiment for later in waiting]
+            manner.begins(Part("cell", at + 1, len(cells), sweep.label(cell), left))
+            waiting.pop(0)
         if cell.error is None:
             cells[at] = _ended(cell, trial, directory, manner)
-            if not was_finished:
-                _write(Sweep(plan.axes, cells), directory)
-                tell(at, Sweep(plan.axes, cells))
-    sweep = Sweep(plan.axes, cells)
+        if runs:
+            _write(sweep, directory)
+        if runs or cell.error is not None:
+            manner.says(f"cell {at + 1} of {len(cells)}: {sweep.label(cell)}: {_outcome(cells[at])}")
     _write(sweep, directory)
     if sweep.finished:
         with store.expendable_figure():
             plots.save(sweep.plot(), directory / "sweep.png")
     return sweep
+
+
+def _is_finished(cell: Cell) -> bool:
+    return cell.run_dir is not None and store.is_finished(cell.run_dir)
+
+
+def _outcome(cell: Cell) -> str:
+    """How a cell ended, in one line."""
+    scores = cell.scores
+    if scores is None:
+        return f"failed: {cell.error}"
+    left_out = f", {len(scores.diverged)} of {count(scores.seeds, 'seed')} diverged" if scores.diverged else ""
+    return f"valid {scores.metric} {scores.valid}, test {scores.metric} {scores.test}{left_out}"
 
 
 def _ended(cell: Cell, trial: Trial, directory: Path, manner: Manner) -> Cell:
@@ -204,7 +221,7 @@ def _tried(plan: Plan, directory: Path, manner: Manner) -> list[Cell]:
         if trial.experiment is not None:
             try:
                 cell = _placed(plan, trial, trial.experiment, directory, there, taken)
-                if cell.run_dir is None or not store.is_finished(cell.run_dir):
+                if not _is_finished(cell):
                     manner.progress(trial.experiment, Notice(f"trying cell {at} of {len(plan.trials)}"))
                     trial.experiment.check()
             except MamlzooError as error:
@@ -214,7 +231,7 @@ def _tried(plan: Plan, directory: Path, manner: Manner) -> list[Cell]:
                 trial.experiment.check_data(store.read_config(cell.run_dir))
         cells.append(cell)
     if all(cell.error is not None for cell in cells):
-        raise UsageError(f"none of the {len(cells)} cells can work: {cells[0].error}")
+        raise UsageError(f"none of the {count(len(cells), 'cell')} can work: {cells[0].error}")
     return cells
 
 

@@ -20,7 +20,7 @@ from mamlzoo.axes import Axis, text
 from mamlzoo.errors import UsageError
 from mamlzoo.interfaces import KINDS
 from mamlzoo.result import Result, finite_or_null
-from mamlzoo.tables import Table, number
+from mamlzoo.tables import Table, csv_cell, duration, number
 
 if TYPE_CHECKING:
     from mamlzoo.plots import Figure
@@ -180,7 +180,7 @@ class Sweep:
             rows.append(["best" * any(cell is one for one in best), *swept, *_shown(cell, several=len(metrics) > 1)])
         left = [at for at, axis in enumerate(self.axes, 1) if not axis.is_numeric]
         title = f"{self.name()}: validation and test {metric} after the last adaptation step"
-        return Table(title, columns, rows, self._notes(), left=(0, *left))
+        return Table(title, columns, rows, self._notes(), left=(0, *left), keys=1 + len(self.axes))
 
     def name(self) -> str:
         """As in `sine × mlp × 2 algorithms`."""
@@ -208,7 +208,8 @@ class Sweep:
             swept = [text(cell.values[axis.key]) if axis.key in cell.values else "" for axis in self.axes]
             mark = "yes" if any(cell is one for one in best) else "no"
             run = "" if cell.run_dir is None or cell.scores is None else cell.run_dir.name
-            writer.writerow([*swept, cell.state, mark, *_numbers(cell.scores, len(numbers)), run, cell.error or ""])
+            row = [*swept, cell.state, mark, *_numbers(cell.scores, len(numbers)), run, cell.error or ""]
+            writer.writerow([csv_cell(value) if isinstance(value, str) else value for value in row])
         return lines.getvalue()
 
     def plot(self) -> Figure:
@@ -251,7 +252,7 @@ class Sweep:
             notes.append("every cell is a task of its own, so there is nothing to choose between")
         for cell, scores in finished:
             if scores.diverged:
-                seeds = f"seed{'s' * (len(scores.diverged) > 1)} {', '.join(map(str, scores.diverged))}"
+                seeds = f"seed{'s' if len(scores.diverged) > 1 else ''} {', '.join(map(str, scores.diverged))}"
                 notes.append(f"{self.label(cell)}: {seeds} diverged in training, left out of the means")
         if any(math.isinf(mean) for _, scores in finished for mean in (scores.valid.mean, scores.test.mean)):
             notes.append(
@@ -280,7 +281,7 @@ def _shown(cell: Cell, *, several: bool) -> list[str]:
         return [cell.state, "", "", ""]
     unit = f" {scores.metric}" if several else ""
     diverged = f"{len(scores.diverged)} of {scores.seeds}"
-    return [f"{scores.valid}{unit}", f"{scores.test}{unit}", diverged, f"{scores.seconds:.1f} s"]
+    return [f"{scores.valid}{unit}", f"{scores.test}{unit}", diverged, duration(scores.seconds)]
 
 
 def _verdict(label: str, cell: Cell, scores: Scores, *, several: bool) -> str:

@@ -4,8 +4,38 @@ from __future__ import annotations
 
 import html
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What moves a cursor, colours a terminal, turns the direction of writing, or is no letter; not line feed and tab."""
+FORMULA = tuple("=+-@\t\r\n＝＋－＠")
+"""What a spreadsheet takes a cell that begins so for."""
+
+
+def plain(text: str) -> str:
+    """A stranger's text as it can be shown: what a terminal would obey is written out.
+
+    >>> plain("a" + chr(27) + "[31mb")
+    'a\\\\x1b[31mb'
+    """
+    return CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+
+
+def csv_cell(text: str) -> str:
+    """A text as a CSV file may hold it: what a spreadsheet would compute is marked as text by an apostrophe.
+
+    >>> csv_cell("=1+1"), csv_cell("-0.5"), csv_cell("-1,2")
+    ("'=1+1", '-0.5', "'-1,2")
+    """
+    if not text.startswith(FORMULA):
+        return text
+    try:
+        float(text)
+    except ValueError:
+        return f"'{text}"
+    return text
 
 
 @dataclass(frozen=True)
@@ -14,6 +44,7 @@ class Table:
 
     Attributes:
         left: which columns hold words and are aligned left; the others hold numbers.
+        keys: how many columns, the first ones, say what a row is about.
     """
 
     title: str
@@ -21,9 +52,10 @@ class Table:
     rows: Sequence[Sequence[str]]
     notes: Sequence[str] = ()
     left: Sequence[int] = (0,)
+    keys: int = 1
 
     def __str__(self) -> str:
-        lines = [self.columns, *self.rows]
+        lines = [[plain(cell) for cell in line] for line in (self.columns, *self.rows)]
         widths = [max(len(line[at]) for line in lines) for at in range(len(self.columns))]
 
         def text(cells: Sequence[str]) -> str:
@@ -34,10 +66,11 @@ class Table:
             return "  ".join(aligned).rstrip()
 
         rule = "  ".join("-" * width for width in widths)
-        return "\n".join([self.title, "", text(self.columns), rule, *map(text, self.rows), *self._below()])
+        columns, *rows = map(text, lines)
+        return "\n".join([plain(self.title), "", columns, rule, *rows, *self._below()])
 
     def _below(self) -> list[str]:
-        return ["", *self.notes] if self.notes else []
+        return ["", *map(plain, self.notes)] if self.notes else []
 
     def html(self) -> str:
         """The table without its notes; cells that hold numbers have the class 'number'."""
@@ -67,3 +100,40 @@ def number(value: float, digits: int = 4) -> str:
     if magnitude >= 6 or magnitude < -4:
         return f"{value:.{digits - 1}e}"
     return f"{value:.{max(0, digits - 1 - magnitude)}f}"
+
+
+def count(number: int, noun: str) -> str:
+    """So many of something, as a person says it.
+
+    >>> count(1, "test task"), count(3, "seed")
+    ('1 test task', '3 seeds')
+    """
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def rate(value: float, noun: str) -> str:
+    """So many of something a second: whole from 10 up, else two digits, so that a slow pace is no 0.
+
+    >>> rate(17481.3, "task"), rate(6.25, "task"), rate(0.0421, "task"), rate(1, "meta-step")
+    ('17,481 tasks/s', '6.2 tasks/s', '0.042 tasks/s', '1 meta-step/s')
+    """
+    shown = f"{value:,.0f}" if value >= 9.95 or value == 0 else number(value, 2).removesuffix(".0")
+    return f"{shown} {noun}{'' if shown == '1' else 's'}/s"
+
+
+def duration(seconds: float) -> str:
+    """A time for people, in the two units that matter.
+
+    >>> duration(0.021), duration(7.26), duration(83), duration(7500), duration(200_000)
+    ('0.0 s', '7.3 s', '1 min 23 s', '2 h 5 min', '2 d 8 h')
+    """
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    hours, rest = divmod(round(seconds / 60), 60)
+    if hours < 24:
+        return f"{hours} h {rest} min"
+    days, rest = divmod(round(seconds / 3600), 24)
+    return f"{days} d {rest} h"

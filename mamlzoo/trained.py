@@ -31,7 +31,7 @@ def of_seed(result: Result, seed: int | None = None, task: Task | None = None) -
         task: instead of the run's own.
 
     Raises:
-        UsageError: the seed was not trained, or a part of the experiment came from Python.
+        UsageError: the seed was not trained, a part of the experiment came from Python, or θ is not its model's.
     """
     experiment = experiment_of(result)
     seeds = result.seeds
@@ -45,4 +45,8 @@ def of_seed(result: Result, seed: int | None = None, task: Task | None = None) -
     experiment = replace(experiment, task=task or experiment.task, settings=settings)
     row = seeds.index(chosen)
     meta = trees.cast(trees.index(result.meta, slice(row, row + 1)), torch.float32, experiment.device())
-    return experiment, replace(experiment.bind(), meta=meta)
+    bound = experiment.bind()
+    other = trees.difference(meta, bound.meta)
+    if other:
+        raise UsageError(f"{result.run_dir or result.name} has another θ than its model: {other}")
+    return experiment, replace(bound, meta=meta)

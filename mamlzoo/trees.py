@@ -40,6 +40,16 @@ def equal(one: object, two: object) -> bool:
     return len(pairs[0]) == len(pairs[1]) and all(map(torch.equal, *pairs))
 
 
+def difference(found: object, wanted: object) -> str:
+    """The first leaf of θ that one tree has in another shape than the other, seed axes aside; nothing if none."""
+    theirs, ours = dict(named_leaves(found)), dict(named_leaves(wanted))
+    for name in sorted({*theirs, *ours}, key=[*ours, *theirs].index):
+        there, here = (list(tree[name].shape[1:]) if name in tree else "nothing" for tree in (theirs, ours))
+        if there != here:
+            return f"{name} is {there} there and {here} in this run"
+    return ""
+
+
 def replace_leaves(tree: T, new: Sequence[Tensor]) -> T:
     """The same structure with other leaves, in the order of `leaves`."""
     return cast_type(T, pytree.tree_unflatten(list(new), pytree.tree_structure(tree)))

@@ -28,7 +28,8 @@ from mamlzoo.engine.streams import draw
 from mamlzoo.experiment import Experiment
 from mamlzoo.interfaces import Episode, HasClosedForm, Learner, MetaParams
 from mamlzoo.result import FEW_NUMBERS, finite_or_null
-from mamlzoo.tables import Table
+from mamlzoo.tables import Table, count
+from mamlzoo.watching import counted
 
 STEPS = (1e-5, 1e-6, 1e-7)
 """h relative to max(1, |θ_j|). The smaller ones are tried where a kink of the network lies within the larger."""
@@ -139,7 +140,7 @@ class Verification:
         if shown[0].whole is not None:
             columns["whole derivative"] = [f"{c.whole:.7g}" for c in shown]
         columns["agree"] = ["yes" if c.passed else "NO" for c in shown]
-        checked = f"{len(episode.coordinates)} of {self.parameters} numbers of θ checked"
+        checked = f"{len(episode.coordinates)} of {count(self.parameters, 'number')} of θ checked"
         if len(shown) < len(episode.coordinates):
             checked += f", {len(shown)} of them shown"
         notes = [f"{checked}; largest relative error {episode.largest_error:.1e}"]
@@ -192,7 +193,7 @@ def verify(
     coordinates: int = 64,
     seed: int = 0,
     trained: float = 0.0,
-    progress: Callable[[int, int], None] | None = None,
+    progress: bool | Callable[[int, int], None] | None = None,
 ) -> Verification:
     """Compute the meta-gradient at θ⁰ on a few training episodes in every way there is.
 
@@ -202,7 +203,7 @@ def verify(
         coordinates: how many numbers of θ to check, chosen at random where θ has more.
         seed: of θ⁰, the episodes and the choice of coordinates.
         trained: how much of meta-training is done, in [0, 1], which an algorithm's schedules see.
-        progress: called with (coordinates done, in all).
+        progress: True for a bar; or a function, called with (coordinates done, in all).
 
     Raises:
         UsageError: as for `mamlzoo.run`.
@@ -215,13 +216,12 @@ def verify(
     parameters = sum(leaf.numel() for leaf in trees.leaves(meta))
     checked = min(coordinates, parameters)
     reports = []
-    for at in range(episodes):
+    with counted(f"verify {experiment}", progress) as told, experiment.blame("verification"):
+        for at in range(episodes):
 
-        def tell(done: int, at: int = at) -> None:
-            if progress is not None:
-                progress(at * checked + done, episodes * checked)
+            def tell(done: int, at: int = at) -> None:
+                told(at * checked + done, episodes * checked)
 
-        with experiment.blame("verification"):
             episode = trees.index(drawn, at)
             reports.append(
                 _episode(experiment, learner, meta, episode, f"episode {at}", coordinates, seed, trained, tell)

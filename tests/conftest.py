@@ -50,6 +50,14 @@ def _own_cache(tmp_path_factory):
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_config(tmp_path_factory):
+    """What is trusted is what was run by these tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
+        yield
+
+
 def diverged(result: mamlzoo.Result, rows: dict[int, int]) -> mamlzoo.Result:
     """The same result, had these seeds' rows diverged at these meta-steps."""
     training = replace(result.checkpoint.training, diverged=rows)

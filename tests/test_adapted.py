@@ -116,7 +116,11 @@ def test_the_module_predicts_what_the_adapted_result_predicts(algorithm, model):
         np.testing.assert_allclose(output, adapted.predict(grid), rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("model", ["mlp", normalised])
+def normalised_by_the_batch():
+    return torch.func.replace_all_batch_norm_modules_(normalised())
+
+
+@pytest.mark.parametrize("model", ["mlp", normalised_by_the_batch])
 def test_the_state_dict_goes_strictly_into_the_module_that_the_model_builds(model):
     result = mamlzoo.run(model=model, **QUICK)
     adapted = result.adapt([X, X + 1], [Y, Y - 1], steps=3)
@@ -126,6 +130,32 @@ def test_the_state_dict_goes_strictly_into_the_module_that_the_model_builds(mode
         plain.load_state_dict(adapted.state_dict(at=at), strict=True)
         output = plain(grid).detach().numpy()
         np.testing.assert_allclose(output, adapted.predict(grid)[at], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("trained", [normalised, normalised_by_the_batch])
+def test_a_state_dict_predicts_as_measured_in_either_mode_or_is_not_loaded(trained):
+    adapted = mamlzoo.run(model=trained, **QUICK).adapt(X, Y, steps=3)
+    grid = torch.linspace(-5, 5, 7)[:, None]
+    for mode in (True, False):
+        network = normalised_by_the_batch().train(mode)
+        network.load_state_dict(adapted.state_dict(), strict=True)
+        np.testing.assert_allclose(network(grid).detach().numpy(), adapted.predict(grid), rtol=1e-5, atol=1e-6)
+    with pytest.raises(RuntimeError, match="Missing key.*running_mean"):
+        normalised().load_state_dict(adapted.state_dict(), strict=True)
+
+
+def test_a_single_row_for_a_batch_norm_is_refused_with_what_to_do():
+    adapted = mamlzoo.run(model=normalised, **QUICK).adapt(X, Y)
+    with pytest.raises(
+        UsageError,
+        match="a batch norm, which takes the statistics of the examples that it is given, .*; give 2 or more",
+    ):
+        adapted.predict([[1.0]])
+
+
+def test_one_shot_for_a_batch_norm_is_refused_before_training():
+    with pytest.raises(UsageError, match="a single example has none; give 2 or more at once"):
+        mamlzoo.run(model=normalised, options={"task.shots": 1}, **QUICK)
 
 
 def test_making_the_module_leaves_random_numbers_and_the_result_alone(result):

@@ -15,7 +15,7 @@ PLUGINS = sorted((ROOT / "plugins").rglob("*.py"))
 HOMES = {
     "click": ["cli"],
     "rich": ["cli"],
-    "matplotlib": ["plots.py", "sweep_plots.py"],
+    "matplotlib": ["figures", "sweep_plots.py"],
     "pluggy": ["hooks.py", "discovery"],
 }
 
@@ -66,7 +66,7 @@ def test_plugins_import_torch_the_standard_library_and_public_names_only(path):
 
 @pytest.mark.parametrize("path", sorted((ROOT / "mamlzoo" / "engine").glob("*.py")), ids=lambda path: path.name)
 def test_the_engine_knows_the_interfaces_only(path):
-    allowed = {"interfaces", "errors", "trees", "engine"}
+    allowed = {"interfaces", "errors", "trees", "tables", "engine"}
     used = {name.split(".")[1] for name in imported(path) if name.startswith("mamlzoo.")}
     assert used <= allowed
 
@@ -74,15 +74,18 @@ def test_the_engine_knows_the_interfaces_only(path):
 def test_the_layers_below_do_not_import_the_layers_above():
     order = [
         "errors",
+        "tables",
         "options",
         "trees",
         "interfaces",
         "adaptation",
         "hooks",
+        "watching",
         "recipes",
         "discovery.failures",
         "discovery.neighbours",
         "discovery.code",
+        "discovery.trust",
         "discovery.given",
         "discovery.admission",
         "discovery.brought",
@@ -90,6 +93,7 @@ def test_the_layers_below_do_not_import_the_layers_above():
         "discovery.origins",
         "blame",
         "settings",
+        "layouts",
         "checkpoints",
         "running",
         "experiment",
@@ -97,12 +101,15 @@ def test_the_layers_below_do_not_import_the_layers_above():
         "recording",
         "comparing",
         "combinations",
+        "tested",
         "verification",
         "reproduction",
         "testing.checks",
         "testing.of_tasks",
         "testing.of_models",
         "testing.of_algorithms",
+        "testing.of_purity",
+        "testing.of_classifiers",
         "testing.kit",
         "new_plugin",
         "cli",

@@ -325,7 +325,8 @@ def test_a_comparison_with_one_broken_algorithm_is_refused_before_anything_is_tr
 
 
 def test_algorithms_that_adapt_no_network_are_rehearsed_too():
-    odd = variant(ProtoNet, start=lambda self, *args: ProtoNet.start(self, *args) * NAN)
+    poison = lambda self, *args: mamlzoo.tree_map(lambda leaf: leaf * NAN, ProtoNet.start(self, *args))  # noqa: E731
+    odd = variant(ProtoNet, start=poison)
     with pytest.raises(PluginError, match="algorithm 'odd': start returned a φ that holds NaN"):
         mamlzoo.run("blobs", "mlp", odd, **QUICK)
 

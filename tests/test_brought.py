@@ -109,6 +109,7 @@ def folder(tmp_path, monkeypatch) -> Path:
     """Where commands run, with files of a user's own."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / ".config"))
     write("nets.py", NETS)
     write("tasks.py", TASKS)
     return tmp_path
@@ -470,11 +471,11 @@ def test_what_lies_beside_a_file_belongs_to_its_code(folder, edited):
     text = family("sub", "near", 2.0)
     before = mamlzoo.make("task", text)
     source = brought.source_of(type(before))
-    brought.check_unchanged(source)
+    brought.unchanged(source)
     path = folder / "sub" / edited
     path.write_text(path.read_text() + "SCALE = 5.0\n")
     with pytest.raises(UsageError, match="has changed since, or what it imports from its folder has"):
-        brought.check_unchanged(source)
+        brought.unchanged(source)
     assert (scale(mamlzoo.make("task", text)), scale(before)) == (5, 2)
     assert before.late() == 2  # what was read is executed, also later
     assert pickle.loads(pickle.dumps(before)) == before
@@ -491,7 +492,7 @@ def test_an_imported_class_leads_back_to_the_module_that_defines_it(folder, monk
     assert source.reference == "lib_waves:Waves"
     assert source.sha256 == hashlib.sha256((folder / "library" / "lib_waves.py").read_bytes()).hexdigest()
     write("one.py", "")
-    brought.check_unchanged(source)
+    brought.unchanged(source)
 
 
 def test_a_file_without_neighbours_has_its_own_sha256(folder):

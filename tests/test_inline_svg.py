@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 from mamlzoo import plots
+from mamlzoo.samples import Curves
 
 LABEL = 'error & "rate" < 1'
 
 
 def figure(height: float = 1.0) -> plots.Figure:
-    x = np.linspace(0, 1, 5)
-    return plots.gallery(x, height * x[None], "lines < curves")
+    x = np.linspace(0, 1, 50)
+    return plots.gallery(Curves(x, height * x[None]), "lines < curves")
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,7 @@ def test_text_stays_text(element):
 
 def test_what_is_black_takes_the_pages_colour_and_nothing_is_painted_behind():
     # More curves than colours are overlaid in black.
-    text = plots.svg(plots.gallery(np.arange(3.0), np.ones((9, 3)), ""), LABEL)
+    text = plots.svg(plots.gallery(Curves(np.arange(50.0), np.ones((9, 50))), ""), LABEL)
     assert 'fill="currentColor"' in text
     assert text.count("stroke: currentColor") >= 9
     assert not re.search("#000000|#ffffff|black|white", text)

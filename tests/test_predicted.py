@@ -155,8 +155,8 @@ def test_a_theta_that_diverged_is_called_so(result):
 
 
 def labels(predicted):
-    (axes,) = plots.adaptation([predicted.fit]).axes
-    return [text.get_text() for text in axes.get_legend().get_texts()]
+    (legend,) = plots.adaptation([predicted.fit]).legends
+    return [text.get_text() for text in legend.get_texts()]
 
 
 def test_the_figure_has_no_true_function(result):

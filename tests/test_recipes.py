@@ -88,7 +88,7 @@ def test_every_built_in_recipe_names_what_there_is(tmp_path):
     for recipe in installed().recipes.values():
         for run in recipe.runs:
             if run.origin is None:
-                experiment_of(run, tmp_path)
+                experiment_of(run, tmp_path).check()
 
 
 def evaluation(values, steps=1):

@@ -27,9 +27,9 @@ import mamlzoo
 from mamlzoo import MamlzooError, UsageError, checkpoints, files, recording, store
 from mamlzoo.checkpoints import Checkpoint
 from mamlzoo.combinations import experiments
+from mamlzoo.engine.preparation import Alert
 from mamlzoo.engine.training import TrainingRecord
 from mamlzoo.recording import Interval, Manner, StoppedError
-from mamlzoo.running import Alert
 from mamlzoo_algorithms.maml import MAML
 
 pytestmark = pytest.mark.usefixtures("no_figures")

@@ -20,6 +20,7 @@ from mamlzoo.axes import Axis
 from mamlzoo.engine.training import TrainingRecord
 from mamlzoo.recording import Interval, Manner, StoppedError
 from mamlzoo.sweeps import Cell, Estimate, Scores, Sweep
+from mamlzoo.watching import Part
 from mamlzoo_algorithms.maml import MAML
 
 pytestmark = pytest.mark.usefixtures("no_figures")
@@ -254,18 +255,18 @@ def test_a_cell_that_fails_as_it_runs_stops_no_other_and_is_tried_again(tmp_path
     ended = []
     plan = sweeping.plan({"algorithm.inner_lr": [0.5, 0.01]}, ONE | {"algorithm": [Breaks()]}, {}, 1, BUDGET)
 
-    def tell(at, sweep):
+    def hear(what):
         Breaks.armed = True
-        ended.append(
-            (at, sweep.cells[at].state, json.loads((tmp_path / "all" / "sweep.json").read_text())["cells"][at]["state"])
-        )
+        said = what.name if isinstance(what, Part) else what.split(":")[2].strip().split()[0]
+        states = [cell["state"] for cell in json.loads((tmp_path / "all" / "sweep.json").read_text())["cells"]]
+        ended.append((said, *states))
 
-    sweep = sweeping.record(plan, tmp_path / "all", tell=tell)
+    sweep = sweeping.record(plan, tmp_path / "all", Manner(begins=hear, says=hear))
     assert ended == [
-        (0, "waiting", "waiting"),
-        (0, "failed", "failed"),
-        (1, "waiting", "waiting"),
-        (1, "finished", "finished"),
+        ("inner_lr=0.5", "waiting", "waiting"),
+        ("failed", "failed", "waiting"),
+        ("inner_lr=0.01", "failed", "waiting"),
+        ("valid", "failed", "finished"),
     ]
     assert "ValueError: too large" in sweep.failed[0].error
     Breaks.armed = False

@@ -70,8 +70,8 @@ GROUPS = (
     ),
     Group(
         "A loop of your own",
-        "For training that mamlzoo does not run: your data, your optimiser, your loop.",
-        ("bind", "meta_loss", "read_points", "Points"),
+        "For training that mamlzoo does not run: your data, your optimiser, your loop; tested as a run is.",
+        ("bind", "meta_loss", "evaluate", "read_points", "Points"),
     ),
     Group(
         "Find plugins",

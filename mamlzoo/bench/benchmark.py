@@ -12,7 +12,7 @@ from typing import Any
 
 from mamlzoo.bench.work import PEERS, PLANS, Row, Work
 from mamlzoo.errors import MamlzooError, UsageError, did_you_mean
-from mamlzoo.tables import Table, number
+from mamlzoo.tables import Table, count, number
 
 Progress = Callable[[int, int, str], None]
 
@@ -58,7 +58,7 @@ class Benchmark:
             ]
             for row in self.rows
         ]
-        threads = f"{self.threads} thread{'s' * (self.threads != 1)}"
+        threads = count(self.threads, "thread")
         notes = [f"on {self.device}, {threads}; tasks/s are medians of the repeats; each row in a process of its own"]
         notes += [f"{name} left out: {why}" for name, why in self.left_out.items()]
         return Table(f"{self.title}: tasks a second", columns, lines, notes)

@@ -19,6 +19,7 @@ COMMANDS = {
     "resume": "Go on with a run or a comparison that was stopped.",
     "compare": "Train and test several combinations and show them side by side.",
     "sweep": "Run every combination of several values of any options, and choose by validation.",
+    "trust": "Let run directories that you were handed have code of their own run.",
     "adapt": "Adapt a trained θ to points of your own, and predict.",
     "reproduce": "Make a published experiment again, and put its numbers beside ours.",
     "verify": "Check a combination's meta-gradient in float64.",
@@ -87,7 +88,7 @@ def _tell(message: str, headline: str = "Error: ") -> None:
     message = re.sub(r"\s*[\r\n]\s*", " ", message)  # as of a path with a line end in it
     console = importlib.import_module("mamlzoo.cli.console")  # rich, which nothing needs until then
     if headline:
-        console.err().print(f"{headline}{message}", markup=False)
+        console.err().print(f"{headline}{message}")
     else:  # no error, but where to go on
         console.say_to_copy(message)
 

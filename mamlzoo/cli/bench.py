@@ -53,20 +53,20 @@ def command(
     """
     from mamlzoo.bench.benchmark import benchmark
     from mamlzoo.bench.work import Work
+    from mamlzoo.cli.progress import display
 
     if not plans.strip() and not against.strip():
         raise UsageError("there is nothing to measure; name plans by --plans, as loop,vmap, or others by --against")
     names = {kind: names[0] for kind, names in chosen.items()}
     work = Work("", names, options, 1, 1, device, threads, seconds, repeats)
-    with console.progress_bar(quiet) as bar:
-        task = bar.add_task("bench", total=None, info="")
+    with display(quiet) as watcher:
         found = benchmark(
             work,
             whole_numbers("--meta-batch", meta_batch, 1, such_as="1,25,100"),
             whole_numbers("--seeds", seeds, 1, such_as="1,25,100"),
             _names("--plans", plans),
             _names("--against", against),
-            progress=lambda done, total, now: bar.update(task, completed=done, total=total, info=now),
+            progress=lambda done, total, now: watcher.counts(f"bench {now}", done, total),
         )
     if as_json:
         console.print_json(found.document())

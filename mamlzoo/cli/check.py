@@ -28,6 +28,7 @@ def command(ctx: click.Context, names: tuple[str, ...], everything: bool, quiet:
     meta-gradient is the derivative of the meta-loss, that nothing leaks between episodes, and so on. Exit code 1 if a
     promise is broken. What a plugin says that it is exempt from is shown with its reason.
     """
+    from mamlzoo.cli.progress import display
     from mamlzoo.discovery.registry import installed
     from mamlzoo.testing import checks_of, examples
 
@@ -46,14 +47,13 @@ def command(ctx: click.Context, names: tuple[str, ...], everything: bool, quiet:
                 raise
             failures.append(str(error))
     found: list[list[Outcome]] = []
-    with console.progress_bar(quiet) as bar:
-        task = bar.add_task("check", total=sum(len(checks_of(plugin)) for plugin in plugins), info="")
+    with display(quiet) as watcher:
+        total = sum(len(checks_of(plugin)) for plugin in plugins)
         for plugin in plugins:
-            bar.update(task, description=f"check {plugin.kind} {plugin.name}")
             found.append([])
             for check in checks_of(plugin):
+                watcher.counts(f"check {plugin.kind} {plugin.name}: {check.name}", sum(map(len, found)), total)
                 found[-1].append(check.of(plugin))
-                bar.advance(task)
     if as_json:
         console.print_json({"plugins": list(map(_document, plugins, found)), "failures": failures})
     elif everything:
@@ -106,7 +106,7 @@ def _print_summary(plugins: list[Plugin], found: list[list[Outcome]], failures: 
         columns = ("plugin", "check", "", "why, and what to do")
         console.print_table(Table("not passed", columns, told, left=(0, 1, 2, 3)))
     for failure in failures:
-        console.out().print(f"could not be checked: {failure}", markup=False)
+        console.out().print(f"could not be checked: {failure}")
 
 
 VERDICTS = ("passed", "exempt", "failed")

@@ -131,6 +131,11 @@ class PluginCommand(click.Command):
             with formatter.section(f"Options of {kind} {', '.join(ctx.meta[CHOSEN][kind])}"):
                 formatter.write_dl(records)
 
+    def get_help(self, ctx: click.Context) -> str:
+        from mamlzoo.tables import plain
+
+        return plain(super().get_help(ctx))  # plugins say what their options mean
+
     def _kind_flag(self, kind: str) -> click.Option:
         return click.Option(
             [KINDS[kind], f"--{kind}", kind],

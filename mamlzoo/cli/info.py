@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import click
-from rich.markup import escape
+from rich.text import Text
 
 from mamlzoo.cli import console
 from mamlzoo.tables import Table
@@ -53,9 +53,9 @@ def command(name: str, as_json: bool) -> None:
         kind = offer.cls.kind
         told = _description(offer.cls) or ("no docstring" if sys.flags.optimize < 2 else "python -OO strips docstrings")
         console.out().print(
-            f"[bold]{kind} {escape(name)}[/bold]  ({escape(offer.origin.distribution)} {offer.origin.version})\n"
+            Text.assemble((f"{kind} {name}", "bold"), f"  ({offer.origin.distribution} {offer.origin.version})\n")
         )
-        console.out().print((_reflowed(told) if console.out().is_terminal else told) + "\n", markup=False)
+        console.out().print((_reflowed(told) if console.out().is_terminal else told) + "\n")
         rows = [
             (f"--{kind}.{option.flag}", option.text(option.default), option.help + f" ({bounds})" * bool(bounds))
             for option, bounds in describe(offer.cls)

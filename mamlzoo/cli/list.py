@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
-from rich.markup import escape
 
 from mamlzoo.cli import console
 from mamlzoo.tables import Table
@@ -73,11 +72,11 @@ def command(kind: str | None, as_json: bool) -> None:
         columns = ("name", "what went wrong, what to do, and where")
         console.print_table(Table("failed plugins", columns, failed, left=(0, 1)))
     for note in _left_out(registry):
-        console.out().print(escape(note))
+        console.out().print(note)
     if click.get_current_context().find_root().params["debug"]:
         for failure in registry.failures:
-            click.echo(f"\n{failure}", err=True)
-            click.echo("".join(traceback.format_exception(failure.error)), err=True, nl=False)
+            console.err().print(f"\n{failure}")
+            console.err().print("".join(traceback.format_exception(failure.error)), end="")
 
 
 def _told(failure: Failure) -> Iterator[str]:

@@ -25,6 +25,6 @@ def command(name: str, kind: str, out: Path | None) -> None:
 
     directory = out or Path(name)
     for path in write(name, kind, directory):
-        console.out().print(str(path), markup=False, soft_wrap=True)
+        console.out().print(str(path), soft_wrap=True)
     shown = shlex.quote(str(directory) if directory.is_absolute() else f"./{directory}")
     console.say_to_copy(f"next: pip install {shown} && mamlzoo check {name} && mamlzoo run {KINDS[kind]} {name}")

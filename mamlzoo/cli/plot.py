@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,7 +12,7 @@ import click
 from mamlzoo.cli import console
 from mamlzoo.cli.directories import expanded, runs_argument
 from mamlzoo.cli.flags import PluginCommand, numeric, whole_numbers
-from mamlzoo.errors import UsageError
+from mamlzoo.errors import MamlzooError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -42,14 +41,15 @@ class RunsCommand(PluginCommand):
     kinds = ()
 
     def choose(self, args: list[str]) -> dict[str, list[str]]:
+        from mamlzoo import store
         from mamlzoo.discovery import origins
 
         names = []
         for arg in args:
             # Some are values of flags; and what is wrong with a run directory is said in full when it is loaded.
-            with contextlib.suppress(OSError, ValueError, KeyError, TypeError, UsageError):
+            with contextlib.suppress(OSError, ValueError, MamlzooError):
                 for run in expanded([Path(arg)]):
-                    saved = json.loads((run / "config.json").read_text(encoding="utf-8"))["task"]
+                    saved = store.read_config(run)["task"]
                     origins.make("task", saved)
                     names.append(origins.text_of(saved) or saved["name"])
         return {"task": list(dict.fromkeys(names))}
@@ -65,12 +65,14 @@ def command() -> None:
 @click.option("--seed", type=numeric(minimum=0), default=0, show_default=True, help="Which set of test tasks.")
 @output_flag("gallery.png")
 def gallery(chosen: dict[str, list[str]], options: dict[str, Any], count: int, seed: int, output: Path) -> None:
-    """Draw sample tasks as curves; many of them overlaid in black."""
-    from mamlzoo import fits, plots
+    """Draw sample tasks: curves or points, many of them overlaid in black; classes of two inputs in panels."""
+    from mamlzoo import plots, samples
 
     plots.check_format(output)
     task = _task(chosen, options)
-    _write(plots.gallery(*fits.curves(task, count, seed), f"{count:,} tasks of '{task.name}'"), output)
+    found = samples.of(task, count, seed)
+    drawn = len(found.y)
+    _write(plots.gallery(found, f"{drawn:,} task{'s' * (drawn != 1)} of '{task.name}'"), output)
 
 
 @command.command("average", cls=TaskCommand)
@@ -79,11 +81,11 @@ def gallery(chosen: dict[str, list[str]], options: dict[str, Any], count: int, s
 @output_flag("average.png")
 def average(chosen: dict[str, list[str]], options: dict[str, Any], count: int, seed: int, output: Path) -> None:
     """Draw the mean of many tasks beside a single one: what plain pre-training learns."""
-    from mamlzoo import fits, plots
+    from mamlzoo import plots, samples
 
     plots.check_format(output)
     task = _task(chosen, options)
-    _write(plots.average(*fits.curves(task, count, seed), f"the mean of '{task.name}'"), output)
+    _write(plots.average(samples.curves(task, count, seed), f"the mean of '{task.name}'"), output)
 
 
 @command.command("curves")
@@ -97,7 +99,7 @@ def curves(runs: tuple[Path, ...], training: bool, output: Path) -> None:
 
     plots.check_format(output)
     comparison = Comparison([store.load(run) for run in expanded(runs)])
-    _write(plots.training(comparison.results, comparison.labels()) if training else comparison.plot(), output)
+    _write(_training(comparison) if training else comparison.plot(), output)
 
 
 @command.command("adaptation", cls=RunsCommand)
@@ -115,20 +117,39 @@ def adaptation(
     seed: int | None,
     output: Path,
 ) -> None:
-    """Draw what RUNS predict on one test task after a few numbers of steps, one panel a run.
+    """Draw what RUNS predict on one test task after a few numbers of steps.
 
+    Of a function of one number it is a curve, one panel a run; of several numbers, predicted against true targets; of
+    classes, their regions where an input is two numbers, else how many query points are taken for which class.
     The task's own options change what is drawn: --task.support-min 0 makes the support set one-sided.
     """
     from mamlzoo import fits, plots, store
+    from mamlzoo.comparison import Comparison
 
     plots.check_format(output)
     changed = {key.partition(".")[2]: value for key, value in options.items()}
     numbers = whole_numbers("--steps", steps, 0, such_as="0,1,10")
-    fitted = [
-        fits.fit(store.load(run), steps=numbers, episode=episode, seed=seed, task_options=changed)
-        for run in expanded(runs)
+    results = [store.load(run) for run in expanded(runs)]
+    titles = [result.name for result in results] if len(results) == 1 else Comparison(results).labels()
+    panels = [
+        panel
+        for result, title in zip(results, titles, strict=True)
+        for panel in fits.panels(result, steps=numbers, episode=episode, seed=seed, task_options=changed, title=title)
     ]
-    _write(plots.adaptation(fitted), output)
+    _write(plots.adaptation(panels), output)
+
+
+def _training(comparison: Any) -> Any:
+    """Of all that were trained; which were not, is said."""
+    from mamlzoo import plots
+
+    several = list(zip(comparison.results, comparison.labels(), plots.looks(len(comparison.results)), strict=True))
+    trained = [one for one in several if one[0].history]
+    if trained:
+        for result, _, _ in several:
+            if not result.history:
+                console.say_to_copy(f"{result.run_dir}: nothing was trained, so it has no curve")
+    return plots.training(*zip(*(trained or several), strict=True))
 
 
 def _task(chosen: dict[str, list[str]], options: dict[str, Any]) -> Any:

@@ -1,4 +1,4 @@
-"""What `run` and `compare` share: their flags, and a progress bar over an experiment's records."""
+"""What `run`, `compare` and `sweep` share: their flags, how they record and stop, and what they print in the end."""
 
 from __future__ import annotations
 
@@ -13,20 +13,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from mamlzoo.checkpoints import Checkpoint
 from mamlzoo.cli import console
 from mamlzoo.cli.flags import KINDS, numeric, whole_numbers
-from mamlzoo.engine.evaluation import EvaluationRecord
-from mamlzoo.engine.preparation import Choice, Notice
-from mamlzoo.engine.training import TrainingRecord
+from mamlzoo.cli.progress import display
+from mamlzoo.engine.preparation import Notice
 from mamlzoo.errors import UsageError
-from mamlzoo.running import Alert
 from mamlzoo.settings import MOST_SEEDS
-from mamlzoo.tables import number
+from mamlzoo.tables import duration, rate
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
-
     from mamlzoo.comparison import Comparison
     from mamlzoo.experiment import Experiment
     from mamlzoo.recording import Manner
@@ -124,8 +119,8 @@ def report_run(result: Result, directory: Path, *, quiet: bool, as_json: bool) -
     """Print a run's result, which is saved by now, so that a closed pipe costs nothing; say where it is."""
     timing = result.timing
     spent = (
-        f"prepared in {timing.prepare_seconds:.1f} s, trained in {timing.train_seconds:.1f} s "
-        f"({timing.tasks_per_second:,.0f} tasks/s), tested in {timing.evaluate_seconds:.1f} s; "
+        f"prepared in {duration(timing.prepare_seconds)}, trained in {duration(timing.train_seconds)} "
+        f"({rate(timing.tasks_per_second, 'task')}), tested in {duration(timing.evaluate_seconds)}; "
         f"{timing.peak_memory_mb:,.0f} MiB at most"
     )
     if as_json:
@@ -157,8 +152,6 @@ def recorded(
     checkpoint_every: str,
     loggers: Sequence[str] = (),
     quiet: bool = False,
-    *,
-    name: Callable[[Experiment], str] | None = None,
 ) -> Iterator[Manner]:
     """How commands record runs: with a progress bar, and stopping where one can go on.
 
@@ -166,23 +159,21 @@ def recorded(
 
     Args:
         again: the command that goes on with what was stopped.
-        name: what the bar calls an experiment, where that is not its name; no line says its plan then.
     """
     from mamlzoo.discovery.registry import installed
     from mamlzoo.recording import Interval, Manner, StoppedError
 
     for logger in loggers:
         installed().logger(logger)
-    interval, stop = Interval.parse(checkpoint_every), _Stop()
-    with console.progress_bar(quiet) as bar, stop.listening():
-        bars = _Bars(bar, not quiet and name is None, name or (lambda experiment: experiment.name))
+    interval = Interval.parse(checkpoint_every)
+    with display(quiet) as watcher, _Stop(console.say if quiet else watcher.says).listening() as stop:
 
         def progress(experiment: Experiment, event: Event) -> None:
             stop.at_once = isinstance(event, Notice)
-            bars(experiment, event)
+            watcher(experiment, event)
 
         try:
-            yield Manner(interval, progress, lambda: stop.asked is not None, loggers)
+            yield Manner(interval, progress, lambda: stop.asked is not None, loggers, watcher.begins, watcher.says)
         except (KeyboardInterrupt, StoppedError):
             stopped = StoppedError(again)
             stopped.exit_code = 128 + (stop.asked or signal.SIGINT)
@@ -197,7 +188,8 @@ class _Stop:
         at_once: whether there is nothing to be written first, as while a plan is compiled.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
         self.asked: int | None = None
         self.at_once = False
 
@@ -205,64 +197,17 @@ class _Stop:
         again, self.asked = self.asked is not None, number
         if again or self.at_once:
             raise KeyboardInterrupt
-        click.echo("stopping at the next checkpoint; again to stop at once", err=True)
+        self._say("stopping at the next checkpoint; again to stop at once")
 
     @contextmanager
-    def listening(self) -> Iterator[None]:
+    def listening(self) -> Iterator[_Stop]:
         """Signals come here; elsewhere than in the main thread nothing can be heard."""
         if threading.current_thread() is not threading.main_thread():
-            yield
+            yield self
             return
         before = {number: signal.signal(number, self) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
-            yield
+            yield self
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-
-
-class _Bars:
-    """Shows what an experiment is doing as one bar at a time, and which plan it chose as a line."""
-
-    def __init__(self, bar: Progress, says_plan: bool, name: Callable[[Experiment], str]) -> None:
-        self._bar, self._says_plan, self._name = bar, says_plan, name
-        self._shown: object = None
-        self._trained = False
-
-    def __call__(self, experiment: Experiment, event: Event) -> None:
-        if isinstance(event, Alert):
-            self._bar.console.print(event.text, markup=False)
-        elif isinstance(event, Choice):
-            if self._says_plan:
-                self._bar.console.print(f"{experiment.name} by {event.plan}: {event.why}", markup=False)
-        elif isinstance(event, Notice):
-            self._show((experiment, event), event.text)
-        elif isinstance(event, TrainingRecord):
-            self._training(experiment, event)
-        elif isinstance(event, Checkpoint):
-            if not experiment.is_trained(event.training):
-                step, steps = event.training.step, experiment.settings.iterations
-                self._show((experiment, "train"), f"train {self._name(experiment)}", step)
-                self._bar.update(self._bar.task_ids[-1], completed=step, total=steps)
-            self._trained = experiment.is_trained(event.training)
-        elif isinstance(event, EvaluationRecord) and self._trained:
-            self._show((experiment, "test"), f"test {self._name(experiment)}")
-            self._bar.update(self._bar.task_ids[-1], completed=event.done, total=event.total)
-
-    def _show(self, what: object, description: str, done: int = 0) -> None:
-        if self._shown == what:
-            return
-        for task in self._bar.task_ids:
-            self._bar.remove_task(task)
-        self._bar.add_task(description, total=None, completed=done, info="")
-        self._shown = what
-
-    def _training(self, experiment: Experiment, record: TrainingRecord) -> None:
-        self._show((experiment, "train"), f"train {self._name(experiment)}")
-        settings, task = experiment.settings, self._bar.tasks[-1]
-        info = f"loss {number(float(record.losses.mean()))}"
-        if task.speed:
-            info += f" · {task.speed * settings.meta_batch * len(settings.seeds):,.0f} tasks/s"
-        if record.diverged:
-            info += f" · {len(record.diverged)} of {len(settings.seeds)} seeds diverged"
-        self._bar.update(task.id, completed=record.step, total=settings.iterations, info=info)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -10,10 +10,6 @@ from mamlzoo import axes
 from mamlzoo.cli import console
 from mamlzoo.cli.flags import SettingsCommand
 from mamlzoo.cli.runner import Request, recorded, run_flags
-
-if TYPE_CHECKING:
-    from mamlzoo.experiment import Experiment
-    from mamlzoo.sweeps import Sweep
 
 
 class SweepCommand(SettingsCommand):
@@ -50,10 +46,9 @@ def command(ctx: click.Context, /, **flags: Any) -> None:
         {key: value for key, value in given.items() if key in axes.FIXED},
     )
     directory = request.directory("sweep")
-    teller = _Teller(request.quiet)
     again = sweeping.AGAIN + f", with --out {store.spelled(directory)}" * (request.out is None)
-    with recorded(again, request.checkpoint_every, request.loggers, request.quiet, name=teller.name) as manner:
-        sweep = sweeping.record(plan, directory, manner, teller)
+    with recorded(again, request.checkpoint_every, request.loggers, request.quiet) as manner:
+        sweep = sweeping.record(plan, directory, manner)
     if request.as_json:
         console.print_json({**sweep.document(), "run_dir": str(directory)})
     else:
@@ -61,25 +56,3 @@ def command(ctx: click.Context, /, **flags: Any) -> None:
     if not request.quiet:
         console.say_where(directory)
     ctx.exit(1 if sweep.failed else 0)
-
-
-class _Teller:
-    """Knows which cell is being run, and says how each ended."""
-
-    def __init__(self, quiet: bool) -> None:
-        self._err, self._cell = console.err(quiet), ""
-
-    def name(self, experiment: Experiment) -> str:
-        """What the bar calls an experiment."""
-        return self._cell or experiment.name
-
-    def __call__(self, at: int, sweep: Sweep) -> None:
-        cell = sweep.cells[at]
-        self._cell = f"cell {at + 1} of {len(sweep.cells)}: {sweep.label(cell)}"
-        if cell.scores is not None:
-            scores = cell.scores
-            how = f"valid {scores.metric} {scores.valid}, test {scores.metric} {scores.test}"
-            how += f", {len(scores.diverged)} of {scores.seeds} seeds diverged" * bool(scores.diverged)
-            self._err.print(f"{self._cell}: {how}", markup=False)
-        elif cell.error is not None:
-            self._err.print(f"{self._cell}: failed: {cell.error}", markup=False)

@@ -47,16 +47,14 @@ def command(
     from mamlzoo.verification import verify
 
     names = [chosen[kind][0] for kind in ("task", "model", "algorithm")]
-    with console.progress_bar(quiet) as bar:
-        task = bar.add_task("verify " + " × ".join(names), total=None, info="")
-        verification = verify(
-            *names,
-            options=options,
-            episodes=episodes,
-            coordinates=coordinates,
-            seed=seed,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
-        )
+    verification = verify(
+        *names,
+        options=options,
+        episodes=episodes,
+        coordinates=coordinates,
+        seed=seed,
+        progress=not quiet,
+    )
     if as_json:
         console.print_json(verification.document())
     else:

@@ -8,29 +8,17 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
 
 from torch import nn
 
 from mamlzoo.discovery import admission, code, neighbours
-from mamlzoo.discovery.code import Code
+from mamlzoo.discovery.code import Code, Source
 from mamlzoo.discovery.given import model_of
 from mamlzoo.errors import PluginError, UsageError, did_you_mean
 from mamlzoo.interfaces import KINDS, Model, Plugin
-
-
-class Source(NamedTuple):
-    """What leads back to a plugin that was brought along.
-
-    Attributes:
-        reference: a file's absolute path, or a module's full name; a colon, and the name in it.
-        sha256: of that code, in hexadecimal (`Code.sha256`).
-    """
-
-    reference: str
-    sha256: str
-
 
 _known: dict[Source, type[Plugin]] = {}
 """What was found in this process: the same text and content mean the same class."""
@@ -73,12 +61,21 @@ def source_of(cls: type[Plugin]) -> Source | None:
     return next((source for source, known in _known.items() if known is cls), None)
 
 
-def check_unchanged(source: Source) -> None:
-    """What leads back must be what it was; nothing of it is executed.
+def places(source: Source) -> list[str]:
+    """The reference, if it is that of code that this process has executed already."""
+    return [source.reference] if source in _known else []
+
+
+def unchanged(source: Source, others: Sequence[str] = ()) -> str:
+    """The reference at which the code still is what it was, its own or one of others; nothing of it is executed.
 
     Raises:
         UsageError: the file is gone or has changed.
     """
+    for reference in dict.fromkeys([source.reference, *others]):
+        with suppress(UsageError):
+            if code.digest(reference.rpartition(":")[0]) == source.sha256:
+                return reference
     place = source.reference.rpartition(":")[0]
     try:
         now = code.digest(place)
@@ -87,12 +84,11 @@ def check_unchanged(source: Source) -> None:
             f"it came from {source.reference}, and {error}; put it back, name its new place to `mamlzoo resume` by "
             "-t, -m or -a, or begin a new run"
         ) from None
-    if now != source.sha256:
-        raise UsageError(
-            f"it came from {source.reference}, which has changed since, or what it imports from its folder has "
-            f"(SHA-256 {source.sha256[:12]}…, now {now[:12]}…)"
-            "; make it what it was, or begin a new run with `mamlzoo run`"
-        )
+    raise UsageError(
+        f"it came from {source.reference}, which has changed since, or what it imports from its folder has "
+        f"(SHA-256 {source.sha256[:12]}…, now {now[:12]}…)"
+        "; make it what it was, or begin a new run with `mamlzoo run`"
+    )
 
 
 def _home(cls: type[Plugin]) -> Source | None:

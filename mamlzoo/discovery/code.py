@@ -9,18 +9,31 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib
-import importlib.util
 import re
 import sys
 import traceback
 from contextlib import redirect_stdout
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
-from mamlzoo.discovery import neighbours
+from mamlzoo import files
+from mamlzoo.discovery import failures, neighbours
 from mamlzoo.discovery.neighbours import Family
 from mamlzoo.errors import FOREIGN, PluginError, UsageError, in_short
+
+
+class Source(NamedTuple):
+    """What leads back to a plugin that was brought along.
+
+    Attributes:
+        reference: a file's absolute path, or a module's full name; a colon, and the name in it.
+        sha256: of that code, in hexadecimal (`Code.sha256`).
+    """
+
+    reference: str
+    sha256: str
 
 
 class Code(NamedTuple):
@@ -63,6 +76,18 @@ def digest(place: str) -> str:
     return hashlib.sha256(_read(_module_path(place), place)).hexdigest()
 
 
+def reference_of(text: str) -> str:
+    """A reference as it leads back from anywhere, of `file.py:Name` or `package.module:Name`; nothing is executed.
+
+    Raises:
+        UsageError: it has no name.
+    """
+    place, _, name = text.rpartition(":")
+    if not place or not name:
+        raise UsageError(f"'{text}' names no code; write FILE.py:NAME, as it stands in the run's config.json")
+    return f"{_path(place) if is_file(place) else place}:{name}"
+
+
 def is_file(place: str) -> bool:
     """Whether a place is written as a file's path, not as a module's name."""
     return place.endswith(".py") or "/" in place
@@ -85,7 +110,7 @@ def _family(path: Path, place: str) -> Family:
 
 def _read(path: Path, place: str) -> bytes:
     try:
-        return path.read_bytes()
+        return files.read(path)
     except FileNotFoundError:
         raise UsageError(f"there is no file {place}" + f" ({path})" * (str(path) != place)) from None
     except OSError as error:
@@ -93,10 +118,8 @@ def _read(path: Path, place: str) -> bytes:
 
 
 def _module_path(name: str) -> Path:
-    try:
-        spec = importlib.util.find_spec(name)
-    except (ImportError, ValueError):
-        spec = None
+    """Where a module lies. Nothing is imported, not even the packages that it is in."""
+    spec = _spec(name) if re.fullmatch(r"\w+(\.\w+)*", name) else None
     if spec is None or not spec.has_location or spec.origin is None:
         if spec is not None:
             what = "a folder without an __init__.py" if spec.submodule_search_locations else "a part of Python itself"
@@ -105,6 +128,18 @@ def _module_path(name: str) -> Path:
         hint = f"; for the file write {beside}:…" if beside and beside.is_file() else "; a file is written with its .py"
         raise UsageError(f"there is no module '{name}'{hint}")
     return Path(spec.origin)
+
+
+def _spec(name: str) -> ModuleSpec | None:
+    if name in sys.modules:
+        spec: ModuleSpec | None = getattr(sys.modules[name], "__spec__", None)
+        return spec
+    parent = name.rpartition(".")[0]
+    above = _spec(parent) if parent else None
+    if parent and (above is None or above.submodule_search_locations is None):
+        return None
+    found: ModuleSpec | None = failures.find_spec(name, above.submodule_search_locations if above else None)
+    return found
 
 
 @functools.cache

@@ -160,7 +160,7 @@ def _module_file(module: str) -> tuple[str | None, list[str]]:
     parts = module.split(".")
     for depth in range(len(parts)):
         name = ".".join(parts[: depth + 1])
-        spec = _find_spec(name, path)
+        spec = find_spec(name, path)
         if spec is None:
             return None, own
         path = spec.submodule_search_locations
@@ -168,7 +168,8 @@ def _module_file(module: str) -> tuple[str | None, list[str]]:
     return spec.origin if spec else None, own
 
 
-def _find_spec(name: str, path: Any) -> Any:
+def find_spec(name: str, path: Any) -> Any:
+    """The spec of a module, which nothing is imported for; of one in a package by the package's search path."""
     for finder in sys.meta_path:
         spec = finder.find_spec(name, path)
         if spec is not None:

@@ -186,7 +186,7 @@ def _beside(folder: Path, name: str) -> dict[str, Part]:
         if not package.is_dir() or _installed(name) is not None:  # such a folder comes after all that is installed
             return {}
     found: dict[str, Part] = {}
-    for file in sorted(package.rglob("*.py")):
+    for file in sorted(path for path in package.rglob("*.py") if path.is_file()):
         *above, stem = file.relative_to(folder).with_suffix("").parts
         for depth in range(1, len(above) + 1):
             inside = folder.joinpath(*above[:depth], "__init__.py")

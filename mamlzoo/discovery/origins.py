@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shlex
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from mamlzoo.discovery import brought
-from mamlzoo.discovery.brought import Source
+from mamlzoo.discovery import brought, trust
+from mamlzoo.discovery.code import Source
 from mamlzoo.discovery.registry import installed
 from mamlzoo.errors import UsageError
 from mamlzoo.interfaces import Plugin
@@ -53,23 +54,47 @@ def text_of(saved: Saved) -> str | None:
 
 
 def make(kind: str, saved: Saved) -> Plugin:
-    """The plugin that a config names.
+    """The plugin that a config names. Code of a user's own is executed only if it is trusted (`trust`).
 
     Raises:
-        UsageError: it is not installed, came from Python, or came from a file that is gone or has changed.
+        UsageError: it is not installed, came from Python, came from a file that is gone or has changed, or is code that
+            was never run here.
     """
-    text, what = text_of(saved), f"{kind} '{saved['name']}'"
-    if text is None:
+    name, source = saved["name"], _source(saved)
+    what = f"{kind} '{name}'"
+    if saved["registered"]:
+        if name not in installed().offers[kind] and brought.is_reference(name):  # which `make` would look up
+            raise UsageError(f"there is no {what} among the installed plugins")
+        return installed().make(kind, name, saved["options"])
+    if source is None:
         raise UsageError(
             f"{what} came from Python and its code is not in the run directory; use it in the process that ran it"
         )
-    source = _source(saved)
-    if source is not None:
-        try:
-            brought.check_unchanged(source)
-        except UsageError as error:
-            raise UsageError(f"{what} cannot be made again: {error}") from None
-    return installed().make(kind, text, saved["options"])
+    known = [*trust.places(source), *brought.places(source)]
+    if not known:
+        raise UsageError(
+            f"{what} is code that was never run here, {source.reference} with SHA-256 {source.sha256}, and none of it "
+            f"was executed; read it, and if you trust it: `mamlzoo trust {shlex.quote(source.reference)}`"
+        )
+    try:
+        reference = brought.unchanged(source, known)
+    except UsageError as error:
+        raise UsageError(f"{what} cannot be made again: {error}") from None
+    return installed().make(kind, reference, saved["options"])
+
+
+def remember(plugins: Iterable[Plugin]) -> None:
+    """Trust the code of plugins that are run here, for the run directories that name it.
+
+    Raises:
+        UsageError: the list of what is trusted cannot be written.
+    """
+    trust.add(source for plugin in plugins if (source := _leading_back(plugin)))
+
+
+def _leading_back(plugin: Plugin) -> Source | None:
+    """What leads back to the code of a plugin that is none of the installed ones."""
+    return None if of(plugin)["registered"] else brought.source_of(type(plugin))
 
 
 def check_same(kind: str, saved: Saved, plugin: Plugin) -> None:

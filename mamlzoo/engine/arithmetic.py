@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 
@@ -14,9 +16,26 @@ SPREAD = 8 * MIB
 """What the tensors of a batched call take together, from which on several threads are faster than one; measured."""
 
 
+QUOTA = Path("/sys/fs/cgroup/cpu.max")
+"""How many microseconds of processor time a container may use in how many."""
+
+
 def available_threads() -> int:
-    """One for each core that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """One for each core that this process may use, or for each core's worth of time where a container has less."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        allowed, period = map(int, QUOTA.read_text(encoding="utf-8").split())
+    except (OSError, ValueError):  # there is none, or it says 'max'
+        return cores
+    return max(1, min(cores, math.ceil(allowed / period)))
+
+
+def is_busy() -> bool:
+    """Whether more processes want to compute than there are cores."""
+    try:
+        return os.getloadavg()[0] > (os.cpu_count() or 1)
+    except (AttributeError, OSError):  # it is not known
+        return False
 
 
 @contextmanager

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import math
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.func import replace_all_batch_norm_modules_
 
 from mamlzoo import trees
+from mamlzoo.engine.batch_norm import left_out, with_trained_statistics, without_running_statistics
 from mamlzoo.engine.contract import broken, check_init, check_networks, check_spec, described
+from mamlzoo.engine.own_loop import ANY, judged
+from mamlzoo.engine.randomness import Generators
 from mamlzoo.errors import FOREIGN, MamlzooError, UsageError, in_short
 from mamlzoo.interfaces import Learner, MetaAlgorithm, MetaParams, Model, Params, Spec, Task
 
@@ -28,12 +32,14 @@ class Bound:
         learner: its `constants` are those of the first seed; `with_constants` puts another's in their place.
         meta: θ; every tensor has a leading seed axis.
         constants: by network, buffers and frozen parameters, with a leading seed axis.
+        left_out: batch norms that came with trained statistics, which have no part in a run.
     """
 
     algorithm: MetaAlgorithm
     learner: Learner
     meta: MetaParams
     constants: dict[str, Params]
+    left_out: tuple[str, ...] = ()
 
     def with_constants(self, constants: dict[str, Params]) -> Learner:
         """The learner of one seed."""
@@ -63,23 +69,41 @@ def bind_seeds(
         PluginError: a plugin raised, or gave something of the wrong type.
     """
     shapes = check_networks(algorithm, algorithm.networks(check_spec(task)))
-    metas, constants, networks = [], [], {}
+    metas, constants, networks, left = [], [], dict[str, nn.Module](), dict[str, None]()
     for seed in seeds:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            networks = {name: _build(model, shape) for name, shape in shapes.items()}
+            built = {name: _build(model, shape) for name, shape in shapes.items()}
+            left |= dict.fromkeys(at for network in built.values() for at in with_trained_statistics(network))
+            networks = {name: without_running_statistics(network) for name, network in built.items()}
             params, fixed = split_parameters(networks)
             metas.append(check_init(algorithm, algorithm.init(trees.stop_gradient(params))))
         constants.append(fixed)
     for name, network in networks.items():
-        _check_shape(model, network.to(dtype=dtype), shapes[name], dtype)
+        check_fit(model, network.to(dtype=dtype), shapes[name], dtype)
         network.to(device)
     meta = trees.tree_map(torch.clone, trees.cast(trees.stack(metas), dtype, device))
     if not trees.leaves(meta):
         raise UsageError(f"model '{model.name}' has no parameter that requires a gradient, so nothing can be learned")
     stacked = trees.cast(trees.stack(constants), dtype, device)
     learner = Learner(networks, trees.index(stacked, 0), task.loss, task.spec, recompute, bf16)
-    return Bound(algorithm, learner, meta, stacked)
+    return Bound(algorithm, learner, meta, stacked, tuple(left))
+
+
+def built_with(bound: Bound, model: Model, seed: int) -> dict[str, nn.Module]:
+    """The networks as another seed gives them, of the dtype and on the device of those that are bound.
+
+    Raises:
+        PluginError: the model raised, or built something that is no module.
+    """
+    shapes, networks = bound.algorithm.networks(bound.learner.spec), {}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for name, own in bound.learner.networks.items():
+            network = networks[name] = without_running_statistics(_build(model, shapes[name]))
+            for like in itertools.islice(own.parameters(), 1):
+                network.to(like.device, like.dtype)
+    return networks
 
 
 def bind(
@@ -92,27 +116,28 @@ def bind(
 
     Args:
         network: any module, or modules by the names that the algorithm wants.
-        loss: (prediction, target) -> scalar.
-        spec: what the data asks of the network; only algorithms that classify by it need one.
+        loss: (prediction, target) -> scalar. The learner's raises a UsageError for targets that do not fit the outputs.
+        spec: what the data asks of the network, to which `meta_loss` then holds its episodes; only algorithms that
+            classify by it need one.
 
     Raises:
         UsageError: the algorithm wants other networks.
     """
     networks = {"network": network} if isinstance(network, nn.Module) else dict(network)
-    spec = spec or Spec(input_shape=(), output_size=0)
+    spec = spec or ANY
     wanted = algorithm.networks(spec)
     if set(wanted) != set(networks):
         raise UsageError(f"algorithm '{algorithm.name}' wants networks named {', '.join(wanted)}")
+    trained = [at for module in networks.values() for at in with_trained_statistics(module)]
+    if trained:
+        warnings.warn(left_out(trained), stacklevel=2)
     # Copies of the modules around the very same parameters: the caller's batch norms keep their statistics.
-    networks = {
-        name: replace_all_batch_norm_modules_(copy.deepcopy(module, {id(p): p for p in module.parameters()}))
-        for name, module in networks.items()
-    }
+    networks = {name: without_running_statistics(module, keep_parameters=True) for name, module in networks.items()}
     params, constants = split_parameters(networks)
     meta = trees.tree_map(
         lambda leaf: leaf if leaf.requires_grad else leaf.clone().requires_grad_(), algorithm.init(params)
     )
-    return Learner(networks, constants, loss, spec), meta
+    return Learner(networks, constants, judged(loss), spec), meta
 
 
 def reduce_losses(losses: Tensor, reduction: Reduction) -> Tensor:
@@ -141,27 +166,31 @@ def _build(model: Model, spec: Spec) -> nn.Module:
         raise broken(model, f"failed to build: {in_short(error)}") from error
     if not isinstance(network, nn.Module):
         raise broken(model, f"built {described(network)}; it must be a torch.nn.Module")
-    # Batch norm uses the batch's own statistics, so nothing leaks between episodes; results are transductive then.
-    pure: nn.Module = replace_all_batch_norm_modules_(copy.deepcopy(network))
-    return pure
+    return network
 
 
-def _check_shape(model: Model, network: nn.Module, spec: Spec, dtype: torch.dtype) -> None:
+def check_fit(
+    model: Model, network: nn.Module, spec: Spec, dtype: torch.dtype, device: torch.device | None = None
+) -> None:
+    """Call a model's network once.
+
+    Raises:
+        UsageError: it does not take such inputs, does not give such outputs, or draws random numbers.
+    """
     examples = 2
     shape = (examples, *spec.input_shape)
-    x = torch.linspace(-1, 1, math.prod(shape), dtype=dtype).reshape(shape)
+    x = torch.linspace(-1, 1, math.prod(shape), dtype=dtype, device=device).reshape(shape)
     want = [examples, spec.output_size]
     needs = f"the task needs inputs [n, {', '.join(map(str, spec.input_shape))}] and outputs [n, {spec.output_size}]"
-    random_state = torch.random.get_rng_state()
+    generators = Generators.now()
     try:
         with torch.no_grad():
-            output = network(x)
+            output = copy.deepcopy(network)(x)  # a first call must leave nothing behind
     except FOREIGN as error:
         raise UsageError(
             f"model '{model.name}' does not fit: {needs}; its network raised {in_short(error)}", plugin=model
         ) from error
-    if not torch.equal(random_state, torch.random.get_rng_state()):
-        torch.random.set_rng_state(random_state)
+    if generators.drawn_from():
         raise UsageError(
             f"model '{model.name}': its network draws random numbers when it is called, as dropout does, so it is no "
             "pure function of its parameters; build it without, or in evaluation mode"

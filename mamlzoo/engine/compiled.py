@@ -23,8 +23,9 @@ from torch.func import functionalize
 from torch.fx import GraphModule
 
 from mamlzoo import trees
+from mamlzoo.engine import program_cache
 from mamlzoo.engine.binding import Bound, Reduction
-from mamlzoo.engine.compiler import Compiled, compile_program, load, package_path
+from mamlzoo.engine.compiler import Compiled, compile_program, load, program_path
 from mamlzoo.engine.graphs import traced
 from mamlzoo.engine.optimizers import OuterOptimizer
 from mamlzoo.engine.plans import vmap_plan
@@ -45,7 +46,8 @@ class TracedSteps:
         carries: how many tensors a pass hands to the next.
         inputs: examples of what goes into the graph.
         lifted: tensors that the graph holds, to be given last.
-        path: where the compiled graph is kept.
+        factorises: whether it does linear algebra, which can fail.
+        path: where the compiled graph is, or will be, kept.
         seconds: what tracing took; compiling takes about a fixed multiple of it.
     """
 
@@ -82,8 +84,9 @@ class TracedSteps:
         start = torch.tensor(0, device=optimizer.theta.device)
         self.graph, self.lifted = traced(self._pass, [start, *carried, *given])
         self.inputs = [start, *carried, *given, *self.lifted]
+        self.factorises = any("linalg" in str(node.target) for node in self.graph.graph.nodes)
         self.seconds = time.perf_counter() - started
-        self.path = package_path(self.graph, self.inputs)
+        self.path = program_path(self.graph, self.inputs, program_cache.place().folder)
 
     def carried(self, optimizer: OuterOptimizer) -> list[Tensor]:
         """What a pass hands to the next: θ, measures, the gradient so far if there are several passes, the state."""
@@ -100,6 +103,19 @@ class TracedSteps:
             return split.transpose(1, 2).flatten(0, 1).contiguous()
 
         return [block.progress, *trees.leaves(self._bound.constants), *map(pieces, trees.leaves(block.episodes))]
+
+    def fitting(self, given: list[Tensor]) -> list[Tensor]:
+        """What is given to the program, once its sizes are known to be those that the program was made for.
+
+        Raises:
+            ValueError: they are others; the program would read and write beyond its tensors.
+        """
+        made_for, sizes = (
+            [(leaf.shape, leaf.dtype) for leaf in leaves] for leaves in (self.inputs[-len(given) :], given)
+        )
+        if made_for != sizes:
+            raise ValueError(f"a program that was compiled for {made_for} was given {sizes}")
+        return given
 
     def finish(self, optimizer: OuterOptimizer, carried: Sequence[Tensor], first: int, last: int) -> Measured:
         """Take θ and the optimiser's state from the last pass; what was measured on the way."""
@@ -150,25 +166,51 @@ class CompiledSteps(Steps):
         if not self.optimizer.started:
             begun = self._eager.advance(block, first, first + 1)
             return begun if first + 1 == last else joined([begun, self.advance(block, first + 1, last)])
+        try:
+            return self.compiled(block, first, last)
+        except RuntimeError:
+            if not self._traced.factorises:
+                raise
+            # A matrix of NaN has no eigenvalues: torch raises, for all seeds, where one diverges.
+            return self._eager.advance(block, first, last)
+
+    def compiled(self, block: Block, first: int, last: int) -> Measured:
+        """Make meta-steps first … last − 1 of the block by the program alone; the optimiser must have its state.
+
+        Raises:
+            RuntimeError: the program fails; nothing has changed then.
+        """
         traced = self._traced
         if block is not self._block:
-            self._block, self._given = block, [*traced.given(block), *traced.lifted]
+            self._block, self._given = block, traced.fitting([*traced.given(block), *traced.lifted])
         start, end = first * traced.passes, last * traced.passes
         carried = self._run(start, end, traced.carried(self.optimizer), self._given)
         return traced.finish(self.optimizer, carried, first, last)
 
 
+def kept_code(steps: TracedSteps) -> Loop | Replay | None:
+    """Traced meta-steps as they were compiled before; None if they were not.
+
+    Raises:
+        DamagedError: what was compiled is not fit to be used, and was removed.
+        CannotCompileError: it cannot be loaded.
+    """
+    compiled = load(steps.path, steps.inputs[0].device.type)
+    runs = Replay if steps.inputs[0].is_cuda else Loop
+    return None if compiled is None else runs(compiled)
+
+
 def machine_code(steps: TracedSteps) -> Loop | Replay:
-    """Traced meta-steps compiled, or loaded if that was done before.
+    """Traced meta-steps, compiled and kept.
 
     Raises:
         CannotCompileError: there is no compiler, or it cannot.
     """
     at, *others = steps.inputs
     if at.is_cuda:
-        return Replay(load(steps.path) or compile_program(steps.graph, steps.inputs, steps.path))
+        return Replay(compile_program(steps.graph, steps.inputs, steps.path))
     program = _WhileLoop(steps.graph, steps.carries)
-    return Loop(load(steps.path) or compile_program(program, [at, at.clone(), *others], steps.path))
+    return Loop(compile_program(program, [at, at.clone(), *others], steps.path))
 
 
 class _WhileLoop(nn.Module):

@@ -7,12 +7,26 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mamlzoo import trees
+from mamlzoo import tables, trees
 from mamlzoo.errors import PluginError
-from mamlzoo.interfaces import Batch, Episode, Fast, Learner, MetaAlgorithm, MetaParams, Params, Plugin, Spec, Task
+from mamlzoo.interfaces import (
+    Batch,
+    Episode,
+    Fast,
+    Learner,
+    MetaAlgorithm,
+    MetaParams,
+    Params,
+    Plugin,
+    Spec,
+    Split,
+    Task,
+)
 
 TARGETS = {"regression": "[episodes, examples, output size]", "classification": "[episodes, examples]"}
 """The shape of targets by the kind of a spec."""
+SIZES = "all episodes of a split must have one size: draw as many examples each time, or choose how many by an option"
+"""What to do about a task whose episodes differ in size."""
 
 
 def broken(plugin: Plugin, what: str) -> PluginError:
@@ -76,7 +90,7 @@ def check_episodes(task: Task, count: int, episodes: Any) -> Episode:
         raise broken(task, f"must sample an Episode of two Batches, not {described(episodes)}")
     inputs = list(task.spec.input_shape)
     for part, batch in zip(Episode._fields, episodes, strict=True):
-        asked = f"was asked for {count} episodes and returned {part}"
+        asked = f"was asked for {tables.count(count, 'episode')} and returned {part}"
         for name, leaf in zip(Batch._fields, batch, strict=True):
             if not isinstance(leaf, Tensor):
                 raise broken(task, f"{asked}.{name} as {described(leaf)}; it must be a tensor")
@@ -92,9 +106,25 @@ def check_episodes(task: Task, count: int, episodes: Any) -> Episode:
             if not is_finite(leaf):
                 bad = ~torch.isfinite(leaf)
                 which = int(bad.flatten(1).any(1).nonzero()[0])
-                raise broken(
-                    task, f"{asked}.{name} with {int(bad.sum())} numbers that are not finite, first in episode {which}"
-                )
+                numbers = "1 number that is" if bad.sum() == 1 else f"{int(bad.sum())} numbers that are"
+                raise broken(task, f"{asked}.{name} with {numbers} not finite, first in episode {which}")
+    return episodes
+
+
+def check_size(task: Task, split: Split, like: Episode, episodes: Episode) -> Episode:
+    """Episodes of the same size as others of their split: a program is compiled for one, and a test set has one.
+
+    Raises:
+        PluginError: a leaf has another shape than before, its first axis aside, or another dtype.
+    """
+    for (name, before), now in zip(trees.named_leaves(like), trees.leaves(episodes), strict=True):
+        if before.shape[1:] != now.shape[1:]:
+            was, found, remedy = f"shape {list(before.shape[1:])}", f"shape {list(now.shape[1:])}", SIZES
+        elif before.dtype != now.dtype:
+            was, found, remedy = str(before.dtype), str(now.dtype), "all episodes of a split must have one dtype"
+        else:
+            continue
+        raise broken(task, f"drew {name} of {found} for an episode of '{split}', after one of {was}; {remedy}")
     return episodes
 
 
@@ -146,7 +176,8 @@ def check_prediction(algorithm: MetaAlgorithm, prediction: Any, x: Tensor, size:
         raise broken(algorithm, f": predict returned {described(prediction)}; it must be a tensor {want}")
     if list(prediction.shape) != want:
         raise broken(
-            algorithm, f": predict returned shape {list(prediction.shape)} for {len(x)} inputs; it must be {want}"
+            algorithm,
+            f": predict returned shape {list(prediction.shape)} for {tables.count(len(x), 'input')}; it must be {want}",
         )
     return prediction
 

@@ -28,6 +28,9 @@ class EvaluationRecord(NamedTuple):
     done: int
     total: int
 
+    def __repr__(self) -> str:
+        return f"evaluated {self.done} of {self.total}"
+
 
 Values = dict[str, NDArray[np.float32]]
 """By metric, its value for every seed, test episode and number of adaptation steps: [seeds, episodes, steps + 1]."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor
 
 from mamlzoo import trees
-from mamlzoo.errors import UsageError, did_you_mean
+from mamlzoo.errors import MamlzooError, UsageError, did_you_mean
 from mamlzoo.interfaces import MetaParams
 
 ELEMENTWISE = frozenset(
@@ -53,6 +54,7 @@ class OuterOptimizer:
     Attributes:
         theta: [seeds, numbers].
         meta: the same numbers as the tree that algorithms see; leaves are views of `theta` that require gradients.
+        elementwise: whether every number is treated on its own.
     """
 
     def __init__(self, name: str, lr: float, meta: MetaParams) -> None:
@@ -61,7 +63,7 @@ class OuterOptimizer:
             lambda leaf: leaf.detach().requires_grad_(), trees.unravel(self.theta, trees.stop_gradient(meta))
         )
         self._class, self._lr = optimizer_class(name), lr
-        self._together = name.lower() in ELEMENTWISE
+        self.elementwise = name.lower() in ELEMENTWISE
         self._params = self._split(self.theta)
         try:
             self._optimizers = [self._new(params) for params in self._params]
@@ -74,8 +76,16 @@ class OuterOptimizer:
 
     @property
     def started(self) -> bool:
-        """Whether there is a state: torch's optimisers make theirs in the first step."""
-        return all(optimizer.state for optimizer in self._optimizers)
+        """Whether there is what state there will be: torch's optimisers make theirs in the first step."""
+        return all(optimizer.state for optimizer in self._optimizers) or self._keeps_nothing
+
+    @functools.cached_property
+    def _keeps_nothing(self) -> bool:
+        """Whether it never has a state, as SGD without momentum."""
+        params = [torch.zeros_like(param) for param in self._params[0]]
+        trial = self._new(params)
+        _step([trial], [params], [[torch.zeros_like(param) for param in params]])
+        return not any(slots for slots in trial.state.values())
 
     def state(self) -> list[Tensor]:
         """Every tensor of the optimisers' states."""
@@ -86,12 +96,28 @@ class OuterOptimizer:
         return [optimizer.state_dict()["state"] for optimizer in self._optimizers]
 
     def restore(self, meta: MetaParams, saved: Sequence[Mapping[int, Mapping[str, Any]]]) -> None:
-        """Go on from this θ and from what `saved` gave, or nothing before the first step; all of it is copied."""
+        """Go on from this θ and from what `saved` gave, or nothing before the first step; all of it is copied.
+
+        Raises:
+            MamlzooError: the state is no state of these optimisers.
+        """
+        if saved and not self._fits(saved):
+            raise MamlzooError("the checkpoint's state of the outer optimiser is not that of this θ")
         with torch.no_grad():
             self.theta.copy_(trees.ravel(meta))
         for optimizer, state in zip(self._optimizers if saved else (), saved, strict=True):
             groups = optimizer.state_dict()["param_groups"]
             optimizer.load_state_dict({"state": copy.deepcopy(dict(state)), "param_groups": groups})
+
+    def _fits(self, saved: Sequence[Mapping[int, Mapping[str, Any]]]) -> bool:
+        """Whether a state is of as many optimisers and parameters; of those that see θ whole, of its shape too."""
+        if len(saved) != len(self._params):
+            return False
+        if any(set(state) - set(range(len(params))) for state, params in zip(saved, self._params, strict=True)):
+            return False
+        tensors = [value for state in saved for slots in state.values() for value in slots.values()]
+        tensors = [value for value in tensors if isinstance(value, Tensor) and value.numel() != 1]
+        return not self.elementwise or all(value.shape == self.theta.shape for value in tensors)
 
     def load(self, theta: Tensor, state: Sequence[Tensor]) -> None:
         """Go on from this θ and this state, as `update` gives them; its tensors are taken over."""
@@ -127,7 +153,7 @@ class OuterOptimizer:
 
     def _split(self, matrix: Tensor) -> list[list[Tensor]]:
         """What each optimiser sees of a matrix [seeds, numbers]."""
-        if self._together:
+        if self.elementwise:
             return [[matrix]]
         leaves = trees.leaves(trees.unravel(matrix, self.meta))
         return [[leaf[seed] for leaf in leaves] for seed in range(len(matrix))]

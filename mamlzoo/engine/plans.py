@@ -7,7 +7,7 @@ after another, which needs the least memory: no two tasks' graphs exist at once.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, get_args
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ from torch.func import vmap
 from mamlzoo import trees
 from mamlzoo.engine.binding import Bound, Reduction, reduce_losses
 from mamlzoo.engine.contract import broken, check_meta_loss
+from mamlzoo.engine.own_loop import check_meta_batch, check_networks_once
 from mamlzoo.errors import UsageError, did_you_mean
 from mamlzoo.interfaces import Episode, Learner, MetaAlgorithm, MetaParams, Params
 
@@ -151,16 +152,21 @@ def meta_loss(
         reduction: 'mean' or 'sum' over the meta-batch.
         progress: how much of training is done, in [0, 1].
         plan: 'vmap', or 'loop' for networks that cannot be batched, such as recurrent ones.
+
+    Raises:
+        UsageError: the episodes have no axis of episodes, do not fit the learner's spec or θ's dtype, or their targets
+            do not fit the network's outputs; a network has a memory, or computes with tensors that θ does not hold.
     """
     now = torch.tensor(progress)
     if plan not in MAPS:
         raise UsageError(f"there is no plan '{plan}' for one meta-loss; {did_you_mean(plan, MAPS)}")
-    sizes = {name: list(leaf.shape) for name, leaf in trees.named_leaves(episodes)}
-    if len({tuple(size[:1]) for size in sizes.values()}) > 1 or any(len(size) < 2 for size in sizes.values()):
-        raise UsageError(f"every part of the episodes must begin with [meta-batch, examples]; their shapes are {sizes}")
+    if reduction not in get_args(Reduction):
+        raise UsageError(f"there is no reduction '{reduction}'; {did_you_mean(reduction, get_args(Reduction))}")
+    check_meta_batch(episodes, meta, learner.spec)
+    check_networks_once(learner.networks, episodes)
 
     def one(episode: Episode) -> Tensor:
-        return algorithm.meta_loss(learner, meta, episode, now)[0]
+        return check_meta_loss(algorithm, algorithm.meta_loss(learner, meta, episode, now))[0]
 
     losses: Tensor = MAPS[plan](one, in_dims=(0,))(episodes)
     return reduce_losses(losses, reduction)

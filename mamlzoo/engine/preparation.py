@@ -7,29 +7,37 @@ import math
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch.nn.modules.conv import _ConvNd
 
 from mamlzoo import trees
-from mamlzoo.engine.arithmetic import SPREAD, computing
+from mamlzoo.engine import program_cache
+from mamlzoo.engine.agreement import disagreement
+from mamlzoo.engine.arithmetic import SPREAD, computing, is_busy
 from mamlzoo.engine.binding import Bound, Reduction
-from mamlzoo.engine.compiled import CompiledSteps, Loop, Replay, TracedSteps, machine_code
-from mamlzoo.engine.compiler import CannotCompileError, reason_of
+from mamlzoo.engine.compiled import CompiledSteps, Loop, Replay, TracedSteps, kept_code, machine_code
+from mamlzoo.engine.compiler import reason_of
+from mamlzoo.engine.graphs import roughness
 from mamlzoo.engine.memory import BUDGET, MIB, allocated_by
 from mamlzoo.engine.optimizers import OuterOptimizer
 from mamlzoo.engine.plans import EAGER
+from mamlzoo.engine.program_cache import CannotCompileError, DamagedError
 from mamlzoo.engine.steps import Block, EagerSteps, Steps
 from mamlzoo.engine.streams import TrainingStream
 from mamlzoo.engine.training import blocks
 from mamlzoo.errors import MamlzooError
 from mamlzoo.interfaces import Episode
+from mamlzoo.tables import rate
 
+T = TypeVar("T")
 WORTH_A_THOUGHT = 4.0
 """Seconds of eager training below which a compiler is not even considered: importing it takes longer."""
 COMPILING = 30.0
 """Compiling a graph takes about this many times what tracing it took; 29 to 39 on graphs of 460 to 1,480 nodes."""
+LONGER = 2
+"""By how much more a busy or an older machine may take than was measured: a person is told a range."""
 CLEARLY = 2.0
 """By how much looping must be faster than batching to be chosen: a near tie is not to be decided by the noise of a
 machine, since plans differ in the last bits."""
@@ -37,9 +45,6 @@ FEW = 2
 """Tasks a seed that the loop is timed on."""
 CACHE = 16 * MIB
 """What the tensors of one compiled pass may take on a CPU: a few MiB live at a time, which a core's cache holds."""
-ROUGHLY = 0.01
-"""How far a compiled meta-loss may be from an eager one, relatively: bfloat16 rounds in other places. Wrong code is
-wrong by more, and tests hold float32 to 1e-5."""
 WHILE = 0.2
 """Seconds of meta-steps, at the eager pace, that the compiled program is timed on."""
 
@@ -72,15 +77,33 @@ class Notice(NamedTuple):
 
     text: str
 
+    def __str__(self) -> str:
+        return self.text
+
+
+class Alert(NamedTuple):
+    """Something that a person should know, though it changes no number."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
 
 class Choice(NamedTuple):
-    """The plan that meta-steps are executed by, and why, in one line."""
+    """The plan that meta-steps are executed by, and why, in one line; where a clock chose, with what repeats it."""
 
     plan: str
     why: str
 
+    def __str__(self) -> str:
+        return f"by {self.plan}: {self.why}"
 
-def prepare(bound: Bound, stream: TrainingStream, training: Training) -> Generator[Notice, None, tuple[Steps, Choice]]:
+
+Preparing = Generator[Notice | Alert, None, T]
+
+
+def prepare(bound: Bound, stream: TrainingStream, training: Training) -> Preparing[tuple[Steps, Choice]]:
     """Choose a plan and make it ready. Nothing is trained: what is tried is tried on copies."""
     return (yield from _Preparation(bound, stream, training).run())
 
@@ -96,57 +119,95 @@ class _Preparation:
         self._chunk = min(stream.meta_batch, training.chunk or max(1, BUDGET // needed))
         self._compiled_chunk = min(stream.meta_batch, training.chunk or max(1, in_cache // needed))
 
-    def run(self) -> Generator[Notice, None, tuple[Steps, Choice]]:
+    def run(self) -> Preparing[tuple[Steps, Choice]]:
         wanted = self._training.plan
+        if wanted == "auto" or is_busy():
+            yield from self._heed_crowd()
         if wanted in EAGER:
             return self._eager(wanted), Choice(wanted, "as asked for")
         try:
             if wanted == "compile":
-                traced = self._traced()
-                run = yield from self._machine_code(traced)
-                self._compare_with_vmap(traced, run)
-                return self._compiled(traced, run), Choice(wanted, "as asked for")
+                return (yield from self._compile()), Choice(wanted, "as asked for")
             return (yield from self._auto())
         except CannotCompileError as error:
             plan, _, why = self._fastest_eager
-            return self._eager(plan), Choice(plan, f"'compile' cannot: {error}; {why}")
+            return self._chosen(self._eager(plan), plan, f"'compile' cannot: {error}; {why}")
 
-    def _auto(self) -> Generator[Notice, None, tuple[Steps, Choice]]:
+    def _heed_crowd(self) -> Preparing[None]:
+        """Say so where several threads, waiting for each other on cores that others use, are slower than one."""
+        if self._threads(self._chunk) == 1:
+            return
+        try:
+            several, alone = self._batched
+        except Exception:  # which is said where it matters
+            return
+        if alone * CLEARLY < several:
+            yield Alert(
+                f"one thread is {several / alone:.0f} times as fast here as {self._training.threads}, "
+                "as where other processes use the cores: try --threads 1 (the last digits can differ)"
+            )
+
+    def _compile(self) -> Preparing[CompiledSteps]:
+        traced = yield from self._traced()
+        run = (yield from self._kept(traced)) or (yield from self._machine_code(traced))
+        self._believed(traced, run)
+        return self._compiled(traced, run)
+
+    def _auto(self) -> Preparing[tuple[Steps, Choice]]:
         plan, seconds, why = self._fastest_eager
         total = seconds * self._training.iterations
         eager = self._eager(plan)
         if total < WORTH_A_THOUGHT:
-            return eager, Choice(plan, f"{why}, about {total:.2g} s in all")
-        traced = self._traced()
-        expected = 0.0 if traced.path.is_file() else COMPILING * traced.seconds
-        if total < expected:
-            return eager, Choice(plan, f"{why}, about {total:.0f} s in all; compiling alone about {expected:.0f} s")
-        run = yield from self._machine_code(traced)
-        trial = self._compare_with_vmap(traced, run)
+            return self._chosen(eager, plan, f"{why}, about {total:.2g} s in all")
+        traced = yield from self._traced()
+        run = yield from self._kept(traced)
+        if run is None:
+            expected = COMPILING * traced.seconds
+            if total < expected:
+                why = f"{why}, about {total:.0f} s in all; compiling alone about {expected:.0f} s"
+                return self._chosen(eager, plan, why)
+            run = yield from self._machine_code(traced)
+        trial = self._believed(traced, run)
         few = min(len(self._block.progress), max(1, int(WHILE / seconds)))
         with computing(trial.threads):
             fast = _seconds(lambda: trial.advance(self._block, 0, few)) / few
-        rates = f"{self._tasks / fast:,.0f} tasks/s against {self._tasks / seconds:,.0f} by {plan}"
+        rates = f"{self._rate(fast)} against {self._rate(seconds)} by {plan}"
         if fast > seconds:
-            return eager, Choice(plan, f"compiled is slower: {rates}")
-        return self._compiled(traced, run), Choice("compile", rates)
+            return self._chosen(eager, plan, f"compiled is slower: {rates}")
+        return self._chosen(self._compiled(traced, run), "compile", rates)
+
+    @staticmethod
+    def _chosen(steps: Steps, plan: str, why: str) -> tuple[Steps, Choice]:
+        threads = f" --threads {steps.threads}" if steps.threads > 1 else ""
+        return steps, Choice(plan, f"{why}; --plan {plan}{threads} repeats it")
+
+    @functools.cached_property
+    def _batched(self) -> tuple[float, float]:
+        """Seconds a meta-step by 'vmap', and what they would be by one thread."""
+        steps = self._eager("vmap")
+        several = _pace(steps, self._block, steps.threads)
+        return several, several if steps.threads == 1 else _pace(steps, self._block, 1)
 
     @functools.cached_property
     def _fastest_eager(self) -> tuple[str, float, str]:
         """The faster of 'vmap' and 'loop', its seconds a meta-step, and why."""
         episodes = trees.index(self._block.episodes, (slice(0, 1), slice(None), slice(0, FEW)))
         few = Block(episodes, self._block.progress[:1])
-        looped = _pace(self._eager("loop"), few) * self._tasks / math.prod(episodes.support.x.shape[1:3])
+        looped = _pace(self._eager("loop"), few, 1) * self._tasks / math.prod(episodes.support.x.shape[1:3])
         try:
-            batched = _pace(self._eager("vmap"), self._block)
+            batched, alone = self._batched
         except MamlzooError:
             raise
         except Exception as error:
             return "loop", looped, f"its tasks cannot be batched ({reason_of(error)})"
-        if looped * CLEARLY < batched or self._doubles_convolutions():
-            return "loop", looped, f"{self._tasks / looped:,.0f} tasks/s against {self._tasks / batched:,.0f} by vmap"
-        rates = f"{self._tasks / batched:,.0f} tasks/s against {self._tasks / looped:,.0f} by loop"
+        if looped * CLEARLY < min(batched, alone) or self._doubles_convolutions():
+            return "loop", looped, f"{self._rate(looped)} against {self._rate(batched)} by vmap"
+        rates = f"{self._rate(batched)} against {self._rate(looped)} by loop"
         return "vmap", batched, rates + ", which is not clearly faster" * (looped < batched)
+
+    def _rate(self, seconds: float) -> str:
+        """Tasks a second, where a meta-step takes so long."""
+        return rate(self._tasks / seconds, "task")
 
     def _doubles_convolutions(self) -> bool:
         """Whether a batched convolution would be differentiated twice on a CPU, which eager PyTorch is bad at."""
@@ -167,7 +228,9 @@ class _Preparation:
         """How many compute so many tasks at once: one, where handing the work out would cost more than it saves."""
         return self._training.threads if tasks * self._needed >= SPREAD else 1
 
-    def _traced(self) -> TracedSteps:
+    def _traced(self) -> Preparing[TracedSteps]:
+        if (alert := program_cache.place().alert) is not None:
+            yield Alert(alert)
         trial = self._eager("vmap")
         try:
             measured = trial.advance(self._block, 0, 1)
@@ -179,28 +242,37 @@ class _Preparation:
         with computing(self._threads(chunk)):  # the compiler writes for so many
             return TracedSteps(self._bound, self._training.reduction, trial.optimizer, self._block, logs, chunk)
 
-    def _machine_code(self, traced: TracedSteps) -> Generator[Notice, None, Loop | Replay]:
-        if not traced.path.is_file():
-            yield Notice(f"compiling the meta-step, once: about {COMPILING * traced.seconds:.0f} s")
+    def _kept(self, traced: TracedSteps) -> Preparing[Loop | Replay | None]:
+        try:
+            with computing(self._threads(self._compiled_chunk)):
+                return kept_code(traced)
+        except DamagedError as error:
+            yield Alert(f"{error}; it was removed")
+            return None
+
+    def _machine_code(self, traced: TracedSteps) -> Preparing[Loop | Replay]:
+        least = COMPILING * traced.seconds
+        yield Notice(f"compiling the meta-step, once: about {least:.0f} to {LONGER * least:.0f} s")
         with computing(self._threads(self._compiled_chunk)):
             return machine_code(traced)
 
-    def _compare_with_vmap(self, traced: TracedSteps, run: Loop | Replay) -> CompiledSteps:
-        """Make three meta-steps on copies by both plans; a compiler is not believed.
+    def _believed(self, traced: TracedSteps, run: Loop | Replay) -> CompiledSteps:
+        """Compare a program with the vmap plan, on copies; the one compared, whose θ has moved.
 
         Raises:
-            CannotCompileError: the program fails, or its meta-losses are not those of the vmap plan.
+            CannotCompileError: the program fails, or its meta-steps are not those of the vmap plan.
         """
         compiled, vmap = self._compiled(traced, run), self._eager("vmap")
-        for _ in range(3):  # the first is eager by both; the last one's loss shows what the second made of θ
-            try:
-                with computing(compiled.threads):
-                    found = compiled.advance(self._block, 0, 1).losses
-            except RuntimeError as error:
-                raise CannotCompileError(f"the program fails: {reason_of(error)}") from error
-            expected = vmap.advance(self._block, 0, 1).losses
-            if not torch.allclose(found, expected, rtol=ROUGHLY, atol=ROUGHLY, equal_nan=True):
-                raise CannotCompileError("the program's numbers are not those of vmap")
+        gradients = EAGER["vmap"](self._bound, self._training.reduction, self._chunk)
+        try:
+            with program_cache.trying(traced.path):
+                wrong = disagreement(vmap, compiled, gradients, self._block, roughness(traced.graph))
+        except (RuntimeError, OSError) as error:
+            raise CannotCompileError(f"the program fails: {reason_of(error)}") from error
+        if wrong is not None:
+            removed = "; it was removed" if program_cache.distrust(traced.path) else ""
+            raise CannotCompileError(f"the program's {wrong} are not those of vmap{removed}")
+        program_cache.trust(traced.path)
         return compiled
 
     def _compiled(self, traced: TracedSteps, run: Loop | Replay) -> CompiledSteps:
@@ -222,9 +294,9 @@ def bytes_of_a_task(bound: Bound, episodes: Episode) -> int:
     return max(1, allocated_by(lambda: step(meta, one, now)))
 
 
-def _pace(steps: Steps, block: Block) -> float:
+def _pace(steps: Steps, block: Block, threads: int) -> float:
     """Seconds a meta-step, the better of two after a first that does not count."""
-    with computing(steps.threads):
+    with computing(threads):
         steps.advance(block, 0, 1)
         return min(_seconds(lambda: steps.advance(block, 0, 1)) for _ in range(2))
 

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from mamlzoo import trees
-from mamlzoo.engine.contract import broken, check_episodes
+from mamlzoo.engine.contract import broken, check_episodes, check_size
 from mamlzoo.errors import FOREIGN, MamlzooError, in_short
 from mamlzoo.interfaces import Episode, Split, Task
 
@@ -24,6 +24,8 @@ STREAM_IDS = {"train": 0, "valid": 1, "test": 2}
 BLOCK_NUMBERS = 2**20
 """About how many numbers a block holds for one seed."""
 LONGEST_BLOCK = 256
+BLOCKS_TRIED = 8
+"""Of so many blocks a trial looks at the size, before anything is trained."""
 
 
 def derive_seed(seed: int, stream: Split, position: int = 0) -> int:
@@ -33,11 +35,22 @@ def derive_seed(seed: int, stream: Split, position: int = 0) -> int:
     return int(sequence.generate_state(1, np.uint64)[0])
 
 
-def draw(task: Task, count: int, seed: int, split: Split, position: int, device: torch.device) -> Episode:
+def draw(
+    task: Task,
+    count: int,
+    seed: int,
+    split: Split,
+    position: int,
+    device: torch.device,
+    like: Episode | None = None,
+) -> Episode:
     """Block number `position` of `count` episodes.
 
+    Args:
+        like: episodes of the same split, whose shapes and dtypes these must have; None: any.
+
     Raises:
-        PluginError: the task raised, or did not return `count` episodes of finite numbers.
+        PluginError: the task raised, or did not return `count` episodes of finite numbers, of the size of `like`.
     """
     generator = torch.Generator(device).manual_seed(derive_seed(seed, split, position))
     try:
@@ -46,12 +59,23 @@ def draw(task: Task, count: int, seed: int, split: Split, position: int, device:
         raise
     except FOREIGN as error:
         raise broken(task, f"failed to sample: {in_short(error)}") from error
-    return check_episodes(task, count, episodes)
+    episodes = check_episodes(task, count, episodes)
+    return episodes if like is None else check_size(task, split, like, episodes)
 
 
-def _block_length(task: Task, episodes: int, longest: int, split: Split, device: torch.device) -> int:
+def _try_sizes(task: Task, seeds: tuple[int, ...], split: Split, one: Episode) -> None:
+    """Draw an episode of each of the first blocks: a size that changes is found here, and not hours later."""
+    for position in range(BLOCKS_TRIED):
+        draw(task, 1, seeds[position % len(seeds)], split, position, one.support.x.device, one)
+
+
+def _one(task: Task, split: Split, device: torch.device) -> Episode:
+    """The episode whose size all of a split have; the same whatever seeds are run, and wherever a run goes on."""
+    return draw(task, 1, 0, split, 0, device)
+
+
+def _block_length(one: Episode, episodes: int, longest: int) -> int:
     """How many groups of `episodes` episodes make a block."""
-    one = draw(task, 1, 0, split, 0, device)
     numbers = episodes * sum(leaf.numel() for leaf in trees.leaves(one))
     return max(1, min(longest, BLOCK_NUMBERS // max(1, numbers)))
 
@@ -69,12 +93,24 @@ class TrainingStream:
     @functools.cached_property
     def block_length(self) -> int:
         """Meta-steps in a block."""
-        return _block_length(self.task, self.meta_batch, LONGEST_BLOCK, "train", self.device)
+        return _block_length(self._one, self.meta_batch, LONGEST_BLOCK)
+
+    @functools.cached_property
+    def _one(self) -> Episode:
+        return _one(self.task, "train", self.device)
+
+    def try_sizes(self) -> None:
+        """Look at the size of the first blocks.
+
+        Raises:
+            PluginError: the task raised, or draws episodes of several sizes.
+        """
+        _try_sizes(self.task, self.seeds, "train", self._one)
 
     def block(self, position: int) -> Episode:
         """Block number `position`; every leaf begins with [meta-steps, seeds, meta-batch]."""
         count = self.block_length * self.meta_batch
-        drawn = [draw(self.task, count, seed, "train", position, self.device) for seed in self.seeds]
+        drawn = [draw(self.task, count, seed, "train", position, self.device, self._one) for seed in self.seeds]
         shape = (self.block_length, self.meta_batch)
         stacked = trees.tree_map(lambda *leaves: torch.stack([leaf.unflatten(0, shape) for leaf in leaves], 1), *drawn)
         return trees.cast(stacked, self.dtype, self.device)
@@ -110,7 +146,20 @@ class TestSet:
     @functools.cached_property
     def block_length(self) -> int:
         """Episodes in a block. All of a finite set are one: a task that counts them begins anew with each block."""
-        return self._available or _block_length(self.task, 1, LONGEST_BLOCK, self.split, self.device)
+        return self._available or _block_length(self._one, 1, LONGEST_BLOCK)
+
+    @functools.cached_property
+    def _one(self) -> Episode:
+        return _one(self.task, self.split, self.device)
+
+    def try_sizes(self) -> None:
+        """Look at the size of the first blocks, where there are several.
+
+        Raises:
+            PluginError: the task raised, or draws episodes of several sizes.
+        """
+        if self._available is None:
+            _try_sizes(self.task, (self.seed,), self.split, self._one)
 
     @property
     def _available(self) -> int | None:
@@ -121,12 +170,13 @@ class TestSet:
     @functools.cached_property
     def _first_block(self) -> Episode:
         """Of a finite set all there is, so that it is drawn once."""
-        return draw(self.task, self.block_length, self.seed, self.split, 0, self.device)
+        like = None if self._available else self._one
+        return draw(self.task, self.block_length, self.seed, self.split, 0, self.device, like)
 
     def _block(self, position: int) -> Episode:
         if position == 0:
             return self._first_block
-        return draw(self.task, self.block_length, self.seed, self.split, position, self.device)
+        return draw(self.task, self.block_length, self.seed, self.split, position, self.device, self._first_block)
 
     def episode(self, at: int) -> Episode:
         """Episode number `at` alone; every leaf begins with [1]."""

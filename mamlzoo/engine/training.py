@@ -17,6 +17,7 @@ from mamlzoo.engine.arithmetic import computing
 from mamlzoo.engine.steps import Block, Measured, Steps, joined
 from mamlzoo.engine.streams import TrainingStream
 from mamlzoo.interfaces import MetaParams
+from mamlzoo.tables import count, number
 
 RECORDS = 500
 """About how many records a whole training yields."""
@@ -39,8 +40,17 @@ class TrainingRecord(NamedTuple):
     logs: dict[str, NDArray[np.float64]]
     diverged: dict[int, int]
 
+    def __repr__(self) -> str:
+        logs = [f"{name} {number(float(values.mean()))}" for name, values in self.logs.items()]
+        told = [f"meta-loss {number(float(self.losses.mean()))}", *logs]
+        if len(self.losses) > 1:
+            told.append(f"means of {count(len(self.losses), 'seed')}")
+        if self.diverged:
+            told.append(f"{len(self.diverged)} diverged")
+        return f"meta-step {self.step}: {', '.join(told)}"
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class TrainingState:
     """Where training stands: all that the meta-steps to come depend on, besides the experiment itself.
 
@@ -57,6 +67,9 @@ class TrainingState:
     optimizer: Sequence[Mapping[int, Mapping[str, Any]]] = ()
     recent: Measured | None = None
     diverged: Mapping[int, int] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"training at meta-step {self.step}"
 
 
 def train(

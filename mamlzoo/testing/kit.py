@@ -8,11 +8,11 @@ from mamlzoo import options
 from mamlzoo.discovery.registry import installed
 from mamlzoo.errors import FOREIGN, MamlzooError, PluginError, in_short
 from mamlzoo.interfaces import Plugin
-from mamlzoo.testing import of_algorithms, of_models, of_plugins, of_tasks
+from mamlzoo.testing import of_algorithms, of_classifiers, of_models, of_plugins, of_purity, of_tasks
 from mamlzoo.testing.checks import Check, FaultError, Outcome
 
 PluginLike = str | Plugin | type[Plugin]
-MODULES = (of_tasks, of_models, of_algorithms, of_plugins)
+MODULES = (of_tasks, of_models, of_algorithms, of_purity, of_classifiers, of_plugins)
 CHECKS: list[Check] = [found for module in MODULES for found in vars(module).values() if isinstance(found, Check)]
 """All checks, in the order in which they are run."""
 

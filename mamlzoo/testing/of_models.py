@@ -13,9 +13,11 @@ from torch.func import functional_call, grad, replace_all_batch_norm_modules_, v
 
 from mamlzoo import trees
 from mamlzoo.discovery.given import Plain
+from mamlzoo.engine import purity
 from mamlzoo.engine.binding import split_parameters
 from mamlzoo.errors import FOREIGN, UsageError
 from mamlzoo.interfaces import Model, Params, Spec
+from mamlzoo.tables import count
 from mamlzoo.testing.checks import FaultError, check, require
 
 SPECS = (
@@ -135,15 +137,26 @@ def same_inputs_give_same_outputs(spec: Spec, network: nn.Module) -> None:
 @check("model")
 @of_networks
 def no_statistics_leak(spec: Spec, network: nn.Module) -> None:
-    """Calling a network changes none of its buffers. (Batch norms are made to use the batch's own statistics.)
+    """Calling a network changes nothing in it. (Batch norms are made to use the batch's own statistics.)
 
-    Keep no running statistics: track_running_stats=False; compute from the inputs alone.
+    Keep no running statistics: track_running_stats=False; count no calls, give an embedding no max_norm; compute from
+    the inputs alone.
     """
-    params, buffers = _split(network)
-    before = {name: value.clone() for name, value in buffers.items()}
-    functional_call(network, (params, buffers), (_inputs(spec),))
-    for name, value in buffers.items():
-        require(torch.equal(value, before[name]), f"a call changes the buffer {name}")
+    fault = purity.memory_of(network, _inputs(spec), _inputs(spec, 1))
+    require(fault is None, f"the network {fault and fault.what}")
+
+
+@check("model")
+def depends_on_parameters_and_buffers_alone(model: Model) -> None:
+    """Nothing but parameters and buffers of a network is learned, or drawn at random when it is built.
+
+    Use each parameter by the attribute that registers it, no second reference in a list or a dict; keep several in an
+    nn.ParameterList or nn.ModuleList, and constants that are drawn at random by register_buffer.
+    """
+    for spec in _accepted(model):
+        network, x = _network(model, spec), _inputs(spec)
+        fault = purity.strays_in(network, x) or purity.seed_of(network, _network(model, spec, 1), x)
+        require(fault is None, f"for {_asked(spec)} the network {fault and fault.what}")
 
 
 @check("model")
@@ -164,7 +177,7 @@ def works_under_vmap(spec: Spec, network: nn.Module) -> None:
 
     batched = vmap(predict)(several, x)
     looped = torch.stack([predict(trees.index(several, at), x[at]) for at in range(2)])
-    worst = float((batched - looped).abs().max())
+    worst = float((batched - looped).detach().abs().max())
     require(torch.allclose(batched, looped, rtol=1e-4, atol=1e-5), f"the outputs differ by up to {worst:.1e}")
 
 
@@ -246,11 +259,12 @@ def _curvature(network: nn.Module, params: Params, constants: Params, x: Tensor)
         return torch.stack([(g * d).sum() for g, d in zip(gradient.values(), direction.values(), strict=True)]).sum()
 
     rows = grad(slope)(params, constants)
-    exact = sum(float((row * d).sum()) for row, d in zip(rows.values(), direction.values(), strict=True))
+    exact = sum(float((row * d).sum().detach()) for row, d in zip(rows.values(), direction.values(), strict=True))
     differences = []
     for step in STEPS:
         sides = [trees.tree_map(lambda p, d, h=h: p + h * d, params, direction) for h in (step, -step)]
-        differences.append(float(slope(sides[0], constants) - slope(sides[1], constants)) / (2 * step))
+        slopes = [float(slope(side, constants).detach()) for side in sides]
+        differences.append((slopes[0] - slopes[1]) / (2 * step))
     return exact, differences
 
 
@@ -274,10 +288,10 @@ def _accepted(model: Model) -> list[Spec]:
     return list(accepted.values())
 
 
-def _network(model: Model, spec: Spec) -> nn.Module:
-    """The network for a shape, built after torch.manual_seed(0)."""
+def _network(model: Model, spec: Spec, seed: int = 0) -> nn.Module:
+    """The network for a shape, built after torch.manual_seed(seed)."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+        torch.manual_seed(seed)
         return _built(model, spec)
 
 
@@ -309,7 +323,7 @@ def _mismatch(spec: Spec, output: object) -> str:
 
 def _asked(spec: Spec) -> str:
     """As in 'inputs [6, 1] and 3 outputs'."""
-    return f"inputs [{EXAMPLES}, {', '.join(map(str, spec.input_shape))}] and {spec.output_size} outputs"
+    return f"inputs [{EXAMPLES}, {', '.join(map(str, spec.input_shape))}] and {count(spec.output_size, 'output')}"
 
 
 def _split(network: nn.Module) -> tuple[Params, Params]:

@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.func import vmap
 
 from mamlzoo import trees
-from mamlzoo.engine.streams import derive_seed
+from mamlzoo.engine.randomness import Generators
+from mamlzoo.engine.streams import BLOCKS_TRIED, derive_seed
 from mamlzoo.interfaces import Batch, Episode, Split, Task
 from mamlzoo.testing.checks import check, require
 
@@ -100,6 +101,24 @@ def any_count_can_be_drawn(task: Task) -> None:
     for count in (1, 2, 3, 100):
         for name, leaf in trees.named_leaves(_sample(task, count, "train")):
             require(leaf.ndim and len(leaf) == count, f"{count} asked for: {name} has the shape {list(leaf.shape)}")
+
+
+@check("task")
+def every_draw_has_one_shape(task: Task) -> None:
+    """All episodes of a split have the same numbers of examples, and tensors of the same dtypes, in every draw.
+
+    Draw as many examples each time, or choose how many by an option; a draw must not choose its own size. The splits
+    may differ: a test may have a grid.
+    """
+    for split in SPLITS:
+        first = _sample(task, 2, split)
+        for seed in (0, 1):
+            for position in range(BLOCKS_TRIED):
+                drawn = _sample(task, 2 + position, split, seed, position)
+                for (name, one), two in zip(trees.named_leaves(first), trees.leaves(drawn), strict=True):
+                    sizes = [(list(leaf.shape[1:]), leaf.dtype) for leaf in (one, two)]
+                    found = " and ".join(f"{shape} in {dtype}" for shape, dtype in sizes)
+                    require(sizes[0] == sizes[1], f"{split} {name}: two draws have episodes of {found}")
 
 
 @check("task")
@@ -199,14 +218,16 @@ def higher_is_better_names_metrics(task: Task) -> None:
 
 @check("task")
 def loss_and_metrics_change_nothing(task: Task) -> None:
-    """The loss and the metrics leave the prediction and the target as they are.
+    """The loss and the metrics leave the prediction, the target and the generators of random numbers as they are.
 
-    Make new tensors; use no functions that end in an underscore.
+    Make new tensors; use no functions that end in an underscore, and draw no random numbers.
     """
     prediction, target = _prediction(task)
     for name, function in {"the loss": task.loss, "the metrics": task.metrics}.items():
-        before = prediction.clone(), target.clone()
+        before, generators = (prediction.clone(), target.clone()), Generators.now()
         function(prediction, target)
+        drawn = " and ".join(generators.drawn_from())
+        require(not drawn, f"{name} drew random numbers from {drawn} generator")
         for what, one, two in zip(("prediction", "target"), before, (prediction, target), strict=True):
             require(_same(one, two), f"{name} changed the {what}")
 
@@ -230,9 +251,9 @@ def loss_and_metrics_work_under_vmap(task: Task) -> None:
         require(_close(value, looped[name]), f"the {name} is {value.tolist()}, one by one {looped[name].tolist()}")
 
 
-def _sample(task: Task, count: int, split: Split, seed: int = 0) -> Episode:
-    """As an experiment of that seed draws its first block."""
-    return task.sample(count, split=split, generator=torch.Generator().manual_seed(derive_seed(seed, split)))
+def _sample(task: Task, count: int, split: Split, seed: int = 0, position: int = 0) -> Episode:
+    """As an experiment of that seed draws a block."""
+    return task.sample(count, split=split, generator=torch.Generator().manual_seed(derive_seed(seed, split, position)))
 
 
 def _prediction(task: Task, seed: int = 0) -> tuple[Tensor, Tensor]:

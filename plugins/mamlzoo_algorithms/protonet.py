@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
+from typing import NamedTuple
 
 from torch import Tensor
 from torch.nn import functional
 
 import mamlzoo
 from mamlzoo import Batch, Episode, Learner, MetaParams, Params, Spec, option
+
+
+class Prototypes(NamedTuple):
+    """φ: the class means [N, embedding], and of each class whether the support set has a point of it, 1 or 0, [N]."""
+
+    means: Tensor
+    present: Tensor
 
 
 class ProtoNet(mamlzoo.MetaAlgorithm):
@@ -19,6 +28,9 @@ class ProtoNet(mamlzoo.MetaAlgorithm):
 
       c_k = mean of f_θ(x) over support points of class k,   logits_k(x) = −‖f_θ(x) − c_k‖²,
       meta-loss(θ) = L_Q, the task's loss of these logits.
+
+    A class without a support point has no prototype: its logit is −∞, its probability 0, and the others are as if it
+    were not there.
 
     Adaptation is complete before the first step, so all further steps leave φ = (c_1 … c_N) as it is.
 
@@ -40,17 +52,20 @@ class ProtoNet(mamlzoo.MetaAlgorithm):
     def init(self, networks: dict[str, Params]) -> MetaParams:
         return networks
 
-    def start(self, learner: Learner, meta: MetaParams, support: Batch) -> Tensor:
+    def start(self, learner: Learner, meta: MetaParams, support: Batch) -> Prototypes:
         embedded = learner.predict(meta["network"], support.x)
         member = functional.one_hot(support.y, learner.spec.output_size).to(embedded.dtype)
-        return member.T @ embedded / member.sum(0)[:, None]
+        count = member.sum(0)
+        return Prototypes(member.T @ embedded / count.clamp(min=1)[:, None], count.clamp(max=1))
 
-    def adapt(self, learner: Learner, meta: MetaParams, fast: Tensor, support: Batch) -> Tensor:
+    def adapt(self, learner: Learner, meta: MetaParams, fast: Prototypes, support: Batch) -> Prototypes:
         return fast
 
-    def predict(self, learner: Learner, meta: MetaParams, fast: Tensor, x: Tensor) -> Tensor:
+    def predict(self, learner: Learner, meta: MetaParams, fast: Prototypes, x: Tensor) -> Tensor:
         embedded = learner.predict(meta["network"], x)
-        return -(embedded[:, None] - fast).square().sum(-1)
+        logits = -(embedded[:, None] - fast.means).square().sum(-1)
+        # Not a prototype at infinity, whose squared distance has the gradient ∞ · 0.
+        return logits.masked_fill(fast.present == 0, -math.inf)
 
     def meta_loss(
         self, learner: Learner, meta: MetaParams, episode: Episode, progress: Tensor

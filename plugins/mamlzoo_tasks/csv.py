@@ -16,6 +16,8 @@ import mamlzoo
 from mamlzoo import Batch, Episode, Spec, Split, UsageError, option
 
 SPLITS: tuple[Split, ...] = get_args(Split)
+NAMED = 4
+"""At most so many of several files are named in a message."""
 SMALLEST, LARGEST = 0.03, 30.0
 """Root mean squares of a column that gradient steps of common sizes can still cope with."""
 
@@ -135,6 +137,7 @@ class CSV(mamlzoo.Task):
             self._check_size("x", torch.cat([data.x for data in parts["train"]]))
             if not self.ways:
                 self._check_size("y", torch.cat([data.y for data in parts["train"]]))
+        self._check_different(parts)
         return {split: _Part.of(part) for split, part in parts.items()}
 
     @functools.cached_property
@@ -212,6 +215,22 @@ class CSV(mamlzoo.Task):
         x = x[torch.tensor([row for rows in groups for row in rows], dtype=torch.long)]
         return _DataSet(file, x, x.new_zeros(len(x), 1), [len(rows) for rows in groups])
 
+    def _check_different(self, parts: dict[Split, list[_DataSet]]) -> None:
+        """Refuse files of the same rows, but in training: a test on what was trained on, or one that counts twice."""
+        alike: dict[str, list[tuple[Split, Path]]] = {}
+        for split, several in parts.items():
+            for data in several:
+                alike.setdefault(data.content(), []).append((split, data.file))
+        for files in alike.values():
+            splits = [split for split, _ in files]
+            if len(files) > 1 and splits != ["train"] * len(files):
+                named = ", ".join(f"{file} ({split})" for split, file in files[:NAMED])
+                more = f" and {len(files) - NAMED} more" if len(files) > NAMED else ""
+                raise UsageError(
+                    f"task 'csv': {len(files)} files hold the same rows: {named}{more}; a test must not see what was "
+                    "trained on, nor count a file twice: leave all but one of them out"
+                )
+
     def _check_enough(self, several: list[_DataSet]) -> None:
         """Refuse files of which no episode can be drawn, all at once."""
         needed, what = self.shots + self.queries, f"shots + queries = {self.shots + self.queries} rows"
@@ -255,6 +274,14 @@ class _DataSet(NamedTuple):
     x: Tensor
     y: Tensor
     groups: list[int]
+
+    def content(self) -> str:
+        """The same for files of the same rows, in whatever order, and under whatever names their classes have."""
+        groups = []
+        for rows in torch.cat([self.x, self.y], 1).split(self.groups):
+            different, counts = rows.unique(dim=0, return_counts=True)  # in order
+            groups.append(hashlib.sha256(different.numpy().tobytes() + counts.numpy().tobytes()).hexdigest())
+        return " ".join(sorted(groups))
 
     @property
     def columns(self) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 
@@ -91,6 +92,10 @@ class Sine(mamlzoo.Task):
 
     def metrics(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
         return {"mse": self.loss(prediction, target)}
+
+    def on_grid(self, points: int) -> Sine:
+        """The same waves and support sets, judged on so many points; for figures."""
+        return dataclasses.replace(self, test_points=points)
 
     @functools.cached_property
     def _pool(self) -> tuple[Tensor, Batch]:

@@ -25,6 +25,7 @@ def trained(tmp_path_factory):
     mamlzoo.run("blobs", algorithm="protonet", options={"task.ways": 2, "task.dimensions": 2}, **QUICK).save(
         runs / "protonet"
     )
+    mamlzoo.run("blobs", algorithm="protonet", options={"task.dimensions": 2}, **QUICK).save(runs / "five")
     mamlzoo.run(model=lambda: torch.nn.Linear(1, 1), **QUICK).save(runs / "python")
     (runs / "unfinished").mkdir()
     shutil.copy(runs / "maml" / "config.json", runs / "unfinished")
@@ -75,12 +76,37 @@ def test_what_is_exported_goes_into_the_plain_network_and_predicts_the_same(cli)
     torch.testing.assert_close(outputs, torch.tensor(document["outputs"]))
 
 
+def test_an_export_of_a_batch_norm_says_how_it_is_loaded_and_that_predictions_hang_together(cli):
+    Path("net.py").write_text(
+        "from torch import nn\ndef net():\n    return nn.Sequential(nn.Linear(1, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))\n"
+    )
+    quick = ["--iterations", "2", "--test-tasks", "4", "--plan", "vmap"]
+    cli("run", "-m", "net.py:net", *quick, "--out", "normed")
+    shown = cli("adapt", "normed", "--support", "points.csv", "--export", "adapted.pt")
+    assert "adapted.pt holds no running statistics, since a run has none: before load_state_dict" in shown.stderr
+    assert "transductive: batch norm sees all query inputs at once" in shown.stdout
+    Path("one.csv").write_text("x\n1\n")
+    line = cli.error("adapt", "normed", "--support", "points.csv", "--query", "one.csv")
+    assert line.startswith("network 'network' has a batch norm, which takes the statistics of the examples")
+
+
 def test_a_query_file_says_where_to_predict(cli):
     Path("query.csv").write_text("x,y\n1,2\n-1,0\n")
     shown = cli(*ADAPT, "--query", "query.csv").stdout
     assert "predicted at 2 points of yours\n" in shown
     assert re.search(r"^query mse: [\d.]+ before adaptation, [\d.]+ after 10 steps$", shown, re.M)
     assert len(Path("adapted-maml/predictions.csv").read_text().splitlines()) == 3
+
+
+def test_classes_without_support_points_have_no_share_and_spoil_nothing(cli):
+    Path("two.csv").write_text("x1,x2,y\n0,0,0\n0,1,0\n4,4,2\n4,5,2\n")
+    cli("adapt", "runs/five", "--support", "two.csv", "--out", "here")
+    found = json.loads(Path("here/predictions.json").read_text())
+    assert found["classes"] == [0, 0, 2, 2]
+    for shares in found["probabilities"]:
+        assert sum(shares) == pytest.approx(1)
+        assert [shares[at] for at in (1, 3, 4)] == [0, 0, 0]
+    assert "class 1 has no support point" in found["notes"]
 
 
 ERRORS = {

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from mamlzoo_algorithms.fomaml import FOMAML
+from mamlzoo_tasks.csv import CSV
 
 QUICK = ["--iterations", "4", "--meta-batch", "2", "--test-tasks", "6"]
 SCALAR = ["-t", "scalar", "-m", "neuron", "--algorithm.inner-lr", "0.1"]
@@ -247,10 +248,31 @@ def test_plots_are_written_where_asked(cli):
         ["curves", "maml", "--training", "-o", "training.png"],
         ["adaptation", "maml", "-o", "fit.png"],
         ["adaptation", "maml", "scratch", "--task.support-min", "0", "--steps", "0,1", "-o", "one-sided.png"],
+        ["gallery", "-t", "blobs", "--task.dimensions", "2", "-o", "clouds.png"],
+        ["gallery", "-t", "csv", "--task.folder", CSV.example().folder, "-o", "files.png"],
+        ["average", "--count", "3", "-o", "few.svg"],
     ):
         output = arguments[-1]
         assert cli("plot", *arguments).stderr == f"saved: {output}\n"
         assert Path(output).stat().st_size > 1000
+
+
+def test_the_training_curves_of_a_comparison_leave_out_what_was_not_trained(cli):
+    cli("compare", "-a", "maml", "-a", "scratch", *QUICK, "--out", "all", "--quiet")
+    said = cli("plot", "curves", "all", "--training", "-o", "training.png").stderr.splitlines()
+    assert said == ["all/scratch: nothing was trained, so it has no curve", "saved: training.png"]
+    said = cli.error("plot", "curves", "all/scratch", "--training")
+    assert said == "all/scratch: nothing was trained, so there is no meta-loss to draw"
+
+
+def test_every_task_has_a_figure_of_its_fits(cli):
+    blobs = ["-t", "blobs", "--task.ways", "3", *QUICK]
+    files = ["-t", "csv", "--task.folder", CSV.example().folder, *QUICK]
+    for name, flags in {"two": [*blobs, "--task.dimensions", "2"], "many": blobs, "files": files}.items():
+        cli("run", *flags, "--out", name, "--quiet")
+        assert (Path(name) / "adaptation.png").exists()
+        cli("plot", "adaptation", name, "-o", f"{name}.svg")
+        assert Path(f"{name}.svg").stat().st_size > 1000
 
 
 ERRORS = {
@@ -277,7 +299,8 @@ ERRORS = {
     "unknown baseline": (["compare", "--iterations", "1000000000", "--baseline", "mamll"], "there is no baseline 'mamll'"),
     "no such step": (["compare", "--iterations", "1000000000", "--at-step", "11"], "no difference after 11 adaptation steps"),
     "no picture format": (["plot", "gallery", "-o", "x.bmp"], "x.bmp must end in .png, .svg or .pdf"),
-    "no curves": (["plot", "gallery", "-t", "blobs"], "task 'blobs' is not from one number to one number"),
+    "no curves": (["plot", "gallery", "-t", "blobs"], "task 'blobs' has inputs of shape [8] and 5 classes; a gallery shows"),
+    "no mean of curves": (["plot", "average", "-t", "blobs"], "task 'blobs' is not from one number to one number"),
     "no place for a picture": (["plot", "gallery", "-o", "no/where.png"], "no/where.png cannot be written: No such file"),
     "unknown info": (["info", "sin"], "there is no plugin 'sin'; did you mean 'sine'"),
 }  # fmt: skip

@@ -153,6 +153,13 @@ def test_binding_leaves_a_batch_norms_statistics_alone():
     assert meta["network"]["0.weight"] is network[0].weight
 
 
+def test_binding_says_that_trained_statistics_are_left_out():
+    network = nn.Sequential(nn.Linear(1, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))
+    network(torch.randn(9, 1))
+    with pytest.warns(UserWarning, match="running statistics that batch norm '1' came with are not used"):
+        mamlzoo.bind(MAML(), network, nn.functional.mse_loss)
+
+
 def test_a_recurrent_network_can_be_trained_one_task_at_a_time():
     class Recurrent(nn.Module):
         def __init__(self):

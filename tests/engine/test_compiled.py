@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,10 +16,11 @@ from mamlzoo import trees
 from mamlzoo.combinations import _as_model
 from mamlzoo.discovery.registry import installed
 from mamlzoo.engine.binding import bind_seeds
-from mamlzoo.engine.compiled import CompiledSteps, Replay, TracedSteps, machine_code
-from mamlzoo.engine.compiler import CannotCompileError, compile_program, load
+from mamlzoo.engine.compiled import CompiledSteps, Replay, TracedSteps, kept_code, machine_code
+from mamlzoo.engine.compiler import _linking_to_itself, compile_program, load
 from mamlzoo.engine.optimizers import UNFIT, OuterOptimizer
 from mamlzoo.engine.plans import EAGER
+from mamlzoo.engine.program_cache import CannotCompileError, DamagedError
 from mamlzoo.engine.steps import EagerSteps
 from mamlzoo.engine.streams import TrainingStream
 from mamlzoo.engine.training import blocks
@@ -44,6 +49,7 @@ class Trial:
     ):  # fmt: skip
         task = Blobs() if algorithm.name == "protonet" else Sine()
         bound = bind_seeds(task, model or MLP(hidden=(16, 16)), algorithm, seeds, CPU, recompute=recompute)
+        self.bound, self.reduction = bound, reduction
         self.stream = TrainingStream(task, seeds, meta_batch, CPU)
         self.block, _ = next(blocks(self.stream, 1000))
         self.vmap, one, trial = (
@@ -53,6 +59,12 @@ class Trial:
         logs = list(trial.advance(self.block, 0, 1).logs)
         self.traced = TracedSteps(bound, reduction, trial.optimizer, self.block, logs, chunk)
         self.steps = lambda run: CompiledSteps(one.optimizer, one, self.traced, run)
+
+    def places(self):
+        """Of each number of a row of θ, the name of the parameter that it belongs to."""
+        return [
+            name for group in self.bound.meta.values() for name, leaf in group.items() for _ in range(leaf[0].numel())
+        ]
 
     def agrees(self, steps, tolerance=1e-5):
         for first, last in ((0, 1), (1, 4), (4, STEPS)):
@@ -106,6 +118,45 @@ def test_recomputed_steps_can_be_compiled():
     trial.agrees(trial.steps(Replay(trial.traced.graph)))
 
 
+@pytest.mark.parametrize("shots", [2, 7])
+def test_a_program_is_never_run_with_sizes_that_it_was_not_made_for(shots):
+    trial, called = Trial(MAML(), seeds=(0,)), []
+    steps = trial.steps(lambda *given: called.append(given))
+    steps.advance(trial.block, 0, 1)  # which is eager
+    block, _ = next(blocks(TrainingStream(Sine(shots=shots), (0,), 4, CPU), 1000))
+    with pytest.raises(ValueError, match="a program that was compiled for .* was given"):
+        steps.advance(block, 1, 2)
+    assert called == []
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_only_the_first_meta_step_of_all_is_eager(optimizer, monkeypatch):
+    trial = Trial(MAML(), optimizer=optimizer)
+    steps = trial.steps(Replay(trial.traced.graph))
+    steps.advance(trial.block, 0, 2)
+    monkeypatch.setattr(EagerSteps, "advance", None)
+    steps.advance(trial.block, 2, 3)
+
+
+HELD = torch.tensor([0.5, 2.0])
+
+
+class Holding(MAML):
+    """Uses a tensor of its module, more than once."""
+
+    name = "holding"
+
+    def meta_loss(self, learner, meta, episode, progress):
+        loss, logs = super().meta_loss(learner, meta, episode, progress)
+        return loss * HELD[0] + HELD.prod() * loss, logs
+
+
+def test_a_tensor_that_an_algorithm_holds_is_one_input_of_the_program_however_often_it_is_used():
+    trial = Trial(Holding())
+    assert [tensor is HELD for tensor in trial.traced.lifted] == [True]
+    trial.agrees(trial.steps(Replay(trial.traced.graph)))
+
+
 class Peeking(MAML):
     """Asks for a tensor's value, where the rules forbid it."""
 
@@ -145,10 +196,8 @@ def test_going_on_in_the_middle_gives_the_bits_of_one_go(compiled):
     assert all(torch.equal(a, b) for a, b in zip(*thetas, strict=True))
 
 
-def test_the_same_meta_step_is_compiled_once(compiled, monkeypatch):
-    again = Trial(MAML(), meta_batch=4, chunk=2)
-    monkeypatch.setattr("mamlzoo.engine.compiled.compile_program", None)
-    machine_code(again.traced)
+def test_the_same_meta_step_is_compiled_once(compiled):
+    assert kept_code(Trial(MAML(), meta_batch=4, chunk=2).traced) is not None
 
 
 def test_what_changes_the_arithmetic_has_a_place_of_its_own_in_the_cache(maml):
@@ -174,19 +223,28 @@ class Double(nn.Module):
         return (2 * x,)
 
 
+@pytest.mark.skipif(sys.platform != "linux" or not shutil.which("g++"), reason="g++ on Linux is what this is about")
+def test_a_program_is_linked_to_its_own_copies_of_the_librarys_templates(tmp_path):
+    (_, compiler) = _linking_to_itself(tmp_path, {"cpp.cxx": (None, "g++")})["cpp.cxx"]
+    steps = subprocess.run([compiler, "-###", "-shared", "a.o"], capture_output=True, text=True, check=False).stderr
+    assert "-Bsymbolic-functions" in steps
+    assert Path(compiler).name == "g++"
+
+
 def test_without_a_compiler_that_is_said_and_nothing_is_left_behind(tmp_path):
     without = torch._inductor.config.patch({"cpp.cxx": ("no-such-compiler",)})
     with without, pytest.raises(CannotCompileError, match="no C\\+\\+ compiler was found"):
-        compile_program(Double(), [torch.ones(3)], tmp_path / "program.pt2")
+        compile_program(Double(), [torch.ones(3)], tmp_path / "double.program")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_damaged_file_in_the_cache_counts_as_none_and_is_removed(tmp_path):
+def test_a_damaged_file_in_the_cache_is_removed_and_said(tmp_path):
     for damage in (b"", b"no package", bytes(10_000)):
-        path = tmp_path / "damaged.pt2"
+        path = tmp_path / "damaged.program"
         path.write_bytes(damage)
+        with pytest.raises(DamagedError, match=r"damaged\.program is damaged$"):
+            load(path)
         assert load(path) is None
-        assert not path.exists()
 
 
 @pytest.mark.slow

@@ -10,9 +10,9 @@ from torch import nn
 from mamlzoo.combinations import _as_model
 from mamlzoo.engine import preparation
 from mamlzoo.engine.binding import bind_seeds
-from mamlzoo.engine.compiled import CompiledSteps
-from mamlzoo.engine.compiler import CannotCompileError
-from mamlzoo.engine.preparation import Notice, Training, prepare
+from mamlzoo.engine.compiled import CompiledSteps, Loop
+from mamlzoo.engine.preparation import Alert, Notice, Training, prepare
+from mamlzoo.engine.program_cache import CannotCompileError
 from mamlzoo.engine.steps import EagerSteps
 from mamlzoo.engine.streams import TrainingStream
 from mamlzoo_algorithms.fomaml import FOMAML
@@ -23,10 +23,10 @@ from mamlzoo_tasks.sine import Sine
 CPU = torch.device("cpu")
 
 
-def prepared(plan, *, model=None, iterations=20, chunk=None, optimizer="adam", algorithm=None):
+def prepared(plan, *, model=None, iterations=20, chunk=None, optimizer="adam", algorithm=None, threads=1):
     bound = bind_seeds(Sine(), model or MLP(hidden=(8,)), algorithm or MAML(), (0, 1), CPU)
     stream = TrainingStream(Sine(), (0, 1), 3, CPU)
-    preparing, notices = prepare(bound, stream, Training(iterations, "mean", optimizer, 1e-3, plan, chunk)), []
+    preparing, notices = prepare(bound, stream, Training(iterations, "mean", optimizer, 1e-3, plan, chunk, threads)), []
     while True:
         try:
             notices.append(next(preparing))
@@ -57,7 +57,7 @@ def test_without_a_compiler_the_next_plan_goes_on_and_says_why(monkeypatch):
     def machine_code(traced):
         raise CannotCompileError("no C++ compiler was found")
 
-    monkeypatch.setattr(preparation, "machine_code", machine_code)
+    monkeypatch.setattr(preparation, "kept_code", machine_code)
     steps, choice, _ = prepared("compile")
     assert isinstance(steps, EagerSteps)
     assert choice.plan == "vmap"
@@ -82,8 +82,58 @@ def test_an_optimiser_that_cannot_be_compiled_is_named_by_what_it_does(monkeypat
 def test_a_short_job_is_not_compiled():
     steps, choice, notices = prepared("auto")
     assert isinstance(steps, EagerSteps)
-    assert choice.why.endswith(" s in all")
+    assert choice.why.endswith(f" s in all; --plan {choice.plan} repeats it")
     assert notices == []
+
+
+@pytest.mark.parametrize("plan", ["auto", "vmap"])
+def test_where_one_thread_is_faster_than_several_that_is_said_and_does_not_make_looping_look_fast(plan, monkeypatch):
+    monkeypatch.setattr(preparation, "SPREAD", 0)
+    monkeypatch.setattr(preparation, "is_busy", lambda: True)
+    monkeypatch.setattr(preparation, "_pace", lambda steps, block, threads: 0.001 * threads**3)
+    steps, choice, notices = prepared(plan, threads=2)
+    assert [type(notice) for notice in notices] == [Alert]
+    assert notices[0].text == (
+        "one thread is 8 times as fast here as 2, as where other processes use the cores: "
+        "try --threads 1 (the last digits can differ)"
+    )
+    assert (choice.plan, steps.threads) == ("vmap", 2)
+
+
+def test_a_plan_that_a_clock_chose_is_said_with_the_flags_that_repeat_it(monkeypatch):
+    monkeypatch.setattr(preparation, "_pace", lambda steps, block, threads: 0.001 / threads)
+    assert prepared("auto", threads=2)[1].why.endswith(" s in all; --plan vmap repeats it")
+    monkeypatch.setattr(preparation, "SPREAD", 0)
+    _, choice, notices = prepared("auto", threads=2)
+    assert choice.why.endswith(" s in all; --plan vmap --threads 2 repeats it")
+    assert notices == []
+
+
+def test_a_cache_that_is_not_safe_is_said(tmp_path, monkeypatch):
+    tmp_path.chmod(0o770)
+    monkeypatch.setenv("MAMLZOO_CACHE", str(tmp_path))
+    monkeypatch.setattr(preparation, "COMPILING", 1e9)
+    monkeypatch.setattr(preparation, "WORTH_A_THOUGHT", 0)
+    why = "may be written by others; chmod 700 would do; what is compiled is not kept"
+    assert prepared("auto")[2] == [Alert(f"the cache {tmp_path} {why}")]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_damaged_program_is_said_and_made_again(tmp_path, monkeypatch):
+    monkeypatch.setenv("MAMLZOO_CACHE", str(tmp_path))
+    compiled = []
+
+    def machine_code(traced):
+        compiled.append(traced.path)
+        raise CannotCompileError("nothing is compiled here")
+
+    monkeypatch.setattr(preparation, "machine_code", machine_code)
+    prepared("compile")
+    compiled[0].write_bytes(b"no program")
+    damaged, compiling = prepared("compile")[2]
+    assert damaged == Alert(f"the program {compiled[0]} is damaged; it was removed")
+    assert compiling.text.startswith("compiling the meta-step, once: about ")
+    assert compiled == 2 * compiled[:1]
 
 
 def test_a_job_shorter_than_compiling_is_not_compiled(monkeypatch):
@@ -126,16 +176,11 @@ def test_tasks_are_cut_into_chunks_where_they_would_not_fit(monkeypatch):
 
 def test_a_program_with_other_numbers_is_not_believed(monkeypatch):
     prepared("compile")
-    right = preparation.machine_code
-
-    def wrong(traced):
-        run = right(traced)
-        return lambda *inputs: [tensor * 1.1 for tensor in run(*inputs)]
-
-    monkeypatch.setattr(preparation, "machine_code", wrong)
+    right = Loop.__call__
+    monkeypatch.setattr(Loop, "__call__", lambda *inputs: [tensor * 1.1 for tensor in right(*inputs)])
     steps, choice, _ = prepared("compile")
     assert isinstance(steps, EagerSteps)
-    assert choice.why.startswith("'compile' cannot: the program's numbers are not those of vmap; ")
+    assert choice.why.startswith("'compile' cannot: the program's meta-losses are not those of vmap; it was removed; ")
 
 
 def test_a_program_that_fails_is_replaced(monkeypatch):
@@ -145,7 +190,7 @@ def test_a_program_that_fails_is_replaced(monkeypatch):
 
         return run
 
-    monkeypatch.setattr(preparation, "machine_code", failing)
+    monkeypatch.setattr(preparation, "kept_code", failing)
     steps, choice, _ = prepared("compile")
     assert isinstance(steps, EagerSteps)
     assert choice.why.startswith("'compile' cannot: the program fails: no such kernel; ")

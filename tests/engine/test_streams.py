@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mamlzoo import trees
+import mamlzoo
+from mamlzoo import option, trees
 from mamlzoo.engine.streams import TestSet, TrainingStream, derive_seed
 from mamlzoo.errors import PluginError
 from mamlzoo.interfaces import Batch, Episode, Spec
@@ -136,7 +139,7 @@ def test_a_task_that_returns_too_few_episodes_is_named():
     with pytest.raises(PluginError) as caught:
         stream(Wrong()).block(0)
     expected = "returned support.x of shape [0, 10, 1]; it must be [1, examples, 1]"
-    assert str(caught.value) == f"task 'wrong' was asked for 1 episodes and {expected}"
+    assert str(caught.value) == f"task 'wrong' was asked for 1 episode and {expected}"
 
 
 def test_a_task_that_raises_is_named():
@@ -177,3 +180,77 @@ def test_targets_that_would_broadcast_are_refused():
 def test_something_else_than_an_episode_is_refused():
     with pytest.raises(PluginError, match="task 'loose' must sample an Episode of two Batches, not a tuple"):
         stream(Loose()).block(0)
+
+
+class Ragged(Sine):
+    """In some of its draws one leaf has a row more, or another dtype."""
+
+    name = "ragged"
+    odd: str = option("train", "the split of these draws")
+    leaf: str = option("support.y", "the leaf that another dtype is given, or support.x for another length")
+
+    def sample(self, count, *, split, generator):
+        episode = super().sample(count, split=split, generator=generator)
+        if split != self.odd or not torch.randint(2, (), generator=generator):
+            return episode
+        if self.leaf == "support.x":
+            longer = (torch.cat([leaf, leaf[:, :1]], 1) for leaf in episode.support)
+            return episode._replace(support=Batch(*longer))
+        part, name = self.leaf.split(".")
+        batch = getattr(episode, part)
+        return episode._replace(**{part: batch._replace(**{name: getattr(batch, name).double()})})
+
+
+def drawn(task, split):
+    """All of a few blocks of a split."""
+    if split == "train":
+        whole = stream(task, seeds=(0, 1))
+        return [whole.block(position) for position in range(4)]
+    return list(TestSet(task, 1000, 0, CPU, split=split).blocks())
+
+
+LENGTHS = r"task 'ragged' drew support.x of shape \[1[01], 1\] for an episode of '{}', after one of shape \[1[01], 1\];"
+TYPES = r"task 'ragged' drew {} of torch.float\d\d for an episode of 'train', after one of torch.float\d\d; all"
+
+
+@pytest.mark.parametrize("split", ["train", "valid", "test"])
+def test_every_draw_of_a_split_has_the_size_of_the_first(split):
+    with pytest.raises(PluginError, match=LENGTHS.format(split)):
+        drawn(Ragged(odd=split, leaf="support.x"), split)
+
+
+@pytest.mark.parametrize("leaf", ["support.y", "query.x", "query.y"])
+def test_every_draw_of_a_split_has_the_dtype_of_the_first(leaf):
+    with pytest.raises(PluginError, match=TYPES.format(leaf)):
+        drawn(Ragged(leaf=leaf), "train")
+
+
+@pytest.mark.parametrize("position", range(4))
+def test_a_run_that_goes_on_holds_its_blocks_to_the_same_size(position):
+    """The size is that of one draw, whatever block is the first of this process."""
+
+    def outcome(whole):
+        try:
+            return whole.block(position).support.x.shape
+        except PluginError as error:
+            return str(error)
+
+    begun = stream(Ragged(leaf="support.x"))
+    for earlier in range(position):
+        with contextlib.suppress(PluginError):
+            begun.block(earlier)
+    assert outcome(begun) == outcome(stream(Ragged(leaf="support.x")))
+
+
+def test_the_splits_may_differ_in_size():
+    assert next(stream(Sine(), meta_batch=1).steps(0, 1)).query.x.shape[2:] == (10, 1)
+    assert next(TestSet(Sine(), 1, 0, CPU).blocks()).query.x.shape[1:] == (50, 1)
+
+
+@pytest.mark.parametrize("split", ["train", "valid", "test"])
+def test_a_size_that_changes_is_found_before_anything_is_trained(split):
+    told = []
+    settings = {"iterations": 2, "test_tasks": 2, "validate_every": 1, "progress": lambda *event: told.append(event)}
+    with pytest.raises(PluginError, match=LENGTHS.format(split)):
+        mamlzoo.run(Ragged(odd=split, leaf="support.x"), **settings)
+    assert told == []

@@ -188,8 +188,28 @@ def test_prototypes_are_class_means_and_logits_negative_squared_distances():
     learner, meta = mamlzoo.bind(ProtoNet(embedding=2), identity, nn.functional.cross_entropy, spec)
     support = Batch(torch.tensor([[0.0, 0.0], [2.0, 0.0], [5.0, 5.0]]), torch.tensor([0, 0, 1]))
     prototypes = ProtoNet().start(learner, meta, support)
-    assert prototypes.tolist() == [[1.0, 0.0], [5.0, 5.0]]
+    assert prototypes.means.tolist() == [[1.0, 0.0], [5.0, 5.0]]
     assert ProtoNet().predict(learner, meta, prototypes, torch.tensor([[1.0, 2.0]])).tolist() == [[-4.0, -25.0]]
+
+
+def test_a_class_without_support_points_leaves_the_others_as_if_it_were_not_there():
+    torch.manual_seed(0)
+    network, x, y = nn.Linear(2, 3), torch.randn(6, 2), torch.tensor([0, 2, 2, 0, 2, 0])
+
+    def losses_and_gradients(classes, labels):
+        spec = mamlzoo.Spec((2,), classes, kind="classification")
+        learner, meta = mamlzoo.bind(ProtoNet(embedding=3), network, nn.functional.cross_entropy, spec)
+        episode = mamlzoo.Episode(Batch(x[:4], labels[:4]), Batch(x[4:], labels[4:]))
+        loss, _ = ProtoNet(embedding=3).meta_loss(learner, meta, episode, torch.tensor(0.0))
+        prototypes = ProtoNet().start(learner, meta, episode.support)
+        logits = ProtoNet().predict(learner, meta, prototypes, x)
+        return loss, torch.autograd.grad(loss, mamlzoo.leaves(meta)), logits.softmax(-1)
+
+    loss, gradient, shares = losses_and_gradients(4, y)
+    alone, gradient_alone, shares_alone = losses_and_gradients(2, y // 2)
+    torch.testing.assert_close((loss, gradient), (alone, gradient_alone))
+    torch.testing.assert_close(shares[:, [0, 2]], shares_alone)
+    assert shares[:, [1, 3]].eq(0).all()
 
 
 def test_protonet_refuses_regression():

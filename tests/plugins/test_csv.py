@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import shutil
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mamlzoo
-from mamlzoo import UsageError, fits
+from mamlzoo import UsageError, fits, plots
 from mamlzoo.engine.streams import TestSet
 from mamlzoo_tasks.csv import CSV, _distinct
 
@@ -26,9 +27,9 @@ def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def write(folder: Path, lengths: list[int]) -> Path:
+def write(folder: Path, lengths: list[int], first: int = 0) -> Path:
     folder.mkdir(parents=True)
-    for file, length in enumerate(lengths):
+    for file, length in enumerate(lengths, first):
         points = (LONG * file + row for row in range(length))
         (folder / f"{file:04}.csv").write_text("x,y\n" + "".join(f"{x},{-x}\n" for x in points))
     return folder
@@ -80,8 +81,8 @@ def test_training_takes_every_training_file_and_no_other(tmp_path):
 
 
 def test_every_test_file_is_one_episode_however_many_there_are(tmp_path):
-    for split, count in {"train": 1, "valid": 1, "test": 300}.items():
-        write(tmp_path / "data" / split, [5] * count)
+    for split, first, count in [("train", 300, 1), ("valid", 301, 1), ("test", 0, 300)]:
+        write(tmp_path / "data" / split, [5] * count, first)
     chosen = task(tmp_path / "data")
     blocks = list(TestSet(chosen, 1000, 0, CPU).blocks())
     files = torch.cat([files_of(block)[:, 0] for block in blocks])
@@ -118,8 +119,8 @@ def test_folders_called_train_valid_and_test_are_the_split(tmp_path):
 
 def test_shapes_come_from_the_headers(tmp_path):
     (tmp_path / "data").mkdir()
-    for name in "abc":
-        (tmp_path / "data" / f"{name}.csv").write_text("y1,x1,x2,x3,y2\n" + "1,2,3,4,5\n" * 5)
+    for name in range(3):
+        (tmp_path / "data" / f"{name}.csv").write_text("y1,x1,x2,x3,y2\n" + f"{name},2,3,4,5\n" * 5)
     chosen = task(tmp_path / "data")
     assert (chosen.spec.input_shape, chosen.spec.output_size) == ((3,), 2)
     episodes = chosen.sample(4, split="train", generator=generator())
@@ -129,8 +130,8 @@ def test_shapes_come_from_the_headers(tmp_path):
 
 def test_labels_of_an_episode_number_its_classes_in_any_order(tmp_path):
     (tmp_path / "data").mkdir()
-    for name in "abc":  # the point x = i is of the class called i; 'rare' has too few rows
-        rows = [f"{i},class {i}\n" for i in range(4) for _ in range(6)] + ["9,rare\n"]
+    for name in range(3):  # the point x = i is of the class called i; 'rare' has too few rows
+        rows = [f"{i},class {i}\n" for i in range(4) for _ in range(6 + name)] + ["9,rare\n"]
         (tmp_path / "data" / f"{name}.csv").write_text("x,y\n" + "".join(rows))
     chosen = task(tmp_path / "data", ways=3)
     episodes = chosen.sample(200, split="train", generator=generator())
@@ -153,8 +154,8 @@ def test_labels_of_an_episode_number_its_classes_in_any_order(tmp_path):
 def test_a_file_that_has_changed_is_read_again(tmp_path):
     folder = write(tmp_path / "data", [5] * 3)
     assert task(folder).spec.output_size == 1
-    for file in folder.iterdir():
-        file.write_text("x,y1,y2\n" + "1,2,3\n" * 5)
+    for at, file in enumerate(folder.iterdir()):
+        file.write_text("x,y1,y2\n" + f"{at},2,3\n" * 5)
     assert task(folder).spec.output_size == 2
 
 
@@ -262,8 +263,8 @@ def test_a_file_in_two_splits_by_a_link_is_refused(tmp_path):
 
 def test_a_network_that_scales_its_inputs_may_take_columns_of_any_scale(tmp_path):
     (tmp_path / "data").mkdir()
-    for name in "abc":
-        (tmp_path / "data" / f"{name}.csv").write_text("x,y\n" + "290,0\n310,0\n" * 3)
+    for name in range(3):
+        (tmp_path / "data" / f"{name}.csv").write_text("x,y\n" + f"290,{name}\n310,{name}\n" * 3)
     with pytest.raises(UsageError) as caught:
         task(tmp_path / "data", any_scale=False).spec  # noqa: B018
     assert str(caught.value) == (
@@ -352,5 +353,48 @@ def test_one_class_is_no_classification(tmp_path):
 def test_measured_points_are_not_drawn_as_a_true_function():
     example = CSV(folder=CSV.example().folder, shots=5, queries=15)
     result = mamlzoo.run(example, "mlp", "maml", iterations=0, test_steps=1)
-    assert not fits.fit(result, steps=[0, 1]).is_function
-    assert fits.fit(mamlzoo.run(iterations=0, test_tasks=2, test_steps=1), steps=[0, 1]).is_function
+    (legend,) = plots.adaptation([fits.fit(result, steps=[0, 1])]).legends
+    assert [text.get_text() for text in legend.get_texts()] == [
+        "query points", "after 0 steps", "after 1 step", "support points"]  # fmt: skip
+
+
+def test_files_of_equal_rows_in_different_splits_are_refused_by_name(tmp_path):
+    for at in range(8):
+        (tmp_path / f"{at}.csv").write_text(ROWS)
+    with pytest.raises(UsageError) as caught:
+        task(tmp_path, shots=1, queries=1).spec  # noqa: B018
+    assert "8 files hold the same rows: " in str(caught.value)
+    assert " and 4 more; a test must not see what was trained on, nor count a file twice" in str(caught.value)
+    assert f"{tmp_path}/" in str(caught.value)
+
+
+LABELLED = "x,y\n" + "".join(f"{x}.5,{'ab'[x % 2]}\n" for x in range(12))
+DISGUISES = {
+    "another order": (LABELLED, "x,y\n" + "".join(reversed(LABELLED.splitlines(keepends=True)[1:]))),
+    "another spelling of the numbers": (LABELLED, LABELLED.replace(".5", ".50")),
+    "other names of the classes": (LABELLED, LABELLED.replace("a", "cat").replace("b", "dog")),
+    "a class that is too small to count": (LABELLED, LABELLED + "7,rare\n"),
+}
+
+
+@pytest.mark.parametrize(("file", "twin"), DISGUISES.values(), ids=DISGUISES)
+@pytest.mark.parametrize("split", ["valid", "test"])
+def test_equal_files_are_known_in_disguise(tmp_path, file, twin, split):
+    other = LABELLED.replace(".5", ".25")
+    parts = {"train": [file, other], "valid": [other.replace("1.", "2.")], "test": [other.replace("1.", "3.")]}
+    parts[split].append(twin)
+    for name, texts in parts.items():
+        (tmp_path / name).mkdir()
+        for at, text in enumerate(texts):
+            (tmp_path / name / f"{at}.csv").write_text(text)
+    said = f"2 files hold the same rows: {tmp_path}/train/0.csv (train), {tmp_path}/{split}/1.csv ({split}); "
+    with pytest.raises(UsageError, match=re.escape(said)):
+        task(tmp_path, ways=2, shots=1, queries=1).spec  # noqa: B018
+
+
+def test_equal_files_may_be_trained_on(tmp_path):
+    for split, texts in {"train": [ROWS, ROWS], "valid": [ROWS + "7,7\n"], "test": [ROWS + "8,8\n"]}.items():
+        (tmp_path / split).mkdir()
+        for at, text in enumerate(texts):
+            (tmp_path / split / f"{at}.csv").write_text(text)
+    assert task(tmp_path, shots=1, queries=1).spec.test_episodes == 1

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import random
 import time
 
 import torch
+from torch.nn import functional
 
 import mamlzoo
 from mamlzoo import option
 
+RATE = torch.full((), 0.01, requires_grad=True)
 RATES = (0.01, 0.01, 0.01, 0.01)
 
 
@@ -47,6 +50,39 @@ class Clocked(Good):
     def meta_loss(self, learner, meta, episode, progress):
         loss, _ = super().meta_loss(learner, meta, episode, progress)
         return loss, {"clock": torch.tensor(time.perf_counter() % 1, dtype=torch.float64)}
+
+
+class Tossing(Good):
+    """Tosses a coin, whatever comes of it.
+
+    Reference: none.
+    """
+
+    def adapt(self, learner, meta, fast, support):
+        return super().adapt(learner, meta, fast, support) if random.random() < 2 else fast
+
+
+class FromOutput(Good):
+    """Adds what the module itself predicts, whose parameters are one seed's.
+
+    Reference: none.
+    """
+
+    def predict(self, learner, meta, fast, x):
+        return super().predict(learner, meta, fast, x) + learner.networks["network"](x).detach()
+
+    def adapted(self, learner, meta, fast):
+        raise mamlzoo.UsageError("no network predicts like this")
+
+
+class OwnRate(Good):
+    """A rate that is to be learned, and that θ does not hold.
+
+    Reference: none.
+    """
+
+    def adapt(self, learner, meta, fast, support):
+        return mamlzoo.sgd(fast, learner.gradient(fast, support), RATE)
 
 
 class Deciding(Good):
@@ -263,6 +299,24 @@ class Remembering(Good):
         return loss * (1 + progress - getattr(self, "begun", 0.0)), logs
 
 
+class Balanced(Good):
+    """Weighs each class by one over its number of support points, though that may be none.
+
+    Reference: none.
+    """
+
+    def adapt(self, learner, meta, fast, support):
+        if learner.spec.kind == "regression":
+            return super().adapt(learner, meta, fast, support)
+        member = functional.one_hot(support.y, learner.spec.output_size).to(support.x.dtype)
+
+        def loss(params):
+            each = functional.cross_entropy(learner.predict(params, support.x), support.y, reduction="none")
+            return (member.T @ each / member.sum(0)).mean()
+
+        return mamlzoo.sgd(fast, torch.func.grad(loss)(fast), self.inner_lr)
+
+
 class Sourceless(Good):
     """Nobody knows where it is from (so there is no Reference: here)."""
 
@@ -292,6 +346,9 @@ class Unknown(Good):
 FAULTY = [
     ("inputs-are-not-mutated", Clamping),
     ("same-inputs-give-same-outputs", Clocked),
+    ("same-inputs-give-same-outputs", Tossing),
+    ("depends-on-theta-and-constants-alone", FromOutput),
+    ("depends-on-theta-and-constants-alone", OwnRate),
     ("vmapped-equals-one-by-one", Deciding),
     ("meta-gradient-equals-differences", Forgetful),
     ("meta-gradient-equals-differences", StoppingLater),
@@ -308,6 +365,7 @@ FAULTY = [
     ("a-gru-works", ByName),
     ("batch-norm-works", ByShape),
     ("resumed-equals-never-stopped", Remembering),
+    ("a-class-may-be-absent", Balanced),
     ("docstring-names-its-reference", Sourceless),
     ("config-round-trips-through-json", Growing),
     ("exemptions-have-reasons", Unknown),

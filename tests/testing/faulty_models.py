@@ -106,6 +106,41 @@ class Counting(nn.Module):
         return torch.tanh(x)
 
 
+class Tallying(nn.Module):
+    """A number that changes with every call, and that nothing depends on yet."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls = 0
+
+    def forward(self, x):
+        self.calls += 1
+        return torch.tanh(x) if self.calls < 1000 else x
+
+
+class Listed(nn.Module):
+    """A scale that is used through a list, besides its registered name."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(()))
+        self.scales = [self.scale]
+
+    def forward(self, x):
+        return torch.tanh(x) * self.scales[0]
+
+
+class Drawn(nn.Module):
+    """A number that is drawn when it is built, and kept as a plain attribute."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = float(torch.rand(()))
+
+    def forward(self, x):
+        return torch.tanh(x) * self.scale
+
+
 class Deciding(nn.Module):
     """An `if` on a tensor's value."""
 
@@ -174,6 +209,9 @@ FAULTY = [
     ("outputs-are-finite", ByLargest),
     ("same-inputs-give-same-outputs", built_with(Noisy)),
     ("no-statistics-leak", built_with(Counting)),
+    ("no-statistics-leak", built_with(Tallying)),
+    ("depends-on-parameters-and-buffers-alone", built_with(Listed)),
+    ("depends-on-parameters-and-buffers-alone", built_with(Drawn)),
     ("works-under-vmap", built_with(Deciding)),
     ("works-under-grad-of-grad", built_with(OnceOnly)),
     ("works-in-float64", built_with(Single)),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import torch
 
 from mamlzoo import option
@@ -56,6 +58,15 @@ class Squeezed(Lines):
     def sample(self, count, *, split, generator):
         support, query = super().sample(count, split=split, generator=generator)
         return Episode(support, Batch(query.x.squeeze(0), query.y.squeeze(0)))
+
+
+class Ragged(Lines):
+    """A query point more where the first line is steep, which no other check meets."""
+
+    def sample(self, count, *, split, generator):
+        support, query = super().sample(count, split=split, generator=generator)
+        steep = abs(support.y[0, 0] - support.y[0, 1]) > 2 * abs(support.x[0, 0] - support.x[0, 1])
+        return Episode(support, Batch(*(torch.cat([leaf, leaf[:, :1] / 2], 1) for leaf in query)) if steep else query)
 
 
 class Pool(Lines):
@@ -160,6 +171,16 @@ class Halving(Lines):
         return {"mse": (prediction - target).square().mean()}
 
 
+class Tossing(Lines):
+    """A loss that tosses a coin, whatever comes of it."""
+
+    def loss(self, prediction, target):
+        return (prediction - target).square().mean() if random.random() < 2 else prediction.mean()
+
+    def metrics(self, prediction, target):
+        return {"mse": (prediction - target).square().mean()}
+
+
 class Growing(Lines):
     """An option that changes each time the task is made."""
 
@@ -195,6 +216,7 @@ FAULTY = [
     ("same-seed-gives-same-data", GlobalNoise),
     ("other-seed-gives-other-data", OwnSeed),
     ("any-count-can-be-drawn", Squeezed),
+    ("every-draw-has-one-shape", Ragged),
     ("splits-are-disjoint", Pool),
     ("splits-are-disjoint", Leaking),
     ("query-is-not-the-support", Copied),
@@ -207,6 +229,7 @@ FAULTY = [
     ("metrics-are-finite-scalars", NoMetric),
     ("higher-is-better-names-metrics", Misspelt),
     ("loss-and-metrics-change-nothing", Halving),
+    ("loss-and-metrics-change-nothing", Tossing),
     ("loss-and-metrics-work-under-vmap", Branching),
     ("config-round-trips-through-json", Growing),
     ("exemptions-have-reasons", Unknown),

@@ -1,0 +1,185 @@
+"""A trial of what nobody sees in numbers: that networks and algorithms are pure functions of θ, constants and episode.
+
+One that is not gives numbers all the same: of another seed, of the calls before, of a generator that nobody seeded.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mamlzoo import trees
+from mamlzoo.engine import purity
+from mamlzoo.engine.binding import Bound
+from mamlzoo.engine.contract import check_meta_loss
+from mamlzoo.engine.held import Held, around, held_by, same
+from mamlzoo.engine.randomness import Generators
+from mamlzoo.errors import FOREIGN, PluginError
+from mamlzoo.interfaces import Episode, Learner, MetaAlgorithm, MetaParams, Model, Plugin, Task
+
+FEW = 3
+"""Examples that a network is tried on."""
+TAKEN = "put what is learned into θ by init, call networks by learner.predict, constants are in learner.constants"
+PURE = "its methods must be pure functions of θ, φ and the episode"
+
+
+class ImpureError(PluginError):
+    """A network, a loss or an algorithm depends on more than it is given."""
+
+
+def inspect_networks(bound: Bound, model: Model, others: Mapping[str, nn.Module], episode: Episode) -> None:
+    """Call each network a few times.
+
+    Args:
+        others: the networks as another seed builds them.
+        episode: without an axis of episodes.
+
+    Raises:
+        ImpureError: a network has a memory, or depends on something that θ and the constants do not hold.
+    """
+    networks, spec = bound.learner.networks, bound.learner.spec
+    shapes = bound.algorithm.networks(spec)
+    for name, network in networks.items():
+        x, other = (batch.x[:FEW] for batch in episode)
+        if shapes[name].input_shape != spec.input_shape:
+            shape = (FEW, *shapes[name].input_shape)
+            x = torch.linspace(-1, 1, math.prod(shape), device=x.device).reshape(shape)
+            other = x / 2
+        fault = (
+            purity.memory_of(network, x, other)
+            or purity.strays_in(network, x)
+            or purity.seed_of(network, others[name], x)
+        )
+        if fault:
+            raise _impure(model, f": its network{f' {name!r}' if len(networks) > 1 else ''} {fault}")
+
+
+def inspect_judgement(task: Task, target: Tensor) -> None:
+    """Call the task's loss and its metrics.
+
+    Raises:
+        ImpureError: one of them draws random numbers, or the loss has something to learn of its own.
+    """
+    prediction = torch.zeros(len(target), task.spec.output_size, device=target.device, requires_grad=True)
+    for name, function in {"loss": task.loss, "metrics": task.metrics}.items():
+        before = Generators.now()
+        try:
+            with torch.enable_grad():
+                found = function(prediction, target)
+        except FOREIGN:  # who calls it in earnest says what it raises
+            continue
+        _draws_nothing(task, name, before)
+        strays = purity.strays([found], [prediction])
+        if strays:
+            names = purity.named(strays, _places(task))
+            raise _impure(task, f": its {name} computes with {names}, which θ does not hold, so it is never learned")
+
+
+def inspect_algorithm(bound: Bound, others: Mapping[str, nn.Module], episode: Episode) -> None:
+    """Call each method a few times.
+
+    Args:
+        others: the networks as another seed builds them.
+        episode: without an axis of episodes.
+
+    Raises:
+        ImpureError: a method draws random numbers, keeps something, or uses tensors that θ and the constants do not
+            hold.
+    """
+    algorithm, given = bound.algorithm, _of_first_seed(bound)
+    before, first = Generators.now(), dict[str, Any]()
+    for method, result in _calls(algorithm, *given, episode):
+        _draws_nothing(algorithm, method, before)
+        first[method] = result
+    method = _differing(first, dict(_calls(algorithm, *given, episode))) if _repeats(episode) else ""
+    if method:
+        raise _impure(algorithm, f": two calls of {method} with the same inputs give different results; {PURE}")
+    fault = foreign_tensors(bound, others, episode)
+    if fault:
+        raise _impure(algorithm, f": its results depend on {fault}")
+
+
+def foreign_tensors(bound: Bound, others: Mapping[str, nn.Module], episode: Episode) -> purity.Fault | None:
+    """What the algorithm's results depend on besides θ, the constants and the episode.
+
+    Args:
+        others, episode: as for `inspect_algorithm`.
+    """
+    algorithm, (learner, meta) = bound.algorithm, _of_first_seed(bound)
+    first = dict(_calls(algorithm, learner, meta, episode))
+    found = purity.strays(first.values(), meta)
+    if found:
+        places = _places(algorithm)
+        for name, network in learner.networks.items():
+            places |= {f"learner.networks.{name}.{at}": value for at, value in held_by(network).items()}
+        names = purity.named(found, places)
+        return purity.Fault(f"{names}, which θ does not hold, so nothing of it is learned", TAKEN)
+    # A network's structure is all that may be taken from it; the tensors in it are those of one seed.
+    elsewhere = dict(_calls(algorithm, replace(learner, networks=others), meta, episode))
+    if not _repeats(episode) or not _differing(first, elsewhere):
+        return None
+    if _differing(first, dict(_calls(algorithm, learner, meta, episode))):  # so that they say nothing
+        return None
+    return purity.Fault("tensors of learner.networks, which are those of one seed", TAKEN)
+
+
+def _of_first_seed(bound: Bound) -> tuple[Learner, MetaParams]:
+    """What keeps no graph to be computed again, and so hides no tensor; θ whose gradient is asked for."""
+    learner = replace(bound.with_constants(trees.index(bound.constants, 0)), recompute=False)
+    return learner, trees.tree_map(lambda leaf: leaf[0].detach().clone().requires_grad_(), bound.meta)
+
+
+def _repeats(episode: Episode) -> bool:
+    """Whether the same sum has the same bits each time, which a GPU does not promise."""
+    return episode.support.x.device.type == "cpu"
+
+
+def _calls(algorithm: MetaAlgorithm, learner: Learner, meta: MetaParams, episode: Episode) -> Iterator[tuple[str, Any]]:
+    """Each method with what it gives, for one adaptation step."""
+    support, query = episode
+    with torch.enable_grad():
+        start = algorithm.start(learner, meta, support)
+    yield "start", start
+    with torch.enable_grad():
+        fast = algorithm.adapt(learner, meta, start, support)
+    yield "adapt", fast
+    with torch.enable_grad():
+        prediction = algorithm.predict(learner, meta, fast, query.x)
+    yield "predict", prediction
+    if algorithm.trains:
+        try:
+            with torch.enable_grad():
+                found = algorithm.meta_loss(learner, meta, episode, torch.zeros((), device=query.x.device))
+        except torch.linalg.LinAlgError:  # type: ignore[attr-defined]  # divergence, an outcome and no fault
+            return
+        yield "meta_loss", check_meta_loss(algorithm, found)
+
+
+def _differing(one: Mapping[str, Any], two: Mapping[str, Any]) -> str:
+    """The first method that gave something else; nothing if none did."""
+    for method, tree in one.items():
+        pairs = trees.leaves(tree), trees.leaves(two[method])
+        if len(pairs[0]) != len(pairs[1]) or not all(map(same, *pairs)):
+            return method
+    return ""
+
+
+def _draws_nothing(plugin: Plugin, method: str, before: Generators) -> None:
+    drawn = " and ".join(before.drawn_from())
+    if drawn:
+        pure = PURE if plugin.kind == "algorithm" else "it must be a pure function of prediction and target"
+        raise _impure(plugin, f": {method} draws random numbers from {drawn} generator, which no seed governs; {pure}")
+
+
+def _impure(plugin: Plugin, what: str) -> ImpureError:
+    return ImpureError(f"{plugin.kind} '{plugin.name}'{what}", plugin=plugin)
+
+
+def _places(plugin: Plugin) -> Held:
+    """Where a plugin may hold a tensor: its instance, its class, and the module of that."""
+    return {f"self.{name}": value for name, value in held_by(plugin).items()} | around(type(plugin))

@@ -1,0 +1,116 @@
+"""A program is held to the meta-steps of the vmap plan: what is wrong is found, and rounding is not."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from test_compiled import ALGORITHMS, OPTIMIZERS, UNTRACEABLE, Trial, bias_free
+from torch import nn
+
+from mamlzoo.combinations import _as_model
+from mamlzoo.discovery.registry import installed
+from mamlzoo.engine.agreement import disagreement
+from mamlzoo.engine.compiled import Replay
+from mamlzoo.engine.graphs import roughness
+from mamlzoo.engine.plans import EAGER
+from mamlzoo_algorithms.maml import MAML
+
+
+def found(trial, run=None):
+    """What the comparison says of a graph, executed as it is or by another function."""
+    graph = trial.traced.graph
+    gradients = EAGER["vmap"](trial.bound, trial.reduction, None)
+    compiled = trial.steps(run or Replay(graph))
+    return disagreement(trial.vmap, compiled, gradients, trial.block, roughness(graph))
+
+
+@pytest.mark.parametrize(
+    "algorithm",
+    [name if name in {"maml", "protonet"} else pytest.param(name, marks=pytest.mark.slow) for name in ALGORITHMS],
+)
+def test_the_graph_of_every_algorithm_agrees(algorithm):
+    # With Adam, which makes a whole step of a gradient that is nothing but rounding, as that of ProtoNet's last bias.
+    assert found(Trial(installed().make("algorithm", algorithm))) is None
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        name if name in {"adam", "muon"} else pytest.param(name, marks=pytest.mark.slow)
+        for name in OPTIMIZERS
+        if name not in UNTRACEABLE
+    ],
+)
+def test_the_graph_with_every_optimiser_agrees(optimizer):
+    assert found(Trial(MAML(), optimizer=optimizer, model=_as_model(bias_free))) is None
+
+
+class Coarse(nn.Module):
+    """Computes in bfloat16."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Linear(1, 16), nn.Linear(16, 1)
+
+    def forward(self, x):
+        hidden = torch.tanh(
+            nn.functional.linear(x.bfloat16(), self.first.weight.bfloat16(), self.first.bias.bfloat16())
+        )
+        return nn.functional.linear(hidden, self.last.weight.bfloat16(), self.last.bias.bfloat16()).float()
+
+
+class InFloat32(torch.fx.Interpreter):
+    """Computes in float32 what a graph computes in bfloat16: no compiler that fuses operations keeps more digits."""
+
+    def call_function(self, target, args, kwargs):
+        if kwargs.get("dtype") == torch.bfloat16:
+            kwargs = {**kwargs, "dtype": torch.float32}
+        if target is torch.ops.aten.view.default:  # strides are others
+            target = torch.ops.aten.reshape.default
+        return super().call_function(target, args, kwargs)
+
+
+def test_bfloat16_may_be_rounded_elsewhere_but_not_become_anything():
+    trial, other = (Trial(MAML(), model=_as_model(Coarse), lr=lr) for lr in (1e-3, 2e-3))
+    assert roughness(trial.traced.graph) == torch.finfo(torch.bfloat16).eps
+    assert found(trial, Replay(InFloat32(trial.traced.graph).run)) is None
+    again = Trial(MAML(), model=_as_model(Coarse))
+    assert found(again, Replay(InFloat32(other.traced.graph).run)) == "θ"
+
+
+def test_meta_steps_that_diverge_agree():
+    trial = Trial(MAML(inner_lr=1e8, inner_steps=3), optimizer="sgd", lr=1e20)
+    assert found(trial) is None
+    assert trial.vmap.optimizer.theta.isnan().any()
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "rate"), [("adam", 1.001e-3), ("adam", 1e-3 * (1 + 2**-12)), ("adam", 2e-3), ("sgd", 1.01e-3)]
+)
+def test_a_rate_that_is_a_little_off_is_found(optimizer, rate):
+    right, wrong = Trial(MAML(), optimizer=optimizer), Trial(MAML(), optimizer=optimizer, lr=rate)
+    assert found(right, Replay(wrong.traced.graph)) == "θ"
+
+
+@pytest.mark.parametrize(("constant", "other"), [(0.1, 0.11), (0.001, 0.00101), (0.999, 0.9989), (1e-8, 1e-6)])
+def test_another_constant_of_adam_is_found(constant, other):
+    trial = Trial(MAML())
+    graph, changed = trial.traced.graph, 0
+    for node in graph.graph.nodes:
+        for at, value in enumerate(node.args):
+            if isinstance(value, float) and abs(value - constant) < 1e-12:
+                node.update_arg(at, other)
+                changed += 1
+    assert changed
+    graph.recompile()
+    assert found(trial, Replay(graph)) is not None
+
+
+def test_several_meta_steps_in_one_call_are_those_of_several_calls():
+    trial = Trial(MAML())
+    right = Replay(trial.traced.graph)
+
+    def forgets(first, last, carried, given):
+        return right(max(first, last - 2), last, carried, given)
+
+    assert found(trial, forgets) == "numbers in one go"

@@ -1,0 +1,292 @@
+"""Run directories of strangers: the code that they name is not executed, unless a person trusts it by name."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+
+import mamlzoo
+from mamlzoo import UsageError, checkpoints, comparing, files, recipes, store
+from mamlzoo.discovery import code, trust
+from mamlzoo.errors import PluginError
+from mamlzoo.experiment import Experiment
+from mamlzoo.interfaces import KINDS
+
+pytestmark = pytest.mark.usefixtures("no_figures")
+QUICK = {"iterations": 1, "meta_batch": 2, "test_tasks": 2, "test_steps": 1, "plan": "loop"}
+NET = """
+from torch import nn
+
+def Net(): return nn.Linear(1, 1)
+"""
+EVIL = (
+    """
+from pathlib import Path
+Path({marker!r}).write_text("executed")
+"""
+    + NET
+)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, no_figures) -> Path:
+    """A finished run of built-in plugins."""
+    directory = tmp_path_factory.mktemp("trust") / "run"
+    mamlzoo.run(**QUICK, out=directory)
+    return directory
+
+
+@pytest.fixture
+def marker(tmp_path, monkeypatch) -> Path:
+    """What a stranger's code leaves behind wherever it is executed; the folder that it lies in can be imported from."""
+    place, folder = tmp_path / "marker", tmp_path / "handed"
+    evil = EVIL.format(marker=str(place))
+    for name, source in {
+        "evil.py": evil,
+        "evil_module.py": evil,
+        "evil_package/__init__.py": evil,
+        "evil_package/inner.py": NET,
+        "near.py": evil,
+        "imports_near.py": "import near\n" + NET,
+        "good.py": NET + f"def other():\n    open({str(place)!r}, 'w')\n",
+        "elsewhere/good.py": evil,
+    }.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(source)
+    (folder / "link.py").symlink_to(folder / "evil.py")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.setattr(sys, "path", [str(folder), *sys.path])
+    monkeypatch.chdir(folder)
+    (folder / "support.csv").write_text("x,y\n1,1\n2,2\n")
+    trust.add([code.Source(f"{folder}/good.py:Net", code.digest("good.py"))])
+    return place
+
+
+def crafted(run: Path, directory: Path, change) -> Path:
+    """A copy of a run whose config was changed, with sums and digests that fit."""
+    shutil.copytree(run, directory)
+    config = store.read_config(run)
+    checkpoint = checkpoints.load(run / checkpoints.NAME, checkpoints.experiment_digest(config))
+    change(config)
+    store.write_config(directory, config)
+    store.write_checkpoint(directory, checkpoint, config)
+    files.write_sums(directory, store.SUMMED)
+    return directory
+
+
+def unfinished(run: Path) -> Path:
+    other = shutil.copytree(run, run.with_name("unfinished"))
+    store.reopen(other)
+    return other
+
+
+REFERENCES = {
+    "an absolute path": "{folder}/evil.py:Net",
+    "a relative path": "evil.py:Net",
+    "a path below the home": "~/evil.py:Net",
+    "a link": "{folder}/link.py:Net",
+    "a file alone": "evil.py",
+    "a module": "evil_module:Net",
+    "a module in a package that executes": "evil_package.inner:Net",
+    "a file whose neighbour executes": "{folder}/imports_near.py:Net",
+    "Python's own console": "code:interact",
+    "Python's own shell": "subprocess:getoutput",
+}
+
+
+def as_registered(reference, sha256):
+    return {"name": reference, "registered": True, "version": None}
+
+
+def as_source(reference, sha256):
+    return {"name": "Net", "registered": False, "version": None, "source": {"reference": reference, "sha256": sha256}}
+
+
+def with_another_digest(reference, sha256):
+    return as_source(reference, "0" * 64)
+
+
+def with_a_digest_that_is_trusted(reference, sha256):
+    return as_source(reference, code.digest("good.py"))
+
+
+FORMS = [as_registered, as_source, with_another_digest, with_a_digest_that_is_trusted]
+CRAFTED = [(form, reference) for form in FORMS for reference in REFERENCES]
+
+
+@pytest.mark.parametrize(
+    ("form", "reference"), CRAFTED, ids=[f"{form.__name__}, {reference}" for form, reference in CRAFTED]
+)
+def test_code_that_a_handed_over_directory_names_is_not_executed(form, reference, run, marker, tmp_path, cli):
+    os.chdir(tmp_path / "handed")
+    text = REFERENCES[reference].format(folder=tmp_path / "handed")
+    place = text.rpartition(":")[0] or text
+    kind = list(KINDS)[len(text) % 3]
+    saved = form(text, code.digest(place))
+    run = crafted(run, tmp_path / "run", lambda config: config[kind].update(saved, options={}))
+    refused = cli.error("adapt", run, "--support", "support.csv")
+    if form is not with_a_digest_that_is_trusted:  # there the code of that digest is taken, from where it was trusted
+        assert refused.startswith(f"{kind} '{saved['name']}' ") or refused.startswith(f"there is no {kind} '{text}'")
+    cli.error("resume", unfinished(run), "-q", code=1 if "θ" in refused else 2)
+    cli.error("plot", "adaptation", run)
+    with pytest.raises(UsageError):
+        mamlzoo.load(run).adapt([[1.0]], [1.0])
+    assert run.joinpath("result.json").exists()
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize(
+    ("form", "reference"), [(as_registered, "an absolute path"), (as_source, "a module in a package that executes")]
+)
+def test_what_is_shown_of_a_handed_over_directory_needs_none_of_its_code(form, reference, run, marker, tmp_path, cli):
+    os.chdir(tmp_path / "handed")
+    text = REFERENCES[reference].format(folder=tmp_path / "handed")
+    saved = form(text, code.digest(text.rpartition(":")[0]))
+    run = crafted(run, tmp_path / "run", lambda config: config["model"].update(saved, options={}))
+    cli("resume", run, "-q")
+    cli("plot", "curves", run)
+    cli("report", run)
+    assert len(mamlzoo.Comparison([mamlzoo.load(run), mamlzoo.load(run)]).table().rows) == 2
+    assert not marker.exists()
+    assert ("never run here" if form is as_source else "there is no model") in Path("report.html").read_text()
+
+
+def test_a_name_that_was_not_trusted_in_a_file_that_was_is_refused(run, marker, tmp_path):
+    saved = as_source(f"{tmp_path}/handed/good.py:other", code.digest("good.py"))
+    run = crafted(run, tmp_path / "run", lambda config: config["model"].update(saved, options={}))
+    with pytest.raises(UsageError, match="model 'Net' is code that was never run here"):
+        mamlzoo.load(run).adapt([[1.0]], [1.0])
+    assert not marker.exists()
+
+
+def test_a_source_beside_the_name_of_an_installed_plugin_is_not_executed(run, marker, tmp_path):
+    saved = as_source(f"{tmp_path}/handed/evil.py:Net", code.digest("evil.py"))
+    run = crafted(
+        run, tmp_path / "run", lambda config: config["model"].update(saved, name="mlp", registered=True)
+    )  # fmt: skip
+    mamlzoo.load(run).adapt([[1.0]], [1.0])
+    assert not marker.exists()
+
+
+def test_a_run_that_begins_with_the_theta_of_a_handed_over_one_executes_nothing(run, marker, tmp_path):
+    saved = as_source(f"{tmp_path}/handed/evil.py:Net", code.digest("evil.py"))
+    run = crafted(run, tmp_path / "run", lambda config: config["model"].update(saved, options={}))
+    mamlzoo.run(**QUICK, init_from=str(run))
+    assert not marker.exists()
+
+
+def test_the_plan_of_a_handed_over_comparison_executes_nothing(run, marker, tmp_path, cli):
+    directory = tmp_path / "both"
+    directory.mkdir()
+    config = store.read_config(run)
+    config["model"].update(as_source(f"{tmp_path}/handed/evil.py:Net", code.digest(f"{tmp_path}/handed/evil.py")))
+    comparing._write_plan(directory, [config], None, None)
+    assert "model 'Net' is code that was never run here" in cli.error("resume", directory, "-q")
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize("name", ["evil.py:Net", "evil_module:Net"])
+def test_a_recipe_names_plugins_and_no_code(name, marker):
+    with pytest.raises(PluginError, match="is no name of a plugin"):
+        recipes.parse(
+            'name = "r"\nversion = 1\nsummary = "s"\nsource = "s"\nminutes = 1\n'
+            f'[runs.a]\ntask = "sine"\nmodel = "{name}"\nalgorithm = "maml"\nseeds = 1\n'
+        )
+    assert not marker.exists()
+
+
+@pytest.fixture
+def handed(run, marker, tmp_path) -> Path:
+    """A directory that names a harmless file, as another person's run of it would be."""
+    folder = tmp_path / "handed"
+    (folder / "net.py").write_text(NET)
+    return made_with(tmp_path, "net.py:Net")
+
+
+def made_with(tmp_path: Path, model: str) -> Path:
+    """A run made here with some code, once the list no longer knows it and in a process that did not execute it."""
+    from mamlzoo.discovery import brought
+
+    mamlzoo.run(model=model, **QUICK, out=tmp_path / "made")
+    trust.path().unlink()
+    brought._known.clear()
+    return tmp_path / "made"
+
+
+def test_the_line_says_which_code_and_how_it_is_trusted_and_then_it_runs(handed, tmp_path, cli):
+    os.chdir(tmp_path / "handed")
+    sha256, place = code.digest("net.py"), f"{tmp_path}/handed/net.py:Net"
+    assert cli.error("adapt", handed, "--support", "support.csv") == (
+        f"model 'Net' is code that was never run here, {place} with SHA-256 {sha256}, and none of it was executed; "
+        f"read it, and if you trust it: `mamlzoo trust {place}`"
+    )
+    assert f"trusted: {place}, SHA-256 {sha256}" in cli("trust", "net.py:Net").stdout
+    cli("adapt", handed, "--support", "support.csv")
+
+
+def test_code_that_was_trusted_and_has_changed_is_refused(handed, tmp_path, cli):
+    os.chdir(tmp_path / "handed")
+    cli("trust", "net.py:Net")
+    Path("net.py").write_text(Path("evil.py").read_text())
+    assert "which has changed since" in cli.error("adapt", handed, "--support", "support.csv")
+    assert not (tmp_path / "marker").exists()
+
+
+def test_code_that_lies_elsewhere_than_the_directory_says_is_found_where_it_was_trusted(handed, tmp_path, cli):
+    os.chdir(tmp_path / "handed")
+    Path("net.py").rename("moved.py")
+    cli("trust", "moved.py:Net")
+    cli("adapt", handed, "--support", "support.csv")
+
+
+def test_naming_it_to_resume_trusts_it_for_later(handed, tmp_path, cli):
+    os.chdir(tmp_path / "handed")
+    store.reopen(handed)
+    assert "never run here" in cli.error("resume", handed, "-q")
+    cli("resume", handed, "-m", "net.py:Net", "-q")
+    cli("adapt", handed, "--support", "support.csv")
+
+
+def test_a_run_made_here_goes_on_without_a_word_in_another_process(run, marker, tmp_path, cli):
+    from mamlzoo.discovery import brought
+
+    os.chdir(tmp_path / "handed")
+    Path("net.py").write_text(NET)
+    mamlzoo.run(model="net.py:Net", **QUICK).save(tmp_path / "made")
+    brought._known.clear()
+    cli("adapt", tmp_path / "made", "--support", "support.csv")
+
+
+def test_saving_a_result_that_was_loaded_trusts_nothing(handed, tmp_path):
+    mamlzoo.load(handed).save(tmp_path / "again")
+    with pytest.raises(UsageError, match="never run here"):
+        Experiment.from_config(json.loads((tmp_path / "again" / "config.json").read_text()))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX's")
+@pytest.mark.parametrize("what", ["trusted", ""])
+def test_a_list_that_others_can_write_is_not_used(what, handed, tmp_path, cli):
+    os.chdir(tmp_path / "handed")
+    cli("trust", "net.py:Net")
+    assert stat.S_IMODE(trust.path().stat().st_mode) == 0o600
+    place = trust.path().parent / what
+    place.chmod(0o777)
+    refused = cli.error("adapt", handed, "--support", "support.csv")
+    assert refused.startswith(f"{place} can be written by others, so nothing in it is trusted; chmod go-w")
+    assert "can be written by others" in cli.error("trust", "net.py:Net")
+
+
+def test_a_run_is_made_where_the_list_cannot_be_written(marker, tmp_path, monkeypatch, cli):
+    os.chdir(tmp_path / "handed")
+    monkeypatch.setenv("XDG_CONFIG_HOME", "/dev/null")
+    flags = [word for name, value in QUICK.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+    said = cli("run", "-m", "good.py:Net", *flags, "--out", "made").stderr
+    assert "/dev/null/mamlzoo/trusted cannot be written: Not a directory" in said
+    assert store.is_finished(Path("made"))
