@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from mamlzoo import trained, trees
+from mamlzoo.differentiation import differentiating
 from mamlzoo.engine.batch_norm import batch_norms, without_running_statistics
 from mamlzoo.engine.binding import Bound
 from mamlzoo.engine.contract import check_adapted
@@ -168,6 +169,7 @@ class Adapted:
         return array[0] if self.data_sets is None else array
 
 
+@differentiating
 def adapt(result: Result, x: Values, y: Values, *, steps: int = 10, seed: int | None = None) -> Adapted:
     """Adapt a result's θ to one data set, or to each of several; see `Result.adapt`."""
     experiment, bound = trained.of_seed(result, seed)

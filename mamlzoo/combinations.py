@@ -15,6 +15,7 @@ from torch import nn
 
 from mamlzoo import comparing, options, recording
 from mamlzoo.comparison import Comparison
+from mamlzoo.differentiation import differentiating
 from mamlzoo.discovery.given import model_of
 from mamlzoo.discovery.registry import installed
 from mamlzoo.errors import UsageError
@@ -32,6 +33,7 @@ ModelLike = str | Model | type[Model] | nn.Module | Callable[..., nn.Module]
 AlgorithmLike = str | MetaAlgorithm | type[MetaAlgorithm]
 
 
+@differentiating
 def run(
     task: TaskLike = "sine",
     model: ModelLike = "mlp",
@@ -73,6 +75,7 @@ def run(
         return recording.record(experiment, Path(out), how)
 
 
+@differentiating
 def resume(
     directory: str | Path,
     *,
@@ -97,6 +100,7 @@ def resume(
         return recording.resume(Path(directory), how, given)
 
 
+@differentiating
 def compare(
     task: TaskLike | Sequence[TaskLike] = "sine",
     model: ModelLike | Sequence[ModelLike] = "mlp",
@@ -175,7 +179,7 @@ def combined(
     chosen_tasks = _resolve_all(Task, tasks, given["task"])  # type: ignore[type-abstract]
     chosen_models = _resolve_all(Model, map(_as_model, models), given["model"])  # type: ignore[type-abstract]
     chosen_algorithms = _resolve_all(MetaAlgorithm, algorithms, given["algorithm"])  # type: ignore[type-abstract]
-    common = budget(seeds, settings)
+    common = budget(seeds, settings, [*chosen_tasks, *chosen_models, *chosen_algorithms])
     return [Experiment(*plugins, common) for plugins in product(chosen_tasks, chosen_models, chosen_algorithms)]
 
 
@@ -202,8 +206,11 @@ def declared(kind: str, like: Any) -> Plugin | type[Plugin]:
     return found
 
 
-def budget(seeds: int | Sequence[int], given: Mapping[str, Any]) -> Settings:
+def budget(seeds: int | Sequence[int], given: Mapping[str, Any], plugins: Sequence[Plugin] = ()) -> Settings:
     """Settings from how many seeds, or which, and the others by name.
+
+    Args:
+        plugins: whose options may have been taken for settings.
 
     Raises:
         UsageError: there is no such setting, or a value is out of range.
@@ -216,6 +223,14 @@ def budget(seeds: int | Sequence[int], given: Mapping[str, Any]) -> Settings:
         seeds = range(count)
     if isinstance(seeds, str) or not isinstance(seeds, Iterable):
         raise UsageError(f"settings: seeds must be how many, or a list of which, not {shown(seeds)}")
+    settings = options.options_of(Settings)
+    for name in (name.replace("-", "_") for name in given):
+        for plugin in plugins if name not in settings else ():
+            if name in options.options_of(type(plugin)):
+                own = f"{plugin.kind}.{name}"
+                raise UsageError(
+                    f"a run has no option '{name}', {plugin.kind} '{plugin.name}' has: options={{'{own}': …}}"
+                )
     return options.make(Settings, {"seeds": tuple(islice(seeds, MOST_SEEDS + 1)), **given}, "a run")
 
 

@@ -23,8 +23,9 @@ from mamlzoo.engine.plans import EAGER
 from mamlzoo.engine.streams import TestSet, TrainingStream, draw
 from mamlzoo.engine.training import TrainingState
 from mamlzoo.engine.trial import check_meta_gradient, rehearse
+from mamlzoo.engine.underivable import located
 from mamlzoo.errors import FOREIGN, MamlzooError, PluginError, UsageError
-from mamlzoo.interfaces import KINDS, MetaAlgorithm, MetaParams, Model, Plugin, Task
+from mamlzoo.interfaces import KINDS, Episode, MetaAlgorithm, MetaParams, Model, Plugin, Task
 from mamlzoo.result import Result
 from mamlzoo.running import Event, Events
 from mamlzoo.settings import Settings
@@ -177,21 +178,42 @@ class Experiment:
                 validation = TestSet(self.task, 1, settings.test_seed, device, split="valid")
                 validation.try_sizes()
                 validation.episode(0)
-            first = trees.index(one, 0)
+            episodes = trees.cast(one, torch.float32, device)
+            first = trees.index(episodes, 0)
             others = built_with(bound, self.model, settings.seeds[0] ^ 1)
             inspect_networks(bound, self.model, others, first)
             rehearse(bound, self.task, self.model, first)
             inspect_judgement(self.task, first.query.y)
             inspect_algorithm(bound, others, first)
-            if self.algorithm.trains and settings.iterations:
-                optimizer = OuterOptimizer(settings.optimizer, settings.outer_lr, bound.meta)
-                episodes = trees.tree_map(lambda leaf: leaf[None], one)  # a seed axis before the meta-batch
-                found = EAGER[plan](bound, "mean", None)(optimizer.meta, episodes, torch.tensor(0.0, device=device))
-                check_meta_gradient(bound, found, first)
-            tests = TestSet(self.task, 1, settings.test_seed, device)
-            tests.try_sizes()
-            for _ in evaluate(bound, bound.meta, self.task, tests, min(1, settings.test_steps), plan):
-                pass
+
+        def hint() -> str:
+            """Whether the loop can do what batching could not."""
+            try:
+                trial._try(bound, episodes, "loop")
+            except FOREIGN:
+                return ""
+            return "by `--plan loop` it works"
+
+        with self.blame("a trial", hint if plan == "vmap" else None):
+            trial._try(bound, episodes, plan)
+
+    def _try(self, bound: Bound, episodes: Episode, plan: str) -> None:
+        """Make one meta-gradient and one evaluation.
+
+        Args:
+            episodes: every leaf begins with [meta-batch].
+        """
+        settings, device, first = self.settings, self.device(), trees.index(episodes, 0)
+        if self.algorithm.trains and settings.iterations:
+            optimizer = OuterOptimizer(settings.optimizer, settings.outer_lr, bound.meta)
+            batch = trees.tree_map(lambda leaf: leaf[None], episodes)  # a seed axis before the meta-batch
+            with located(bound, first):
+                found = EAGER[plan](bound, "mean", None)(optimizer.meta, batch, torch.tensor(0.0, device=device))
+            check_meta_gradient(bound, found, first)
+        tests = TestSet(self.task, 1, settings.test_seed, device)
+        tests.try_sizes()
+        for _ in evaluate(bound, bound.meta, self.task, tests, min(1, settings.test_steps), plan):
+            pass
 
     def events(self, start: Checkpoint | None = None, pauses: Sequence[int] = ()) -> Events[Result]:
         """Train, then test, as `mamlzoo.running.events`: yields what happens, and returns the result.
@@ -203,8 +225,12 @@ class Experiment:
             return (yield from running.events(self, start, pauses))
 
     @contextmanager
-    def blame(self, stage: str) -> Iterator[None]:
-        """Name the experiment and the plugin in whatever a plugin raises, and where that comes from."""
+    def blame(self, stage: str, hint: Callable[[], str] | None = None) -> Iterator[None]:
+        """Name the experiment and the plugin in whatever a plugin raises, and where that comes from.
+
+        Args:
+            hint: asked then for what may help.
+        """
         try:
             yield
         except FOREIGN as error:
@@ -214,9 +240,8 @@ class Experiment:
             if isinstance(error, MamlzooError):
                 blame.locate(error)
                 raise
-            hint = "`--plan loop` may do" if self.settings.plan == "vmap" and isinstance(error, RuntimeError) else ""
-            plugins = (self.task, self.model, self.algorithm)
-            raise blame.accusation(error, plugins, f"{self.name} failed in {stage}", hint) from error
+            plugins, helps = (self.task, self.model, self.algorithm), hint() if hint else ""
+            raise blame.accusation(error, plugins, f"{self.name} failed in {stage}", helps) from error
 
     def run(self, progress: bool | Listener | None = None) -> Result:
         """Train and test; nothing is saved.

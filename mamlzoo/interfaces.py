@@ -39,6 +39,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad
 
 from mamlzoo import options
+from mamlzoo.differentiation import differentiable_twice
 from mamlzoo.errors import PluginError, UsageError
 
 Split = Literal["train", "valid", "test"]
@@ -236,7 +237,8 @@ class Learner:
 
     def _output(self, params: Params, x: Tensor, network: str) -> Tensor:
         try:
-            output = functional_call(self.networks[network], (params, self.constants[network]), (x,))
+            with differentiable_twice():
+                output = functional_call(self.networks[network], (params, self.constants[network]), (x,))
         except ValueError as error:
             if not str(error).startswith(_SINGLE):
                 raise
@@ -306,6 +308,14 @@ class MetaAlgorithm(Plugin):
             UsageError: there is no adapted network.
         """
         raise UsageError(f"algorithm '{self.name}' does not define `adapted`, so there is no adapted network")
+
+    def remarks(self, meta: MetaParams) -> list[str]:
+        """What a reader of a run should know of how it takes the networks, as which part adapts; each a line.
+
+        Args:
+            meta: θ of one seed.
+        """
+        return []
 
     @abstractmethod
     def meta_loss(

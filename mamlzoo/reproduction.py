@@ -12,6 +12,7 @@ from typing import Any
 
 from mamlzoo import files, judgement, paired, plots, recording, store, verification
 from mamlzoo.combinations import combined
+from mamlzoo.differentiation import differentiating
 from mamlzoo.errors import UsageError
 from mamlzoo.experiment import Experiment
 from mamlzoo.judgement import Judgement
@@ -111,6 +112,7 @@ class Reproduction:
         return document
 
 
+@differentiating
 def reproduce(recipe: Recipe, directory: Path, manner: Manner = DEFAULT) -> Reproduction:
     """Make all runs of a recipe in a directory, going on where it was stopped, and judge them.
 

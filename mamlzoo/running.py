@@ -15,6 +15,7 @@ from mamlzoo import trees
 from mamlzoo.checkpoints import Best, Checkpoint, Seconds, ValidationRecord
 from mamlzoo.engine.batch_norm import batch_norms, left_out
 from mamlzoo.engine.binding import Bound
+from mamlzoo.engine.contract import check_remarks
 from mamlzoo.engine.evaluation import EvaluationRecord, Values, evaluate, mapping
 from mamlzoo.engine.memory import peak_memory
 from mamlzoo.engine.preparation import Alert, Choice, Notice, prepare
@@ -58,7 +59,9 @@ class _Run:
         if start is None:
             meta = experiment.initial(self._bound)
             self._bound = replace(self._bound, meta=meta)
-            start = Checkpoint(NOTHING, TrainingState(0, meta), remarks=_remarks(self._bound))
+            with experiment.blame("set-up"):
+                remarks = _remarks(self._bound)
+            start = Checkpoint(NOTHING, TrainingState(0, meta), remarks=remarks)
         for theta in [start.training.meta, *([start.best.meta] if start.best else [])]:
             other = trees.difference(theta, self._bound.meta)
             if other:
@@ -194,7 +197,7 @@ def _timed(function: Callable[[], T]) -> tuple[T, float]:
 
 
 def _remarks(bound: Bound) -> list[str]:
-    remarks = []
+    remarks = check_remarks(bound.algorithm, bound.algorithm.remarks(trees.index(bound.meta, 0)))
     leaves = trees.leaves(bound.meta)
     if len(leaves[0]) > 1 and all(bool((leaf == leaf[:1]).all()) for leaf in leaves):
         remarks.append("all seeds start from the same θ⁰")

@@ -14,6 +14,7 @@ from mamlzoo import axes as swept
 from mamlzoo import checkpoints, files, options, plots, recording, store
 from mamlzoo.axes import Axis
 from mamlzoo.combinations import AlgorithmLike, ModelLike, TaskLike, budget, declared, manner, plugin, several
+from mamlzoo.differentiation import differentiating
 from mamlzoo.engine.preparation import Notice
 from mamlzoo.errors import MamlzooError, UsageError
 from mamlzoo.experiment import Experiment, Listener
@@ -58,6 +59,7 @@ class Plan:
     trials: Sequence[Trial]
 
 
+@differentiating
 def sweep(
     axes: Mapping[str, Iterable[Any] | str],
     *,
@@ -289,7 +291,7 @@ def _trial(
             other[key] = value
     try:
         task, model, algorithm = (plugin(kind, parts[kind], own[kind]) for kind in KINDS)
-        common = budget(seeds, other)
+        common = budget(seeds, other, (task, model, algorithm))
         if common.validation_interval is None:  # what chooses must be measured, at the end at least
             common = replace(common, validate_every=max(1, common.iterations))
         experiment = Experiment(cast(Task, task), cast(Model, model), cast(MetaAlgorithm, algorithm), common)

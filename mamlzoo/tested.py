@@ -9,6 +9,7 @@ import torch
 
 from mamlzoo import options, trees
 from mamlzoo.combinations import TaskLike, plugin
+from mamlzoo.differentiation import differentiating
 from mamlzoo.engine import evaluation
 from mamlzoo.engine.arithmetic import matrix_products_in
 from mamlzoo.engine.binding import Bound, check_fit, split_parameters
@@ -21,6 +22,7 @@ from mamlzoo.result import Evaluation
 from mamlzoo.settings import Settings
 
 
+@differentiating
 def evaluate(
     algorithm: MetaAlgorithm,
     learner: Learner,

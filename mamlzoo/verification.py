@@ -24,7 +24,9 @@ from torch.overrides import TorchFunctionMode
 from mamlzoo import trees
 from mamlzoo.adaptation import adapt
 from mamlzoo.combinations import AlgorithmLike, ModelLike, TaskLike, experiments
+from mamlzoo.differentiation import differentiating
 from mamlzoo.engine.streams import draw
+from mamlzoo.engine.underivable import located
 from mamlzoo.experiment import Experiment
 from mamlzoo.interfaces import Episode, HasClosedForm, Learner, MetaParams
 from mamlzoo.result import FEW_NUMBERS, finite_or_null
@@ -183,6 +185,7 @@ class Verification:
         return document
 
 
+@differentiating
 def verify(
     task: TaskLike = "sine",
     model: ModelLike = "mlp",
@@ -223,9 +226,10 @@ def verify(
                 told(at * checked + done, episodes * checked)
 
             episode = trees.index(drawn, at)
-            reports.append(
-                _episode(experiment, learner, meta, episode, f"episode {at}", coordinates, seed, trained, tell)
-            )
+            with located(bound, episode):
+                reports.append(
+                    _episode(experiment, learner, meta, episode, f"episode {at}", coordinates, seed, trained, tell)
+                )
     return Verification(experiment.name, experiment.algorithm.order, parameters, reports)
 
 

@@ -66,7 +66,7 @@ def test_plugins_import_torch_the_standard_library_and_public_names_only(path):
 
 @pytest.mark.parametrize("path", sorted((ROOT / "mamlzoo" / "engine").glob("*.py")), ids=lambda path: path.name)
 def test_the_engine_knows_the_interfaces_only(path):
-    allowed = {"interfaces", "errors", "trees", "tables", "engine"}
+    allowed = {"interfaces", "errors", "explanations", "trees", "tables", "engine"}
     used = {name.split(".")[1] for name in imported(path) if name.startswith("mamlzoo.")}
     assert used <= allowed
 
@@ -74,9 +74,11 @@ def test_the_engine_knows_the_interfaces_only(path):
 def test_the_layers_below_do_not_import_the_layers_above():
     order = [
         "errors",
+        "explanations",
         "tables",
         "options",
         "trees",
+        "differentiation",
         "interfaces",
         "adaptation",
         "hooks",

@@ -32,11 +32,11 @@ def refused(plugin, **settings):
     return str(caught.value)
 
 
-def changed(part, **leaves):
-    """`Sine.sample` with other leaves in one part of an episode."""
+def changed(part, base=Sine, /, **leaves):
+    """A task's `sample` with other leaves in one part of an episode."""
 
     def sample(self, count, *, split, generator):
-        episode = Sine.sample(self, count, split=split, generator=generator)
+        episode = base.sample(self, count, split=split, generator=generator)
         batch = getattr(episode, part)
         return episode._replace(
             **{part: batch._replace(**{k: change(getattr(batch, k)) for k, change in leaves.items()})}
@@ -60,6 +60,15 @@ TASKS = {
         "was asked for 2 episodes and returned support.y with 2 numbers that are not finite, first in episode 0",
     ),
     "a list for a tensor": ({"sample": changed("query", x=torch.Tensor.tolist)}, "returned query.x as a list"),
+    "inputs that are whole numbers": (
+        {"sample": changed("query", x=torch.Tensor.long)},
+        "returned query.x as torch.int64; inputs must be floating-point numbers: end it with .float(); a network",
+    ),
+    "inputs that are complex": ({"sample": changed("support", x=lambda x: x * 1j)}, "support.x as torch.complex64; inputs must"),
+    "targets that are true or false": (
+        {"sample": changed("support", y=lambda y: y > 0)},
+        "returned support.y as torch.bool; targets must be real numbers: end it with .float()",
+    ),
     "a spec that is none": ({"spec": (1, 1)}, "its spec must be a mamlzoo.Spec, not a tuple"),
     "an input that is no tuple": ({"spec": Spec(1, 1)}, "input_shape must be a tuple of whole numbers, as (1,), not 1"),
     "an output that is no number": ({"spec": Spec((1,), (1,))}, "output_size must be a whole number, not (1,)"),
@@ -113,6 +122,7 @@ ALGORITHMS = {
     "no θ": ({"init": lambda self, networks: None}, "init must return a dict of dicts of tensors"),
     "a φ of no tensors": ({"start": lambda self, *args: {"w": [1.0]}}, "start returned a dict, which holds a float at 'w.0'"),
     "no φ": ({"adapt": lambda self, *args: None}, "adapt returned None; φ must be tensors"),
+    "remarks that are a text": ({"remarks": lambda self, meta: "all of it"}, "remarks must return a list of texts, not a str"),
     "a φ that begins with NaN": (
         {"start": lambda self, *args: {name: leaf * NAN for name, leaf in MAML.start(self, *args).items()}},
         "start returned a φ that holds NaN",
@@ -325,8 +335,9 @@ def test_a_comparison_with_one_broken_algorithm_is_refused_before_anything_is_tr
 
 
 def test_algorithms_that_adapt_no_network_are_rehearsed_too():
-    poison = lambda self, *args: mamlzoo.tree_map(lambda leaf: leaf * NAN, ProtoNet.start(self, *args))  # noqa: E731
-    odd = variant(ProtoNet, start=poison)
+    odd = variant(
+        ProtoNet, start=lambda self, *args: mamlzoo.tree_map(lambda leaf: leaf * NAN, ProtoNet.start(self, *args))
+    )
     with pytest.raises(PluginError, match="algorithm 'odd': start returned a φ that holds NaN"):
         mamlzoo.run("blobs", "mlp", odd, **QUICK)
 
@@ -334,3 +345,35 @@ def test_algorithms_that_adapt_no_network_are_rehearsed_too():
 def test_an_episode_of_lists_of_nothing_is_no_episode():
     odd = variant(Sine, sample=lambda self, count, **_: Episode(Batch(None, None), Batch(None, None)))
     assert "returned support.x as None; it must be a tensor" in refused(odd)
+
+
+class Sequenced(nn.Module):
+    """A recurrent network, which vmap cannot batch."""
+
+    def __init__(self):
+        super().__init__()
+        self.gru, self.out = nn.GRU(1, 3, batch_first=True), nn.Linear(3, 1)
+
+    def forward(self, x):
+        return self.out(self.gru(x[:, None])[0][:, 0])
+
+
+def test_the_loop_is_recommended_where_it_was_tried_and_works_and_nowhere_else():
+    with pytest.raises(PluginError, match="by `--plan loop` it works; model 'Sequenced'"):
+        mamlzoo.run(model=Sequenced, plan="vmap", **QUICK)
+    assert "--plan loop" not in refused(variant(Sine, loss=raising), plan="vmap")
+    assert "--plan loop" not in refused(variant(MAML, meta_loss=raising), plan="vmap")
+
+
+def test_an_option_of_a_plugin_given_as_a_setting_is_named_with_its_plugin(tmp_path):
+    for function in (
+        mamlzoo.run,
+        mamlzoo.compare,
+        functools.partial(mamlzoo.sweep, {"meta_batch": [1, 2]}, out=tmp_path),
+    ):
+        with pytest.raises(UsageError) as caught:
+            function(algorithm="maml", inner_lr=0.1)
+        said = str(caught.value)
+        assert said.endswith("a run has no option 'inner_lr', algorithm 'maml' has: options={'algorithm.inner_lr': …}")
+    with pytest.raises(UsageError, match="a run has no option 'out_lr'; did you mean 'outer_lr'"):
+        mamlzoo.run(out_lr=0.1)

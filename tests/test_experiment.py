@@ -300,7 +300,7 @@ def test_numpys_whole_numbers_will_do():
 
 
 def test_a_recurrent_network_runs_one_task_at_a_time_and_vmap_says_so():
-    with pytest.raises(mamlzoo.PluginError, match="`--plan loop` may do"):
+    with pytest.raises(mamlzoo.PluginError, match="by `--plan loop` it works"):
         mamlzoo.run(model=Recurrent, plan="vmap", **QUICK)
     for plan in ("auto", "loop", "compile"):
         result = mamlzoo.run(model=Recurrent, plan=plan, **QUICK)

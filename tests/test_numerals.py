@@ -118,9 +118,8 @@ def assert_is_one_short_line(error: UsageError, where: str = "") -> None:
     assert len(str(error)) < 250
 
 
-@given(st.integers() | st.integers(-(10**3000), 10**3000) | st.integers(-(10**5000), 10**5000))
+@given(st.integers() | st.integers(-(10**3000), 10**3000) | st.integers(-(10**4000), 10**4000))
 @example(10**400)
-@example(10**5000)
 def test_a_whole_number_from_python_is_what_a_float_holds_or_is_refused(value):
     for name in ("rate", "count"):
         try:

@@ -15,15 +15,12 @@ from mamlzoo.options import Option
 if TYPE_CHECKING:
     from mamlzoo.interfaces import Plugin
 
-    ParamType = click.ParamType[Any]
-else:
-    ParamType = click.ParamType  # it takes an argument since click 8.4
 
 KINDS = {"task": "-t", "model": "-m", "algorithm": "-a"}
 CHOSEN = "mamlzoo.cli.chosen"
 
 
-class DeclaredType(ParamType):
+class DeclaredType(click.ParamType[Any]):
     """A flag's value, parsed and checked as its option is declared; or its values, where there may be several."""
 
     def __init__(self, option: Option, several: bool = False) -> None:

@@ -15,10 +15,11 @@ from torch import Tensor, nn
 
 from mamlzoo import trees
 from mamlzoo.engine.batch_norm import left_out, with_trained_statistics, without_running_statistics
-from mamlzoo.engine.contract import broken, check_init, check_networks, check_spec, described
+from mamlzoo.engine.contract import broken, check_init, check_module, check_networks, check_spec
 from mamlzoo.engine.own_loop import ANY, judged
 from mamlzoo.engine.randomness import Generators
-from mamlzoo.errors import FOREIGN, MamlzooError, UsageError, in_short
+from mamlzoo.errors import FOREIGN, MamlzooError, UsageError
+from mamlzoo.explanations import explained
 from mamlzoo.interfaces import Learner, MetaAlgorithm, MetaParams, Model, Params, Spec, Task
 
 Reduction = Literal["mean", "sum"]
@@ -75,7 +76,7 @@ def bind_seeds(
             torch.manual_seed(seed)
             built = {name: _build(model, shape) for name, shape in shapes.items()}
             left |= dict.fromkeys(at for network in built.values() for at in with_trained_statistics(network))
-            networks = {name: without_running_statistics(network) for name, network in built.items()}
+            networks = {name: _pure(model, network) for name, network in built.items()}
             params, fixed = split_parameters(networks)
             metas.append(check_init(algorithm, algorithm.init(trees.stop_gradient(params))))
         constants.append(fixed)
@@ -163,10 +164,15 @@ def _build(model: Model, spec: Spec) -> nn.Module:
     except MamlzooError:
         raise
     except FOREIGN as error:
-        raise broken(model, f"failed to build: {in_short(error)}") from error
-    if not isinstance(network, nn.Module):
-        raise broken(model, f"built {described(network)}; it must be a torch.nn.Module")
-    return network
+        raise broken(model, f"failed to build: {explained(error)}") from error
+    return check_module(model, network)
+
+
+def _pure(model: Model, network: nn.Module) -> nn.Module:
+    try:
+        return without_running_statistics(network)
+    except FOREIGN as error:  # a module that cannot be copied
+        raise broken(model, f": its network cannot be copied: {explained(error)}") from error
 
 
 def check_fit(
@@ -188,7 +194,7 @@ def check_fit(
             output = copy.deepcopy(network)(x)  # a first call must leave nothing behind
     except FOREIGN as error:
         raise UsageError(
-            f"model '{model.name}' does not fit: {needs}; its network raised {in_short(error)}", plugin=model
+            f"model '{model.name}' does not fit: {needs}; its network raised {explained(error)}", plugin=model
         ) from error
     if generators.drawn_from():
         raise UsageError(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from mamlzoo import tables, trees
 from mamlzoo.errors import PluginError
@@ -16,6 +17,7 @@ from mamlzoo.interfaces import (
     Learner,
     MetaAlgorithm,
     MetaParams,
+    Model,
     Params,
     Plugin,
     Spec,
@@ -64,6 +66,33 @@ def check_networks(algorithm: MetaAlgorithm, shapes: Any) -> dict[str, Spec]:
     return shapes
 
 
+def check_module(model: Model, network: Any) -> nn.Module:
+    """A network whose parameters can be meta-learned.
+
+    Raises:
+        PluginError: it is none, or one that has no shape yet, is complex, or has gradients that are sparse.
+    """
+    if not isinstance(network, nn.Module):
+        raise broken(model, f"built {described(network)}; it must be a torch.nn.Module")
+    for name, value in (*network.named_parameters(), *network.named_buffers()):
+        if is_lazy(value):
+            raise broken(
+                model,
+                f": '{name}' of its network has no shape before a first call, as in nn.LazyLinear; give its layer the "
+                "sizes, from spec.input_shape and spec.output_size, or call the network once in `build`",
+            )
+        if value.is_complex() and isinstance(value, nn.Parameter):
+            raise broken(
+                model,
+                f": '{name}' of its network is complex, and θ holds real numbers; make a parameter of "
+                "torch.view_as_real(…), and use torch.view_as_complex of it in `forward`",
+            )
+    for name, module in network.named_modules():
+        if getattr(module, "sparse", False) and isinstance(module, nn.Embedding | nn.EmbeddingBag):
+            raise broken(model, f": '{name}' of its network has sparse gradients; build it with sparse=False")
+    return network
+
+
 def check_init(algorithm: MetaAlgorithm, meta: Any) -> MetaParams:
     """θ⁰.
 
@@ -102,6 +131,9 @@ def check_episodes(task: Task, count: int, episodes: Any) -> Episode:
         if y != targets:
             names = TARGETS[task.spec.kind]
             raise broken(task, f"{asked}.y of shape {y} beside x of shape {x}; it must be {names}, {targets}")
+        wrong = _wrong_numbers(task.spec, batch)
+        if wrong:
+            raise broken(task, f"{asked}.{wrong}")
         for name, leaf in zip(Batch._fields, batch, strict=True):
             if not is_finite(leaf):
                 bad = ~torch.isfinite(leaf)
@@ -218,6 +250,17 @@ def check_meta_loss(algorithm: MetaAlgorithm, result: Any) -> tuple[Tensor, dict
     }
 
 
+def check_remarks(algorithm: MetaAlgorithm, found: Any) -> list[str]:
+    """What a run says about the algorithm.
+
+    Raises:
+        PluginError: it is no list of texts.
+    """
+    if not (isinstance(found, list) and all(isinstance(line, str) for line in found)):
+        raise broken(algorithm, f": remarks must return a list of texts, not {described(found)}")
+    return [" ".join(line.split()) for line in found]
+
+
 def described(value: object) -> str:
     """A value's type, as in 'a float', 'None', 'an Episode'."""
     if value is None:
@@ -230,6 +273,23 @@ def is_finite(leaf: Tensor) -> bool:
     """Whether no number is NaN or infinite."""
     # A finite sum has no such term, and takes a tenth of the time; only a sum that overflowed asks for more.
     return not leaf.is_floating_point() or bool(leaf.sum().isfinite()) or bool(leaf.isfinite().all())
+
+
+def _wrong_numbers(spec: Spec, batch: Batch) -> str:
+    """What is wrong with the kind of numbers in a batch, and what to do; nothing if all is well."""
+    x, y = batch
+    if not x.is_floating_point():
+        remedy = "end it with .float(); a network that looks numbers up takes x.long() of them"
+        return f"x as {x.dtype}; inputs must be floating-point numbers: {remedy}"
+    if spec.kind == "regression":
+        real = y.dtype != torch.bool and not y.is_complex()
+        return "" if real else f"y as {y.dtype}; targets must be real numbers: end it with .float()"
+    classes = f"targets of a classification must be class indices from 0 to {spec.output_size - 1}"
+    if y.dtype != torch.int64:
+        return f"y as {y.dtype}; {classes}, as torch.int64: end it with .long()"
+    if y.numel() and not 0 <= int(y.min()) <= int(y.max()) < spec.output_size:
+        return f"y with classes from {int(y.min())} to {int(y.max())}; {classes}"
+    return ""
 
 
 def _scalar(plugin: Plugin, what: str, value: Any) -> Tensor:

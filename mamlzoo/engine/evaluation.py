@@ -17,6 +17,7 @@ from mamlzoo.engine.binding import Bound
 from mamlzoo.engine.contract import check_metrics
 from mamlzoo.engine.memory import BUDGET, allocated_by
 from mamlzoo.engine.plans import MAPS
+from mamlzoo.engine.singular import outcomes
 from mamlzoo.engine.streams import TestSet
 from mamlzoo.errors import MamlzooError
 from mamlzoo.interfaces import Batch, Episode, Fast, Learner, MetaParams, Params, Task
@@ -180,4 +181,4 @@ class Adaptation:
         episodes = self._map(one, in_dims=(None, None, fast_axis, 0))
         seeds = self._map(episodes, in_dims=(0, 0, fast_axis, None))
         with torch.no_grad():
-            return seeds(self._bound.constants, meta, fast, data)
+            return outcomes(seeds)(self._bound.constants, meta, fast, data)

@@ -17,6 +17,7 @@ from mamlzoo import trees
 from mamlzoo.engine.binding import Bound, Reduction, reduce_losses
 from mamlzoo.engine.contract import broken, check_meta_loss
 from mamlzoo.engine.own_loop import check_meta_batch, check_networks_once
+from mamlzoo.engine.singular import outcomes
 from mamlzoo.errors import UsageError, did_you_mean
 from mamlzoo.interfaces import Episode, Learner, MetaAlgorithm, MetaParams, Params
 
@@ -39,6 +40,8 @@ class StepResult(NamedTuple):
 
 Gradients = Callable[[MetaParams, Episode, Tensor], StepResult]
 """(θ, episodes with [seeds, meta-batch], progress) -> StepResult."""
+Plan = Callable[[Bound, Reduction, int | None], Gradients]
+"""(networks and θ, reduction, tasks of a seed computed at once) -> Gradients."""
 
 
 def _objective(
@@ -113,7 +116,12 @@ def loop_plan(bound: Bound, reduction: Reduction, chunk: int | None = None) -> G
     return gradients
 
 
-EAGER: dict[str, Callable[[Bound, Reduction, int | None], Gradients]] = {"vmap": vmap_plan, "loop": loop_plan}
+def _eager(plan: Plan) -> Plan:
+    """A plan of which a seed with a singular matrix diverges, where torch would raise for all seeds."""
+    return lambda bound, reduction, chunk: outcomes(plan(bound, reduction, chunk))
+
+
+EAGER: dict[str, Plan] = {"vmap": _eager(vmap_plan), "loop": _eager(loop_plan)}
 """The plans that compute one meta-gradient after another; `compile` is built on `vmap`."""
 
 

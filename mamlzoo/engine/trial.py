@@ -21,6 +21,9 @@ from mamlzoo.engine.contract import (
     is_finite,
 )
 from mamlzoo.engine.plans import StepResult
+from mamlzoo.engine.singular import outcomes
+from mamlzoo.errors import FOREIGN
+from mamlzoo.explanations import explained
 from mamlzoo.interfaces import Episode, Fast, Learner, MetaParams, Model, Params, Task
 
 PATIENCE = 100
@@ -70,9 +73,18 @@ def check_meta_gradient(bound: Bound, found: StepResult, episode: Episode) -> No
 
     Raises:
         PluginError: it is NaN, though φ and its losses stay finite for many adaptation steps.
+        LinAlgError: so it is, since a matrix of it is singular.
     """
-    if _none_is_nan([found.losses, found.gradient]):
+    if _none_is_nan([found.losses, found.gradient]) or outcomes(_runs_away)(bound, episode):
         return
+    algorithm, (learner, meta) = bound.algorithm, _of_first_seed(bound)
+    algorithm.meta_loss(learner, meta, episode, torch.zeros((), device=episode.query.x.device))
+    what = "meta-gradient" if _none_is_nan(found.losses) else "meta-loss"
+    raise broken(algorithm, f": its {what} is NaN at θ⁰, though nothing runs away in {PATIENCE} adaptation steps")
+
+
+def _runs_away(bound: Bound, episode: Episode) -> bool:
+    """Whether φ, or a loss, is no longer finite after a number of adaptation steps."""
     algorithm, (learner, meta) = bound.algorithm, _of_first_seed(bound)
     with torch.no_grad():
         fast = algorithm.start(learner, meta, episode.support)
@@ -83,9 +95,8 @@ def check_meta_gradient(bound: Bound, found: StepResult, episode: Episode) -> No
                 learner.criterion(algorithm.predict(learner, meta, fast, batch.x), batch.y).sum() for batch in episode
             ]
             if not all(map(is_finite, [*trees.leaves(fast), *losses])):
-                return
-    what = "meta-gradient" if _none_is_nan(found.losses) else "meta-loss"
-    raise broken(algorithm, f": its {what} is NaN at θ⁰, though nothing runs away in {PATIENCE} adaptation steps")
+                return True
+    return False
 
 
 def _of_first_seed(bound: Bound) -> tuple[Learner, MetaParams]:
@@ -104,7 +115,11 @@ def _check_network(model: Model, learner: Learner, name: str, x: Tensor) -> None
             raise broken(model, ": its network's output is not finite for finite inputs and parameters")
         if not output.requires_grad:
             return
-        if not _none_is_nan(torch.autograd.grad(output.sum(), list(params.values()), allow_unused=True)):
+        try:
+            gradient = torch.autograd.grad(output.sum(), list(params.values()), allow_unused=True)
+        except FOREIGN as error:
+            raise broken(model, f": its network cannot be differentiated: {explained(error)}") from error
+        if not _none_is_nan(gradient):
             raise broken(model, ": the gradient of its network's output is NaN for finite inputs and parameters")
 
 

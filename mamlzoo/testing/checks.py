@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from mamlzoo import blame
 from mamlzoo.errors import FOREIGN, MamlzooError, in_short
+from mamlzoo.explanations import explained
 from mamlzoo.interfaces import KINDS, Plugin
 
 Verdict = Literal["passed", "failed", "exempt"]
@@ -85,7 +86,7 @@ class Outcome:
             return self.check.promise
         if isinstance(self.error, FaultError | MamlzooError):
             return " ".join(str(self.error).split())
-        return f"raised {_in_short(self.error)}"
+        return _in_short(self.error)
 
     @property
     def remedy(self) -> str:
@@ -127,10 +128,12 @@ def require(condition: Any, message: str) -> None:
 
 
 def _in_short(error: BaseException) -> str:
-    """The type and the first sentence of an exception; torch's go on for long."""
+    """What an exception means, or that it was raised, with its first sentence; torch's go on for long."""
     if _is_refused_by_vmap(error):
-        return f"{type(error).__name__}: torch.func.vmap does without a tensor's value, which .item() and `if` ask for"
-    return re.split(r"(?<=[.!?])\s+(?=[A-Z])", in_short(error), maxsplit=1)[0]
+        why = "torch.func.vmap does without a tensor's value, which .item() and `if` ask for"
+        return f"raised {type(error).__name__}: {why}"
+    said, meant = in_short(error), explained(error)
+    return meant if meant != said else "raised " + re.split(r"(?<=[.!?])\s+(?=[A-Z])", said, maxsplit=1)[0]
 
 
 def _is_refused_by_vmap(error: BaseException | None) -> bool:

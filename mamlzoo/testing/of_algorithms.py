@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from mamlzoo import checkpoints, options, trees
 from mamlzoo.adaptation import adapt
 from mamlzoo.checkpoints import Checkpoint
-from mamlzoo.combinations import plugin
 from mamlzoo.engine.binding import Bound, bind_seeds
 from mamlzoo.engine.contract import check_adapted
 from mamlzoo.engine.evaluation import predictions
@@ -25,7 +24,7 @@ from mamlzoo.engine.inspection import ImpureError
 from mamlzoo.engine.plans import EAGER
 from mamlzoo.errors import PluginError, UsageError
 from mamlzoo.experiment import Experiment
-from mamlzoo.interfaces import Episode, Learner, MetaAlgorithm, Model, Params, Spec
+from mamlzoo.interfaces import Episode, Learner, MetaAlgorithm, Params, Spec
 from mamlzoo.options import Option
 from mamlzoo.result import Result
 from mamlzoo.settings import Settings
@@ -134,8 +133,8 @@ def any_number_of_adaptation_steps(algorithm: MetaAlgorithm) -> None:
         fast = algorithm.adapt(learner, meta, fast, episode.support)
     declared = options.options_of(type(algorithm)).get("inner_steps")
     for steps in _allowed(declared, (0, 1, 5)) if declared else ():
-        other = replace(cast(Any, algorithm), inner_steps=steps)
-        loss, _ = other.meta_loss(learner, meta, episode, torch.tensor(0.5))
+        bound = _bound(replace(cast(Any, algorithm), inner_steps=steps))  # θ may hold something for each step
+        loss, _ = bound.algorithm.meta_loss(bound.learner, trees.index(bound.meta, 0), episode, torch.tensor(0.5))
         require(loss.isfinite(), f"with inner_steps = {steps} the meta-loss is {loss.item()}")
 
 
@@ -254,7 +253,7 @@ def resumed_equals_never_stopped(algorithm: MetaAlgorithm) -> None:
     All that training learns must be in θ; keep nothing in the algorithm or in its module.
     """
     settings = Settings(iterations=2 * HALF, meta_batch=2, test_tasks=1, test_steps=1, plan="loop", threads=1)
-    whole = Experiment(probes.task_for(algorithm), _model(probes.plain), _fresh(algorithm), settings)
+    whole = Experiment(probes.task_for(algorithm), probes.model(probes.plain), _fresh(algorithm), settings)
     digest = checkpoints.experiment_digest(whole.config())
     with tempfile.TemporaryDirectory() as folder:
 
@@ -332,9 +331,9 @@ def _require_prediction(bound: Bound, fast: Any, episode: Episode, when: str) ->
 
 def _verified(algorithm: MetaAlgorithm) -> list[EpisodeReport]:
     """One episode's meta-gradient at the beginning of training, and one in its middle."""
-    task = probes.task_for(algorithm)
+    task, model = probes.task_for(algorithm), probes.model(probes.plain)
     try:
-        at = [verify(task, probes.plain, algorithm, episodes=1, coordinates=16, trained=done) for done in (0.0, 0.5)]
+        at = [verify(task, model, algorithm, episodes=1, coordinates=16, trained=done) for done in (0.0, 0.5)]
     except ImpureError:  # an algorithm that is no pure function has a check of its own
         return []
     return [episode for verification in at for episode in verification.episodes]
@@ -351,17 +350,13 @@ def _fresh(algorithm: MetaAlgorithm) -> MetaAlgorithm:
     return options.make(type(algorithm), options.values(algorithm), algorithm.name)
 
 
-def _model(network: Network) -> Model:
-    return cast(Model, plugin("model", network))
-
-
 def _bound(
     algorithm: MetaAlgorithm,
     network: Network = probes.plain,
     seeds: tuple[int, ...] = (0,),
     dtype: torch.dtype = torch.float32,
 ) -> Bound:
-    return bind_seeds(probes.task_for(algorithm), _model(network), algorithm, seeds, CPU, dtype)
+    return bind_seeds(probes.task_for(algorithm), probes.model(network), algorithm, seeds, CPU, dtype)
 
 
 def _episodes(algorithm: MetaAlgorithm, count: int, dtype: torch.dtype = torch.float64) -> Episode:

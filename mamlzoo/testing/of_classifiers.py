@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import torch
 
 from mamlzoo import trees
 from mamlzoo.adaptation import adapt
-from mamlzoo.combinations import plugin
 from mamlzoo.engine.binding import bind_seeds
 from mamlzoo.errors import UsageError
-from mamlzoo.interfaces import Batch, MetaAlgorithm, Model
+from mamlzoo.interfaces import Batch, MetaAlgorithm
 from mamlzoo.testing import probes
 from mamlzoo.testing.checks import check, require
 
@@ -27,7 +24,7 @@ def a_class_may_be_absent(algorithm: MetaAlgorithm) -> None:
     """
     task = probes.Clusters()
     try:
-        bound = bind_seeds(task, cast(Model, plugin("model", probes.plain)), algorithm, (0,), torch.device("cpu"))
+        bound = bind_seeds(task, probes.model(probes.plain), algorithm, (0,), torch.device("cpu"))
     except UsageError:  # it does not classify
         return
     episode = trees.index(task.sample(1, split="train", generator=torch.Generator().manual_seed(0)), 0)

@@ -10,12 +10,15 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, replace_all_batch_norm_modules_, vmap
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from mamlzoo import trees
+from mamlzoo.differentiation import differentiable_twice
 from mamlzoo.discovery.given import Plain
 from mamlzoo.engine import purity
 from mamlzoo.engine.binding import split_parameters
-from mamlzoo.errors import FOREIGN, UsageError
+from mamlzoo.engine.contract import check_module
+from mamlzoo.errors import FOREIGN, MamlzooError, UsageError
 from mamlzoo.interfaces import Model, Params, Spec
 from mamlzoo.tables import count
 from mamlzoo.testing.checks import FaultError, check, require
@@ -32,8 +35,8 @@ SPECS = (
 )
 """What a model may be asked for: numbers, sequences, images."""
 EXAMPLES = 6
-STEPS = (1e-6, 1e-5, 1e-7)
-"""h of the differences of gradients, in float64; a kink may lie within one of them."""
+STEPS = (1e-6, 1e-5, 1e-7, 1e-8)
+"""h of the differences of gradients, in float64; a kink may lie within one of them, and in most with many units."""
 
 
 def of_networks(function: Callable[[Spec, nn.Module], None]) -> Callable[[Model], None]:
@@ -43,7 +46,8 @@ def of_networks(function: Callable[[Spec, nn.Module], None]) -> Callable[[Model]
     def checked(model: Model) -> None:
         for spec in _accepted(model):
             try:
-                function(spec, _network(model, spec))
+                with differentiable_twice():  # as a learner calls it
+                    function(spec, _network(model, spec))
             except FaultError as fault:
                 raise FaultError(f"for {_asked(spec)}: {fault}") from None
 
@@ -164,8 +168,8 @@ def depends_on_parameters_and_buffers_alone(model: Model) -> None:
 def works_under_vmap(spec: Spec, network: nn.Module) -> None:
     """Several networks on several episodes at once give what each gives alone.
 
-    Use tensor operations only: no .item(), no `if` on a tensor's value, no work in place on a buffer. nn.GRU, nn.LSTM
-    and fused attention cannot be batched: a model that needs them declares it in exempt_from, and runs by --plan loop.
+    Use tensor operations only: no .item(), no `if` on a tensor's value, no work in place on a buffer. nn.GRU and
+    nn.LSTM cannot be batched: a model that needs them declares it in exempt_from, and runs by --plan loop.
     """
     params, constants = _split(network)
     several = trees.stack([params, trees.tree_map(lambda leaf: leaf + 0.1, params)])
@@ -223,9 +227,10 @@ def works_in_float64(spec: Spec, network: nn.Module) -> None:
 def works_on_a_meta_batch_of_one(spec: Spec, network: nn.Module) -> None:
     """One episode of one example gives [1, 1, output_size], the first row of what more examples give.
 
-    Beware of squeeze() without an axis. A network with batch norm has no statistics of one example, and declares it in
-    exempt_from.
+    Beware of squeeze() without an axis. (A network with batch norm has no statistics of one example, and is not asked.)
     """
+    if any(isinstance(module, _BatchNorm) for module in network.modules()):
+        return
     params, constants = _split(network)
     x = _inputs(spec)
 
@@ -299,18 +304,25 @@ def _built(model: Model, spec: Spec) -> nn.Module:
     """The network as the engine binds it: batch norms use the batch's own statistics.
 
     Raises:
-        UsageError: the model refuses the shape; or it is a plain network of another shape, which promised none.
+        UsageError: the model refuses the shape; or it is a plain network, or a function that makes one, and raises.
+            These promise no shape; nor, of a network that is made without a spec, the outputs asked for.
     """
-    network = model.build(spec)
-    require(isinstance(network, nn.Module), f"build returned a {type(network).__name__}, no torch.nn.Module")
-    pure: nn.Module = replace_all_batch_norm_modules_(network)
-    if isinstance(model, Plain) and model.has_own_shape:
-        try:
-            mismatch = _mismatch(spec, pure(_inputs(spec)))
-        except Exception as error:  # torch's layers raise several kinds where a shape does not fit
-            raise UsageError(f"for {_asked(spec)} the network raises {type(error).__name__}: {error}") from error
-        if mismatch:
-            raise UsageError(mismatch)
+    if not isinstance(model, Plain):
+        return _pure(model, spec)
+    try:
+        pure = _pure(model, spec)
+        mismatch = _mismatch(spec, pure(_inputs(spec)))
+    except MamlzooError:
+        raise
+    except Exception as error:  # torch's layers raise several kinds where a shape does not fit
+        raise UsageError(f"for {_asked(spec)} the network raises {type(error).__name__}: {error}") from error
+    if mismatch and model.has_own_shape:
+        raise UsageError(mismatch)
+    return pure
+
+
+def _pure(model: Model, spec: Spec) -> nn.Module:
+    pure: nn.Module = replace_all_batch_norm_modules_(check_module(model, model.build(spec)))
     return pure
 
 

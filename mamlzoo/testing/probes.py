@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import functools
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mamlzoo.discovery.given import model_of
 from mamlzoo.errors import UsageError
-from mamlzoo.interfaces import Batch, Episode, MetaAlgorithm, Spec, Split, Task
+from mamlzoo.interfaces import Batch, Episode, MetaAlgorithm, Model, Spec, Split, Task
 from mamlzoo.testing.checks import FaultError
 
 HIDDEN = 6
@@ -72,11 +78,37 @@ def task_for(algorithm: MetaAlgorithm) -> Task:
     raise FaultError(f"it refuses every task: {'; '.join(refusals)}")
 
 
+def model(network: Callable[[Spec], nn.Module]) -> Model:
+    """One of the networks below as a model, which says whose it is."""
+    return model_of(network, f"{network.__name__}, a network of the kit")()
+
+
+def of_vectors(make: Callable[[Spec], nn.Module]) -> Callable[[Spec], nn.Module]:
+    """A network for vectors as one for inputs of any shape, for algorithms that ask for another than the task's."""
+
+    @functools.wraps(make)
+    def made(spec: Spec) -> nn.Module:
+        if len(spec.input_shape) == 1:
+            return make(spec)
+        return nn.Sequential(Rows(), make(replace(spec, input_shape=(math.prod(spec.input_shape),))))
+
+    return made
+
+
+class Rows(nn.Module):
+    """Each example as a vector."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.reshape(len(x), -1)
+
+
+@of_vectors
 def plain(spec: Spec) -> nn.Module:
     """A smooth network of two layers."""
     return nn.Sequential(nn.Linear(spec.input_shape[0], HIDDEN), nn.Tanh(), nn.Linear(HIDDEN, spec.output_size))
 
 
+@of_vectors
 def frozen(spec: Spec) -> nn.Module:
     """One whose first weight is frozen."""
     network = plain(spec)
@@ -84,6 +116,7 @@ def frozen(spec: Spec) -> nn.Module:
     return network
 
 
+@of_vectors
 def unused(spec: Spec) -> nn.Module:
     """One with a layer that no output depends on."""
     network = plain(spec)
@@ -91,6 +124,7 @@ def unused(spec: Spec) -> nn.Module:
     return network
 
 
+@of_vectors
 def normalised(spec: Spec) -> nn.Module:
     """One with a batch norm."""
     return nn.Sequential(
@@ -98,6 +132,7 @@ def normalised(spec: Spec) -> nn.Module:
     )
 
 
+@of_vectors
 class Shared(nn.Module):
     """One layer, used twice."""
 
@@ -115,6 +150,7 @@ class Shared(nn.Module):
         return output
 
 
+@of_vectors
 class Tied(nn.Module):
     """Two layers with one weight."""
 
@@ -130,6 +166,7 @@ class Tied(nn.Module):
         return output
 
 
+@of_vectors
 class Recurrent(nn.Module):
     """A GRU over the input's numbers, three times over, which vmap cannot batch."""
 

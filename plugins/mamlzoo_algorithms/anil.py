@@ -16,8 +16,8 @@ class ANIL(mamlzoo.MetaAlgorithm):
 
       h₀ = h,   h_{t+1} = h_t − α·∂L_S(ω, h_t)/∂h,   meta-loss(θ) = L_Q(ω, h_k),
 
-    and the meta-gradient is the whole derivative by ω and h. The head is the module that holds the last parameter,
-    or the one that `head` names.
+    and the meta-gradient is the whole derivative by ω and h. The head is the layer that holds the last parameter,
+    or the module that `head` names; a run says which parameters these are.
 
     Reference: Raghu, Raghu, Bengio, Vinyals, "Rapid Learning or Feature Reuse? Towards Understanding the
     Effectiveness of MAML", ICLR 2020, section 4.
@@ -26,7 +26,7 @@ class ANIL(mamlzoo.MetaAlgorithm):
     name = "anil"
     inner_steps: int = option(1, "adaptation steps in training, k", minimum=0)
     inner_lr: float = option(0.01, "rate of an adaptation step, α", minimum=0)
-    head: str = option("", "name of the module that adapts, as in '4'; empty: that of the last parameter")
+    head: str = option("", "name of the module that adapts, as in '4'; empty: the layer of the last parameter")
 
     def networks(self, spec: Spec) -> dict[str, Spec]:
         return {"network": spec}
@@ -35,15 +35,20 @@ class ANIL(mamlzoo.MetaAlgorithm):
         return networks
 
     def start(self, learner: Learner, meta: MetaParams, support: Batch) -> Params:
-        params = meta["network"]
-        last = list(params)[-1]
-        module = self.head.rstrip(".") or last.rpartition(".")[0] or last
+        return self._head(meta["network"])
+
+    def _head(self, params: Params) -> Params:
+        *_, last = params
+        module = self.head.rstrip(".") or _layer(last) or last
         head = {name: value for name, value in params.items() if name == module or name.startswith(f"{module}.")}
         if not head:
             raise mamlzoo.UsageError(
                 f"algorithm 'anil': no parameter belongs to a module '{module}'; there are: {', '.join(params)}"
             )
         return head
+
+    def remarks(self, meta: MetaParams) -> list[str]:
+        return [f"the head that adapts: {', '.join(self._head(meta['network']))}"]
 
     def adapt(self, learner: Learner, meta: MetaParams, fast: Params, support: Batch) -> Params:
         gradient = grad(lambda head: learner.loss(meta["network"] | head, support))(fast)
@@ -60,6 +65,13 @@ class ANIL(mamlzoo.MetaAlgorithm):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         fast = mamlzoo.adapt(self, learner, meta, episode.support, self.inner_steps)
         return learner.loss(meta["network"] | fast, episode.query), {}
+
+
+def _layer(parameter: str) -> str:
+    """The layer that a parameter belongs to; that of '4.parametrizations.weight.original0' is '4'."""
+    if "parametrizations" in parameter.split("."):
+        return parameter.partition("parametrizations")[0].rstrip(".")
+    return parameter.rpartition(".")[0]
 
 
 @mamlzoo.hookimpl

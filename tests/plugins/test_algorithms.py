@@ -131,6 +131,32 @@ def test_anil_adapts_the_head_alone():
     assert set(ANIL(head="0").start(learner, meta, episode().support)) == {"0.weight", "0.bias"}
 
 
+@pytest.mark.parametrize(
+    ("layer", "head"),
+    [
+        (nn.Linear(4, 1), ["2.weight", "2.bias"]),
+        (
+            nn.utils.parametrizations.weight_norm(nn.Linear(4, 1)),
+            ["2.bias", "2.parametrizations.weight.original0", "2.parametrizations.weight.original1"],
+        ),
+        (nn.utils.parametrizations.orthogonal(nn.Linear(4, 1)), ["2.bias", "2.parametrizations.weight.original"]),
+    ],
+    ids=["plain", "weight norm", "orthogonal"],
+)
+def test_anil_takes_the_whole_of_the_last_layer_and_says_so(layer, head):
+    network = nn.Sequential(nn.Linear(1, 4), nn.Tanh(), layer)
+    learner, meta = mamlzoo.bind(ANIL(), network, nn.functional.mse_loss)
+    assert list(ANIL().start(learner, meta, episode().support)) == head
+    result = mamlzoo.run(model=network, algorithm=ANIL, iterations=1, test_tasks=2, test_steps=1)
+    assert f"the head that adapts: {', '.join(head)}" in result.remarks
+
+
+def test_anil_says_which_head_was_asked_for():
+    result = mamlzoo.run(algorithm=ANIL(head="0"), iterations=1, test_tasks=2, test_steps=1)
+    assert result.remarks == ["the head that adapts: 0.weight, 0.bias"]
+    assert "the head that adapts: 0.weight, 0.bias" in str(result.table())
+
+
 def test_anils_head_is_one_module_whatever_others_are_called():
     class Network(nn.Module):
         def __init__(self):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
+import torch
 from faulty_algorithms import Good
 from faulty_tasks import Needless, Pool
 
@@ -58,6 +60,87 @@ class Refusing(Good):
 
     def networks(self, spec):
         raise mamlzoo.UsageError("not that")
+
+
+class PerStep(Good):
+    """MAML with a rate for each adaptation step in θ; the last one's for those after it.
+
+    Reference: none.
+    """
+
+    inner_steps: int = mamlzoo.option(2, "adaptation steps in training", minimum=1)
+
+    def init(self, networks):
+        return {**networks, "rates": {str(step): torch.tensor(0.01) for step in range(self.inner_steps)}}
+
+    def start(self, learner, meta, support):
+        return {"params": meta["network"], "step": torch.zeros(())}
+
+    def adapt(self, learner, meta, fast, support):
+        rates = torch.stack(list(meta["rates"].values()))
+        now = torch.arange(len(rates)) == fast["step"].clamp(max=len(rates) - 1)
+        params = mamlzoo.sgd(fast["params"], learner.gradient(fast["params"], support), (now * rates).sum())
+        return {"params": params, "step": fast["step"] + 1}
+
+    def predict(self, learner, meta, fast, x):
+        return learner.predict(fast["params"], x)
+
+    def adapted(self, learner, meta, fast):
+        return {"network": fast["params"]}
+
+    def meta_loss(self, learner, meta, episode, progress):
+        params = meta["network"]
+        for step in range(self.inner_steps):
+            params = mamlzoo.sgd(params, learner.gradient(params, episode.support), meta["rates"][str(step)])
+        return learner.loss(params, episode.query), {}
+
+
+class Imaging(Good):
+    """Asks for a network of images, and makes them of its inputs.
+
+    Reference: none.
+    """
+
+    def networks(self, spec):
+        return {"network": replace(spec, input_shape=(1, 2, 2))}
+
+    def adapt(self, learner, meta, fast, support):
+        return super().adapt(learner, meta, fast, self.seen(support))
+
+    def predict(self, learner, meta, fast, x):
+        return super().predict(learner, meta, fast, self.images(x))
+
+    def meta_loss(self, learner, meta, episode, progress):
+        return super().meta_loss(learner, meta, episode._replace(query=self.seen(episode.query)), progress)
+
+    def adapted(self, learner, meta, fast):
+        raise mamlzoo.UsageError("of other inputs")
+
+    def seen(self, batch):
+        return batch._replace(x=self.images(batch.x))
+
+    def images(self, x):
+        return x[..., None, None, :1].expand(*x.shape[:-1], 1, 2, 2)
+
+
+@pytest.mark.parametrize("algorithm", [PerStep(), Imaging()], ids=lambda algorithm: type(algorithm).__name__)
+def test_an_algorithm_whose_theta_or_network_has_a_shape_of_its_own_conforms(algorithm):
+    assert [outcome.finding for outcome in outcomes_of(algorithm) if outcome.verdict != "passed"] == []
+
+
+def test_a_network_of_the_kit_is_named_as_such_and_nobody_is_asked_to_test_it():
+    class Asking(Good):
+        """Predicts what has another shape than its network was asked for.
+
+        Reference: none.
+        """
+
+        def networks(self, spec):
+            return {"network": replace(spec, input_shape=(7,))}
+
+    (found,) = [o for o in outcomes_of(Asking()) if o.check.name == "meta-gradient-equals-differences"]
+    assert "model 'plain, a network of the kit' from " in found.finding
+    assert "mamlzoo check" not in found.finding.partition("a network of the kit' from")[2]
 
 
 def test_as_tests_each_check_has_an_id_and_an_exemption_is_an_expected_failure(pytester):
@@ -223,6 +306,14 @@ class OfSeven(nn.Sequential):
     def __init__(self):
         super().__init__(nn.Linear(7, 8), nn.Tanh(), nn.Linear(8, 5))
 
+def block(inputs):
+    return nn.Sequential(nn.Conv2d(inputs, 64, 3, padding=1), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(2))
+
+def conv4(spec):
+    channels, height, _ = spec.input_shape
+    body = nn.Sequential(block(channels), block(64), block(64), block(64), nn.Flatten())
+    return nn.Sequential(body, nn.Linear(64 * (height // 16) ** 2, spec.output_size))
+
 class Gru(nn.Module):
     exempt_from = {"works-under-vmap": "vmap has no rule for a GRU"}
 
@@ -233,11 +324,18 @@ class Gru(nn.Module):
     def forward(self, x):
         return self.out(self.gru(x[:, None])[0][:, 0])
 
-def normed(spec):
+def squeezed(spec):
     inputs = math.prod(spec.input_shape)
-    return nn.Sequential(nn.Flatten(), nn.Linear(inputs, 4), nn.BatchNorm1d(4), nn.Linear(4, spec.output_size))
+    return nn.Sequential(nn.Flatten(), nn.Linear(inputs, 4), Squeeze(), nn.Linear(4, spec.output_size))
 
-normed.exempt_from = {"works-on-a-meta-batch-of-one": "batch norm has no statistics of one example"}
+class Squeeze(nn.Module):
+    def forward(self, x):
+        return x.squeeze()
+
+squeezed.exempt_from = {"works-on-a-meta-batch-of-one": "never a single example"}
+
+def misshaped(spec):
+    return nn.Linear(spec.input_shape[0], 1)
 """
 
 
@@ -257,8 +355,18 @@ def test_a_plain_network_is_checked_at_a_shape_that_it_fits(cli, tmp_path):
 def test_a_plain_network_says_itself_what_it_is_exempt_from(cli, tmp_path):
     (tmp_path / "nets.py").write_text(NETWORKS)
     assert verdicts(cli, "nets.py:Gru") == {"works-under-vmap": ("exempt", "vmap has no rule for a GRU")}
-    reason = "batch norm has no statistics of one example"
-    assert verdicts(cli, "nets.py:normed") == {"works-on-a-meta-batch-of-one": ("exempt", reason)}
+    assert verdicts(cli, "nets.py:squeezed") == {"works-on-a-meta-batch-of-one": ("exempt", "never a single example")}
+
+
+def test_the_fields_convolutional_network_conforms_as_a_function_of_the_images_alone(cli, tmp_path):
+    (tmp_path / "nets.py").write_text(NETWORKS)
+    assert verdicts(cli, "nets.py:conv4") == {}
+
+
+def test_a_function_of_a_spec_that_gives_other_outputs_than_it_was_asked_for_fails(cli, tmp_path):
+    (tmp_path / "nets.py").write_text(NETWORKS)
+    verdict, found = verdicts(cli, "nets.py:misshaped", code=1)["builds-what-was-asked-for"]
+    assert (verdict, found) == ("failed", "for inputs [6, 1] and 3 outputs the network gives [6, 1], not [6, 3]")
 
 
 def test_the_pages_algorithm_that_says_everything_itself_is_short_and_its_network_can_be_exported(

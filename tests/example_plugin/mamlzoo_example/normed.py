@@ -1,4 +1,4 @@
-"""A model with an exemption."""
+"""A model with a batch norm."""
 
 import math
 
@@ -12,7 +12,6 @@ class Normed(mamlzoo.Model):
     """A perceptron with a batch norm in its middle."""
 
     name = "normed"
-    exempt_from = {"works-on-a-meta-batch-of-one": "batch norm has no statistics of a single example"}
     width: int = option(16, "width of the hidden layer", minimum=1)
 
     def build(self, spec):

@@ -1,0 +1,77 @@
+"""What torch's errors mean to those who wrote a network: what it is in their code, and what does work."""
+
+from __future__ import annotations
+
+import re
+
+from mamlzoo.errors import in_short
+
+LACKING = re.compile(r"derivative for (?:aten::|')_?(\w+?)(?:_backward)*'? is not implemented\.?(, in .*)?")
+"""How torch says that an operation cannot be differentiated again; behind it, the module that calls it."""
+INSTEAD = {
+    "cdist": "for squared distances write (x[:, None] - y[None]).square().sum(-1)",
+    "cdist_forward": "for squared distances write (x[:, None] - y[None]).square().sum(-1)",
+    "embedding_bag": "take nn.Embedding and .mean(-2)",
+    "embedding_bag_dense": "take nn.Embedding and .mean(-2)",
+    "hardsigmoid": "write (x / 6 + 0.5).clamp(0, 1)",
+    "cudnn_rnn": "call it with torch.backends.cudnn.flags(enabled=False)",
+}
+"""By operation, what computes the same and can be differentiated twice."""
+MEANINGS = (
+    (
+        r"supports? the deepcopy protocol",
+        "a module holds a tensor that is computed from its parameters, as torch.nn.utils.weight_norm and "
+        "torch.nn.utils.prune leave it there; use torch.nn.utils.parametrizations.weight_norm, or make pruning "
+        "permanent by torch.nn.utils.prune.remove",
+    ),
+    (
+        r"'indices' to have one of the following scalar types: Long, Int",
+        "an embedding looks up whole numbers, and a task's inputs are floating-point numbers; look up x.long()",
+    ),
+    (
+        r"saved tensor hooks|torch.utils.checkpoint is incompatible",
+        "torch.utils.checkpoint does not work in adaptation; call the layer without it, and let `--recompute` "
+        "(recompute=True) compute inner steps again in the backward pass",
+    ),
+    (
+        r"must override the setup_context staticmethod",
+        "an autograd.Function needs a setup_context and generate_vmap_rule = True to be used in adaptation; "
+        "torch.utils.checkpoint with use_reentrant=True is one: call the layer without it, and let `--recompute` "
+        "(recompute=True) compute inner steps again",
+    ),
+    (
+        r"Cannot access data pointer of Tensor that doesn't have storage",
+        "an operation that reads memory by itself, as nn.utils.rnn.pack_padded_sequence does, cannot be differentiated "
+        "in adaptation; give the layer the padded sequences, and mask what lies behind their ends",
+    ),
+)
+"""(torch's words, ours) for what no plan can do."""
+
+
+def explained(error: BaseException) -> str:
+    """An exception in one line: ours where torch's words are known, else its own.
+
+    >>> explained(RuntimeError("torch.func.{grad, vjp} don't yet support saved tensor hooks"))[:57]
+    'torch.utils.checkpoint does not work in adaptation; call '
+    """
+    if isinstance(error, RuntimeError):
+        for words, meaning in MEANINGS:
+            if re.search(words, str(error)):
+                return meaning
+        found = LACKING.search(str(error))
+        if found:
+            instead = f"{INSTEAD[found[1]]}, or " if found[1] in INSTEAD else ""
+            algorithm = "choose an algorithm that differentiates once, as a first-order one"
+            place = f" ({found[2].removeprefix(', ')})" if found[2] else ""
+            return f"{found[1]}{place} has no second derivative; {instead}{algorithm}"
+    return in_short(error)
+
+
+def lacks_derivative(error: BaseException) -> str | None:
+    """The operation that torch cannot differentiate again, as in 'cdist'; None if that is not what was raised.
+
+    >>> lacks_derivative(NotImplementedError("the derivative for '_cdist_backward' is not implemented."))
+    'cdist'
+    """
+    found = LACKING.search(str(error)) if isinstance(error, RuntimeError) else None
+    return found[1] if found else None
