@@ -9,7 +9,9 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
+from mamlzoo import numerals
 from mamlzoo.errors import UsageError
+from mamlzoo.numerals import shown
 from mamlzoo.options import Option
 
 LIMIT = 10_000
@@ -67,7 +69,7 @@ def values(option: Option, given: Any) -> tuple[Any, ...]:
     if isinstance(given, str):
         return parse(option, given)
     if not isinstance(given, Iterable):
-        raise UsageError(f"must be a list of values, not {given!r}")
+        raise UsageError(f"must be a list of values, not {shown(given)}")
     return _checked(option, given)
 
 
@@ -85,7 +87,7 @@ def parse(option: Option, text: str) -> tuple[Any, ...]:
     if len(parts) == 1 and option.many:  # which may be empty
         return _checked(option, [option.parse(text)])
     if not all(parts):
-        raise UsageError(f"'{text}' lacks a value; write several as {'40,40;80,80' if option.many else 'a,b,c'}")
+        raise UsageError(f"{shown(text)} lacks a value; write several as {'40,40;80,80' if option.many else 'a,b,c'}")
     found: list[Any] = []
     for part in parts:
         found += _range(option, part) if ":" in part and option.type in (int, float) else [option.parse(part)]
@@ -111,23 +113,25 @@ def _range(option: Option, part: str) -> list[int] | list[float]:
     first, _, rest = part.partition(":")
     numbers = [_number(word) for word in (rest if first == "log" else part).split(":")]
     if len(numbers) != 3 or any(number is None for number in numbers):
-        raise UsageError(f"'{part}' is no range; write {STEPS}, or {GEOMETRIC}")
+        raise UsageError(f"{shown(part)} is no range; write {STEPS}, or {GEOMETRIC}")
     start, stop, last = (number for number in numbers if number is not None)
     found = _geometric(part, start, stop, last) if first == "log" else _stepped(part, start, stop, last)
     if option.type is float:
         return [float(value) for value in found]
     if first == "log":
         return [round(value) for value in found]
-    broken = next((value for value in found if value % 1), None)
+    broken = next((value for value in found if not _is_whole(value)), None)
     if broken is not None:
-        raise UsageError(f"'{part}': {broken} is not a whole number")
+        raise UsageError(f"{shown(part)}: {broken} is not a whole number")
     return [int(value) for value in found]
 
 
 def _stepped(part: str, start: Decimal, stop: Decimal, step: Decimal) -> list[Decimal]:
     """In decimals: 0.1:0.5:0.1 ends with 0.5."""
     if not step or (stop - start) / step < 0:
-        raise UsageError(f"'{part}' is no range: steps of {step} do not lead from {start} to {stop}; write {STEPS}")
+        raise UsageError(
+            f"{shown(part)} is no range: steps of {step} do not lead from {start} to {stop}; write {STEPS}"
+        )
     count = int((stop - start) / step) + 1
     _limit(count)
     return [start + at * step for at in range(count)]
@@ -135,9 +139,9 @@ def _stepped(part: str, start: Decimal, stop: Decimal, step: Decimal) -> list[De
 
 def _geometric(part: str, start: Decimal, stop: Decimal, count: Decimal) -> list[Decimal]:
     if start <= 0 or stop <= 0:
-        raise UsageError(f"'{part}' is no range: both ends of a geometric one must be above 0; write {GEOMETRIC}")
-    if count < 2 or count % 1:
-        raise UsageError(f"'{part}' is no range: it must have 2 values or more, not {count}; write {GEOMETRIC}")
+        raise UsageError(f"{shown(part)} is no range: both ends of a geometric one must be above 0; write {GEOMETRIC}")
+    if count < 2 or not _is_whole(count):
+        raise UsageError(f"{shown(part)} is no range: it must have 2 values or more, not {count}; write {GEOMETRIC}")
     _limit(int(count))
     low, high = math.log(start), math.log(stop)
     inner = (math.exp(low + (high - low) * at / (int(count) - 1)) for at in range(1, int(count) - 1))
@@ -146,22 +150,23 @@ def _geometric(part: str, start: Decimal, stop: Decimal, count: Decimal) -> list
 
 def _number(word: str) -> Decimal | None:
     """A finite number, exactly as it is written; None if it is none."""
-    try:
-        value = float(word)
-    except ValueError:
-        return None
-    if not math.isfinite(value):
+    value = numerals.real(word)
+    if value is None or not math.isfinite(value):
         return None
     return Decimal(word.strip()) if value else Decimal(0)  # what floats take for 0 may be a power without end
 
 
+def _is_whole(value: Decimal) -> bool:
+    return value == value.to_integral_value()
+
+
 def _limit(count: int) -> None:
     if count > LIMIT:
-        shown = f"{count:,}" if count < 10**15 else f"{float(count):.0e}"
-        raise UsageError(f"{shown} values; a sweep has at most {LIMIT:,} cells")
+        many = f"{count:,}" if count < 10**15 else f"{Decimal(count):.0e}"
+        raise UsageError(f"{many} values; a sweep has at most {LIMIT:,} cells")
 
 
 def _unevenness(values: Sequence[float]) -> float:
     """The largest gap between neighbours over the smallest."""
     gaps = [after - before for before, after in pairwise(values)]
-    return max(gaps) / min(gaps)
+    return max(gaps) / min(gaps) if min(gaps) else math.inf  # logarithms of neighbours may be the same

@@ -6,7 +6,7 @@ import numbers
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import product
+from itertools import islice, product
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar, cast
@@ -21,9 +21,10 @@ from mamlzoo.discovery.registry import installed
 from mamlzoo.errors import UsageError
 from mamlzoo.experiment import Experiment, Listener
 from mamlzoo.interfaces import KINDS, MetaAlgorithm, Model, Plugin, Task
+from mamlzoo.numerals import shown
 from mamlzoo.recording import Interval, Manner
 from mamlzoo.result import Result
-from mamlzoo.settings import Settings
+from mamlzoo.settings import MOST_SEEDS, Settings
 from mamlzoo.watching import watched
 
 P = TypeVar("P", bound=Plugin)
@@ -215,9 +216,13 @@ def budget(seeds: int | Sequence[int], given: Mapping[str, Any], plugins: Sequen
         UsageError: there is no such setting, or a value is out of range.
     """
     if isinstance(seeds, numbers.Integral):
-        if seeds < 1:
-            raise UsageError(f"settings: seeds must be at least 1, not {seeds}")
-        seeds = range(int(seeds))
+        count = int(seeds)
+        if not 1 <= count <= MOST_SEEDS:
+            bound = f"most {MOST_SEEDS:,}" if count > 1 else "least 1"
+            raise UsageError(f"settings: seeds must be at {bound}, not {shown(count)}")
+        seeds = range(count)
+    if isinstance(seeds, str) or not isinstance(seeds, Iterable):
+        raise UsageError(f"settings: seeds must be how many, or a list of which, not {shown(seeds)}")
     settings = options.options_of(Settings)
     for name in (name.replace("-", "_") for name in given):
         for plugin in plugins if name not in settings else ():
@@ -226,7 +231,7 @@ def budget(seeds: int | Sequence[int], given: Mapping[str, Any], plugins: Sequen
                 raise UsageError(
                     f"a run has no option '{name}', {plugin.kind} '{plugin.name}' has: options={{'{own}': …}}"
                 )
-    return options.make(Settings, {"seeds": tuple(cast(Sequence[int], seeds)), **given}, "a run")
+    return options.make(Settings, {"seeds": tuple(islice(seeds, MOST_SEEDS + 1)), **given}, "a run")
 
 
 def several(given: Any) -> Sequence[Any]:

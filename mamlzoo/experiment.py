@@ -11,7 +11,7 @@ from typing import Any, cast
 import torch
 
 import mamlzoo
-from mamlzoo import blame, options, provenance, running, trees
+from mamlzoo import blame, options, oversize, provenance, running, trees
 from mamlzoo.checkpoints import Checkpoint
 from mamlzoo.discovery import origins
 from mamlzoo.engine.arithmetic import matrix_products_in
@@ -233,10 +233,13 @@ class Experiment:
         """
         try:
             yield
-        except MamlzooError as error:
-            blame.locate(error)
-            raise
         except FOREIGN as error:
+            oversized = oversize.too_large(error, self)
+            if oversized is not None:
+                raise oversized from error
+            if isinstance(error, MamlzooError):
+                blame.locate(error)
+                raise
             plugins, helps = (self.task, self.model, self.algorithm), hint() if hint else ""
             raise blame.accusation(error, plugins, f"{self.name} failed in {stage}", helps) from error
 

@@ -20,7 +20,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
+from mamlzoo import numerals
 from mamlzoo.errors import PluginError, UsageError, did_you_mean
+from mamlzoo.numerals import LARGEST, shown
 
 Scalar = int | float | bool | str
 P = typing.TypeVar("P")
@@ -72,21 +74,25 @@ class Option:
         """
         if self.optional and text.lower() == "none":
             return None
-        if self.many:
-            return tuple(self._parse_one(part.strip()) for part in text.split(",") if part.strip())
-        return self._parse_one(text)
+        if not self.many:
+            return self._parse_one(text)
+        parts = [part.strip() for part in text.split(",")] if text.strip() else []
+        if not all(parts):
+            raise UsageError(f"{shown(text)} lacks a value; write several as 40,40")
+        return tuple(map(self._parse_one, parts))
 
     def _parse_one(self, text: str) -> Scalar:
         if self.type is bool:
             words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
             if text.lower() in words:
                 return words[text.lower()]
-            raise UsageError(f"'{text}' is neither true nor false")
-        try:
-            return typing.cast(Scalar, self.type(text))
-        except ValueError:
-            kind = {"int": "a whole number", "float": "a number"}[self.type.__name__]
-            raise UsageError(f"'{text}' is not {kind}") from None
+            raise UsageError(f"{shown(text)} is neither true nor false")
+        if self.type is str:
+            return text
+        value = numerals.whole(text) if self.type is int else numerals.real(text)
+        if value is None:
+            raise UsageError(f"{shown(text)} is not {'a whole number' if self.type is int else 'a number'}")
+        return value
 
     def text(self, value: Any) -> str:
         """A value as a flag spells it; the inverse of `parse`."""
@@ -106,7 +112,7 @@ class Option:
             return None
         if self.many:
             if isinstance(value, str) or not isinstance(value, Sequence):
-                raise UsageError(f"must be several values of type {self.type.__name__}, not {value!r}")
+                raise UsageError(f"must be several values of type {self.type.__name__}, not {shown(value)}")
             return tuple(self._check_one(item) for item in value)
         return self._check_one(value)
 
@@ -115,21 +121,32 @@ class Option:
             if self.type is int and isinstance(value, numbers.Integral):
                 value = int(value)
             elif self.type is float and isinstance(value, numbers.Real):
-                value = float(value)
+                value = _as_float(value)
+        said = shown(value)
         exact = isinstance(value, self.type) and (self.type is bool or not isinstance(value, bool))
         if not exact:
-            raise UsageError(f"must be of type {self.type.__name__}, not {value!r}")
+            raise UsageError(f"must be of type {self.type.__name__}, not {said}")
         if self.choices and value not in self.choices:
-            raise UsageError(f"'{value}' is not one of them; {did_you_mean(value, self.choices)}")
+            raise UsageError(f"{said} is not one of them; {did_you_mean(value, self.choices)}")
         if self.type is float and not math.isfinite(value):
-            raise UsageError(f"must be finite, not {value}")
+            raise UsageError(f"must be finite, not {said}")
         if self.minimum is not None and value < self.minimum:
-            raise UsageError(f"must be at least {self.minimum:g}, not {value}")
+            raise UsageError(f"must be at least {self.minimum:g}, not {said}")
         if self.maximum is not None and value > self.maximum:
-            raise UsageError(f"must be at most {self.maximum:g}, not {value}")
+            raise UsageError(f"must be at most {self.maximum:g}, not {said}")
         if self.above is not None and value <= self.above:
-            raise UsageError(f"must be above {self.above:g}, not {value}")
+            raise UsageError(f"must be above {self.above:g}, not {said}")
+        if self.type is int and abs(value) > LARGEST:
+            bound = f"at most {LARGEST}" if value > 0 else f"at least {-LARGEST}"
+            raise UsageError(f"must be {bound}, as 64 bits hold it, not {said}")
         return typing.cast(Scalar, value)
+
+
+def _as_float(value: Any) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # a whole number or a fraction that no float holds
+        return math.inf if value > 0 else -math.inf
 
 
 def option(

@@ -10,6 +10,7 @@ import csv
 import io
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +19,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mamlzoo import numerals
 from mamlzoo.errors import UsageError
 from mamlzoo.interfaces import Spec, Task
+from mamlzoo.numerals import shown
 
 LARGEST = float(np.finfo(np.float32).max)
-SHOWN = 40
-"""A wrong cell is shown up to so many characters."""
 NAMED = 4
 """Up to so many columns of a kind are named one by one in an error."""
 
@@ -51,8 +52,7 @@ class _Cell(NamedTuple):
     text: str
 
     def error(self, reason: str) -> UsageError:
-        text = self.text if len(self.text) <= SHOWN else f"{self.text[:SHOWN]}…"
-        return UsageError(f"{self.where}: {text!r} {reason}")
+        return UsageError(f"{self.where}: {shown(self.text)} {reason}")
 
 
 def read(path: Path, task: Task, *, targets: bool) -> Points:
@@ -159,9 +159,9 @@ def _check_rows(path: Path, header: _Line, rows: Sequence[_Line]) -> None:
 
 def _numbers(path: Path, header: _Line, rows: Sequence[_Line], names: Sequence[str]) -> NDArray[np.float32]:
     """The numbers in these columns, [rows, columns]."""
-    at = [header.cells.index(name) for name in names]
+    at = _positions(header, names)
     try:
-        values = np.array([[float(row.cells[i]) for i in at] for row in rows])
+        values = np.array([_plainly([row.cells[i] for i in at]) for row in rows])
     except ValueError:
         values = np.array(np.nan)
     if not (np.abs(values) <= LARGEST).all():  # again, cell by cell, to say where
@@ -169,9 +169,27 @@ def _numbers(path: Path, header: _Line, rows: Sequence[_Line], names: Sequence[s
     return values.astype(np.float32)
 
 
+def _positions(header: _Line, names: Sequence[str]) -> list[int]:
+    """Where these columns are; there may be many."""
+    position = {name: i for i, name in enumerate(header.cells)}
+    return [position[name] for name in names]
+
+
+def _plainly(cells: Sequence[str]) -> list[float]:
+    """Many numbers at once.
+
+    Raises:
+        ValueError: one is none, or may be one that only Python takes for a number (`numerals`).
+    """
+    joined = "".join(cells)
+    if "_" in joined or not joined.isascii():
+        raise ValueError
+    return list(map(float, cells))
+
+
 def _cells(path: Path, header: _Line, rows: Sequence[_Line], names: Sequence[str]) -> Iterator[_Cell]:
     """The cells in these columns, row by row."""
-    at = [header.cells.index(name) for name in names]
+    at = _positions(header, names)
     for row in rows:
         for i in at:
             yield _Cell(f"{path}, line {row.number}, column '{header.cells[i]}'", row.cells[i])
@@ -199,37 +217,38 @@ def _lines(path: Path) -> list[_Line]:
 
 
 def _check_header(where: str, header: Sequence[str], names: Sequence[str], takes: str) -> None:
-    if all(map(_is_number, header)):
+    if all(numerals.real(name) is not None for name in header):
         raise UsageError(f"{where}: there is no header; the first line names the columns, and {takes}")
     separator = next((mark for mark in ";\t" if len(header) == 1 and mark in header[0]), None)
     if separator:
         raise UsageError(f"{where}: columns are separated by commas, not by {separator!r}")
+    wanted, times = set(names), Counter(header)
     for name in names:
-        if name not in header:
+        if name not in times:
             raise UsageError(f"{where}: there is no column '{name}'; {takes}")
-    for name in header:
-        if name not in names:
-            raise UsageError(f"{where}: column {name!r} is unknown; {takes}")
-        if header.count(name) > 1:
-            raise UsageError(f"{where}: column '{name}' stands there {header.count(name)} times; {takes}")
+    for name, count in times.items():
+        if name not in wanted:
+            raise UsageError(f"{where}: column {shown(name)} is unknown; {takes}")
+        if count > 1:
+            raise UsageError(f"{where}: column '{name}' stands there {count} times; {takes}")
 
 
 def _number(cell: _Cell) -> float:
-    if not _is_number(cell.text):
+    value = numerals.real(cell.text)
+    if value is None:
         raise cell.error("is not a number")
-    value = float(cell.text)
     if not abs(value) <= LARGEST:
         raise cell.error("is not a finite number in float32")
     return value
 
 
 def _class_index(cell: _Cell, classes: int) -> int:
-    if not _is_number(cell.text):
+    value = numerals.real(cell.text)
+    if value is None:
         raise cell.error(
             f"is not a class index from 0 to {classes - 1}; number the classes, in any order if the task draws it anew "
             "for each episode, as csv does"
         )
-    value = float(cell.text)
     if not (value.is_integer() and 0 <= value < classes):
         raise cell.error(f"is not a class index from 0 to {classes - 1}")
     return int(value)
@@ -239,14 +258,6 @@ def _label(cell: _Cell) -> str:
     if not cell.text:
         raise cell.error("is no class label")
     return cell.text
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _listed(names: Sequence[str]) -> str:

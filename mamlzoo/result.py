@@ -140,7 +140,8 @@ class Timing:
         prepare_seconds: choosing a plan, and compiling where that was the plan.
         train_seconds, evaluate_seconds: the rest, wall clock.
         tasks_per_second: episodes of all seeds trained on, a second of training.
-        peak_memory_mb: MiB in use at most, of the device; on a CPU of the whole process, torch included.
+        peak_memory_mb: MiB in use at most, of the device; on a CPU of the whole process since it began or its run
+            before ended, torch and what was read for the run included.
     """
 
     prepare_seconds: float

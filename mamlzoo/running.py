@@ -17,7 +17,7 @@ from mamlzoo.engine.batch_norm import batch_norms, left_out
 from mamlzoo.engine.binding import Bound
 from mamlzoo.engine.contract import check_remarks
 from mamlzoo.engine.evaluation import EvaluationRecord, Values, evaluate, mapping
-from mamlzoo.engine.memory import PeakMemory
+from mamlzoo.engine.memory import peak_memory
 from mamlzoo.engine.preparation import Alert, Choice, Notice, prepare
 from mamlzoo.engine.streams import TestSet, TrainingStream
 from mamlzoo.engine.training import TrainingRecord, TrainingState, train
@@ -56,7 +56,6 @@ class _Run:
     def __init__(self, experiment: Experiment, start: Checkpoint | None) -> None:
         self._experiment, self._settings, self._device = experiment, experiment.settings, experiment.device()
         self._bound = experiment.bind()
-        self._memory = PeakMemory(self._device)
         if start is None:
             meta = experiment.initial(self._bound)
             self._bound = replace(self._bound, meta=meta)
@@ -156,7 +155,7 @@ class _Run:
                 train_seconds=spent.train,
                 evaluate_seconds=spent.evaluate,
                 tasks_per_second=tasks / max(spent.train, 1e-9),
-                peak_memory_mb=self._memory.mebibytes(),
+                peak_memory_mb=peak_memory(self._device),
             ),
             experiment=experiment,
         )

@@ -11,9 +11,10 @@ from mamlzoo.engine.arithmetic import available_threads
 from mamlzoo.engine.optimizers import optimizer_class
 from mamlzoo.engine.preparation import Training
 from mamlzoo.errors import UsageError
+from mamlzoo.numerals import LARGEST
 
-MAX_SEED = 2**63 - 1
-"""The largest that `torch.manual_seed` takes."""
+MOST_SEEDS = 10_000
+"""A run has at most so many seeds: each trains a θ of its own beside the others."""
 SHARE = 20
 """How often θ is validated in a training that keeps the best, unless said otherwise."""
 
@@ -22,7 +23,7 @@ SHARE = 20
 class Settings:
     """The budget and how it is spent; declared as plugins' options are, and shown by the same flags."""
 
-    seeds: tuple[int, ...] = options.option((0,), "seeds, trained side by side", minimum=0, maximum=MAX_SEED)
+    seeds: tuple[int, ...] = options.option((0,), "seeds, trained side by side", minimum=0, maximum=LARGEST)
     iterations: int = options.option(6000, "meta-steps: updates of θ", minimum=0)
     meta_batch: int = options.option(25, "episodes of a meta-step", minimum=1)
     outer_lr: float = options.option(1e-3, "learning rate of the outer loop", minimum=0)
@@ -30,7 +31,7 @@ class Settings:
     meta_reduction: Literal["mean", "sum"] = options.option("mean", "how a meta-batch's losses become one")
     test_tasks: int = options.option(1000, "test episodes, the same for everything compared", minimum=1)
     test_steps: int = options.option(10, "adaptation steps at test", minimum=0)
-    test_seed: int = options.option(0, "which frozen set of test episodes", minimum=0, maximum=MAX_SEED)
+    test_seed: int = options.option(0, "which frozen set of test episodes", minimum=0, maximum=LARGEST)
     valid_tasks: int = options.option(200, "validation episodes, to choose by", minimum=1)
     validate_every: int | None = options.option(
         None, f"meta-steps between two validations; none: no validation, or {SHARE} in all with select-best", minimum=1
@@ -57,6 +58,8 @@ class Settings:
         options.validate(self, "settings")
         if not self.seeds:
             raise UsageError("settings: seeds must name at least one")
+        if len(self.seeds) > MOST_SEEDS:
+            raise UsageError(f"settings: seeds must be at most {MOST_SEEDS:,}")
         if len(set(self.seeds)) != len(self.seeds):
             raise UsageError(f"settings: seeds must differ, not {', '.join(map(str, self.seeds))}")
         if self.init_from == "":

@@ -42,7 +42,7 @@ PROGRAM = """
 import sys, torch
 from mamlzoo import trees
 from mamlzoo.engine.binding import bind_seeds
-from mamlzoo.engine.memory import PeakMemory
+from mamlzoo.engine.memory import peak_memory
 from mamlzoo.engine.plans import EAGER
 from mamlzoo.engine.streams import TrainingStream
 from mamlzoo_algorithms.maml import MAML
@@ -56,10 +56,10 @@ episodes = trees.index(TrainingStream(task, (0,), 50, cpu).block(0), 0)
 meta = trees.tree_map(lambda leaf: leaf.clone().requires_grad_(), bound.meta)
 step = EAGER["vmap"](bound, "mean", None)
 step(meta, trees.index(episodes, (slice(None), slice(1))), torch.tensor(0.0))
-peak = PeakMemory(cpu)
-before = peak.mebibytes()
+peak_memory(cpu)
+before = peak_memory(cpu)
 step(meta, episodes, torch.tensor(0.0))
-print(peak.mebibytes() - before)
+print(peak_memory(cpu) - before)
 """
 
 

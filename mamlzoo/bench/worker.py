@@ -36,9 +36,8 @@ def measure(work: Work, build: Callable[[Work], Contender]) -> Row:
     """Let a contender work: once to begin, then for a while, several times."""
     import torch
 
-    from mamlzoo.engine.memory import PeakMemory
+    from mamlzoo.engine.memory import peak_memory
 
-    memory = PeakMemory(torch.device(work.device))
     start = time.perf_counter()
     contender = build(work)
     contender.run(1)
@@ -59,7 +58,7 @@ def measure(work: Work, build: Callable[[Work], Contender]) -> Row:
         lowest=min(rates),
         highest=max(rates),
         first_step_seconds=first,
-        peak_memory_mb=memory.mebibytes(),
+        peak_memory_mb=peak_memory(torch.device(work.device)),
     )
 
 

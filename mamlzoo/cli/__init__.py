@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import errno
 import importlib
-import io
-import sys
+import re
 
 import click
 
 from mamlzoo import __version__
+from mamlzoo.cli import streams
 from mamlzoo.errors import MamlzooError
 
 COMMANDS = {
@@ -48,12 +48,24 @@ class Commands(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([*COMMANDS.items()])
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.exceptions.NoArgsIsHelpError:
+            raise
+        except click.UsageError as error:  # click would say it in three lines
+            _tell(error.format_message())
+            ctx.exit(error.exit_code)
+
     def invoke(self, ctx: click.Context) -> object:
-        for stream in (sys.stdout, sys.stderr):  # a terminal that lacks a letter shows a question mark
-            if isinstance(stream, io.TextIOWrapper):
-                stream.reconfigure(errors="replace")
+        with streams.steady():
+            return self._invoke(ctx)
+
+    def _invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
+        except click.exceptions.NoArgsIsHelpError:  # of a group below this one; its help is no error
+            raise
         except (MamlzooError, click.UsageError) as error:
             if (
                 isinstance(error, MamlzooError) and error.plugin is not None
@@ -67,11 +79,13 @@ class Commands(click.Group):
         except OSError as error:
             if ctx.params["debug"] or error.errno == errno.EPIPE:  # whoever read has read enough
                 raise
-            _tell(str(error))
+            where = f"{error.filename}: " if error.filename is not None else ""
+            _tell(f"{where}{error.strerror or error}")
             ctx.exit(1)
 
 
 def _tell(message: str, headline: str = "Error: ") -> None:
+    message = re.sub(r"\s*[\r\n]\s*", " ", message)  # as of a path with a line end in it
     console = importlib.import_module("mamlzoo.cli.console")  # rich, which nothing needs until then
     if headline:
         console.err().print(f"{headline}{message}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mamlzoo.cli import console
+from mamlzoo.cli.flags import numeric
 from mamlzoo.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,8 +27,8 @@ file_type = click.Path(path_type=Path)
     help="CSV file with the inputs to predict at.  [default: a grid over the support's range where an input is one "
     "number, else the support's inputs]",
 )
-@click.option("--steps", type=click.IntRange(min=0), default=10, show_default=True, help="Adaptation steps.")
-@click.option("--seed", type=click.IntRange(min=0), help="Whose θ.  [default: the first that did not diverge]")
+@click.option("--steps", type=numeric(minimum=0), default=10, show_default=True, help="Adaptation steps.")
+@click.option("--seed", type=numeric(minimum=0), help="Whose θ.  [default: the first that did not diverge]")
 @click.option("-o", "--out", type=file_type, help="Directory to save to.  [default: a new one, adapted-…]")
 @click.option("--export", type=file_type, help="File to write: the adapted network's state dict, for torch.load.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of the table.")

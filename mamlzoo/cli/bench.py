@@ -7,8 +7,9 @@ from typing import Any
 import click
 
 from mamlzoo.cli import console
-from mamlzoo.cli.flags import PluginCommand
+from mamlzoo.cli.flags import PluginCommand, numeric, whole_numbers
 from mamlzoo.errors import UsageError
+from mamlzoo.numerals import shown
 
 
 @click.command("bench", cls=PluginCommand)
@@ -23,9 +24,11 @@ from mamlzoo.errors import UsageError
     metavar="NAME,...",
     help="Others on the same work: plain, higher, torchopt, jax (from `mamlzoo[bench]`).",
 )
-@click.option("--seconds", type=click.FloatRange(min=0.01), default=1.0, show_default=True, help="Of each repeat.")
-@click.option("--repeats", type=click.IntRange(min=1), default=5, show_default=True, help="The median is shown.")
-@click.option("--threads", type=click.IntRange(1, 1024), default=1, show_default=True, help="CPU threads for each.")
+@click.option("--seconds", type=numeric(float, minimum=0.01), default=1.0, show_default=True, help="Of each repeat.")
+@click.option("--repeats", type=numeric(minimum=1), default=5, show_default=True, help="The median is shown.")
+@click.option(
+    "--threads", type=numeric(minimum=1, maximum=1024), default=1, show_default=True, help="CPU threads for each."
+)
 @click.option("--device", default="cpu", show_default=True, help="Where to compute, as torch names it.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of the table.")
@@ -52,15 +55,17 @@ def command(
     from mamlzoo.bench.work import Work
     from mamlzoo.cli.progress import display
 
+    if not plans.strip() and not against.strip():
+        raise UsageError("there is nothing to measure; name plans by --plans, as loop,vmap, or others by --against")
     names = {kind: names[0] for kind, names in chosen.items()}
     work = Work("", names, options, 1, 1, device, threads, seconds, repeats)
     with display(quiet) as watcher:
         found = benchmark(
             work,
-            _whole_numbers("--meta-batch", meta_batch),
-            _whole_numbers("--seeds", seeds),
-            _names(plans),
-            _names(against),
+            whole_numbers("--meta-batch", meta_batch, 1, such_as="1,25,100"),
+            whole_numbers("--seeds", seeds, 1, such_as="1,25,100"),
+            _names("--plans", plans),
+            _names("--against", against),
             progress=lambda done, total, now: watcher.counts(f"bench {now}", done, total),
         )
     if as_json:
@@ -69,15 +74,9 @@ def command(
         console.print_table(found.table())
 
 
-def _names(text: str) -> list[str]:
-    return list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
-
-
-def _whole_numbers(flag: str, text: str) -> list[int]:
-    try:
-        numbers = [int(part) for part in _names(text)]
-    except ValueError:
-        numbers = []
-    if not numbers or min(numbers) < 1:
-        raise UsageError(f"{flag}: '{text}' is no list of whole numbers from 1 up, such as 1,25,100")
-    return numbers
+def _names(flag: str, text: str) -> list[str]:
+    """The names that a flag lists; of an empty text, none."""
+    names = [name.strip() for name in text.split(",")] if text.strip() else []
+    if not all(names):
+        raise UsageError(f"{flag}: {shown(text)} lacks a name; write several as a,b")
+    return list(dict.fromkeys(names))

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from mamlzoo.cli.flags import SettingsCommand
+from mamlzoo.cli.flags import SettingsCommand, numeric
 from mamlzoo.cli.runner import Request, recorded, report_comparison, run_flags
 
 
@@ -21,7 +21,7 @@ class CompareCommand(SettingsCommand):
 @run_flags
 @click.option("--baseline", metavar="NAME", help="Algorithm, model or result that all others are compared with.")
 @click.option(
-    "--at-step", type=click.IntRange(min=0), help="Adaptation steps after which to compare.  [default: the last]"
+    "--at-step", type=numeric(minimum=0), help="Adaptation steps after which to compare.  [default: the last]"
 )
 def command(baseline: str | None, at_step: int | None, **flags: Any) -> None:
     """Train and test several combinations, on the same test tasks, and show them side by side.

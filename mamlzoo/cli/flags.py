@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from mamlzoo import axes
+from mamlzoo import axes, numerals
 from mamlzoo.errors import UsageError
+from mamlzoo.options import Option
 
 if TYPE_CHECKING:
     from mamlzoo.interfaces import Plugin
-    from mamlzoo.options import Option
+
 
 KINDS = {"task": "-t", "model": "-m", "algorithm": "-a"}
 CHOSEN = "mamlzoo.cli.chosen"
@@ -36,6 +37,24 @@ class DeclaredType(click.ParamType[Any]):
             return self.option.check(self.option.parse(value) if isinstance(value, str) else value)
         except UsageError as error:
             self.fail(str(error), param, ctx)
+
+
+def numeric(type: type = int, minimum: float | None = None, maximum: float | None = None) -> DeclaredType:
+    """The type of a flag that holds a number, read and refused as an option is."""
+    return DeclaredType(Option("number", "", None, type, minimum=minimum, maximum=maximum))
+
+
+def whole_numbers(flag: str, text: str, minimum: int | None = None, *, such_as: str) -> list[int]:
+    """The whole numbers that a flag's text lists.
+
+    Raises:
+        UsageError: it is no such list.
+    """
+    found = numerals.wholes(text)
+    if found is None or (minimum is not None and min(found) < minimum):
+        bound = f" from {minimum} up," if minimum else ""
+        raise UsageError(f"{flag}: {numerals.shown(text)} is no list of whole numbers{bound} such as {such_as}")
+    return found
 
 
 class Flag(click.Option):

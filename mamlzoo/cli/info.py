@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -50,7 +51,7 @@ def command(name: str, as_json: bool) -> None:
         return
     for offer in found:
         kind = offer.cls.kind
-        told = _description(offer.cls) or "no docstring"
+        told = _description(offer.cls) or ("no docstring" if sys.flags.optimize < 2 else "python -OO strips docstrings")
         console.out().print(
             Text.assemble((f"{kind} {name}", "bold"), f"  ({offer.origin.distribution} {offer.origin.version})\n")
         )

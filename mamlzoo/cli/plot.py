@@ -11,8 +11,8 @@ import click
 
 from mamlzoo.cli import console
 from mamlzoo.cli.directories import expanded, runs_argument
-from mamlzoo.cli.flags import PluginCommand
-from mamlzoo.errors import MamlzooError, UsageError
+from mamlzoo.cli.flags import PluginCommand, numeric, whole_numbers
+from mamlzoo.errors import MamlzooError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -61,8 +61,8 @@ def command() -> None:
 
 
 @command.command("gallery", cls=TaskCommand)
-@click.option("--count", type=click.IntRange(min=1), default=3, show_default=True, help="How many test tasks.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Which set of test tasks.")
+@click.option("--count", type=numeric(minimum=1), default=3, show_default=True, help="How many test tasks.")
+@click.option("--seed", type=numeric(minimum=0), default=0, show_default=True, help="Which set of test tasks.")
 @output_flag("gallery.png")
 def gallery(chosen: dict[str, list[str]], options: dict[str, Any], count: int, seed: int, output: Path) -> None:
     """Draw sample tasks: curves or points, many of them overlaid in black; classes of two inputs in panels."""
@@ -76,8 +76,8 @@ def gallery(chosen: dict[str, list[str]], options: dict[str, Any], count: int, s
 
 
 @command.command("average", cls=TaskCommand)
-@click.option("--count", type=click.IntRange(min=2), default=10_000, show_default=True, help="How many test tasks.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Which set of test tasks.")
+@click.option("--count", type=numeric(minimum=2), default=10_000, show_default=True, help="How many test tasks.")
+@click.option("--seed", type=numeric(minimum=0), default=0, show_default=True, help="Which set of test tasks.")
 @output_flag("average.png")
 def average(chosen: dict[str, list[str]], options: dict[str, Any], count: int, seed: int, output: Path) -> None:
     """Draw the mean of many tasks beside a single one: what plain pre-training learns."""
@@ -105,8 +105,8 @@ def curves(runs: tuple[Path, ...], training: bool, output: Path) -> None:
 @command.command("adaptation", cls=RunsCommand)
 @runs_argument
 @click.option("--steps", default="0,1,10", show_default=True, metavar="INT,...", help="Numbers of adaptation steps.")
-@click.option("--episode", type=click.IntRange(min=0), default=0, show_default=True, help="Which test task.")
-@click.option("--seed", type=click.IntRange(min=0), help="Whose θ.  [default: the first that did not diverge]")
+@click.option("--episode", type=numeric(minimum=0), default=0, show_default=True, help="Which test task.")
+@click.option("--seed", type=numeric(minimum=0), help="Whose θ.  [default: the first that did not diverge]")
 @output_flag("adaptation.png")
 def adaptation(
     runs: tuple[Path, ...],
@@ -128,7 +128,8 @@ def adaptation(
 
     plots.check_format(output)
     changed = {key.partition(".")[2]: value for key, value in options.items()}
-    numbers, results = _whole_numbers(steps), [store.load(run) for run in expanded(runs)]
+    numbers = whole_numbers("--steps", steps, 0, such_as="0,1,10")
+    results = [store.load(run) for run in expanded(runs)]
     titles = [result.name for result in results] if len(results) == 1 else Comparison(results).labels()
     panels = [
         panel
@@ -156,16 +157,6 @@ def _task(chosen: dict[str, list[str]], options: dict[str, Any]) -> Any:
 
     given = {key.partition(".")[2]: value for key, value in options.items()}
     return installed().make("task", chosen["task"][0], given)
-
-
-def _whole_numbers(text: str) -> list[int]:
-    try:
-        numbers = [int(part) for part in text.split(",")]
-    except ValueError:
-        numbers = [-1]
-    if min(numbers) < 0:
-        raise UsageError(f"--steps: '{text}' is no list of whole numbers such as 0,1,10")
-    return numbers
 
 
 def _write(figure: Any, output: Path) -> None:

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from mamlzoo.cli import console
-from mamlzoo.cli.flags import KINDS
+from mamlzoo.cli.flags import KINDS, numeric, whole_numbers
 from mamlzoo.cli.progress import display
 from mamlzoo.engine.preparation import Notice
 from mamlzoo.errors import UsageError
+from mamlzoo.settings import MOST_SEEDS
 from mamlzoo.tables import duration, rate
 
 if TYPE_CHECKING:
@@ -59,7 +60,9 @@ def run_flags(function: F) -> F:
         checkpoint_flag,
         click.option("--seed-list", metavar="INT,...", help="Which seeds, instead of how many."),
         click.option(
-            "--seeds", type=click.IntRange(min=1), help="How many seeds, 0, 1, …, trained side by side.  [default: 1]"
+            "--seeds",
+            type=numeric(minimum=1, maximum=MOST_SEEDS),
+            help="How many seeds, 0, 1, …, trained side by side.  [default: 1]",
         ),
     ):
         function = flag(function)
@@ -109,10 +112,7 @@ class Request:
             return self.seeds or 1
         if self.seeds is not None:
             raise UsageError("--seeds says how many and --seed-list says which; give one of them")
-        try:
-            return [int(part) for part in self.seed_list.split(",")]
-        except ValueError:
-            raise UsageError(f"--seed-list: '{self.seed_list}' is no list of whole numbers such as 0,1,2") from None
+        return whole_numbers("--seed-list", self.seed_list, such_as="0,1,2")
 
 
 def report_run(result: Result, directory: Path, *, quiet: bool, as_json: bool) -> None:

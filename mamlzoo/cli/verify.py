@@ -7,20 +7,24 @@ from typing import Any
 import click
 
 from mamlzoo.cli import console
-from mamlzoo.cli.flags import PluginCommand
+from mamlzoo.cli.flags import PluginCommand, numeric
 
 
 @click.command("verify", cls=PluginCommand)
-@click.option("--episodes", type=click.IntRange(min=1), default=2, show_default=True, help="How many episodes.")
+@click.option("--episodes", type=numeric(minimum=1), default=2, show_default=True, help="How many episodes.")
 @click.option(
     "--coordinates",
-    type=click.IntRange(min=1),
+    type=numeric(minimum=1),
     default=64,
     show_default=True,
     help="How many numbers of θ to check, chosen at random where it has more.",
 )
 @click.option(
-    "--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Of θ⁰, episodes and choice."
+    "--seed",
+    type=numeric(minimum=0, maximum=2**63 - 1),
+    default=0,
+    show_default=True,
+    help="Of θ⁰, episodes and choice.",
 )
 @click.option("--quiet", "-q", is_flag=True, help="No progress.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of the tables.")

@@ -121,6 +121,9 @@ def _module_path(name: str) -> Path:
     """Where a module lies. Nothing is imported, not even the packages that it is in."""
     spec = _spec(name) if re.fullmatch(r"\w+(\.\w+)*", name) else None
     if spec is None or not spec.has_location or spec.origin is None:
+        if spec is not None:
+            what = "a folder without an __init__.py" if spec.submodule_search_locations else "a part of Python itself"
+            raise UsageError(f"module '{name}' has no file, as it is {what}; name a module or a FILE.py of your own")
         beside = Path(*name.split(".")).with_suffix(".py") if re.fullmatch(r"\w+(\.\w+)*", name) else None
         hint = f"; for the file write {beside}:…" if beside and beside.is_file() else "; a file is written with its .py"
         raise UsageError(f"there is no module '{name}'{hint}")

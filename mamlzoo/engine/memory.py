@@ -38,21 +38,18 @@ class _Allocations(TorchDispatchMode):
         return result
 
 
-class PeakMemory:
-    """The most memory in use since it was made: of the device, or on a CPU of this process."""
+def peak_memory(device: torch.device) -> float:
+    """MiB in use at most since this was last asked, or else since the process began: of a GPU, or of this process.
 
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
-        if device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(device)
-        else:
-            _reset_peak()
-
-    def mebibytes(self) -> float:
-        """Peak so far, in MiB."""
-        if self._device.type == "cuda":
-            return torch.cuda.max_memory_allocated(self._device) / MIB
-        return _peak() / MIB
+    So a run's peak has all that was held while it was prepared, as the data that were read for it.
+    """
+    if device.type == "cuda":
+        peak = torch.cuda.max_memory_allocated(device)
+        torch.cuda.reset_peak_memory_stats(device)
+    else:
+        peak = _peak()
+        _reset_peak()
+    return peak / MIB
 
 
 def _reset_peak() -> None:

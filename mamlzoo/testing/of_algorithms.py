@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -267,7 +268,7 @@ def resumed_equals_never_stopped(algorithm: MetaAlgorithm) -> None:
         require(torch.equal(one, two), f"θ differs in {name} from that of training that was never stopped")
 
 
-@check("algorithm")
+@check("algorithm", concerns=lambda algorithm: sys.flags.optimize < 2)  # python -OO strips docstrings
 def docstring_names_its_reference(algorithm: MetaAlgorithm) -> None:
     """The docstring says where the algorithm is from, in a line that begins with 'Reference:'.
 

@@ -38,7 +38,7 @@ class CSV(mamlzoo.Task):
     `mamlzoo adapt` takes classes by number, 0 to N − 1, in any order, since training numbers them at random.
 
     Columns are used as they are, since `mamlzoo adapt` takes points in the files' own units; a column whose root mean
-    square is not between 0.03 and 30 is refused, as gradient steps diverge or stand still on it.
+    square is not between 0.03 and 30 is refused, as gradient steps diverge or stand still on it; so is one of zeros.
     """
 
     name = "csv"
@@ -248,16 +248,23 @@ class CSV(mamlzoo.Task):
             )
 
     def _check_size(self, name: str, values: Tensor) -> None:
-        for at, column in enumerate(values.double().T, 1):
-            size = float(column.square().mean().sqrt())
-            if size and not SMALLEST <= size <= LARGEST:
-                mean, sd = float(column.mean()), float(column.std(correction=0)) or 1.0
-                which = f"column {name}" if values.shape[1] == 1 else f"{name} column number {at}"
-                raise UsageError(
-                    f"task 'csv': {which} is far from 1 in size, its root mean square {size:.4g}; put "
-                    f"({name} - {mean:.4g}) / {sd:.4g} into the files, or --task.any-scale true if the network scales "
-                    "it"
-                )
+        values = values.double()
+        sizes = values.square().mean(0).sqrt()
+        wrong = ((sizes < SMALLEST) | (sizes > LARGEST)).nonzero().flatten().tolist()
+        if not wrong:
+            return
+        column, size = values[:, wrong[0]], float(sizes[wrong[0]])
+        which = f"column {name}" if values.shape[1] == 1 else f"{name} column number {wrong[0] + 1}"
+        if (column == column[0]).all():
+            raise UsageError(
+                f"task 'csv': {which} is {float(column[0]):.4g} in every row to train on, from which nothing can be "
+                "learned; leave it out of the files, or --task.any-scale true to take it all the same"
+            )
+        mean, sd = float(column.mean()), float(column.std(correction=0))
+        raise UsageError(
+            f"task 'csv': {which} is far from 1 in size, its root mean square {size:.4g}; put ({name} - {mean:.4g}) / "
+            f"{sd:.4g} into the files, or --task.any-scale true if the network scales it"
+        )
 
 
 class _DataSet(NamedTuple):

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+
 import torch
 from torch.func import grad, vmap
 
-from mamlzoo.engine.memory import MIB, PeakMemory, allocated_by
+import mamlzoo
+from mamlzoo.engine.memory import MIB, allocated_by, peak_memory
+from mamlzoo_tasks.sine import Sine
+
+CPU = torch.device("cpu")
 
 
 def test_tensors_that_are_made_are_counted_and_views_are_not():
@@ -21,9 +27,28 @@ def test_what_vmap_and_grad_make_is_counted():
 
 
 def test_the_peak_is_what_was_held_at_once():
-    peak = PeakMemory(torch.device("cpu"))
-    before = peak.mebibytes()
+    peak_memory(CPU)
+    before = peak_memory(CPU)
     held = torch.ones(64 * MIB // 4)
     del held
-    assert peak.mebibytes() >= before + 60
-    assert PeakMemory(torch.device("cpu")).mebibytes() < before + 60
+    assert peak_memory(CPU) >= before + 60
+    assert peak_memory(CPU) < before + 60
+
+
+class Read(Sine):
+    """Reads 256 MiB when it is first asked for its spec, and keeps none of them."""
+
+    name = "read"
+
+    @functools.cached_property
+    def spec(self):
+        torch.ones(256 * MIB // 4)
+        return mamlzoo.Spec(input_shape=(1,), output_size=1)
+
+
+def test_a_runs_peak_has_what_was_read_before_it_began():
+    peak_memory(CPU)
+    before = peak_memory(CPU)
+    result = mamlzoo.run(Read(), iterations=0, test_tasks=1, test_steps=0)
+    assert result.timing.peak_memory_mb >= before + 250
+    assert mamlzoo.run(Sine(), iterations=0, test_tasks=1, test_steps=0).timing.peak_memory_mb < before + 250

@@ -274,6 +274,21 @@ def test_a_network_that_scales_its_inputs_may_take_columns_of_any_scale(tmp_path
     assert task(tmp_path / "data").spec.output_size == 1
 
 
+@pytest.mark.parametrize(("column", "value"), [("x", "0"), ("y", "0"), ("x", "400"), ("x", "0.001")])
+def test_a_column_of_one_number_that_is_no_size_is_refused_by_name(tmp_path, column, value):
+    (tmp_path / "data").mkdir()
+    for name in "abc":
+        row = f"{value},1\n" if column == "x" else f"1,{value}\n"
+        (tmp_path / "data" / f"{name}.csv").write_text("x,y\n" + row * 5)
+    with pytest.raises(UsageError) as caught:
+        task(tmp_path / "data", any_scale=False).spec  # noqa: B018
+    assert str(caught.value) == (
+        f"task 'csv': column {column} is {value} in every row to train on, from which nothing can be learned; leave it "
+        "out of the files, or --task.any-scale true to take it all the same"
+    )
+    assert task(tmp_path / "data").spec.output_size == 1
+
+
 ROWS = "x,y\n" + "1,2\n" * 5
 TWO = "x,y\n" + "1,2\n3,4\n" * 5
 WRONG = {
