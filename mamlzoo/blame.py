@@ -104,7 +104,7 @@ def _miscalled(error: BaseException, plugins: Sequence[Plugin]) -> Suspect | Non
 
 def _source(plugin: Plugin) -> Any:
     """What a plugin was written as: its class, or the function or the module's class that was given as a model."""
-    source: Any = inspect.unwrap(type(plugin))
+    source: Any = getattr(type(plugin), "__wrapped__", type(plugin))
     while isinstance(source, functools.partial):
         source = source.func
     return source if inspect.isroutine(source) or isinstance(source, type) else type(source)

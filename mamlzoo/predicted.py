@@ -88,7 +88,8 @@ class Predicted:
             notes.append(
                 "transductive: batch norm sees all query inputs at once, so a prediction depends on the others"
             )
-        wrong = int((~np.isfinite(self.outputs)).any(1).sum())
+        shares = self.probabilities  # a class without support points may have a logit of −∞, and so a share of 0
+        wrong = int((~np.isfinite(self.outputs if shares is None else shares)).any(1).sum())
         if wrong:
             ran_away = np.isfinite(self.adapted.losses[0]) and not np.isfinite(self.adapted.losses[-1])
             reason = ": adaptation ran to infinity; fewer steps may help" * bool(ran_away)

@@ -140,9 +140,11 @@ def test_a_class_without_a_support_point_is_said(tmp_path):
     result = mamlzoo.run("blobs", algorithm="protonet", options=options, **QUICK)
     predicted = predict(result, Points(CLASSES.x[:2], CLASSES.y[:2]))
     predicted.write(tmp_path, tmp_path)
-    assert predicted.notes()[1:] == ["class 2 has no support point", "the prediction is not finite at 2 of 2 points"]
-    assert strictly_loaded(tmp_path)["classes"] == [None, None]
-    assert [line["class"] for line in lines_of(tmp_path)] == ["", ""]
+    assert predicted.notes()[1:] == ["class 2 has no support point"]
+    document = strictly_loaded(tmp_path)
+    assert document["classes"] == [0, 1]
+    assert [shares[2] for shares in document["probabilities"]] == [0, 0]
+    assert [line["class"] for line in lines_of(tmp_path)] == ["0", "1"]
 
 
 def test_whose_theta_it_is_is_said_where_there_are_several(result):

@@ -50,7 +50,7 @@ def model_of(like: NetworkLike, name: str | None = None) -> type[Model]:
     class Given(Plain):
         """A network brought along in Python."""
 
-        __wrapped__ = like  # where `inspect.unwrap` finds what was written
+        __wrapped__ = like  # what was written
         has_own_shape = not wanted
         exempt_from: ClassVar[Mapping[str, str]] = getattr(like, "exempt_from", Model.exempt_from)
 
