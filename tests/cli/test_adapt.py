@@ -132,7 +132,7 @@ ERRORS = {
         "points.csv, line 1: there is no column 'x1'; task 'blobs' takes the columns x1, x2, y",
     ),
     "a seed that was not trained": ([*ADAPT, "--seed", "7"], "seed 7 was not trained; there are: 0, 1"),
-    "negative steps": ([*ADAPT, "--steps", "-1"], "Invalid value for '--steps': -1 is not in the range x>=0."),
+    "negative steps": ([*ADAPT, "--steps", "-1"], "Invalid value for '--steps': must be at least 0, not -1"),
     "no network to export": (
         ["adapt", "runs/protonet", "--support", "classes.csv", "--export", "adapted.pt"],
         "algorithm 'protonet' does not define `adapted`, so there is no adapted network",

@@ -277,9 +277,9 @@ def test_a_network_that_scales_its_inputs_may_take_columns_of_any_scale(tmp_path
 @pytest.mark.parametrize(("column", "value"), [("x", "0"), ("y", "0"), ("x", "400"), ("x", "0.001")])
 def test_a_column_of_one_number_that_is_no_size_is_refused_by_name(tmp_path, column, value):
     (tmp_path / "data").mkdir()
-    for name in "abc":
+    for name in range(3):
         row = f"{value},1\n" if column == "x" else f"1,{value}\n"
-        (tmp_path / "data" / f"{name}.csv").write_text("x,y\n" + row * 5)
+        (tmp_path / "data" / f"{name}.csv").write_text("x,y\n" + row * (5 + name))
     with pytest.raises(UsageError) as caught:
         task(tmp_path / "data", any_scale=False).spec  # noqa: B018
     assert str(caught.value) == (
