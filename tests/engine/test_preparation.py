@@ -145,6 +145,7 @@ def test_a_job_shorter_than_compiling_is_not_compiled(monkeypatch):
     assert notices == []
 
 
+@pytest.mark.slow
 def test_a_long_job_is_compiled_and_the_gain_is_said(monkeypatch):
     prepared("compile")
     monkeypatch.setattr(preparation, "WORTH_A_THOUGHT", 0)
