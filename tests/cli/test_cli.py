@@ -77,7 +77,10 @@ def test_run_prints_the_table_saves_a_directory_and_says_where(cli):
     result = cli("run", *QUICK, "--out", "here")
     steps = re.findall(r"^ (\d+) +[\d.]+ +[\d.]+ *$", result.stdout, re.M)
     assert steps == [str(step) for step in range(11)]
-    assert re.fullmatch(r"sine × mlp × maml by (vmap|loop): .* in all; --plan \1( --threads \d)? repeats it\nsaved: here\n", result.stderr)
+    assert re.fullmatch(
+        r"sine × mlp × maml by (vmap|loop): .* in all; --plan \1( --threads \d)? repeats it\nsaved: here\n",
+        result.stderr,
+    )
     assert Path("here/config.json").exists()
 
 
