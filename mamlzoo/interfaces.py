@@ -39,6 +39,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad
 
 from mamlzoo import options
+from mamlzoo.batchable import composed
 from mamlzoo.differentiation import differentiable_twice
 from mamlzoo.errors import PluginError, UsageError
 
@@ -237,7 +238,7 @@ class Learner:
 
     def _output(self, params: Params, x: Tensor, network: str) -> Tensor:
         try:
-            with differentiable_twice():
+            with differentiable_twice(), composed(self.networks[network]):
                 output = functional_call(self.networks[network], (params, self.constants[network]), (x,))
         except ValueError as error:
             if not str(error).startswith(_SINGLE):

@@ -17,6 +17,7 @@ from torch import Tensor
 from mamlzoo import options, trees
 from mamlzoo.errors import UsageError, in_short
 from mamlzoo.interfaces import KINDS
+from mamlzoo.numerals import LARGEST
 from mamlzoo.settings import Settings
 
 SOURCE = ("reference", "sha256")
@@ -25,7 +26,6 @@ SETTINGS = (
     "valid_tasks", "device", "plan",
 )  # fmt: skip
 """What a config must say of its settings besides seeds: their defaults would be another experiment."""
-LARGEST = 2**63 - 1
 
 
 class LayoutError(ValueError):

@@ -8,6 +8,7 @@ import click
 
 from mamlzoo.cli import console
 from mamlzoo.cli.flags import PluginCommand, numeric
+from mamlzoo.numerals import LARGEST
 
 
 @click.command("verify", cls=PluginCommand)
@@ -21,7 +22,7 @@ from mamlzoo.cli.flags import PluginCommand, numeric
 )
 @click.option(
     "--seed",
-    type=numeric(minimum=0, maximum=2**63 - 1),
+    type=numeric(minimum=0, maximum=LARGEST),
     default=0,
     show_default=True,
     help="Of θ⁰, episodes and choice.",

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from torch.fx import GraphModule
 
 from mamlzoo.engine import program_cache
-from mamlzoo.engine.program_cache import CannotCompileError
+from mamlzoo.engine.program_cache import CannotCompileError, DamagedError
 
 Compiled = Callable[..., Sequence[Tensor]]
 
@@ -131,7 +131,10 @@ def compile_program(program: nn.Module, inputs: Sequence[Tensor], path: Path) ->
             program_cache.write(path, _packed(files), folder)
     except Exception as error:  # whatever it is, another plan does the same work
         raise CannotCompileError(reason_of(error)) from error
-    compiled = load(path, inputs[0].device.type)
+    try:
+        compiled = load(path, inputs[0].device.type)
+    except DamagedError as error:  # another process compiled the same, and was killed as it tried it
+        raise CannotCompileError(str(error)) from error
     if compiled is None:
         raise CannotCompileError("what was compiled is not there")
     return compiled

@@ -16,6 +16,7 @@ from mamlzoo import trees
 from mamlzoo.engine import program_cache
 from mamlzoo.engine.agreement import disagreement
 from mamlzoo.engine.arithmetic import SPREAD, computing, is_busy
+from mamlzoo.engine.batching import off_by
 from mamlzoo.engine.binding import Bound, Reduction
 from mamlzoo.engine.compiled import CompiledSteps, Loop, Replay, TracedSteps, kept_code, machine_code
 from mamlzoo.engine.compiler import reason_of
@@ -27,7 +28,7 @@ from mamlzoo.engine.program_cache import CannotCompileError, DamagedError
 from mamlzoo.engine.steps import Block, EagerSteps, Steps
 from mamlzoo.engine.streams import TrainingStream
 from mamlzoo.engine.training import blocks
-from mamlzoo.errors import MamlzooError
+from mamlzoo.errors import MamlzooError, UsageError
 from mamlzoo.interfaces import Episode
 from mamlzoo.tables import rate
 
@@ -123,6 +124,10 @@ class _Preparation:
         wanted = self._training.plan
         if wanted == "auto" or is_busy():
             yield from self._heed_crowd()
+        if wanted in ("vmap", "compile") and self._off:
+            raise UsageError(
+                f"plan '{wanted}' would be wrong: {self._off_in_words}; --plan loop takes one after another"
+            )
         if wanted in EAGER:
             return self._eager(wanted), Choice(wanted, "as asked for")
         try:
@@ -157,6 +162,8 @@ class _Preparation:
         plan, seconds, why = self._fastest_eager
         total = seconds * self._training.iterations
         eager = self._eager(plan)
+        if self._off:
+            return self._chosen(eager, plan, why)
         if total < WORTH_A_THOUGHT:
             return self._chosen(eager, plan, f"{why}, about {total:.2g} s in all")
         traced = yield from self._traced()
@@ -200,10 +207,21 @@ class _Preparation:
             raise
         except Exception as error:
             return "loop", looped, f"its tasks cannot be batched ({reason_of(error)})"
+        if self._off:
+            return "loop", looped, self._off_in_words
         if looped * CLEARLY < min(batched, alone) or self._doubles_convolutions():
             return "loop", looped, f"{self._rate(looped)} against {self._rate(batched)} by vmap"
         rates = f"{self._rate(batched)} against {self._rate(looped)} by loop"
         return "vmap", batched, rates + ", which is not clearly faster" * (looped < batched)
+
+    @functools.cached_property
+    def _off(self) -> float:
+        """How far vmap's meta-gradient is from the loop's; 0 where they are equal but for rounding."""
+        return off_by(self._bound, trees.index(self._block.episodes, 0), self._training.reduction)
+
+    @property
+    def _off_in_words(self) -> str:
+        return f"torch computes several tasks at once with a meta-gradient that is {self._off:.1%} off"
 
     def _rate(self, seconds: float) -> str:
         """Tasks a second, where a meta-step takes so long."""

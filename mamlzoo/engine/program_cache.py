@@ -6,8 +6,8 @@ a mark beside it, held by the process that tries it: a mark that nobody holds te
 
     KEY.program      the digest of the key and of what follows, a line; then a zip archive
     KEY.….trying     a process loads it, or calls it for the first time
-    KEY.failed       it crashed, or gave other numbers, and was removed once; no more than once
-    tmp-…            what a process compiles or loads; gone when the process has ended
+    KEY.failed       it ended a process, or gave other numbers, and was removed once; no more than once a day
+    mamlzoo-…        what a process compiles or loads; gone when the process has ended
 """
 
 from __future__ import annotations
@@ -33,7 +33,11 @@ except ImportError:  # no such locks there: nothing is marked, and nothing swept
 SUFFIX = ".program"
 OLD = 3600.0
 """Seconds after which a folder that no process ever held, as one killed while it was made, is left over."""
+DAY = 86400.0
+"""Seconds after which a program that ended two processes is tried again: they may have been killed by somebody else."""
 _HELD = "held"
+_NEW, _OURS = ".mamlzoo-new-", "mamlzoo-"
+"""How names begin of what is being made, and of what is held; whatever else lies in the cache is the user's."""
 
 
 class CannotCompileError(Exception):
@@ -63,6 +67,7 @@ def place() -> Place:
     folder = cache_directory()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder = folder.resolve()  # what is looked at is what is used, wherever a link may lead later
         why = _unsafe(folder)
     except OSError as error:
         why = f"the cache {folder} cannot be used ({error.strerror or error})"
@@ -77,8 +82,7 @@ def _private() -> tempfile.TemporaryDirectory[str]:
 
 
 def _unsafe(folder: Path) -> str | None:
-    """Why programs in this folder are not to be trusted."""
-    folder = folder.resolve()
+    """Why programs in this folder are not to be trusted; it is no link."""
     if (why := _foreign(folder.stat())) is not None:
         return f"the cache {folder} {why}" + "; chmod 700 would do" * (why == OPEN)
     for parent in folder.parents:
@@ -149,10 +153,10 @@ def _digest(path: Path, content: bytes) -> bytes:
 def own_folder(cache: Path) -> Iterator[Path]:
     """A folder in the cache for as long as this lasts; one that a killed process left is removed by a later one."""
     _sweep(cache)
-    made = Path(tempfile.mkdtemp(prefix=".new-", dir=cache))
+    made = Path(tempfile.mkdtemp(prefix=_NEW, dir=cache))
     try:
         with _held(made / _HELD):
-            made = made.rename(cache / made.name.replace(".new-", "tmp-"))
+            made = made.rename(cache / made.name.replace(_NEW, _OURS))
             yield made
     finally:
         shutil.rmtree(made, ignore_errors=True)
@@ -160,7 +164,7 @@ def own_folder(cache: Path) -> Iterator[Path]:
 
 def _sweep(cache: Path) -> None:
     """Remove what processes left that were killed."""
-    for left in [*cache.glob("tmp*"), *cache.glob(".new-*")]:
+    for left in [*cache.glob(f"{_OURS}*"), *cache.glob(f"{_NEW}*")]:
         with contextlib.suppress(OSError):
             if _is_free(left / _HELD) if (left / _HELD).exists() else time.time() - left.stat().st_mtime > OLD:
                 _remove(left)
@@ -174,7 +178,7 @@ def trying(path: Path) -> Iterator[None]:
         OSError: no mark can be made.
     """
     token = secrets.token_hex(8)
-    new, mark = path.with_name(f".new-{token}"), path.with_name(f"{path.stem}.{token}.trying")
+    new, mark = path.with_name(f"{_NEW}{token}"), path.with_name(f"{path.stem}.{token}.trying")
     with _held(new):
         new.rename(mark)  # what bears this name is held from its beginning
         try:
@@ -187,10 +191,12 @@ def _settle_crashes(path: Path) -> None:
     dead = [mark for mark in path.parent.glob(f"{path.stem}.*.trying") if _is_free(mark)]
     if not dead:
         return
-    if _failed(path).exists():
+    if _has_failed(path):
         files = path.with_suffix("")
-        raise CannotCompileError(f"its program crashed twice (delete {files}.* to have it made again)")
-    _failed(path).touch()
+        raise CannotCompileError(
+            f"two processes that tried its program crashed or were killed (delete {files}.* to have it made again)"
+        )
+    _note_failure(path)
     for left in (*dead, path):
         _remove(left)
     raise DamagedError(f"the program {path} ended the process that tried it")
@@ -198,10 +204,9 @@ def _settle_crashes(path: Path) -> None:
 
 def distrust(path: Path) -> bool:
     """A program is wrong: remove it, so that it is made again, unless that was done before. Whether it was removed."""
-    again = _failed(path).exists()
+    again = _has_failed(path)
     if not again:
-        with contextlib.suppress(OSError):
-            _failed(path).touch()
+        _note_failure(path)
         _remove(path)
     return not again
 
@@ -214,6 +219,18 @@ def trust(path: Path) -> None:
 
 def _failed(path: Path) -> Path:
     return path.with_suffix(".failed")
+
+
+def _has_failed(path: Path) -> bool:
+    try:
+        return time.time() - _failed(path).stat().st_mtime < DAY
+    except OSError:
+        return False
+
+
+def _note_failure(path: Path) -> None:
+    with contextlib.suppress(OSError):  # a full disk
+        _failed(path).touch()
 
 
 def _remove(path: Path) -> None:

@@ -1,0 +1,150 @@
+"""Layers whose derivatives torch gets wrong where it batches them, composed of operations that it gets right.
+
+Under `torch.func.vmap` the second derivatives of batch norm, layer norm and instance norm with weights are wrong in
+what lies before them, without a word (torch 2.13; -21.6 in place of .576 in a case of three episodes); so are the first
+ones of a PReLU whose weights are batched too, and an embedding learns its padding row. Each is written here as the
+formula that defines it, and is taken where a tensor of the call is batched. Elsewhere torch's own is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+from torch._C._functorch import get_unwrapped, is_batchedtensor, is_functorch_wrapped_tensor
+from torch.nn import functional
+from torch.nn.modules.batchnorm import _NormBase
+from torch.overrides import TorchFunctionMode
+
+_AFFECTED: WeakKeyDictionary[nn.Module, bool] = WeakKeyDictionary()
+"""Of modules that were looked at: whether one of these layers is in it."""
+
+
+def composed(network: nn.Module) -> contextlib.AbstractContextManager[Any]:
+    """Meanwhile the network's layers can be batched."""
+    affected = _AFFECTED.get(network)
+    if affected is None:
+        affected = _AFFECTED[network] = any(map(_is_affected, network.modules()))
+    return _Composed() if affected else contextlib.nullcontext()
+
+
+def is_batched(value: object) -> bool:
+    """Whether a tensor is one of several that `vmap` computes at once."""
+    while isinstance(value, Tensor) and is_functorch_wrapped_tensor(value):
+        if is_batchedtensor(value):
+            return True
+        value = get_unwrapped(value)
+    return False
+
+
+def _is_affected(module: nn.Module) -> bool:
+    return isinstance(module, _NormBase | nn.LayerNorm | nn.PReLU) or getattr(module, "padding_idx", None) is not None
+
+
+class _Composed(TorchFunctionMode):
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        given = kwargs or {}
+        composition = COMPOSITIONS.get(func)
+        if composition is not None and any(map(is_batched, (*args, *given.values()))):
+            return composition(*args, **given)
+        return func(*args, **given)
+
+
+def _batch_norm(
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """(x − mean) / √(var + ε) · w + b, over all axes but the channels', [n, channels, …]."""
+    if running_mean is not None or running_var is not None or not training:
+        return functional.batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
+    axes = (0, *range(2, input.ndim))
+    if all(input.shape[axis] == 1 for axis in axes):
+        raise ValueError(f"Expected more than 1 value per channel when training, got input size {input.shape}")
+    return _scaled(_normalised(input, axes, eps), weight, bias)
+
+
+def _instance_norm(
+    input: Tensor,
+    running_mean: Tensor | None = None,
+    running_var: Tensor | None = None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    use_input_stats: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """The same over the axes behind the channels alone."""
+    axes = tuple(range(2, input.ndim))
+    if running_mean is not None or not use_input_stats or all(input.shape[axis] == 1 for axis in axes):
+        return functional.instance_norm(input, running_mean, running_var, weight, bias, use_input_stats, momentum, eps)
+    return _scaled(_normalised(input, axes, eps), weight, bias)
+
+
+def _layer_norm(
+    input: Tensor,
+    normalized_shape: Sequence[int],
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    """The same over the last axes, with a weight for each of their numbers."""
+    result = _normalised(input, tuple(range(-len(normalized_shape), 0)), eps)
+    result = result if weight is None else result * weight
+    return result if bias is None else result + bias
+
+
+def _prelu(input: Tensor, weight: Tensor) -> Tensor:
+    """x where it is positive, else w·x; w is one number, or one a channel."""
+    if weight.numel() > 1 and input.ndim > 1:
+        weight = weight.reshape(_channels(input))
+    return torch.where(input > 0, input, weight * input)
+
+
+def _embedding(
+    input: Tensor,
+    weight: Tensor,
+    padding_idx: int | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+    sparse: bool = False,
+) -> Tensor:
+    """Rows of the weight, of which the padding's is a constant."""
+    if padding_idx is None or max_norm is not None or scale_grad_by_freq or sparse:
+        return functional.embedding(input, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
+    is_padding = torch.arange(weight.shape[0], device=weight.device) == padding_idx % weight.shape[0]
+    return functional.embedding(input, torch.where(is_padding[:, None], weight.detach(), weight))
+
+
+def _normalised(x: Tensor, axes: tuple[int, ...], eps: float) -> Tensor:
+    centred = x - x.mean(axes, keepdim=True)
+    return centred * (centred.square().mean(axes, keepdim=True) + eps).rsqrt()
+
+
+def _scaled(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
+    x = x if weight is None else x * weight.reshape(_channels(x))
+    return x if bias is None else x + bias.reshape(_channels(x))
+
+
+def _channels(x: Tensor) -> list[int]:
+    """The shape of a number for each channel of [n, channels, …]."""
+    return [-1] + [1] * (x.ndim - 2)
+
+
+COMPOSITIONS: dict[Any, Callable[..., Tensor]] = {
+    functional.batch_norm: _batch_norm,
+    functional.instance_norm: _instance_norm,
+    functional.layer_norm: _layer_norm,
+    functional.embedding: _embedding,
+    torch.prelu: _prelu,
+}
