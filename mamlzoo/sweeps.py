@@ -299,8 +299,7 @@ def _verdict(label: str, cell: Cell, scores: Scores, *, several: bool) -> str:
 
 
 def _valid(cell: Cell) -> dict[int, float]:
-    """By seed, what was found on the validation tasks by those that did not diverge; nothing if their mean is infinite.
-    """
+    """By seed, what those that did not diverge found on the validation tasks; empty if its mean is infinite."""
     assert cell.config is not None
     assert cell.scores is not None
     if not math.isfinite(cell.scores.valid.mean):

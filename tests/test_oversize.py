@@ -57,7 +57,9 @@ def test_an_overflow_that_is_of_no_size_blames_no_option_however_large():
         mamlzoo.run(failing(OverflowError("math range error")), test_tasks=20_000, iterations=1)
 
 
-@pytest.mark.parametrize("said", ["cannot fit 'int' into an index-sized integer", "Python int too large to convert to C"])
+@pytest.mark.parametrize(
+    "said", ["cannot fit 'int' into an index-sized integer", "Python int too large to convert to C"]
+)
 def test_an_overflow_that_is_of_a_size_blames_what_asked_for_it(said):
     with pytest.raises(UsageError, match="with --test-tasks 20000; lower it"):
         mamlzoo.run(failing(OverflowError(said)), test_tasks=20_000, iterations=1)
