@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 TOO_MUCH = re.compile(
     r"can't allocate memory|not enough memory|out of memory|Unable to allocate|Storage size calculation overflowed"
     r"|integer multiplication overflow|array is too big|Maximum allowed dimension|too large to convert"
+    r"|into an index-sized integer"
 )
 """What torch and numpy say of a size that no memory holds, or no number."""
 FAR = 10
@@ -34,19 +35,26 @@ def too_large(error: BaseException, experiment: Experiment) -> UsageError | None
 def _is_of_size(error: BaseException | None) -> bool:
     """Whether it, or what it was raised from, is about a size."""
     while error is not None:
-        if isinstance(error, MemoryError | OverflowError) or TOO_MUCH.search(str(error)):
+        if isinstance(error, MemoryError) or TOO_MUCH.search(str(error)):
             return True
         error = error.__cause__
     return False
 
 
 def _numbers(experiment: Experiment) -> Iterator[tuple[float, str, str]]:
-    """Of each option that is a whole number, or several: how many times its default it is, its flag, and its value."""
+    """Of each option that asks for memory: how many times its default it is, its flag, and its value.
+
+    More iterations need no more memory, nor does another seed. Where the default is no number, nothing is far from it;
+    `chunk` counts from one episode.
+    """
     plugins = {f"{plugin.kind}.": plugin for plugin in (experiment.task, experiment.model, experiment.algorithm)}
     for prefix, holder in {**plugins, "": experiment.settings}.items():
         for option in options.options_of(type(holder)).values():
             value = getattr(holder, option.name)
-            if option.type is int and value is not None and not option.name.endswith(("seed", "seeds", "threads")):
+            if option.type is not int or value is None or option.name.endswith(("seed", "seeds")):
+                continue
+            name = prefix + option.name
+            if name == "chunk" or (name != "iterations" and option.default is not None):
                 times = _largest(value) / max(1, _largest(option.default))
                 yield times, f"--{prefix}{option.flag}", option.text(value)
 

@@ -179,8 +179,7 @@ class Differences:
         bases = grouped((row.basis(), verdicts.pair(row)) for row in with_interval)
         notes += list(bases) if len(bases) == 1 else [f"{', '.join(pairs)}: {basis}" for basis, pairs in bases.items()]
         if len(self.rows) > 1 and with_interval:
-            each = f"{100 * self.rows[0].confidence:.4g}%"
-            notes.append(f"the 95% are of all {len(self.rows)} intervals together, of which each is at {each}")
+            notes.append(f"so all {len(self.rows)} intervals hold together at 95%")
         return notes + list(self.remarks)
 
     def document(self) -> dict[str, Any]:

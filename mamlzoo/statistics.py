@@ -85,9 +85,9 @@ class Crossed(NamedTuple):
 
         mean ± t_{n−1}·√v,   n the smaller of S and T,
 
-    holds μ as often as it says, or more often; exactly so often where seeds alone, or tasks alone, differ. An axis of
-    length 1 has no variance to be estimated and no term: the interval then says nothing of another seed, or of another
-    task.
+    holds μ as often as it says, or more often; exactly so often where the values differ along the shorter axis alone.
+    An axis of length 1 has no variance to be estimated and no term: the interval then says nothing of another seed, or
+    of another task.
 
     Source: Mickey and Brown, "Bounds on the distribution functions of the Behrens-Fisher statistic", The Annals of
     Mathematical Statistics 37 (1966), for two samples.

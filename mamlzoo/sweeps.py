@@ -299,11 +299,13 @@ def _verdict(label: str, cell: Cell, scores: Scores, *, several: bool) -> str:
 
 
 def _valid(cell: Cell) -> dict[int, float]:
-    """By seed, what was found on the validation tasks by those that did not diverge."""
+    """By seed, what those that did not diverge found on the validation tasks; empty if its mean is infinite."""
     assert cell.config is not None
     assert cell.scores is not None
+    if not math.isfinite(cell.scores.valid.mean):
+        return {}
     values = zip(cell.config["settings"]["seeds"], cell.scores.valid.per_seed, strict=True)
-    return {seed: value for seed, value in values if seed not in cell.scores.diverged and math.isfinite(value)}
+    return {seed: value for seed, value in values if seed not in cell.scores.diverged}
 
 
 def _rivals(
@@ -312,7 +314,8 @@ def _rivals(
     """Which of the others may be as good as the best: more seeds might choose one of them.
 
     As where results are compared (`paired`): seed by seed, at 1 − 0.05/m for the m pairs among all cells, since the
-    best is chosen by the same numbers; and one seed says nothing.
+    best is chosen by the same numbers; and one seed says nothing, so of a cell that has no two in common with the best
+    nothing is said.
     """
     if not others:
         return []
@@ -320,18 +323,21 @@ def _rivals(
         return [f"one seed says nothing of another training run, for which another than {label} may be best"]
     cells = len(others) + 1
     confidence = 1 - 0.05 / (cells * (cells - 1) / 2)
-    near = [other for other, values in others.items() if not _is_better(best, values, confidence, higher=higher)]
+    paired = {
+        other: np.array([best[seed] - values[seed] for seed in best if seed in values])
+        for other, values in others.items()
+        if len({*best} & {*values}) > 1
+    }
+    near = [other for other, difference in paired.items() if not _is_better(difference, confidence, higher=higher)]
     if not near:
-        return [f"on the validation tasks {label} is better than every other"]
+        which = "" if len(paired) == len(others) else " that has two seeds to compare"
+        return [f"on the validation tasks {label} is better than every other{which}"] if paired else []
     some = ", ".join(near[:NAMED]) + (f" and {len(near) - NAMED} more" if len(near) > NAMED else "")
     return [f"with {len(best)} seeds these {NOT_APART} from {label}: {some}"]
 
 
-def _is_better(ours: Mapping[int, float], theirs: Mapping[int, float], confidence: float, *, higher: bool) -> bool:
-    """Whether ours is, seed by seed; not if there are fewer than two seeds to show it."""
-    difference = np.array([ours[seed] - theirs[seed] for seed in ours if seed in theirs])
-    if len(difference) < 2:
-        return False
+def _is_better(difference: NDArray[np.float64], confidence: float, *, higher: bool) -> bool:
+    """Whether ours less theirs, seed by seed, shows it."""
     _, low, high = statistics.Crossed.of(difference[:, None]).interval(confidence)
     return bool(low > 0 if higher else high < 0)
 

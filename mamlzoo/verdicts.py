@@ -50,7 +50,7 @@ def sentence(row: Difference) -> str:
 def basis(row: Difference) -> str:
     """What an interval was taken over, and what it does not speak of."""
     tasks, seeds = count(row.test_tasks, "test task"), count(len(row.seeds), "seed")
-    said = f"paired on the same {tasks} and {seeds}; 95% t interval over {row.over}"
+    said = f"paired on the same {tasks} and {seeds}; {100 * row.confidence:.4g}% t interval over {row.over}"
     if "seeds" not in row.over:
         if row.alike:
             return f"{said} only, as the seeds found the very same differences"

@@ -78,6 +78,18 @@ def test_a_long_runs_meta_loss_is_drawn_as_means_that_the_axis_names():
     assert axes.get_xlabel() == "meta-steps (means of 2)"
 
 
+def test_a_short_run_beside_a_long_one_is_drawn_as_one_mean():
+    short, long = (
+        mamlzoo.run(iterations=steps, meta_batch=1, test_tasks=2, test_steps=1, plan="loop") for steps in (2, 120)
+    )
+    (axes,) = plots.training([short, long]).axes
+    assert [len(line.get_xdata()) for line in axes.lines] == [1, 40]
+    losses = np.array([record.losses[0] for record in short.history])
+    assert axes.lines[0].get_xdata().tolist() == [1.5]
+    np.testing.assert_allclose(axes.lines[0].get_ydata(), [losses.mean()], rtol=1e-6)
+    assert axes.get_xlabel() == "meta-steps (means of up to 3)"
+
+
 def test_training_draws_the_meta_loss(result):
     (axes,) = plots.training([result]).axes
     assert axes.lines[-1].get_xdata().tolist() == [1, 2, 3, 4]

@@ -108,8 +108,9 @@ def best_notes(*found):
     return [note for note in swept(*found).table().notes if "outer_lr=0" in note][1:]
 
 
-def of_seeds(*values):
-    return scores(float(np.mean(values)), seeds=len(values), per_seed=values)
+def of_seeds(*values, diverged=0):
+    left = values[diverged:]
+    return scores(float(np.mean(left)) if left else np.nan, diverged=diverged, seeds=len(values), per_seed=values)
 
 
 @pytest.mark.parametrize(
@@ -125,6 +126,14 @@ def of_seeds(*values):
          "with 3 seeds these cannot be told apart from outer_lr=0: outer_lr=1"),
         ([of_seeds(1.0, 2.0)] + [of_seeds(1.1, 2.1 + at) for at in range(5)],
          "with 2 seeds these cannot be told apart from outer_lr=0: outer_lr=2, outer_lr=3, outer_lr=4 and 1 more"),
+        # Of what diverged, in training or in validation, the table says so; it is no rival.
+        ([of_seeds(1.0, 2.0, 3.0), of_seeds(np.nan, np.nan, np.nan, diverged=3)], None),
+        ([of_seeds(1.0, 2.0, 3.0), of_seeds(np.inf, 3.1, 4.0)], None),
+        ([of_seeds(1.0, 2.0, 3.0), of_seeds(np.nan, np.nan, 4.0, diverged=2)], None),
+        ([of_seeds(1.0, 2.0, 3.0), of_seeds(2.0, 3.1, 4.0), of_seeds(np.inf, np.inf, np.inf)],
+         "on the validation tasks outer_lr=0 is better than every other that has two seeds to compare"),
+        ([of_seeds(1.0, 2.0, 3.0), of_seeds(2.0, 9.0, 4.0), of_seeds(np.nan, np.nan, 4.0, diverged=2)],
+         "with 3 seeds these cannot be told apart from outer_lr=0: outer_lr=1"),
         ([of_seeds(1.0)], None),
     ],
 )  # fmt: skip

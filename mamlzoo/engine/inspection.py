@@ -91,15 +91,15 @@ def inspect_algorithm(bound: Bound, others: Mapping[str, nn.Module], episode: Ep
         ImpureError: a method draws random numbers, keeps something, or uses tensors that θ and the constants do not
             hold.
     """
-    algorithm, given = bound.algorithm, _of_first_seed(bound)
+    algorithm, (learner, meta) = bound.algorithm, _of_first_seed(bound)
     before, first = Generators.now(), dict[str, Any]()
-    for method, result in _calls(algorithm, *given, episode):
+    for method, result in _calls(algorithm, learner, meta, episode):
         _draws_nothing(algorithm, method, before)
         first[method] = result
-    method = _differing(first, dict(_calls(algorithm, *given, episode))) if _repeats(episode) else ""
+    method = _differing(first, dict(_calls(algorithm, learner, meta, episode))) if _repeats(episode) else ""
     if method:
         raise _impure(algorithm, f": two calls of {method} with the same inputs give different results; {PURE}")
-    fault = foreign_tensors(bound, others, episode)
+    fault = _foreign(first, algorithm, learner, meta, others, episode)
     if fault:
         raise _impure(algorithm, f": its results depend on {fault}")
 
@@ -112,6 +112,18 @@ def foreign_tensors(bound: Bound, others: Mapping[str, nn.Module], episode: Epis
     """
     algorithm, (learner, meta) = bound.algorithm, _of_first_seed(bound)
     first = dict(_calls(algorithm, learner, meta, episode))
+    return _foreign(first, algorithm, learner, meta, others, episode)
+
+
+def _foreign(
+    first: Mapping[str, Any],
+    algorithm: MetaAlgorithm,
+    learner: Learner,
+    meta: MetaParams,
+    others: Mapping[str, nn.Module],
+    episode: Episode,
+) -> purity.Fault | None:
+    """The same, where what the methods give is known already."""
     found = purity.strays(first.values(), meta)
     if found:
         places = _places(algorithm)
@@ -135,8 +147,7 @@ def _of_first_seed(bound: Bound) -> tuple[Learner, MetaParams]:
 
 
 def _repeats(episode: Episode) -> bool:
-    """Whether the same sum has the same bits each time, which a GPU does not promise."""
-    return episode.support.x.device.type == "cpu"
+    return purity.repeats(episode.support.x.device)
 
 
 def _calls(algorithm: MetaAlgorithm, learner: Learner, meta: MetaParams, episode: Episode) -> Iterator[tuple[str, Any]]:

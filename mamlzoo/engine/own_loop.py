@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 from weakref import WeakSet
 
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from mamlzoo import trees
 from mamlzoo.engine import purity
 from mamlzoo.errors import FOREIGN, UsageError
-from mamlzoo.interfaces import Batch, Episode, MetaParams, Spec
+from mamlzoo.interfaces import Batch, Episode, Learner, MetaParams, Spec
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 ANY = Spec(input_shape=(), output_size=0)
@@ -26,7 +26,7 @@ FEW = 3
 """Examples that a network is tried on."""
 BEGINS = "every part of the episodes must begin with [meta-batch, examples]"
 _TRIED: WeakSet[nn.Module] = WeakSet()
-"""The networks that are known to be pure functions."""
+"""The networks that are known to be pure functions, and to have begun with labels that their spec allows."""
 
 
 def judged(loss: Loss) -> Loss:
@@ -78,15 +78,24 @@ def check_meta_batch(episodes: Any, meta: MetaParams, spec: Spec) -> Episode:
     return episodes
 
 
-def check_networks_once(networks: Mapping[str, nn.Module], episodes: Episode) -> None:
-    """Try each network on a few examples, when it is first seen.
+def check_values_once(learner: Learner, episodes: Episode) -> None:
+    """Look at the labels, and try each network on a few examples, when a learner is first seen.
+
+    What looks at values waits for a GPU, so not every meta-step can; and within `torch.vmap` or `torch.func.grad` none
+    can, so there a learner stays unseen.
 
     Raises:
-        UsageError: it has a memory, or computes with tensors that θ does not hold.
+        UsageError: there are classes that the spec has not; a network has a memory, or computes with tensors that θ
+            does not hold.
     """
-    for name, network in networks.items():
-        if network in _TRIED:
-            continue
+    networks = learner.networks
+    new = {name: network for name, network in networks.items() if network not in _TRIED}
+    if not new or _is_transformed():
+        return
+    if learner.spec.kind == "classification":
+        for part, (_, y) in zip(Episode._fields, episodes, strict=True):
+            _check_labels(part, y, learner.spec.output_size)
+    for name, network in new.items():
         x, other = (batch.x[0, :FEW] for batch in episodes)
         fault = purity.memory_of(network, x, other) or purity.strays_in(network, x)
         if fault:
@@ -104,9 +113,17 @@ def _check_spec(part: str, x: Tensor, y: Tensor, spec: Spec) -> None:
         raise UsageError(f"{part}.y has the shape {list(y.shape)}; by the spec it must be {targets}")
     if classes and y.dtype != torch.int64:
         raise UsageError(f"{part}.y is {y.dtype}; class indices must be torch.int64: end it with .long()")
-    if classes and y.numel() and not 0 <= int(y.min()) <= int(y.max()) < spec.output_size:
+
+
+def _check_labels(part: str, y: Tensor, classes: int) -> None:
+    if y.numel() and not 0 <= int(y.min()) <= int(y.max()) < classes:
         found = f"{int(y.min())} … {int(y.max())}"
-        raise UsageError(f"{part}.y has classes {found}; by the spec they must be 0 … {spec.output_size - 1}")
+        raise UsageError(f"{part}.y has classes {found}; by the spec they must be 0 … {classes - 1}")
+
+
+def _is_transformed() -> bool:
+    """Whether this is called within torch.vmap, torch.func.grad or the like, where a tensor may have no values."""
+    return torch._C._functorch.peek_interpreter_stack() is not None
 
 
 def _mismatch(prediction: Tensor, target: Tensor, tells_apart: Callable[[torch.dtype], bool]) -> str:

@@ -16,7 +16,7 @@ from torch.func import vmap
 from mamlzoo import trees
 from mamlzoo.engine.binding import Bound, Reduction, reduce_losses
 from mamlzoo.engine.contract import broken, check_meta_loss
-from mamlzoo.engine.own_loop import check_meta_batch, check_networks_once
+from mamlzoo.engine.own_loop import check_meta_batch, check_values_once
 from mamlzoo.engine.singular import outcomes
 from mamlzoo.errors import UsageError, did_you_mean
 from mamlzoo.interfaces import Episode, Learner, MetaAlgorithm, MetaParams, Params
@@ -171,7 +171,7 @@ def meta_loss(
     if reduction not in get_args(Reduction):
         raise UsageError(f"there is no reduction '{reduction}'; {did_you_mean(reduction, get_args(Reduction))}")
     check_meta_batch(episodes, meta, learner.spec)
-    check_networks_once(learner.networks, episodes)
+    check_values_once(learner, episodes)
 
     def one(episode: Episode) -> Tensor:
         return check_meta_loss(algorithm, algorithm.meta_loss(learner, meta, episode, now))[0]

@@ -76,6 +76,8 @@ def training(
 ) -> Figure:
     """Meta-loss by meta-steps, one thin line a seed and the seeds' mean; of a long run, means of its parts.
 
+    The longest says how long those are; a run that is shorter than one of them is a single mean.
+
     Raises:
         UsageError: a result was not trained.
     """
@@ -88,14 +90,16 @@ def training(
     for at, (result, label, look) in enumerate(zip(results, labels, styles, strict=True)):
         steps = [record.step for record in result.history]
         losses = finite(np.array([record.losses for record in result.history]))
-        middle, losses = _windows(np.array(steps, dtype=np.float64), window), _windows(losses, window)
+        length = min(window, len(steps))
+        middle, losses = _windows(np.array(steps, dtype=np.float64), length), _windows(losses, length)
         mean = losses.mean(1)
         if losses.shape[1] > 1:
             axes.plot(middle, losses, color=look.colour, alpha=0.3, linewidth=0.5)
         axes.plot(middle, mean, label=label, **_line(look), markevery=_marked(len(mean), at, len(results)))
         drawn.append(mean)
         around.append(losses.ravel())
-    axes.set(xlabel="meta-steps" + f" (means of {window})" * (window > 1), ylabel="meta-loss in training")
+    up_to = "up to " * any(len(result.history) < window for result in results)
+    axes.set(xlabel="meta-steps" + f" (means of {up_to}{window})" * (window > 1), ylabel="meta-loss in training")
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     ran_away = _keep_the_rest(drawn)
     found = of_errors(np.concatenate(drawn), np.concatenate(around))

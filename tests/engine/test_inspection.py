@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from types import SimpleNamespace
 
@@ -11,7 +12,10 @@ import torch
 from torch import nn
 
 import mamlzoo
-from mamlzoo import PluginError, UsageError
+from mamlzoo import PluginError, UsageError, trees
+from mamlzoo.combinations import experiments
+from mamlzoo.engine import inspection, purity
+from mamlzoo.engine.binding import built_with
 from mamlzoo_algorithms.maml import MAML
 from mamlzoo_tasks.sine import Sine
 
@@ -358,3 +362,53 @@ def test_what_a_seed_gives_does_not_depend_on_the_seeds_beside_it():
         return metric[0]
 
     assert (losses([0]) == losses([0, 1])).all()
+
+
+FLIPS = itertools.cycle((0.0, 1e-6))
+
+
+def as_atomic_sums(self, hidden):
+    """Other last digits from call to call, as a GPU's scatter_add has them; what it leaves behind has them too."""
+    self.last = hidden.detach() + next(FLIPS)
+    return self.last + hidden - hidden.detach()
+
+
+def test_a_gpu_promises_no_bits():
+    assert purity.repeats(torch.device("cpu"))
+    assert not purity.repeats(torch.device("cuda"))
+
+
+def test_where_sums_do_not_repeat_to_the_bit_outputs_are_not_compared(monkeypatch):
+    made, x = network(middle=as_atomic_sums)(), torch.linspace(-1, 1, 6).reshape(2, 3, 1)
+    assert purity.memory_of(made, *x) is not None
+    assert purity.seed_of(made, made, x[0]) is not None
+    monkeypatch.setattr(purity, "repeats", lambda device: False)
+    assert purity.memory_of(made, *x) is None
+    assert purity.seed_of(made, made, x[0]) is None
+
+
+def test_where_sums_do_not_repeat_to_the_bit_what_is_registered_must_stay_all_the_same(monkeypatch):
+    monkeypatch.setattr(purity, "repeats", lambda device: False)
+    x = torch.linspace(-1, 1, 6).reshape(2, 3, 1)
+    for name in ("a parameter clamped in place", "running statistics", "an embedding whose rows it shortens"):
+        made, what = MEMORIES[name]
+        assert what in str(purity.memory_of(made(), *x))
+    made, what = STRAYS["a tensor that requires a gradient"]
+    assert what in str(purity.strays_in(made(), x[0]))
+
+
+def test_an_algorithms_methods_are_called_no_more_often_than_they_are_compared():
+    calls = []
+
+    class Noting(MAML):
+        def start(self, *args):
+            calls.append("start")
+            return super().start(*args)
+
+    (experiment,) = experiments(["sine"], ["mlp"], [Noting()], **QUICK)
+    bound = experiment.bind()
+    episode = trees.index(experiment.task.sample(1, split="train", generator=torch.Generator().manual_seed(0)), 0)
+    calls.clear()
+    inspection.inspect_algorithm(bound, built_with(bound, experiment.model, 1), episode)
+    passes = len(calls) / 2  # meta_loss calls it too
+    assert passes == 3, "twice with the same networks, once with another seed's"

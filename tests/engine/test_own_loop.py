@@ -212,3 +212,60 @@ def test_trying_a_network_changes_no_number_of_the_loop():
         return mamlzoo.meta_loss(MAML(), learner, meta, episodes, plan="loop")
 
     assert loss(tried=False) == loss(tried=True)
+
+
+CLASSES = {"network": nn.Linear(2, 3), "loss": functional.cross_entropy, "spec": THREE}
+
+
+def bound(network, loss=functional.mse_loss, spec=None):
+    """A learner that has met no data yet, θ, and the meta-loss as a function of θ and of episodes' x and y."""
+    learner, meta = mamlzoo.bind(MAML(), network, loss, spec)
+
+    def one(theta, x, y):
+        return mamlzoo.meta_loss(MAML(), learner, theta, Episode(Batch(x, y), Batch(x, y)))
+
+    return one, meta
+
+
+BOUND = {
+    "a regression": ({"network": nn.Linear(1, 1)}, numbers(2, 4, 5, 1), numbers(2, 4, 5, 1)),
+    "a classification": (CLASSES, numbers(2, 4, 6, 2), labels(2, 4, 6)),
+}
+
+
+@pytest.mark.parametrize(("given", "x", "y"), BOUND.values(), ids=BOUND)
+def test_several_meta_batches_are_mapped_by_vmap_from_the_first_call_on(given, x, y):
+    one, meta = bound(**given)
+    mapped = torch.func.vmap(one, in_dims=(None, 0, 0))(meta, x, y)
+    torch.testing.assert_close(mapped, torch.stack([one(meta, *row) for row in zip(x, y, strict=True)]))
+
+
+@pytest.mark.parametrize(("given", "x", "y"), BOUND.values(), ids=BOUND)
+def test_the_meta_gradient_of_torch_func_is_that_of_backward(given, x, y):
+    one, meta = bound(**given)
+    found = torch.func.grad(one)(meta, x[0], y[0])
+    leaves = list(meta["network"].values())
+    expected = torch.autograd.grad(one(meta, x[0], y[0]), leaves)
+    torch.testing.assert_close(list(found["network"].values()), list(expected))
+
+
+def test_what_vmap_could_not_look_at_is_looked_at_by_the_next_call_outside():
+    one, meta = bound(Counting())
+    x = numbers(2, 4, 5, 1)
+    assert torch.func.vmap(one, in_dims=(None, 0, 0))(meta, x, x).isfinite().all()
+    with pytest.raises(UsageError, match="changes 'calls'"):
+        one(meta, x[0], x[0])
+
+
+def test_values_are_looked_at_when_a_learner_is_first_seen_and_shapes_always(monkeypatch):
+    one, meta = bound(**CLASSES)
+    x, y = numbers(4, 6, 2), labels(4, 6)
+    with pytest.raises(UsageError, match="has classes 1 … 3"):
+        one(meta, x, y + 1)
+    one(meta, x, y)
+    with monkeypatch.context() as patch:  # as what waits for a GPU would raise within torch.cuda.set_sync_debug_mode
+        patch.setattr(torch.Tensor, "__int__", None)
+        patch.setattr(torch.Tensor, "__bool__", None)
+        assert one(meta, x, y).ndim == 0
+    with pytest.raises(UsageError, match=r"support.y has the shape \[4, 6, 1\]"):
+        one(meta, x, y[..., None])
