@@ -70,7 +70,8 @@ def resume(directory: Path, manner: Manner = DEFAULT) -> Comparison:
             raise UsageError(f"{directory / name} holds another experiment than {directory / NAME} says")
         return recording.resume(directory / name, manner)
 
-    return _run(directory, one, manner, {name: _experiment(config) for name, config in configs.items()})
+    unfinished = {name: config for name, config in configs.items() if not store.is_finished(directory / name)}
+    return _run(directory, one, manner, {name: _experiment(config) for name, config in unfinished.items()})
 
 
 def run(experiments: Sequence[Experiment], watcher: Watcher) -> Comparison:
@@ -154,7 +155,7 @@ def _run(
         names, results = plan["runs"], []
         for at, name in enumerate(names):
             if not store.is_finished(directory / name):
-                left = [experiments[later] for later in names[at:] if not store.is_finished(directory / later)]
+                left = [experiments.get(later) for later in names[at:] if not store.is_finished(directory / later)]
                 manner.begins(Part("run", at + 1, len(names), name, left))
             results.append(one(name))
         return _finish(Comparison(results, plan["baseline"], plan["step"]), directory)

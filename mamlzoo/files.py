@@ -148,6 +148,28 @@ def said(error: Exception) -> str:
     return str(error)
 
 
+def in_one_line(text: str) -> str:
+    """A path, or another text, as one line of a list; `of_one_line` gives it back.
+
+    It is the text itself unless that has a line end, or begins as what is escaped does.
+
+    >>> print(in_one_line("net.py"), in_one_line("a\\nb.py"))
+    net.py \\a\\nb.py
+    """
+    if text.splitlines() == [text] and not text.startswith("\\"):
+        return text
+    return "\\" + text.encode("unicode_escape").decode("ascii")
+
+
+def of_one_line(line: str) -> str:
+    """The text that `in_one_line` made a line of.
+
+    Raises:
+        ValueError: it made no such line.
+    """
+    return line[1:].encode("ascii").decode("unicode_escape") if line.startswith("\\") else line
+
+
 def _sha256(path: Path) -> str:
     with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

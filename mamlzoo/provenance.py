@@ -7,16 +7,18 @@ import os
 import platform
 import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
-HARMLESS = ("core.fsmonitor=false", f"core.hooksPath={os.devnull}", "protocol.allow=never", "core.untrackedCache=false")
-"""What a repository may not say for itself: programs that git would run, and places that it would fetch from."""
+HARMLESS = {"core.fsmonitor": "false", "core.hooksPath": os.devnull, "core.untrackedCache": "false"}
+"""What a repository may not say for itself: programs that git would run."""
 FILTER = re.compile(rb"filter\..*\.(clean|process)", re.DOTALL)
 """Settings that are programs too, of names that the repository chooses."""
+OLDEST = (2, 31)
+"""The git that first took settings from the environment; one before would run what the repository names."""
 
 
 def machine(device: torch.device, threads: int) -> dict[str, Any]:
@@ -33,29 +35,45 @@ def git_revision() -> dict[str, Any] | None:
 @functools.cache
 def _git_revision(directory: Path) -> dict[str, Any] | None:
     try:
+        if _version(_git(directory, "version")) < OLDEST:
+            return None
         revision = _git(directory, "rev-parse", "HEAD").decode("ascii").strip()
         listed = _git(directory, "config", "--name-only", "-z", "--list").split(b"\0")
-        filters = [os.fsdecode(name) for name in listed if FILTER.fullmatch(name)]
+        filters = {os.fsdecode(name): "" for name in listed if FILTER.fullmatch(name)}
         # Submodules have hooks of their own.
         status = ("status", "--porcelain", "--untracked-files=no", "--ignore-submodules=all")
-        changes = _git(directory, *status, emptied=filters)
+        changes = _git(directory, *status, settings=HARMLESS | filters)
     except (OSError, ValueError, subprocess.SubprocessError):
         return None
     return {"revision": revision, "changed": bool(changes)}
 
 
-def _git(directory: Path, *arguments: str, emptied: Sequence[str] = ()) -> bytes:
+def _version(said: bytes) -> tuple[int, int]:
+    """Of `git version 2.39.5`.
+
+    Raises:
+        ValueError: it says something else.
+    """
+    found = re.match(rb"git version (\d+)\.(\d+)", said)
+    if found is None:
+        raise ValueError(said)
+    return int(found[1]), int(found[2])
+
+
+def _git(directory: Path, *arguments: str, settings: Mapping[str, str] = HARMLESS) -> bytes:
     """What git answers in a directory, without running anything that the repository there names.
 
     Args:
-        emptied: names of settings, as of filters, that are to be empty.
+        settings: what overrules those of the repository. Not by `-c`, which ends a name at its first `=`.
     """
-    settings = [*HARMLESS, *(f"{name}=" for name in emptied)]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    environment |= {"GIT_OPTIONAL_LOCKS": "0", "GIT_NO_LAZY_FETCH": "1", "GIT_TERMINAL_PROMPT": "0"}
-    flags = [word for setting in settings for word in ("-c", setting)]
+    # No protocol is allowed, whatever the repository's `protocol.*.allow` says.
+    environment |= {"GIT_ALLOW_PROTOCOL": "", "GIT_OPTIONAL_LOCKS": "0", "GIT_NO_LAZY_FETCH": "1"}
+    environment |= {"GIT_TERMINAL_PROMPT": "0", "GIT_CONFIG_COUNT": str(len(settings))}
+    for at, (name, value) in enumerate(settings.items()):
+        environment |= {f"GIT_CONFIG_KEY_{at}": name, f"GIT_CONFIG_VALUE_{at}": value}
     return subprocess.run(
-        ["git", "--no-pager", "-C", str(directory), *flags, *arguments],
+        ["git", "--no-pager", "-C", str(directory), *arguments],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         check=True,

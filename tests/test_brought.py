@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import hashlib
 import inspect
@@ -18,7 +19,7 @@ import torch
 
 import mamlzoo
 from mamlzoo import MamlzooError, PluginError, UsageError
-from mamlzoo.discovery import brought, origins
+from mamlzoo.discovery import brought, code, origins
 from mamlzoo.discovery.registry import installed
 from mamlzoo_tasks.sine import Sine
 
@@ -471,11 +472,11 @@ def test_what_lies_beside_a_file_belongs_to_its_code(folder, edited):
     text = family("sub", "near", 2.0)
     before = mamlzoo.make("task", text)
     source = brought.source_of(type(before))
-    brought.unchanged(source)
+    brought.unchanged(source, [source.reference])
     path = folder / "sub" / edited
     path.write_text(path.read_text() + "SCALE = 5.0\n")
     with pytest.raises(UsageError, match="has changed since, or what it imports from its folder has"):
-        brought.unchanged(source)
+        brought.unchanged(source, [source.reference])
     assert (scale(mamlzoo.make("task", text)), scale(before)) == (5, 2)
     assert before.late() == 2  # what was read is executed, also later
     assert pickle.loads(pickle.dumps(before)) == before
@@ -492,7 +493,7 @@ def test_an_imported_class_leads_back_to_the_module_that_defines_it(folder, monk
     assert source.reference == "lib_waves:Waves"
     assert source.sha256 == hashlib.sha256((folder / "library" / "lib_waves.py").read_bytes()).hexdigest()
     write("one.py", "")
-    brought.unchanged(source)
+    brought.unchanged(source, [source.reference])
 
 
 def test_a_file_without_neighbours_has_its_own_sha256(folder):
@@ -546,3 +547,29 @@ def test_a_path_need_not_be_utf_8(folder):
     saved = mamlzoo.load("run").config["model"]
     assert origins.text_of(saved) == f"{folder}/{odd}/net.py:net"
     assert origins.make("model", saved).name == "net"
+
+
+@pytest.mark.parametrize(
+    "stop", [KeyboardInterrupt, asyncio.CancelledError, GeneratorExit], ids=lambda stop: stop.__name__
+)
+def test_what_is_no_failure_of_a_file_ends_the_process_as_it_would_anywhere(folder, stop):
+    write(
+        "stops.py",
+        f"import asyncio\nraise {stop.__module__}.{stop.__name__}\n".replace("builtins.", "").replace(
+            "asyncio.exceptions", "asyncio"
+        ),
+    )
+    with pytest.raises(stop):
+        brought.find("stops.py:Net")
+    assert not [name for name in sys.modules if name.startswith("stops_")]
+
+
+def test_a_folder_whose_name_has_line_ends_stands_for_no_other_files(folder):
+    empty = hashlib.sha256(b"").hexdigest()
+    for name in ("one/far/__init__.py", "one/far/a.py", "one/zoo/__init__.py"):
+        write(name, "")
+    for name in ("two/far/__init__.py", f"two/far/a.py {empty}\nzoo/__init__.py"):
+        write(name, "")
+    write("one/net.py", "import far, zoo\n")
+    write("two/net.py", "import far, zoo\n")
+    assert code.digest("one/net.py") != code.digest("two/net.py")

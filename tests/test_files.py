@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 import mamlzoo
 from mamlzoo import MamlzooError, UsageError, files, new_plugin, store
@@ -147,3 +149,12 @@ def test_a_directory_that_cannot_be_made_is_one_line(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="cannot be written"), store.new_directory(tmp_path / "file" / "below"):
         pass
+
+
+@given(st.text(st.characters()))
+@example("\\n")
+@example("a\r\nb\x85\u2028c\udcff")
+def test_a_text_in_one_line_is_one_line_and_comes_back(text):
+    line = files.in_one_line(text)
+    assert line.splitlines() == [line]
+    assert files.of_one_line(line) == text

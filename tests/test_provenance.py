@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -49,6 +50,14 @@ def filters(folder: Path) -> None:
     (folder / ".git" / "info" / "attributes").write_text("* filter=x\n")
 
 
+def filters_with_equals_signs(folder: Path) -> None:
+    for name in ("a=b", "a.b = c", "="):
+        with (folder / ".git" / "config").open("a") as config:
+            config.write(f'[filter "{name}"]\n\tclean = {folder.parent}/spy\n\tprocess = {folder.parent}/spy\n')
+    (folder / ".git" / "info").mkdir(exist_ok=True)
+    (folder / ".git" / "info" / "attributes").write_text("* filter=a=b\n")
+
+
 def a_submodule(folder: Path) -> None:
     inner = folder.parent / "inner"
     subprocess.run(["git", "clone", "-q", str(folder), str(inner)], check=True, capture_output=True)
@@ -60,6 +69,7 @@ TRAPS = {
     "core.fsmonitor": lambda folder: git("config", "core.fsmonitor", str(folder.parent / "spy")),
     "core.hooksPath": hooks,
     "filters": filters,
+    "filters with equals signs": filters_with_equals_signs,
     "a submodule's core.fsmonitor": a_submodule,
     "an included config": lambda folder: (
         (folder.parent / "more").write_text(f"[core]\nfsmonitor = {folder.parent}/spy\n"),
@@ -90,6 +100,27 @@ def test_what_the_environment_says_of_another_repository_is_not_heard(repository
     assert found is not None
     assert not found["changed"]
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("allowing", ["protocol.ext.allow", "protocol.allow"])
+def test_nothing_is_fetched_whatever_a_repository_allows(allowing, repository):
+    git("config", allowing, "always")
+    git("config", "remote.origin.url", f"ext::{repository.parent}/spy")
+    with pytest.raises(subprocess.CalledProcessError):
+        provenance._git(repository, "ls-remote", "origin")
+    assert not (repository.parent / "ran").exists()
+
+
+def test_a_git_that_takes_no_settings_from_the_environment_is_not_asked(repository, monkeypatch):
+    old = repository.parent / "old"
+    old.mkdir()
+    real = shutil.which("git")
+    (old / "git").write_text(
+        f'#!/bin/sh\ncase "$*" in *version*) echo git version 2.30.9;; *) exec {real} "$@";; esac\n'
+    )
+    (old / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{old}:{os.environ['PATH']}")
+    assert provenance.git_revision() is None
 
 
 def test_a_file_name_that_is_not_utf_8_is_no_matter(repository):

@@ -290,3 +290,104 @@ def test_a_run_is_made_where_the_list_cannot_be_written(marker, tmp_path, monkey
     said = cli("run", "-m", "good.py:Net", *flags, "--out", "made").stderr
     assert "/dev/null/mamlzoo/trusted cannot be written: Not a directory" in said
     assert store.is_finished(Path("made"))
+
+
+@pytest.mark.parametrize("place", ["good.py", "evil_module"])
+def test_what_is_executed_is_what_was_compared(place, marker, tmp_path, monkeypatch):
+    """A file or a module that is edited between the look for it and its execution is not executed."""
+    from mamlzoo.discovery import brought, origins
+
+    path, saved = tmp_path / "handed" / f"{place.removesuffix('.py')}.py", f"{place}:Net"
+    path.write_text(NET)
+    reference = code.reference_of(saved)
+    source = code.Source(reference, code.digest(place))
+    trust.add([source])
+    evil, looked_at = (tmp_path / "handed" / "evil.py").read_text(), brought.unchanged
+
+    def then_edited(*arguments):
+        found = looked_at(*arguments)
+        path.write_text(evil)
+        return found
+
+    monkeypatch.setattr(brought, "unchanged", then_edited)
+    with pytest.raises(UsageError, match=f"is not the code that was asked for .SHA-256 {source.sha256}, now "):
+        origins.make("model", as_source(reference, source.sha256) | {"options": {}})
+    assert not marker.exists()
+
+
+def test_a_module_that_was_imported_before_it_was_edited_is_not_taken_for_what_it_is_now(marker, tmp_path):
+    from mamlzoo.discovery import brought, origins
+
+    path = tmp_path / "handed" / "edited_module.py"
+    path.write_text(NET)
+    brought.find("edited_module:Net")
+    path.write_text(NET + "# edited\n")
+    source = code.Source("edited_module:Net", code.digest("edited_module"))
+    trust.add([source])
+    with pytest.raises(UsageError, match="in a new process"):
+        origins.make("model", as_source(*source) | {"options": {}})
+
+
+def test_trusted_code_is_executed_where_it_was_trusted_not_where_the_directory_says(marker, tmp_path):
+    from mamlzoo.discovery import brought, origins
+
+    for folder in ("mine", "theirs"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "net.py").write_text(NET)
+    mine, theirs = tmp_path / "mine/net.py", tmp_path / "theirs/net.py"
+    sha256 = code.digest(str(mine))
+    trust.add([code.Source(f"{mine}:Net", sha256)])
+    saved = as_source(f"{theirs}:Net", sha256) | {"options": {}}
+    assert brought.source_of(type(origins.make("model", saved))).reference == f"{mine}:Net"
+    mine.unlink()
+    with pytest.raises(UsageError, match=f"it came from {mine}:Net, and there is no file {mine}"):
+        origins.make("model", saved)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n", "\x0b", "\x0c", "\x1c", "\x85", "\u2028"], ids=ascii)
+def test_a_path_with_a_line_end_puts_its_own_entry_into_the_list_and_no_other(end, marker, tmp_path):
+    other = code.Source(f"{tmp_path}/handed/evil.py:Net", code.digest("evil.py"))
+    source = code.Source(f"{tmp_path}/a{end}{other.sha256}  {other.reference}", "1" * 64)
+    trust.add([source])
+    lines = trust.path().read_text().splitlines()
+    assert len(lines) == 2
+    assert trust.places(source) == [source.reference]
+    assert trust.places(other) == []
+    trust.add([source])
+    assert trust.path().read_text().splitlines() == lines
+
+
+def test_a_file_in_a_folder_whose_name_has_a_line_end_can_be_trusted(marker, tmp_path):
+    from mamlzoo.discovery import origins
+
+    folder = tmp_path / f"a\n{'0' * 64}  b"
+    folder.mkdir()
+    (folder / "net.py").write_text(NET)
+    source = code.Source(f"{folder}/net.py:Net", code.digest(f"{folder}/net.py"))
+    trust.add([source])
+    assert origins.make("model", as_source(*source) | {"options": {}}).name == "Net"
+
+
+@pytest.mark.parametrize("line", ["\\\\x", "\\é", "\\", ""])
+def test_a_line_of_the_list_that_means_nothing_is_none(line, marker):
+    before = trust._listed()
+    with trust.path().open("a") as file:
+        file.write(f"{'1' * 64}  {line}\n")
+    assert trust._listed() == before
+
+
+def test_going_on_with_a_comparison_executes_no_code_of_its_finished_runs(run, marker, tmp_path, cli):
+    """Trusted code too: nothing is asked of a run that has its result."""
+    place = f"{tmp_path}/handed/evil.py"
+    saved = as_source(f"{place}:Net", code.digest(place))
+    trust.add([code.Source(**saved["source"])])
+    directory = tmp_path / "both"
+    directory.mkdir()
+    finished, unfinished = store.read_config(run), store.read_config(run)
+    finished["model"].update(saved, options={})
+    comparing._write_plan(directory, [finished, unfinished], None, None)
+    first, second = comparing._plan(directory)["runs"]
+    crafted(run, directory / first, lambda config: config["model"].update(saved, options={}))
+    cli("resume", directory, "-q")
+    assert store.is_finished(directory / second)
+    assert not marker.exists()

@@ -29,20 +29,21 @@ def is_reference(text: str) -> bool:
     return ":" in text or text.endswith(".py")
 
 
-def find(text: str, kind: str | None = None) -> type[Plugin]:
+def find(text: str, kind: str | None = None, sha256: str | None = None) -> type[Plugin]:
     """The class that a text names.
 
     Args:
         kind: which it must be; None: any.
+        sha256: which its code must have, or nothing of it is executed (`code.load`); None: any.
 
     Raises:
-        UsageError: there is no such file, module or name, or it is of another kind.
+        UsageError: there is no such file, module or name, or it is of another kind or has another SHA-256.
         PluginError: the file raised, or the class is not complete.
     """
     place, _, name = text.rpartition(":") if ":" in text else (text, "", "")
     if not place:
         raise UsageError(f"'{text}' names no file; write path/to/file.py:{name or 'Name'} or package.module:Name")
-    loaded = code.load(place)
+    loaded = code.load(place, sha256)
     try:
         admission.check_contract(vars(loaded.module))
     except PluginError as error:
@@ -66,26 +67,30 @@ def places(source: Source) -> list[str]:
     return [source.reference] if source in _known else []
 
 
-def unchanged(source: Source, others: Sequence[str] = ()) -> str:
-    """The reference at which the code still is what it was, its own or one of others; nothing of it is executed.
+def unchanged(source: Source, known: Sequence[str]) -> str:
+    """The first reference at which the code still is what it was; nothing of it is executed.
+
+    Args:
+        known: where to look, at least one. That of the source itself is not looked at unless it stands there: who wrote
+            a run directory chose it.
 
     Raises:
         UsageError: the file is gone or has changed.
     """
-    for reference in dict.fromkeys([source.reference, *others]):
+    for reference in known:
         with suppress(UsageError):
             if code.digest(reference.rpartition(":")[0]) == source.sha256:
                 return reference
-    place = source.reference.rpartition(":")[0]
+    reference = source.reference if source.reference in known else known[0]
     try:
-        now = code.digest(place)
+        now = code.digest(reference.rpartition(":")[0])
     except UsageError as error:
         raise UsageError(
-            f"it came from {source.reference}, and {error}; put it back, name its new place to `mamlzoo resume` by "
+            f"it came from {reference}, and {error}; put it back, name its new place to `mamlzoo resume` by "
             "-t, -m or -a, or begin a new run"
         ) from None
     raise UsageError(
-        f"it came from {source.reference}, which has changed since, or what it imports from its folder has "
+        f"it came from {reference}, which has changed since, or what it imports from its folder has "
         f"(SHA-256 {source.sha256[:12]}…, now {now[:12]}…)"
         "; make it what it was, or begin a new run with `mamlzoo run`"
     )

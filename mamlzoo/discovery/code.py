@@ -6,7 +6,6 @@ be called alike. What it imports from its folder belongs to its code (`neighbour
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import importlib
 import re
@@ -51,17 +50,22 @@ class Code(NamedTuple):
     sha256: str
 
 
-def load(place: str) -> Code:
+def load(place: str, sha256: str | None = None) -> Code:
     """The code at a place: `path/to/file.py`, or `package.module`.
 
+    Args:
+        sha256: what it must have (`Code.sha256`), or nothing of it is executed. Of a file, what is compared is the very
+            bytes that are executed; an importable module Python reads once more.
+
     Raises:
-        UsageError: there is no such file or module.
+        UsageError: there is no such file or module, or it has another SHA-256.
         PluginError: it raised when it was executed; naming its line.
     """
     if not is_file(place):
-        return _imported(place)
+        return _imported(place, sha256)
     path = _path(place)
     code = _family(path, place)
+    _check_same(place, code.sha256, sha256)
     return Code(_executed(code), str(path), code.sha256)
 
 
@@ -142,23 +146,40 @@ def _spec(name: str) -> ModuleSpec | None:
     return found
 
 
-@functools.cache
-def _imported(name: str) -> Code:
+_modules: dict[str, Code] = {}
+"""What was imported in this process, by name."""
+
+
+def _imported(name: str, expected: str | None) -> Code:
+    known = _modules.get(name)
+    if known is not None:
+        _check_same(name, known.sha256, expected)
+        return known
     path = _module_path(name)
     sha256 = hashlib.sha256(_read(path, str(path))).hexdigest()
+    _check_same(name, sha256, expected)
     try:
-        return Code(importlib.import_module(name), name, sha256)
+        _modules[name] = Code(importlib.import_module(name), name, sha256)
     except FOREIGN as error:
         raise _failure(path, error) from error
+    return _modules[name]
+
+
+def _check_same(place: str, sha256: str, expected: str | None) -> None:
+    if expected not in (None, sha256):
+        raise UsageError(
+            f"{place} is not the code that was asked for (SHA-256 {expected}, now {sha256}); if it was edited "
+            "meanwhile, make it what it was and begin again in a new process"
+        )
 
 
 def _executed(code: Family) -> ModuleType:
     try:
         with redirect_stdout(sys.stderr):  # what it prints is no part of our output
             return neighbours.execute(code)
-    except (UsageError, KeyboardInterrupt):
+    except UsageError:
         raise
-    except BaseException as error:
+    except FOREIGN as error:
         raise _failure(code.path, error) from error
 
 

@@ -24,6 +24,7 @@ from types import CodeType, ModuleType
 from typing import NamedTuple
 
 import mamlzoo
+from mamlzoo import files
 from mamlzoo.errors import UsageError
 
 
@@ -53,7 +54,8 @@ class Family(NamedTuple):
         own = digests.pop(str(self.path))
         if not digests:
             return own
-        lines = sorted(f"{Path(path).relative_to(self.path.parent).as_posix()} {it}" for path, it in digests.items())
+        names = {path: Path(path).relative_to(self.path.parent).as_posix() for path in digests}
+        lines = sorted(f"{files.in_one_line(names[path])} {digest}" for path, digest in digests.items())
         return hashlib.sha256("\n".join([own, *lines]).encode("utf-8", "surrogateescape")).hexdigest()
 
     @property

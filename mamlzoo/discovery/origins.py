@@ -8,7 +8,7 @@ from typing import Any
 
 from mamlzoo.discovery import brought, trust
 from mamlzoo.discovery.code import Source
-from mamlzoo.discovery.registry import installed
+from mamlzoo.discovery.registry import installed, make_brought
 from mamlzoo.errors import UsageError
 from mamlzoo.interfaces import Plugin
 
@@ -80,7 +80,7 @@ def make(kind: str, saved: Saved) -> Plugin:
         reference = brought.unchanged(source, known)
     except UsageError as error:
         raise UsageError(f"{what} cannot be made again: {error}") from None
-    return installed().make(kind, reference, saved["options"])
+    return make_brought(kind, reference, source.sha256, saved["options"])
 
 
 def remember(plugins: Iterable[Plugin]) -> None:

@@ -121,9 +121,9 @@ class Registry:
             raise UsageError(f"there is no logger '{name}'; {did_you_mean(name, self.loggers)}")
         return self.loggers[name]
 
-    def _brought(self, text: str, kind: str | None = None) -> type[Plugin]:
+    def _brought(self, text: str, kind: str | None = None, sha256: str | None = None) -> type[Plugin]:
         """The class that a text as `file.py:Lines` means; what every table says of a built-in's name stays true."""
-        cls = brought.find(text, kind)
+        cls = brought.find(text, kind, sha256)
         taken = self.offers[cls.kind].get(cls.name)
         if taken is not None and taken.cls is not cls and taken.origin.distribution == OWN:
             raise UsageError(f"{text}: its name '{cls.name}' is taken by {OWN}; give it another")
@@ -199,6 +199,16 @@ def make(kind: str, name: str, **given: Any) -> Plugin:
         PluginError: a plugin of that name failed to load.
     """
     return installed().make(kind, name, given)
+
+
+def make_brought(kind: str, reference: str, sha256: str, given: Mapping[str, Any]) -> Plugin:
+    """A plugin as `file.py:Lines`, of that code alone: of any other nothing is executed (`code.load`).
+
+    Raises:
+        UsageError: there is other code by now; or as `make`.
+        PluginError: it failed to load.
+    """
+    return options.make(installed()._brought(reference, kind, sha256), given, f"{kind} '{reference}'")
 
 
 def discover(found: Iterable[EntryPoint], *, allowed: set[str] | None = None, strict: bool = False) -> Registry:

@@ -2,7 +2,8 @@
 
 A run directory names such code by its place and its SHA-256, and whoever wrote the directory chose both. So code is
 executed for it only if it stands in a list in the user's config folder: a line an entry, the SHA-256 (`Code.sha256`),
-two spaces, and the reference, as `/home/me/net.py:Net`. What a run made here uses is put there when the run is made.
+two spaces, and the reference, as `/home/me/net.py:Net`, a line whatever it holds (`files.in_one_line`). What a run made
+here uses is put there when the run is made.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ def add(sources: Iterable[Source]) -> None:
     if not new:
         return
     where = path()
-    text = "".join(f"{source.sha256}  {source.reference}\n" for source in new)
+    text = "".join(f"{source.sha256}  {files.in_one_line(source.reference)}\n" for source in new)
     try:
         where.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         _check_private(where.parent.stat(), where.parent)
@@ -76,7 +77,16 @@ def _listed() -> list[Source]:
         raise UsageError(f"{where} cannot be read: {error.strerror or error}") from error
     _check_private(folder, where.parent)
     parted = (os.fsdecode(line).partition("  ") for line in found.split(b"\n"))
-    return [Source(reference, sha256) for sha256, _, reference in parted if reference]
+    return [source for sha256, _, written in parted for source in _entry(sha256, written)]
+
+
+def _entry(sha256: str, written: str) -> list[Source]:
+    """What a line of the list says, or nothing."""
+    try:
+        reference = files.of_one_line(written)
+    except ValueError:
+        return []
+    return [Source(reference, sha256)] if reference else []
 
 
 def _same(one: Source, other: Source) -> bool:
