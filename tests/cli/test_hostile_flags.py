@@ -20,7 +20,8 @@ def leaves():
 
 def numbers_of(path, command):
     """The flags that hold numbers, each of which refuses all of these without anything being run."""
-    context = click.Context(command)
+    # Below main's, whose words for help a command keeps from the first time that it is asked.
+    context = click.Context(command, parent=click.Context(main, **main.context_settings))
     context.meta["mamlzoo.cli.chosen"] = {
         kind: list(command.defaults[kind]) for kind in getattr(command, "kinds", ())
     } or {"task": ["sine"]}
