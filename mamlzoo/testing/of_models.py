@@ -9,13 +9,13 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, grad, replace_all_batch_norm_modules_, vmap
-from torch.nn.modules.batchnorm import _BatchNorm
+from torch.func import functional_call, grad, vmap
 
 from mamlzoo import trees
 from mamlzoo.differentiation import differentiable_twice
 from mamlzoo.discovery.given import Plain
 from mamlzoo.engine import purity
+from mamlzoo.engine.batch_norm import batch_norms, without_running_statistics
 from mamlzoo.engine.binding import split_parameters
 from mamlzoo.engine.contract import check_module
 from mamlzoo.errors import FOREIGN, MamlzooError, UsageError
@@ -229,7 +229,7 @@ def works_on_a_meta_batch_of_one(spec: Spec, network: nn.Module) -> None:
 
     Beware of squeeze() without an axis. (A network with batch norm has no statistics of one example, and is not asked.)
     """
-    if any(isinstance(module, _BatchNorm) for module in network.modules()):
+    if batch_norms([network]):
         return
     params, constants = _split(network)
     x = _inputs(spec)
@@ -322,8 +322,7 @@ def _built(model: Model, spec: Spec) -> nn.Module:
 
 
 def _pure(model: Model, spec: Spec) -> nn.Module:
-    pure: nn.Module = replace_all_batch_norm_modules_(check_module(model, model.build(spec)))
-    return pure
+    return without_running_statistics(check_module(model, model.build(spec)))
 
 
 def _mismatch(spec: Spec, output: object) -> str:
