@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mamlzoo import options, trained
+from mamlzoo import options, tables, trained
 from mamlzoo.engine.contract import broken
 from mamlzoo.engine.evaluation import predictions
 from mamlzoo.engine.streams import TestSet
@@ -269,7 +269,7 @@ def _chosen(outputs: NDArray[np.float32]) -> NDArray[np.int64]:
 
 
 def _after(title: str, steps: int) -> str:
-    return f"{title}\nafter {steps} step{'s' * (steps != 1)}".strip()
+    return f"{title}\nafter {tables.count(steps, 'step')}".strip()
 
 
 def _checked(task: Task, given: Mapping[str, Any]) -> bool:

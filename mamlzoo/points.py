@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mamlzoo import numerals
+from mamlzoo import numerals, tables
 from mamlzoo.errors import UsageError
 from mamlzoo.interfaces import Spec, Task
 from mamlzoo.numerals import shown
@@ -153,7 +153,7 @@ def _check_rows(path: Path, header: _Line, rows: Sequence[_Line]) -> None:
         raise UsageError(f"{path} has a header and no points below it")
     for row in rows:
         if len(row.cells) != len(header.cells):
-            found = f"{len(row.cells)} column{'s' * (len(row.cells) != 1)}"
+            found = tables.count(len(row.cells), "column")
             raise UsageError(f"{path}, line {row.number}: {found}, and the header has {len(header.cells)}")
 
 

@@ -20,7 +20,7 @@ from mamlzoo.axes import Axis, text
 from mamlzoo.errors import UsageError
 from mamlzoo.interfaces import KINDS
 from mamlzoo.result import Result, finite_or_null
-from mamlzoo.tables import Table, csv_cell, duration, number
+from mamlzoo.tables import Table, csv_cell, duration, named, number, some
 from mamlzoo.verdicts import NOT_APART
 
 if TYPE_CHECKING:
@@ -260,7 +260,7 @@ class Sweep:
             notes.append("every cell is a task of its own, so there is nothing to choose between")
         for cell, scores in finished:
             if scores.diverged:
-                seeds = f"seed{'s' if len(scores.diverged) > 1 else ''} {', '.join(map(str, scores.diverged))}"
+                seeds = named("seed", scores.diverged)
                 notes.append(f"{self.label(cell)}: {seeds} diverged in training, left out of the means")
         if any(math.isinf(mean) for _, scores in finished for mean in (scores.valid.mean, scores.test.mean)):
             notes.append(
@@ -332,8 +332,8 @@ def _rivals(
     if not near:
         which = "" if len(paired) == len(others) else " that has two seeds to compare"
         return [f"on the validation tasks {label} is better than every other{which}"] if paired else []
-    some = ", ".join(near[:NAMED]) + (f" and {len(near) - NAMED} more" if len(near) > NAMED else "")
-    return [f"with {len(best)} seeds these {NOT_APART} from {label}: {some}"]
+    # Labels hold commas where an option is a list.
+    return [f"with {len(best)} seeds these {NOT_APART} from {label}: {some(near, NAMED, '; ')}"]
 
 
 def _is_better(difference: NDArray[np.float64], confidence: float, *, higher: bool) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -119,10 +119,26 @@ def number(value: float, digits: int = 4) -> str:
 def count(number: int, noun: str) -> str:
     """So many of something, as a person says it.
 
-    >>> count(1, "test task"), count(3, "seed")
-    ('1 test task', '3 seeds')
+    >>> count(1, "test task"), count(3_000, "seed")
+    ('1 test task', '3,000 seeds')
     """
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def some(names: Iterable[str], most: int, separator: str = ", ") -> str:
+    """The first names, and how many more there are.
+
+    >>> some(["a", "b", "c"], 2), some(["a", "b"], 2)
+    ('a, b and 1 more', 'a, b')
+    """
+    known = list(names)
+    rest = len(known) - most
+    return separator.join(known[:most]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def named(noun: str, numbers: Collection[int]) -> str:
+    """These of something, as in 'seed 3' or 'seeds 3, 5'."""
+    return f"{noun}{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}"
 
 
 def rate(value: float, noun: str) -> str:

@@ -20,6 +20,10 @@ from mamlzoo.experiment import Experiment
 from mamlzoo.interfaces import Learner, MetaAlgorithm, MetaParams, Model, Task
 from mamlzoo.result import Evaluation
 from mamlzoo.settings import Settings
+from mamlzoo.tables import some
+
+NAMED = 4
+"""So many leaves of a θ are named."""
 
 
 @differentiating
@@ -104,7 +108,9 @@ def _with_seed_axis(meta: MetaParams, like: MetaParams) -> MetaParams:
     if not wanted:
         raise UsageError("the network has no parameter that requires a gradient, so there is no θ to test")
     if found.keys() != wanted.keys():
-        raise UsageError(f"θ holds {_some(found)}, and this learner's holds {_some(wanted)}; give the one of `bind`")
+        raise UsageError(
+            f"θ holds {some(found, NAMED)}, and this learner's holds {some(wanted, NAMED)}; give the one of `bind`"
+        )
     if all(leaf.shape == wanted[name].shape for name, leaf in found.items()):
         return trees.tree_map(lambda leaf: leaf[None], meta)
     seeds = {len(leaf) if leaf.ndim else 0 for leaf in found.values()}
@@ -115,8 +121,3 @@ def _with_seed_axis(meta: MetaParams, like: MetaParams) -> MetaParams:
                 "leading seed axis"
             )
     return meta
-
-
-def _some(names: dict[str, torch.Tensor], most: int = 4) -> str:
-    listed = list(names)
-    return ", ".join(listed[:most]) + (f" and {len(listed) - most} more" if len(listed) > most else "")

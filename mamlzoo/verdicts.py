@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mamlzoo.result import FEW_TASKS
 from mamlzoo.statistics import MOST_SEEDS
-from mamlzoo.tables import count, grouped, listed, number
+from mamlzoo.tables import count, grouped, listed, named, number
 
 if TYPE_CHECKING:
     from mamlzoo.paired import Difference
@@ -36,7 +36,11 @@ def in_words(rows: Sequence[Difference]) -> list[str]:
 def sentence(row: Difference) -> str:
     """The verdict and what it rests on."""
     if hindrance(row):
-        here = f" (in {_named(row.seeds)}, {row.label}'s {_amount(row)})" if len(row.seeds) == 1 and row.over else ""
+        here = (
+            f" (in {named('seed', row.seeds)}, {row.label}'s {_amount(row)})"
+            if len(row.seeds) == 1 and row.over
+            else ""
+        )
         said = f"no verdict on {pair(row)}: {hindrance(row)}{here}"
     elif row.winner is not None:
         said = f"{row.verdict} than {row.other}: its {_amount(row)}"
@@ -86,15 +90,15 @@ def left(row: Difference) -> str:
     """Which seeds are left, and where the others are; empty where none is missing."""
     if not row.diverged and not row.unshared:
         return ""
-    those = f"{_named(row.seeds)} alone" if row.seeds else "no seed left"
+    those = f"{named('seed', row.seeds)} alone" if row.seeds else "no seed left"
     places = dict.fromkeys(map(tuple, row.diverged.values()))
     reasons = [
-        f"{_named([seed for seed in row.diverged if tuple(row.diverged[seed]) == where])} diverged in "
+        f"{named('seed', [seed for seed in row.diverged if tuple(row.diverged[seed]) == where])} diverged in "
         + " and ".join(where)
         for where in places
     ]
     if row.unshared:
-        reasons.append(f"only one of the two has {_named(row.unshared)}")
+        reasons.append(f"only one of the two has {named('seed', row.unshared)}")
     return f"{those}, as {', '.join(reasons)}"
 
 
@@ -133,7 +137,3 @@ def _rounded(seeds: int) -> int:
 def bracketed(low: float, high: float) -> str:
     """An interval, as in '[0.1, 0.2]'."""
     return f"[{number(low, 3)}, {number(high, 3)}]"
-
-
-def _named(seeds: Sequence[int]) -> str:
-    return f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"

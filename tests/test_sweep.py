@@ -125,7 +125,7 @@ def of_seeds(*values, diverged=0):
         ([of_seeds(1.0, 2.0, 3.0), of_seeds(2.0, 3.5, 4.0), of_seeds(9.0, 9.9, 11.0)],
          "with 3 seeds these cannot be told apart from outer_lr=0: outer_lr=1"),
         ([of_seeds(1.0, 2.0)] + [of_seeds(1.1, 2.1 + at) for at in range(5)],
-         "with 2 seeds these cannot be told apart from outer_lr=0: outer_lr=2, outer_lr=3, outer_lr=4 and 1 more"),
+         "with 2 seeds these cannot be told apart from outer_lr=0: outer_lr=2; outer_lr=3; outer_lr=4 and 1 more"),
         # Of what diverged, in training or in validation, the table says so; it is no rival.
         ([of_seeds(1.0, 2.0, 3.0), of_seeds(np.nan, np.nan, np.nan, diverged=3)], None),
         ([of_seeds(1.0, 2.0, 3.0), of_seeds(np.inf, 3.1, 4.0)], None),

@@ -61,22 +61,21 @@ def command() -> None:
 
 
 @command.command("gallery", cls=TaskCommand)
-@click.option("--count", type=numeric(minimum=1), default=3, show_default=True, help="How many test tasks.")
+@click.option("--count", type=numeric(minimum=1, maximum=100_000), default=3, show_default=True, help="How many test tasks, at most 100,000.")
 @click.option("--seed", type=numeric(minimum=0), default=0, show_default=True, help="Which set of test tasks.")
 @output_flag("gallery.png")
 def gallery(chosen: dict[str, list[str]], options: dict[str, Any], count: int, seed: int, output: Path) -> None:
     """Draw sample tasks: curves or points, many of them overlaid in black; classes of two inputs in panels."""
-    from mamlzoo import plots, samples
+    from mamlzoo import plots, samples, tables
 
     plots.check_format(output)
     task = _task(chosen, options)
     found = samples.of(task, count, seed)
-    drawn = len(found.y)
-    _write(plots.gallery(found, f"{drawn:,} task{'s' * (drawn != 1)} of '{task.name}'"), output)
+    _write(plots.gallery(found, f"{tables.count(len(found.y), 'task')} of '{task.name}'"), output)
 
 
 @command.command("average", cls=TaskCommand)
-@click.option("--count", type=numeric(minimum=2), default=10_000, show_default=True, help="How many test tasks.")
+@click.option("--count", type=numeric(minimum=2, maximum=100_000), default=10_000, show_default=True, help="How many test tasks, at most 100,000.")
 @click.option("--seed", type=numeric(minimum=0), default=0, show_default=True, help="Which set of test tasks.")
 @output_flag("average.png")
 def average(chosen: dict[str, list[str]], options: dict[str, Any], count: int, seed: int, output: Path) -> None:

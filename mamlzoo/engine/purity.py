@@ -7,7 +7,7 @@ not repeat to the bit (`repeats`), what a network computes is not compared: only
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -18,6 +18,7 @@ from mamlzoo import trees
 from mamlzoo.engine.held import around, copied, differing, held_by, registered_in, same
 from mamlzoo.engine.randomness import Generators
 from mamlzoo.errors import FOREIGN
+from mamlzoo.tables import some
 
 SHOWN = 4
 """Names that are told; more are counted."""
@@ -79,7 +80,7 @@ def memory_of(network: nn.Module, x: Tensor, other: Tensor) -> Fault | None:
     if repeats(x.device):
         changed += differing(between, held_by(one))
     if changed:
-        return Fault(f"changes {_listed(map(repr, dict.fromkeys(changed)))} when it is called", FUNCTION)
+        return Fault(f"changes {some(map(repr, dict.fromkeys(changed)), SHOWN)} when it is called", FUNCTION)
     if repeats(x.device) and not (same(first, second) and same(first, third)):
         return Fault("gives other outputs after other calls", FUNCTION)
     return None
@@ -134,7 +135,7 @@ def seed_of(network: nn.Module, other: nn.Module, x: Tensor) -> Fault | None:
     own = {id(leaf) for leaf in state.values()}
     names = differing(one, two)
     names = [name for name in names if id(one.get(name)) not in own] or names  # a second reference, if nothing else
-    what = _listed(map(repr, names)) if names else "something"
+    what = some(map(repr, names), SHOWN) if names else "something"
     return Fault(
         f"depends on {what} besides its parameters and buffers, which differs from seed to seed, and all seeds would "
         "share one",
@@ -168,14 +169,8 @@ def named(found: Iterable[Tensor], places: Mapping[str, object]) -> str:
             told.append(f"'{names[-1]}' (a second reference to '{names[0]}')")
         else:
             told.append(f"'{names[0]}'" if names else f"a tensor {list(tensor.shape)} that requires a gradient")
-    return _listed(told)
+    return some(told, SHOWN)
 
 
 def _shapes(state: Mapping[str, Tensor]) -> dict[str, torch.Size]:
     return {name: leaf.shape for name, leaf in state.items()}
-
-
-def _listed(names: Iterable[str]) -> str:
-    told: Sequence[str] = list(names)
-    rest = len(told) - SHOWN
-    return ", ".join(told[:SHOWN]) + (f" and {rest} more" if rest > 0 else "")

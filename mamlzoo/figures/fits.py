@@ -11,6 +11,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
+from mamlzoo import tables
 from mamlzoo.figures import legend as legends
 from mamlzoo.figures.limits import Limits, finite, limits, shared
 from mamlzoo.figures.style import (
@@ -246,7 +247,7 @@ def _steps_of(predictions: Mapping[int, Any]) -> list[tuple[Any, str, Any, str |
     dashes = [DASHES[2], DASHES[1], DASHES[3]] if count <= 3 else ["-"] * count
     at_each = enumerate(zip(predictions.items(), shades(count), dashes[:count], strict=True))
     return [
-        (predicted, colour, dash, f"after {steps} step{'s' * (steps != 1)}" if at in named else None)
+        (predicted, colour, dash, f"after {tables.count(steps, 'step')}" if at in named else None)
         for at, ((steps, predicted), colour, dash) in at_each
     ]
 

@@ -155,7 +155,7 @@ def test_a_long_job_is_compiled_and_the_gain_is_said(monkeypatch):
     assert " tasks/s against " in choice.why
 
 
-@pytest.mark.parametrize("plan", ["loop", "vmap", "compile", "auto"])
+@pytest.mark.parametrize("plan", ["loop", "vmap", pytest.param("compile", marks=pytest.mark.slow), "auto"])
 def test_nothing_is_trained_while_a_plan_is_chosen(plan, monkeypatch):
     monkeypatch.setattr(preparation, "WORTH_A_THOUGHT", 0)
     steps, *_ = prepared(plan)
@@ -175,6 +175,7 @@ def test_tasks_are_cut_into_chunks_where_they_would_not_fit(monkeypatch):
     assert 1_000 < one < wide
 
 
+@pytest.mark.slow
 def test_a_program_with_other_numbers_is_not_believed(monkeypatch):
     prepared("compile")
     right = Loop.__call__
