@@ -47,11 +47,13 @@ reference without a verdict: a variant tried, a number only remembered.
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any
+from types import NoneType, UnionType
+from typing import Any, cast, get_args, get_origin, get_type_hints
 
 from mamlzoo.errors import PluginError
 
@@ -87,6 +89,8 @@ class Run:
 
     def __post_init__(self) -> None:
         _check_name("run", self.label)
+        if self.seeds < 1:
+            raise ValueError(f"run '{self.label}' has {self.seeds} seeds; it needs at least 1")
         for kind in ("task", "model", "algorithm"):  # and no code beside wherever somebody stands
             _check_name(f"{kind} of run '{self.label}'", getattr(self, kind), "is no name of a plugin")
 
@@ -253,26 +257,56 @@ def parse(text: str) -> Recipe:
 
 
 def _run(label: str, common: Mapping[str, Any], own: Mapping[str, Any]) -> Run:
+    for name, given in (("common", common), (f"runs.{label}", own)):
+        _check_type(name, given, Mapping[str, Any])
+        _check_type(f"{name}.options", given.get("options", {}), Mapping[str, Any])
     options = {**common.get("options", {}), **own.get("options", {})}
     merged = {**common, **own, "options": {name: None if value == NONE else value for name, value in options.items()}}
     settings = {name: value for name, value in merged.items() if name not in (*COMMON, FROM)}
     origin = merged.get(FROM)
     if origin is not None:
         settings |= {"iterations": 0}
-    return Run(
-        label,
-        merged["task"],
-        merged["model"],
-        merged["algorithm"],
-        merged["seeds"],
-        merged["options"],
-        settings,
-        origin,
-    )
+    stated = {name: merged[name] for name in COMMON}
+    return cast(Run, _made(Run, {"label": label, **stated, "settings": settings, "origin": origin}))
 
 
 def _made(cls: Any, entry: Mapping[str, Any]) -> Any:
     unknown = set(entry) - {declared.name for declared in fields(cls)}
     if unknown:
         raise ValueError(f"{cls.__name__.lower()} has no '{sorted(unknown)[0]}'")
+    hints = get_type_hints(cls)
+    for name, value in entry.items():
+        _check_type(f"{cls.__name__.lower()}.{name}", value, hints[name])
     return cls(**entry)
+
+
+def _check_type(place: str, value: Any, hint: Any) -> None:
+    if not _is_of(value, hint):
+        raise ValueError(f"{place} is {value!r}; it must be {_said(hint)}")
+
+
+def _is_of(value: Any, hint: Any) -> bool:
+    """Whether a value of a TOML document is what a field is declared to be; numbers must be finite."""
+    inner = get_args(hint)
+    if isinstance(hint, UnionType):
+        return any(_is_of(value, one) for one in inner)
+    if get_origin(hint) is Sequence:
+        return isinstance(value, list) and all(_is_of(one, inner[0]) for one in value)
+    if get_origin(hint) is Mapping:
+        return isinstance(value, dict) and all(_is_of(one, inner[1]) for one in value.values())
+    if hint is Any:
+        return True
+    if hint is float:
+        return type(value) in (int, float) and math.isfinite(value)
+    return type(value) is hint
+
+
+def _said(hint: Any) -> str:
+    """What a field is declared to be, in words."""
+    if isinstance(hint, UnionType):
+        return " or ".join(_said(one) for one in get_args(hint) if one is not NoneType)
+    if get_origin(hint) is Sequence:
+        return f"a list, each of it {_said(get_args(hint)[0])}"
+    if get_origin(hint) is Mapping:
+        return "a table"
+    return {str: "a text", int: "a whole number", float: "a finite number", bool: "true or false"}[hint]

@@ -13,7 +13,7 @@ from typing import Any
 from mamlzoo import files, judgement, paired, plots, recording, store, verification
 from mamlzoo.combinations import combined
 from mamlzoo.differentiation import differentiating
-from mamlzoo.errors import UsageError
+from mamlzoo.errors import PluginError, UsageError
 from mamlzoo.experiment import Experiment
 from mamlzoo.judgement import Judgement
 from mamlzoo.recipes import Claim, Recipe, Run
@@ -118,18 +118,19 @@ def reproduce(recipe: Recipe, directory: Path, manner: Manner = DEFAULT) -> Repr
 
     Raises:
         UsageError: the directory holds something else.
+        PluginError: the recipe says something of steps after which its run is not tested.
         StoppedError, MamlzooError: as `recording.record`; the same call goes on.
     """
+    experiments = {run.label: experiment_of(run, directory) for run in recipe.runs}
+    check(recipe, experiments)
     _claim_directory(recipe, directory)
     with files.locked(directory):
         results: dict[str, Result] = {}
-        for at, run in enumerate(recipe.runs):
-            experiment = experiment_of(run, directory)
+        for at, (label, experiment) in enumerate(experiments.items()):
             experiment.check()
-            if not store.is_finished(directory / run.label):
-                left = [experiment, *(experiment_of(later, directory) for later in recipe.runs[at + 1 :])]
-                manner.begins(Part("run", at + 1, len(recipe.runs), run.label, left))
-            results[run.label] = recording.record_or_resume(experiment, directory / run.label, manner)
+            if not store.is_finished(directory / label):
+                manner.begins(Part("run", at + 1, len(recipe.runs), label, list(experiments.values())[at:]))
+            results[label] = recording.record_or_resume(experiment, directory / label, manner)
         found = Reproduction(
             recipe,
             results,
@@ -175,6 +176,27 @@ def experiment_of(run: Run, directory: Path) -> Experiment:
         settings["init_from"] = str(directory / run.origin)
     (experiment,) = combined([run.task], [run.model], [run.algorithm], options=run.options, seeds=run.seeds, **settings)
     return experiment
+
+
+def check(recipe: Recipe, experiments: Mapping[str, Experiment]) -> None:
+    """What cannot work is said before the first run is trained, and not after it.
+
+    Raises:
+        PluginError: the recipe says something of steps after which its run is not tested.
+        MamlzooError: as `Experiment.check`, of a run that begins with its own θ.
+    """
+    said = [(reference.run, step) for reference in recipe.references for step in reference.steps]
+    said += [(label, claim.step) for claim in recipe.claims for label in (claim.run, claim.other)]
+    for label, step in said:
+        last = experiments[label].settings.test_steps
+        if not 0 <= step <= last:
+            raise PluginError(
+                f"recipe '{recipe.name}' says what run '{label}' comes to after {count(step, 'step')}; it is tested "
+                f"after 0 to {last}"
+            )
+    for run in recipe.runs:
+        if run.origin is None:
+            experiments[run.label].check()
 
 
 def _claim_directory(recipe: Recipe, directory: Path) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from mamlzoo import PluginError, UsageError, judgement, recipes
+from mamlzoo import MamlzooError, PluginError, UsageError, judgement, recipes
 from mamlzoo.discovery.registry import installed
 from mamlzoo.judgement import judge
 from mamlzoo.recipes import Reference
@@ -74,6 +75,14 @@ ERRORS = {
         SMALL + '[runs.other]\nalgorithm = "maml"\noptions = { "task.shots" = 3 }\n[[claims]]\nrun = "maml"\nbetter_than = "other"\nstep = 1',
         "the runs 'maml' and 'other' of a claim have not the same test tasks",
     ),
+    "a number that is a text": (SMALL.replace("-1515.48", '"-1515.48"'), "theta.value is '-1515.48'; it must be a finite number"),
+    "a number that is none": (SMALL.replace("-1515.48", "nan"), "theta.value is nan; it must be a finite number"),
+    "a number of which there are halves": (SMALL.replace("version = 1", "version = 1.5"), "recipe.version is 1.5; it must be a whole number"),
+    "a flag for a number": (SMALL.replace("seeds = 1", "seeds = true"), "run.seeds is True; it must be a whole number"),
+    "no seed": (SMALL.replace("seeds = 1", "seeds = 0"), "run 'maml' has 0 seeds; it needs at least 1"),
+    "one text for several": (SMALL.replace('["nothing of it"]', '"nothing of it"'), "recipe.unknown is 'nothing of it'; it must be a list, each of it a text"),
+    "steps between steps": (SMALL + '[[references]]\nrun = "maml"\nsteps = [0.5]\nvalues = [1.0]\nsource = ""', "reference.steps is [0.5]; it must be a list, each of it a whole number"),
+    "options in a row": (SMALL.replace('{ "algorithm.inner_lr" = 0.01 }', "[0.01]"), "runs.slower.options is [0.01]; it must be a table"),
     "a claim of nothing": (SMALL + '[[claims]]\nrun = "maml"\nstep = 1', "must say better_than or no_better_than"),
 }  # fmt: skip
 
@@ -83,6 +92,24 @@ def test_a_recipe_that_cannot_be_is_one_clear_line(text, line):
     with pytest.raises(PluginError, match="a recipe cannot be read: ") as caught:
         recipes.parse(text)
     assert line in str(caught.value)
+
+
+LATE = {
+    "a setting of another type": ('[runs.late]\nalgorithm = "maml"\nouter_lr = "fast"', "outer_lr"),
+    "an unknown option": ('[runs.late]\nalgorithm = "maml"\noptions = { "algorithm.rate" = 1 }', "rate"),
+    "an unknown plugin": ('[runs.late]\nalgorithm = "mamll"', "there is no algorithm 'mamll'"),
+    "steps that are not taken": (
+        '[[references]]\nrun = "maml"\nsteps = [0, 3]\nvalues = [1, 2]\nsource = ""\nexact = true',
+        "recipe 'small' says what run 'maml' comes to after 3 steps; it is tested after 0 to 1",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "line"), LATE.values(), ids=LATE)
+def test_what_cannot_work_is_said_before_the_first_run_is_trained(text, line, tmp_path):
+    with pytest.raises(MamlzooError, match=re.escape(line)):
+        reproduce(recipes.parse(SMALL + text), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_every_built_in_recipe_names_what_there_is(tmp_path):

@@ -55,13 +55,20 @@ class RunsCommand(PluginCommand):
         return {"task": list(dict.fromkeys(names))}
 
 
+MOST = 100_000
+"""So many test tasks are drawn at most: all are held at once."""
+
+
 @click.group("plot")
 def command() -> None:
     """Draw sample tasks, fits and learning curves, as PNG, SVG or PDF."""
 
 
 @command.command("gallery", cls=TaskCommand)
-@click.option("--count", type=numeric(minimum=1, maximum=100_000), default=3, show_default=True, help="How many test tasks, at most 100,000.")
+@click.option(
+    "--count", type=numeric(minimum=1, maximum=MOST), default=3, show_default=True,
+    help=f"How many test tasks, at most {MOST:,}.",
+)  # fmt: skip
 @click.option("--seed", type=numeric(minimum=0), default=0, show_default=True, help="Which set of test tasks.")
 @output_flag("gallery.png")
 def gallery(chosen: dict[str, list[str]], options: dict[str, Any], count: int, seed: int, output: Path) -> None:
@@ -75,7 +82,10 @@ def gallery(chosen: dict[str, list[str]], options: dict[str, Any], count: int, s
 
 
 @command.command("average", cls=TaskCommand)
-@click.option("--count", type=numeric(minimum=2, maximum=100_000), default=10_000, show_default=True, help="How many test tasks, at most 100,000.")
+@click.option(
+    "--count", type=numeric(minimum=2, maximum=MOST), default=10_000, show_default=True,
+    help=f"How many test tasks, at most {MOST:,}.",
+)  # fmt: skip
 @click.option("--seed", type=numeric(minimum=0), default=0, show_default=True, help="Which set of test tasks.")
 @output_flag("average.png")
 def average(chosen: dict[str, list[str]], options: dict[str, Any], count: int, seed: int, output: Path) -> None:
