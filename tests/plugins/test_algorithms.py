@@ -256,16 +256,20 @@ def test_adaptation_lowers_support_loss(algorithm):
     assert losses[0] > losses[1] > losses[2]
 
 
+@pytest.fixture(scope="module")
+def untrained():
+    return mamlzoo.run("sine", "mlp", "scratch", test_tasks=200)
+
+
 @pytest.mark.parametrize(
     "algorithm", [pytest.param(name, marks=[pytest.mark.slow] * (name == "reptile")) for name in ALGORITHMS]
 )
-def test_every_algorithm_learns(algorithm):
+def test_every_algorithm_learns(algorithm, untrained):
     if algorithm == "protonet":
-        untrained, trained = (mamlzoo.run("blobs", "mlp", algorithm, iterations=n, test_tasks=200) for n in (0, 300))
-        assert trained.evaluation.mean[0] > untrained.evaluation.mean[0] + 0.05
+        fresh, trained = (mamlzoo.run("blobs", "mlp", algorithm, iterations=n, test_tasks=200) for n in (0, 300))
+        assert trained.evaluation.mean[0] > fresh.evaluation.mean[0] + 0.05
         return
     trained = mamlzoo.run("sine", "mlp", algorithm, iterations=600, outer_lr=3e-3, test_tasks=200)
-    untrained = mamlzoo.run("sine", "mlp", "scratch", test_tasks=200)
     if algorithm == "scratch":
         assert trained.evaluation.mean.tolist() == untrained.evaluation.mean.tolist()
     elif algorithm == "transfer":
