@@ -8,6 +8,9 @@ An algorithm that declares its meta-gradient exact must equal these differences.
 stops (`stop_gradient`, `Tensor.detach`) is a constant to autograd, and the differences treat it so too: the stopped
 values are recorded at θ and put in again at θ ± h·e_j. The differences without that trick, the whole derivative, stand
 beside.
+
+A run computes several episodes at once, by rules of torch's of which some are wrong; so this meta-gradient is held to
+that of one episode after another.
 """
 
 from __future__ import annotations
@@ -25,6 +28,8 @@ from mamlzoo import trees
 from mamlzoo.adaptation import adapt
 from mamlzoo.combinations import AlgorithmLike, ModelLike, TaskLike, experiments
 from mamlzoo.differentiation import differentiating
+from mamlzoo.engine.batching import TASKS, in_words, off_by
+from mamlzoo.engine.binding import Bound
 from mamlzoo.engine.streams import draw
 from mamlzoo.engine.underivable import located
 from mamlzoo.experiment import Experiment
@@ -97,22 +102,32 @@ class Verification:
         name: as in `sine × mlp × maml`.
         order: what the algorithm declares its meta-gradient to be, as `MetaAlgorithm.order`.
         parameters: how many numbers θ has.
+        batched_off_by: how far the meta-gradient of several episodes at once is from that of one after another,
+            relative to its largest number; 0 where that is rounding, or where they cannot be computed at once.
     """
 
     name: str
     order: str
     parameters: int
     episodes: list[EpisodeReport]
+    batched_off_by: float = 0.0
 
     @property
     def passed(self) -> bool:
-        """Whether all ways agree everywhere."""
-        return all(episode.passed for episode in self.episodes)
+        """Whether all ways agree everywhere, and several episodes at once with one after another."""
+        return self._ways_agree and not self.batched_off_by
 
     @property
     def verdict(self) -> str:
         """The outcome in one line."""
-        return f"{self.name}: {'all ways agree' if self.passed else 'they DISAGREE'}"
+        found = "all ways agree" if self._ways_agree else "they DISAGREE"
+        if self._ways_agree and self.batched_off_by:
+            found = f"batching DISAGREES: {in_words(self.batched_off_by)}; --plan loop takes one after another"
+        return f"{self.name}: {found}"
+
+    @property
+    def _ways_agree(self) -> bool:
+        return all(episode.passed for episode in self.episodes)
 
     def __repr__(self) -> str:
         return "\n\n".join([*map(str, self.tables()), self.verdict])
@@ -165,6 +180,7 @@ class Verification:
                 "order": self.order,
                 "passed": self.passed,
                 "parameters": self.parameters,
+                "batched_off_by": self.batched_off_by,
                 "episodes": [
                     {
                         "episode": episode.title,
@@ -230,7 +246,15 @@ def verify(
                 reports.append(
                     _episode(experiment, learner, meta, episode, f"episode {at}", coordinates, seed, trained, tell)
                 )
-    return Verification(experiment.name, experiment.algorithm.order, parameters, reports)
+        off = _batched_off_by(bound, experiment, seed, trained)
+    return Verification(experiment.name, experiment.algorithm.order, parameters, reports, off)
+
+
+def _batched_off_by(bound: Bound, experiment: Experiment, seed: int, trained: float) -> float:
+    """As `Verification` has it, of as many episodes as a run looks at."""
+    episodes = draw(experiment.task, TASKS, seed, "train", 0, experiment.device())
+    one_seed = trees.tree_map(lambda leaf: leaf[None], episodes)
+    return off_by(bound, one_seed, experiment.settings.meta_reduction, trained)
 
 
 def _episode(

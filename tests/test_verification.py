@@ -42,14 +42,36 @@ class Half(torch.autograd.Function):
         return gradient / 2
 
 
+class HalfAtOnce(Half):
+    """The identity, whose derivative is a half only where several are computed at once."""
+
+    generate_vmap_rule = False
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient
+
+    @staticmethod
+    def vmap(info, in_dims, x):
+        return (x + x.detach()) / 2, in_dims[0]
+
+
 class Halved(MAML):
     """MAML that halves its gradients on their way back."""
 
     name = "halved"
+    identity = Half
 
     def meta_loss(self, learner, meta, episode, progress):
         loss, logs = super().meta_loss(learner, meta, episode, progress)
-        return Half.apply(loss), logs
+        return self.identity.apply(loss), logs
+
+
+class HalvedAtOnce(Halved):
+    """MAML that halves the gradients of several episodes at once."""
+
+    name = "halved-at-once"
+    identity = HalfAtOnce
 
 
 def test_a_missing_graph_is_found():
@@ -63,6 +85,22 @@ def test_a_wrong_factor_is_found():
     assert not verify("sine", "mlp", Halved, options=SMALL).passed
 
 
+def test_a_meta_gradient_that_is_wrong_where_episodes_are_computed_at_once_is_found():
+    verification = verify("sine", "mlp", HalvedAtOnce, options=SMALL)
+    assert not verification.passed
+    assert all(episode.passed for episode in verification.episodes)
+    assert verification.batched_off_by == pytest.approx(0.5)
+    assert verification.verdict == (
+        "sine × mlp × halved-at-once: batching DISAGREES: torch computes several tasks at once with a meta-gradient "
+        "that is 50% off; --plan loop takes one after another"
+    )
+    assert verification.document()["batched_off_by"] == verification.batched_off_by
+
+
+def test_episodes_that_cannot_be_computed_at_once_are_verified_one_by_one():
+    assert verify("sine", Recurrent, "maml", episodes=1, coordinates=4).passed
+
+
 def test_a_first_order_method_that_claims_to_be_exact_disagrees_with_the_closed_form():
     class Claims(FOMAML):
         """First order in disguise."""
@@ -73,6 +111,17 @@ def test_a_first_order_method_that_claims_to_be_exact_disagrees_with_the_closed_
     verification = verify("scalar", "neuron", Claims, options={"algorithm.inner_lr": 0.1})
     assert not verification.passed
     assert verification.episodes[0].coordinates[0].closed_form == pytest.approx(4.48)
+
+
+class Recurrent(torch.nn.Module):
+    """A GRU over the number, which vmap cannot batch."""
+
+    def __init__(self):
+        super().__init__()
+        self.gru, self.out = torch.nn.GRU(1, 4, batch_first=True), torch.nn.Linear(4, 1)
+
+    def forward(self, x):
+        return self.out(self.gru(x[:, None])[0][:, 0])
 
 
 class Leaky(MAML):

@@ -43,7 +43,7 @@ def command(
     """Check a combination's meta-gradient in float64.
 
     Shows the meta-gradient at the initial θ by autograd, by central differences, and in closed form where the task
-    knows one. Exit code 1 if they disagree.
+    knows one. Exit code 1 if they disagree, or if several episodes computed at once, as in a run, have another one.
     """
     from mamlzoo.verification import verify
 

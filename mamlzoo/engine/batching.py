@@ -23,11 +23,17 @@ TOLERANCES = {torch.float64: 1e-6, torch.float32: 1e-2}
 second derivatives amplify it by 10⁹, and a network that cannot compute in float64 is held to the other."""
 
 
-def off_by(bound: Bound, episodes: Episode, reduction: Reduction) -> float:
+def in_words(off: float) -> str:
+    """What is wrong with batching, by how far its meta-gradient is off."""
+    return f"torch computes several tasks at once with a meta-gradient that is {100 * off:.3g}% off"
+
+
+def off_by(bound: Bound, episodes: Episode, reduction: Reduction, progress: float = 0.0) -> float:
     """How far vmap's meta-gradient is from the loop's, relative to its largest number; 0 where that is rounding.
 
     Args:
         episodes: every leaf begins with [seeds, meta-batch].
+        progress: how much of meta-training is done, in [0, 1].
     """
     few = trees.index(episodes, (slice(0, SEEDS), slice(0, TASKS)))
     own = trees.index((bound.meta, bound.constants), slice(0, SEEDS))
@@ -36,7 +42,7 @@ def off_by(bound: Bound, episodes: Episode, reduction: Reduction) -> float:
         meta, constants = trees.cast(own, dtype, device)
         exact = replace(bound, meta=meta, constants=constants, learner=replace(bound.learner, bf16=False))
         theta = trees.tree_map(lambda leaf: leaf.detach().clone().requires_grad_(leaf.is_floating_point()), meta)
-        now, given = torch.zeros((), dtype=dtype, device=device), trees.cast(few, dtype, device)
+        now, given = torch.tensor(progress, dtype=dtype, device=device), trees.cast(few, dtype, device)
         try:
             batched, looped = (
                 trees.leaves(EAGER[plan](exact, reduction, None)(theta, given, now).gradient)

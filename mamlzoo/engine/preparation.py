@@ -16,7 +16,7 @@ from mamlzoo import trees
 from mamlzoo.engine import program_cache
 from mamlzoo.engine.agreement import disagreement
 from mamlzoo.engine.arithmetic import SPREAD, computing, is_busy
-from mamlzoo.engine.batching import off_by
+from mamlzoo.engine.batching import in_words, off_by
 from mamlzoo.engine.binding import Bound, Reduction
 from mamlzoo.engine.compiled import CompiledSteps, Loop, Replay, TracedSteps, kept_code, machine_code
 from mamlzoo.engine.compiler import reason_of
@@ -126,7 +126,7 @@ class _Preparation:
             yield from self._heed_crowd()
         if wanted in ("vmap", "compile") and self._off:
             raise UsageError(
-                f"plan '{wanted}' would be wrong: {self._off_in_words}; --plan loop takes one after another"
+                f"plan '{wanted}' would be wrong: {in_words(self._off)}; --plan loop takes one after another"
             )
         if wanted in EAGER:
             return self._eager(wanted), Choice(wanted, "as asked for")
@@ -208,7 +208,7 @@ class _Preparation:
         except Exception as error:
             return "loop", looped, f"its tasks cannot be batched ({reason_of(error)})"
         if self._off:
-            return "loop", looped, self._off_in_words
+            return "loop", looped, in_words(self._off)
         if looped * CLEARLY < min(batched, alone) or self._doubles_convolutions():
             return "loop", looped, f"{self._rate(looped)} against {self._rate(batched)} by vmap"
         rates = f"{self._rate(batched)} against {self._rate(looped)} by loop"
@@ -218,10 +218,6 @@ class _Preparation:
     def _off(self) -> float:
         """How far vmap's meta-gradient is from the loop's; 0 where they are equal but for rounding."""
         return off_by(self._bound, trees.index(self._block.episodes, 0), self._training.reduction)
-
-    @property
-    def _off_in_words(self) -> str:
-        return f"torch computes several tasks at once with a meta-gradient that is {self._off:.1%} off"
 
     def _rate(self, seconds: float) -> str:
         """Tasks a second, where a meta-step takes so long."""

@@ -10,17 +10,21 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
+from torch.nn import functional
 
 from mamlzoo import trees
 from mamlzoo.differentiation import differentiable_twice
 from mamlzoo.discovery.given import Plain
 from mamlzoo.engine import purity
 from mamlzoo.engine.batch_norm import batch_norms, without_running_statistics
-from mamlzoo.engine.binding import split_parameters
+from mamlzoo.engine.batching import SEEDS, TASKS, in_words, off_by
+from mamlzoo.engine.binding import Bound, split_parameters
 from mamlzoo.engine.contract import check_module
+from mamlzoo.engine.plans import EAGER
 from mamlzoo.errors import FOREIGN, MamlzooError, UsageError
-from mamlzoo.interfaces import Model, Params, Spec
+from mamlzoo.interfaces import Batch, Episode, Learner, Model, Params, Spec
 from mamlzoo.tables import count
+from mamlzoo.testing import probes
 from mamlzoo.testing.checks import FaultError, check, require
 
 SPECS = (
@@ -166,23 +170,24 @@ def depends_on_parameters_and_buffers_alone(model: Model) -> None:
 @check("model")
 @of_networks
 def works_under_vmap(spec: Spec, network: nn.Module) -> None:
-    """Several networks on several episodes at once give what each gives alone.
+    """Several networks on several episodes at once give what each gives alone, and have its meta-gradient.
 
-    Use tensor operations only: no .item(), no `if` on a tensor's value, no work in place on a buffer. nn.GRU and
-    nn.LSTM cannot be batched: a model that needs them declares it in exempt_from, and runs by --plan loop.
+    Use tensor operations only: no .item(), no `if` on a tensor's value, no work in place on a buffer. A layer that has
+    the outputs and another meta-gradient has a wrong rule for several at once: compose it from elementary operations.
+    nn.GRU and nn.LSTM cannot be batched: a model that needs them declares it in exempt_from, and runs by --plan loop.
     """
-    params, constants = _split(network)
-    several = trees.stack([params, trees.tree_map(lambda leaf: leaf + 0.1, params)])
-    x = torch.stack([_inputs(spec, seed) for seed in (0, 1)])
-
-    def predict(params: Params, x: Tensor) -> Tensor:
-        output: Tensor = functional_call(network, (params, constants), (x,))
-        return output
-
-    batched = vmap(predict)(several, x)
-    looped = torch.stack([predict(trees.index(several, at), x[at]) for at in range(2)])
+    bound = _of_seeds(spec, network)
+    params, x = bound.meta["network"], torch.stack([_inputs(spec, seed) for seed in range(SEEDS)])
+    batched = vmap(bound.learner.predict)(params, x)
+    looped = torch.stack([bound.learner.predict(trees.index(params, at), x[at]) for at in range(SEEDS)])
     worst = float((batched - looped).detach().abs().max())
     require(torch.allclose(batched, looped, rtol=1e-4, atol=1e-5), f"the outputs differ by up to {worst:.1e}")
+    if not network(x[0]).requires_grad:
+        return  # nothing to learn, which has a check of its own
+    episodes = _episodes(spec)
+    _require_batchable(bound, episodes)
+    off = off_by(bound, episodes, "mean")
+    require(not off, f"{in_words(off)}; --plan loop takes one after another")
 
 
 @check("model")
@@ -245,6 +250,36 @@ def works_on_a_meta_batch_of_one(spec: Spec, network: nn.Module) -> None:
     require(
         torch.allclose(one, several, rtol=1e-4, atol=1e-5), "alone, an example gives another output than in a batch"
     )
+
+
+def _of_seeds(spec: Spec, network: nn.Module) -> Bound:
+    """The network bound as for SEEDS seeds, of which each has all of θ .1 larger than the one before."""
+    params, constants = _split(network)
+    seeds = [trees.tree_map(lambda leaf, at=at: leaf + 0.1 * at, params) for at in range(SEEDS)]
+    meta = {"network": trees.stack(seeds)}
+    learner = Learner({"network": network}, {"network": constants}, functional.mse_loss, spec)
+    return Bound(probes.OneStep(inner_lr=0.1), learner, meta, {"network": trees.stack([constants] * SEEDS)})
+
+
+def _episodes(spec: Spec) -> Episode:
+    """Random numbers as examples and as targets; every leaf begins with [SEEDS, TASKS]."""
+    generator = torch.Generator().manual_seed(0)
+
+    def batch() -> Batch:
+        shapes = spec.input_shape, (spec.output_size,)
+        return Batch(*(torch.randn(SEEDS, TASKS, EXAMPLES, *shape, generator=generator) for shape in shapes))
+
+    return Episode(batch(), batch())
+
+
+def _require_batchable(bound: Bound, episodes: Episode) -> None:
+    """Raise what torch raises where it has the meta-gradient of one task after another, and not of several at once."""
+    meta, now = trees.tree_map(lambda leaf: leaf.clone().requires_grad_(), bound.meta), torch.tensor(0.0)
+    try:
+        EAGER["loop"](bound, "mean", None)(meta, episodes, now)
+    except FOREIGN:  # second derivatives have a check of their own
+        return
+    EAGER["vmap"](bound, "mean", None)(meta, episodes, now)
 
 
 def _curvature(network: nn.Module, params: Params, constants: Params, x: Tensor) -> tuple[float, list[float]]:

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mamlzoo.adaptation import GradientDescent, adapt
 from mamlzoo.discovery.given import model_of
 from mamlzoo.errors import UsageError
-from mamlzoo.interfaces import Batch, Episode, MetaAlgorithm, Model, Spec, Split, Task
+from mamlzoo.interfaces import Batch, Episode, Learner, MetaAlgorithm, MetaParams, Model, Spec, Split, Task
 from mamlzoo.testing.checks import FaultError
 
 HIDDEN = 6
@@ -59,6 +60,17 @@ class Clusters(Task):
 
     def metrics(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
         return {"loss": self.loss(prediction, target)}
+
+
+class OneStep(GradientDescent):
+    """MAML of one adaptation step, whose meta-gradient holds a network's second derivatives."""
+
+    name = "one-step"
+
+    def meta_loss(
+        self, learner: Learner, meta: MetaParams, episode: Episode, progress: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        return learner.loss(adapt(self, learner, meta, episode.support, 1), episode.query), {}
 
 
 def task_for(algorithm: MetaAlgorithm) -> Task:

@@ -171,6 +171,46 @@ class OnceOnly(nn.Module):
         return _Square.apply(x)
 
 
+class _Stopping(torch.autograd.Function):
+    """A square that is batched with one of its factors as a constant."""
+
+    @staticmethod
+    def forward(x):
+        return x * x
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.save_for_backward(inputs[0])
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return 2 * ctx.saved_tensors[0] * gradient
+
+    @staticmethod
+    def vmap(info, in_dims, x):
+        return x * x.detach(), in_dims[0]
+
+
+class _DecidingBackwards(_Stopping):
+    @staticmethod
+    def backward(ctx, gradient):
+        return 2 * ctx.saved_tensors[0] * (gradient if gradient.sum() < 1e9 else -gradient)
+
+
+class DecidingBackwards(nn.Module):
+    """A square with an `if` on a tensor's value in its backward pass."""
+
+    def forward(self, x):
+        return _DecidingBackwards.apply(x)
+
+
+class WronglyBatched(nn.Module):
+    """A square with right outputs and first derivatives, and wrong second ones where several are computed at once."""
+
+    def forward(self, x):
+        return _Stopping.apply(x)
+
+
 class Single(nn.Module):
     """A constant in float32."""
 
@@ -213,6 +253,8 @@ FAULTY = [
     ("depends-on-parameters-and-buffers-alone", built_with(Listed)),
     ("depends-on-parameters-and-buffers-alone", built_with(Drawn)),
     ("works-under-vmap", built_with(Deciding)),
+    ("works-under-vmap", built_with(DecidingBackwards)),
+    ("works-under-vmap", built_with(WronglyBatched)),
     ("works-under-grad-of-grad", built_with(OnceOnly)),
     ("works-in-float64", built_with(Single)),
     ("works-on-a-meta-batch-of-one", built_with(Squeezing)),

@@ -6,6 +6,7 @@ import faulty_algorithms
 import faulty_models
 import faulty_tasks
 import pytest
+from torch import nn
 
 from mamlzoo.testing import outcomes_of
 from mamlzoo.testing.kit import CHECKS
@@ -17,6 +18,17 @@ FAULTY = [*faulty_tasks.FAULTY, *faulty_models.FAULTY, *faulty_algorithms.FAULTY
 @pytest.mark.parametrize("good", [Lines(), faulty_models.Perceptron(), faulty_algorithms.Good()], ids=lambda p: p.kind)
 def test_what_the_faulty_plugins_are_made_from_passes(good):
     assert [outcome.check.name for outcome in outcomes_of(good) if outcome.verdict != "passed"] == []
+
+
+@pytest.mark.parametrize("layer", [nn.BatchNorm1d, nn.LayerNorm, nn.PReLU], ids=lambda layer: layer.__name__)
+def test_a_layer_that_torch_batches_wrongly_and_a_run_composes_passes(layer):
+    class Composed(faulty_models.Perceptron):
+        """With that layer in its middle."""
+
+        def middle(self):
+            return layer(5)
+
+    assert [outcome.finding for outcome in outcomes_of(Composed()) if outcome.verdict != "passed"] == []
 
 
 @pytest.mark.parametrize(("name", "faulty"), FAULTY, ids=[f"{name}-{cls.__name__}" for name, cls in FAULTY])
