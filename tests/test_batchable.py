@@ -14,6 +14,7 @@ from mamlzoo.engine.batching import off_by
 from mamlzoo.engine.binding import bind_seeds
 from mamlzoo.engine.plans import EAGER
 from mamlzoo.engine.streams import draw
+from mamlzoo_algorithms.fomaml import FOMAML
 from mamlzoo_algorithms.maml import MAML
 from mamlzoo_tasks.sine import Sine
 
@@ -113,6 +114,22 @@ def test_a_plan_that_would_be_wrong_is_refused_with_the_one_that_is_right(plan):
     said = f"plan '{plan}' would be wrong: torch computes several tasks at once with a meta-gradient that is .*% off; "
     with pytest.raises(UsageError, match=said + "--plan loop takes one after another"):
         mamlzoo.run(model=Unknown, plan=plan, **QUICK)
+
+
+class Annealed(mamlzoo.GradientDescent):
+    """First-order at first, and of second order in the end."""
+
+    name = "annealed"
+    order = "surrogate"
+
+    def meta_loss(self, learner, meta, episode, progress):
+        first, second = (by.meta_loss(learner, meta, episode, progress)[0] for by in (FOMAML(), MAML()))
+        return (1 - progress) * first + progress * second, {}
+
+
+def test_batching_that_is_wrong_in_the_end_of_training_alone_is_refused_too():
+    with pytest.raises(UsageError, match="would be wrong"):
+        mamlzoo.run(model=Unknown, algorithm=Annealed(), plan="vmap", **QUICK)
 
 
 def test_auto_takes_one_task_after_another_where_batching_is_wrong():

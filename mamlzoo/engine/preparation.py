@@ -216,8 +216,12 @@ class _Preparation:
 
     @functools.cached_property
     def _off(self) -> float:
-        """How far vmap's meta-gradient is from the loop's; 0 where they are equal but for rounding."""
-        return off_by(self._bound, trees.index(self._block.episodes, 0), self._training.reduction)
+        """How far vmap's meta-gradient is from the loop's; 0 where they are equal but for rounding.
+
+        An algorithm may begin with first derivatives and end with second ones, so both ends of training are looked at.
+        """
+        few = trees.index(self._block.episodes, 0)
+        return max(off_by(self._bound, few, self._training.reduction, progress) for progress in (0.0, 1.0))
 
     def _rate(self, seconds: float) -> str:
         """Tasks a second, where a meta-step takes so long."""

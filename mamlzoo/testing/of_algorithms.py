@@ -287,9 +287,9 @@ def _require_batched(algorithm: MetaAlgorithm, network: Network) -> None:
     bound = _bound(algorithm, network, seeds=(0, 1), dtype=torch.float64)
     episodes = _episodes(algorithm, 3)
     rows = trees.tree_map(lambda leaf: torch.stack([leaf, leaf]), episodes)
-    if algorithm.trains:
-        meta = trees.tree_map(lambda leaf: leaf.clone().requires_grad_(), bound.meta)
-        batched, looped = (EAGER[plan](bound, "mean", None)(meta, rows, torch.tensor(0.0)) for plan in ("vmap", "loop"))
+    for progress in (0.0, 1.0) if algorithm.trains else ():  # which a schedule may be first-order and second-order at
+        meta, now = trees.tree_map(lambda leaf: leaf.clone().requires_grad_(), bound.meta), torch.tensor(progress)
+        batched, looped = (EAGER[plan](bound, "mean", None)(meta, rows, now) for plan in ("vmap", "loop"))
         for name, one, two in (
             ("meta-gradients", batched.gradient, looped.gradient),
             ("meta-losses", batched.losses, looped.losses),
