@@ -19,9 +19,20 @@ from mamlzoo_algorithms.maml import MAML
 QUICK = {"iterations": 4, "meta_batch": 2, "test_tasks": 6, "test_steps": 2}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def result():
     return mamlzoo.run(seeds=2, **QUICK)
+
+
+@pytest.fixture(scope="module")
+def saved(result, tmp_path_factory):
+    return result.save(tmp_path_factory.mktemp("saved") / "run").run_dir
+
+
+@pytest.fixture
+def run_dir(saved, tmp_path):
+    """A saved run of one's own, to do harm to."""
+    return shutil.copytree(saved, tmp_path / "run")
 
 
 def test_a_run_directory_has_every_file(result, tmp_path):
@@ -45,9 +56,8 @@ def test_what_is_loaded_is_what_was_saved(result, tmp_path):
     assert [record.step for record in loaded.history] == [1, 2, 3, 4]
 
 
-def test_the_checkpoint_holds_tensors_only(result, tmp_path):
-    result.save(tmp_path / "run")
-    checkpoint = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)
+def test_the_checkpoint_holds_tensors_only(run_dir):
+    checkpoint = torch.load(run_dir / "checkpoint.pt", weights_only=True)
     assert checkpoint["meta"]["network"]["0.weight"].shape == (2, 40, 1)
 
 
@@ -195,33 +205,30 @@ def test_a_damaged_source_of_a_plugin_is_one_clear_line(tmp_path, source):
 
 
 @pytest.mark.parametrize("text", ["{}", "[]", '{"config": {}}'])
-def test_a_result_of_another_shape_is_one_clear_line(result, tmp_path, text):
-    result.save(tmp_path / "run")
-    (tmp_path / "run" / "result.json").write_text(text)
-    files.write_sums(tmp_path / "run", store.SUMMED)
+def test_a_result_of_another_shape_is_one_clear_line(run_dir, text):
+    (run_dir / "result.json").write_text(text)
+    files.write_sums(run_dir, store.SUMMED)
     with pytest.raises(MamlzooError, match="run cannot be read: "):
-        mamlzoo.load(tmp_path / "run")
+        mamlzoo.load(run_dir)
 
 
-def test_a_file_of_another_run_is_not_taken_for_its_own(result, tmp_path):
-    result.save(tmp_path / "run")
+def test_a_file_of_another_run_is_not_taken_for_its_own(run_dir, tmp_path):
     mamlzoo.run(seeds=[2, 3], **QUICK).save(tmp_path / "other")
     for name in store.SUMMED[1:]:
-        own = (tmp_path / "run" / name).read_bytes()
-        shutil.copy(tmp_path / "other" / name, tmp_path / "run" / name)
+        own = (run_dir / name).read_bytes()
+        shutil.copy(tmp_path / "other" / name, run_dir / name)
         with pytest.raises(
             MamlzooError, match=f"run/{name} is damaged: it is not what was written; `mamlzoo resume .* makes it"
         ):
-            mamlzoo.load(tmp_path / "run")
-        (tmp_path / "run" / name).write_bytes(own)
-    assert mamlzoo.load(tmp_path / "run").seeds == [0, 1]
+            mamlzoo.load(run_dir)
+        (run_dir / name).write_bytes(own)
+    assert mamlzoo.load(run_dir).seeds == [0, 1]
 
 
-def test_the_sums_are_those_of_sha256sum(result, tmp_path):
-    result.save(tmp_path / "run")
-    for line in (tmp_path / "run" / "SHA256SUMS").read_text().splitlines():
+def test_the_sums_are_those_of_sha256sum(run_dir):
+    for line in (run_dir / "SHA256SUMS").read_text().splitlines():
         digest, _, name = line.partition("  ")
-        assert hashlib.sha256((tmp_path / "run" / name).read_bytes()).hexdigest() == digest
+        assert hashlib.sha256((run_dir / name).read_bytes()).hexdigest() == digest
 
 
 CONFIGS = {
@@ -236,14 +243,13 @@ CONFIGS = {
 
 
 @pytest.mark.parametrize(("old", "new", "line"), CONFIGS.values(), ids=CONFIGS)
-def test_a_config_of_another_shape_is_one_clear_line(result, tmp_path, old, new, line):
-    result.save(tmp_path / "run")
-    path = tmp_path / "run" / "config.json"
+def test_a_config_of_another_shape_is_one_clear_line(run_dir, old, new, line):
+    path = run_dir / "config.json"
     text = path.read_text()
     assert old in text
     path.write_text(text.replace(old, new))
     with pytest.raises(MamlzooError, match=f"config.json cannot be read: it {line}"):
-        mamlzoo.load(tmp_path / "run")
+        mamlzoo.load(run_dir)
 
 
 @pytest.mark.parametrize(
@@ -256,11 +262,10 @@ def test_a_config_of_another_shape_is_one_clear_line(result, tmp_path, old, new,
         ("SHA256SUMS", "run is damaged: .*; `mamlzoo resume .*run` makes it again"),
     ],
 )
-def test_a_damaged_file_is_one_clear_line(result, tmp_path, name, line):
-    result.save(tmp_path / "run")
-    (tmp_path / "run" / name).write_bytes(b"\x00damaged")
+def test_a_damaged_file_is_one_clear_line(run_dir, name, line):
+    (run_dir / name).write_bytes(b"\x00damaged")
     with pytest.raises(MamlzooError, match=line):
-        mamlzoo.load(tmp_path / "run")
+        mamlzoo.load(run_dir)
 
 
 def test_a_comparison_is_a_directory_of_runs(tmp_path):

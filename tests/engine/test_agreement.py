@@ -26,7 +26,7 @@ def found(trial, run=None):
 
 @pytest.mark.parametrize(
     "algorithm",
-    [name if name in {"maml", "protonet"} else pytest.param(name, marks=pytest.mark.slow) for name in ALGORITHMS],
+    [name if name == "protonet" else pytest.param(name, marks=pytest.mark.slow) for name in ALGORITHMS],
 )
 def test_the_graph_of_every_algorithm_agrees(algorithm):
     # With Adam, which makes a whole step of a gradient that is nothing but rounding, as that of ProtoNet's last bias.
@@ -36,7 +36,7 @@ def test_the_graph_of_every_algorithm_agrees(algorithm):
 @pytest.mark.parametrize(
     "optimizer",
     [
-        name if name in {"adam", "muon"} else pytest.param(name, marks=pytest.mark.slow)
+        name if name == "adam" else pytest.param(name, marks=pytest.mark.slow)
         for name in OPTIMIZERS
         if name not in UNTRACEABLE
     ],
@@ -70,6 +70,7 @@ class InFloat32(torch.fx.Interpreter):
         return super().call_function(target, args, kwargs)
 
 
+@pytest.mark.slow
 def test_bfloat16_may_be_rounded_elsewhere_but_not_become_anything():
     trial, other = (Trial(MAML(), model=_as_model(Coarse), lr=lr) for lr in (1e-3, 2e-3))
     assert roughness(trial.traced.graph) == torch.finfo(torch.bfloat16).eps
