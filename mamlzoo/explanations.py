@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import FrozenInstanceError
 
 from mamlzoo.errors import in_short
 
@@ -55,11 +54,6 @@ def explained(error: BaseException) -> str:
     >>> explained(RuntimeError("torch.func.{grad, vjp} don't yet support saved tensor hooks"))[:57]
     'torch.utils.checkpoint does not work in adaptation; call '
     """
-    if isinstance(error, FrozenInstanceError):
-        return (
-            f"{error}: a plugin holds options and no state, so that seeds do not mix and runs can be repeated; what is "
-            "learned belongs in θ or φ, and what is counted in the logs of meta_loss"
-        )
     if isinstance(error, RuntimeError):
         for words, meaning in MEANINGS:
             if re.search(words, str(error)):

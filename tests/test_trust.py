@@ -231,24 +231,6 @@ def test_the_line_says_which_code_and_how_it_is_trusted_and_then_it_runs(handed,
     cli("adapt", handed, "--support", "support.csv")
 
 
-NAMELESS = {
-    "net.py:Nope": "net.py has nothing called 'Nope'; ",
-    "net.py:nn.Linear2:": "names no code",
-    "broken.py:Net": "broken.py is no Python: SyntaxError",
-    "missing.py:Net": "there is no file missing.py",
-    "os:path": "module 'os' ",
-}
-
-
-@pytest.mark.parametrize(("reference", "line"), NAMELESS.items())
-def test_what_is_not_there_cannot_be_trusted(reference, line, handed, tmp_path, cli):
-    os.chdir(tmp_path / "handed")
-    Path("broken.py").write_text("class Net(")
-    before = trust.places(code.Source(f"{tmp_path}/handed/net.py:Net", code.digest("net.py")))
-    assert line in cli.error("trust", "net.py:Net", reference)
-    assert trust.places(code.Source(f"{tmp_path}/handed/net.py:Net", code.digest("net.py"))) == before
-
-
 def test_code_that_was_trusted_and_has_changed_is_refused(handed, tmp_path, cli):
     os.chdir(tmp_path / "handed")
     cli("trust", "net.py:Net")

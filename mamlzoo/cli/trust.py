@@ -17,13 +17,9 @@ def command(references: tuple[str, ...]) -> None:
     until you have read its code. Code that is changed later must be named again. Nothing is executed by this command.
     """
     from mamlzoo.discovery import trust
-    from mamlzoo.discovery.code import Source, check_name, digest, reference_of
+    from mamlzoo.discovery.code import Source, digest, reference_of
 
-    sources = []
-    for text in references:
-        place, _, name = text.rpartition(":")
-        sources.append(Source(reference_of(text), digest(place)))
-        check_name(place, name)
+    sources = [Source(reference_of(text), digest(text.rpartition(":")[0])) for text in references]
     trust.add(sources)
     for source in sources:
         console.out().print(f"trusted: {source.reference}, SHA-256 {source.sha256}")

@@ -6,13 +6,11 @@ be called alike. What it imports from its folder belongs to its code (`neighbour
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import importlib
 import re
 import sys
 import traceback
-from collections.abc import Iterator
 from contextlib import redirect_stdout
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -22,7 +20,7 @@ from typing import NamedTuple
 from mamlzoo import files
 from mamlzoo.discovery import failures, neighbours
 from mamlzoo.discovery.neighbours import Family
-from mamlzoo.errors import FOREIGN, PluginError, UsageError, did_you_mean, in_short
+from mamlzoo.errors import FOREIGN, PluginError, UsageError, in_short
 
 
 class Source(NamedTuple):
@@ -80,37 +78,6 @@ def digest(place: str) -> str:
     if is_file(place):
         return _family(_path(place), place).sha256
     return hashlib.sha256(_read(_module_path(place), place)).hexdigest()
-
-
-def check_name(place: str, name: str) -> None:
-    """The code at a place must have such a name, as far as can be seen without executing it.
-
-    Raises:
-        UsageError: nothing in it is called so, or it is no Python.
-    """
-    path = _path(place) if is_file(place) else _module_path(place)
-    try:
-        tree = ast.parse(_read(path, place))
-    except (SyntaxError, ValueError) as error:
-        raise UsageError(f"{place} is no Python: {in_short(error)}") from error
-    made, imported = dict[str, None](), dict[str, None]()
-    for node in _of_the_module(tree):
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            imported |= {alias.asname or alias.name.partition(".")[0]: None for alias in node.names}
-        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
-            made[node.name] = None
-        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            made[node.id] = None
-    if not {name.partition(".")[0], "*"} & {*made, *imported}:
-        raise UsageError(f"{place} has nothing called '{name}'; {did_you_mean(name, made)}")
-
-
-def _of_the_module(node: ast.AST) -> Iterator[ast.AST]:
-    """What is executed when a module is, without the bodies of its functions and classes."""
-    for below in ast.iter_child_nodes(node):
-        yield below
-        if not isinstance(below, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
-            yield from _of_the_module(below)
 
 
 def reference_of(text: str) -> str:

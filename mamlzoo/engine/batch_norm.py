@@ -1,7 +1,5 @@
 """Batch norms in a network that is a pure function: they use the statistics of the batch itself, and keep none.
 
-Instance norms that keep running statistics use each example's own in their place.
-
 So nothing leaks from one episode into another, and results are transductive. A network's running statistics have no
 part in a run: what was trained before is said to be left out, and what is given away holds none.
 """
@@ -16,7 +14,6 @@ import torch
 from torch import Tensor, nn
 from torch.func import replace_all_batch_norm_modules_
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.modules.instancenorm import _InstanceNorm
 
 
 def without_running_statistics(network: nn.Module, keep_parameters: bool = False) -> nn.Module:
@@ -27,10 +24,6 @@ def without_running_statistics(network: nn.Module, keep_parameters: bool = False
     """
     kept = {id(parameter): parameter for parameter in network.parameters()} if keep_parameters else {}
     pure: nn.Module = replace_all_batch_norm_modules_(copy.deepcopy(network, cast(dict[int, object], kept)))
-    for module in pure.modules():
-        if isinstance(module, _InstanceNorm):
-            module.track_running_stats = False
-            module.running_mean = module.running_var = module.num_batches_tracked = None
     return pure
 
 
@@ -40,19 +33,18 @@ def batch_norms(networks: Iterable[nn.Module]) -> list[str]:
 
 
 def with_trained_statistics(network: nn.Module) -> list[str]:
-    """The batch and instance norms whose running statistics are not those of a new one, by their path."""
+    """The batch norms whose running statistics are not those of a new one, by their path."""
     return [
         name
         for name, module in network.named_modules()
-        if isinstance(module, _BatchNorm | _InstanceNorm)
-        and (_differs(module.running_mean, 0) or _differs(module.running_var, 1))
+        if isinstance(module, _BatchNorm) and (_differs(module.running_mean, 0) or _differs(module.running_var, 1))
     ]
 
 
 def left_out(names: list[str]) -> str:
-    """What is said of norms whose trained statistics have no part in what follows."""
-    which = f"the norm '{names[0]}'" if len(names) == 1 else f"{len(names)} norms ('{names[0]}' …)"
-    return f"the running statistics that {which} came with are not used: a norm uses those of the batch at hand"
+    """What is said of batch norms whose trained statistics have no part in what follows."""
+    which = f"batch norm '{names[0]}'" if len(names) == 1 else f"{len(names)} batch norms ('{names[0]}' …)"
+    return f"the running statistics that {which} came with are not used: batch norm uses those of the batch at hand"
 
 
 def _differs(statistics: Tensor | None, new: float) -> bool:

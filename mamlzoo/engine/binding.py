@@ -14,10 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from mamlzoo import trees
-from mamlzoo.engine import purity
 from mamlzoo.engine.batch_norm import left_out, with_trained_statistics, without_running_statistics
 from mamlzoo.engine.contract import broken, check_init, check_module, check_networks, check_spec
-from mamlzoo.engine.held import uncopied
 from mamlzoo.engine.own_loop import ANY, judged
 from mamlzoo.engine.randomness import Generators
 from mamlzoo.errors import FOREIGN, MamlzooError, UsageError
@@ -87,12 +85,7 @@ def bind_seeds(
         network.to(device)
     meta = trees.tree_map(torch.clone, trees.cast(trees.stack(metas), dtype, device))
     if not trees.leaves(meta):
-        hidden = purity.unregistered(networks.values())
-        why = f"; it holds {hidden} where no module registers them: {purity.REGISTER}" if hidden else ""
-        raise UsageError(
-            f"model '{model.name}' has no parameter that requires a gradient, so nothing can be learned{why}",
-            plugin=model,
-        )
+        raise UsageError(f"model '{model.name}' has no parameter that requires a gradient, so nothing can be learned")
     stacked = trees.cast(trees.stack(constants), dtype, device)
     learner = Learner(networks, trees.index(stacked, 0), task.loss, task.spec, recompute, bf16)
     return Bound(algorithm, learner, meta, stacked, tuple(left))
@@ -109,7 +102,7 @@ def built_with(bound: Bound, model: Model, seed: int) -> dict[str, nn.Module]:
         torch.manual_seed(seed)
         for name, own in bound.learner.networks.items():
             network = networks[name] = without_running_statistics(_build(model, shapes[name]))
-            for like in itertools.islice((one for one in own.parameters() if one.is_floating_point()), 1):
+            for like in itertools.islice(own.parameters(), 1):
                 network.to(like.device, like.dtype)
     return networks
 
@@ -179,9 +172,7 @@ def _pure(model: Model, network: nn.Module) -> nn.Module:
     try:
         return without_running_statistics(network)
     except FOREIGN as error:  # a module that cannot be copied
-        where = uncopied(network)
-        it = f"'{where}' in its network" if where else "its network"
-        raise broken(model, f": {it} cannot be copied: {explained(error)}") from error
+        raise broken(model, f": its network cannot be copied: {explained(error)}") from error
 
 
 def check_fit(

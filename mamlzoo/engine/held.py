@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import functools
 import sys
 import types
@@ -12,11 +11,8 @@ from collections.abc import Iterator, Mapping
 from types import SimpleNamespace
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
-
-from mamlzoo.errors import FOREIGN
 
 Held = dict[str, object]
 """By path, as in `layers[0].weight`: a tensor, an array or a number."""
@@ -24,8 +20,6 @@ MACHINERY = frozenset(vars(nn.Module()))
 """Attributes that every module has: its parameters, buffers and children, which are walked by themselves, and hooks."""
 HOLDING = (Tensor, nn.Module, list, tuple, dict)
 """Among the names of a class or a module, what tensors are looked for in."""
-ROUNDING = 1e-5
-"""Relative to the largest number, what two calls may differ by."""
 DEEPEST = 12
 """How far from the object one looks."""
 
@@ -72,41 +66,6 @@ def same(one: Tensor, two: Tensor) -> bool:
     )
 
 
-def uncopied(thing: object) -> str:
-    """The name that leads to what cannot be copied in it, as a lock or an open file; empty if that is no part of it."""
-    path, depth = "", 0
-    while depth < DEEPEST:
-        for name, part in _parts(thing):
-            if not _is_copied(part):
-                path, thing, depth = _below(path, name), part, depth + 1
-                break
-        else:
-            break
-    return path
-
-
-def _is_copied(value: object) -> bool:
-    try:
-        copy.deepcopy(value)
-    except FOREIGN:
-        return False
-    return True
-
-
-def _below(path: str, name: str) -> str:
-    return path + name if name.startswith("[") or not path else f"{path}.{name}"
-
-
-def alike(one: Tensor, two: Tensor) -> bool:
-    """Whether two results are the same but for rounding, which can hang on where in memory the numbers lie."""
-    if one.shape != two.shape or one.dtype != two.dtype:
-        return False
-    if not (one.is_floating_point() or one.is_complex()) or same(one, two):
-        return same(one, two)
-    largest = float(one.detach().abs().nan_to_num(0, 0, 0).max()) if one.numel() else 0.0
-    return torch.allclose(one, two, rtol=0, atol=ROUNDING * largest, equal_nan=True)
-
-
 def _walk(path: str, value: object, seen: set[int], depth: int) -> Iterator[tuple[str, object]]:
     if isinstance(value, Tensor | np.ndarray | bool | int | float | complex):
         yield path, value
@@ -115,7 +74,7 @@ def _walk(path: str, value: object, seen: set[int], depth: int) -> Iterator[tupl
         return
     seen.add(id(value))
     for name, part in _parts(value):
-        yield from _walk(_below(path, name), part, seen, depth + 1)
+        yield from _walk(path + name if name.startswith("[") or not path else f"{path}.{name}", part, seen, depth + 1)
 
 
 def _parts(value: object) -> Iterator[tuple[str, object]]:

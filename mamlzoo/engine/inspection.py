@@ -17,7 +17,7 @@ from mamlzoo import trees
 from mamlzoo.engine import purity
 from mamlzoo.engine.binding import Bound
 from mamlzoo.engine.contract import check_meta_loss
-from mamlzoo.engine.held import Held, alike, around, held_by
+from mamlzoo.engine.held import Held, around, held_by, same
 from mamlzoo.engine.randomness import Generators
 from mamlzoo.errors import FOREIGN, PluginError
 from mamlzoo.interfaces import Episode, Learner, MetaAlgorithm, MetaParams, Model, Plugin, Task
@@ -175,7 +175,7 @@ def _differing(one: Mapping[str, Any], two: Mapping[str, Any]) -> str:
     """The first method that gave something else; nothing if none did."""
     for method, tree in one.items():
         pairs = trees.leaves(tree), trees.leaves(two[method])
-        if len(pairs[0]) != len(pairs[1]) or not all(map(alike, *pairs)):
+        if len(pairs[0]) != len(pairs[1]) or not all(map(same, *pairs)):
             return method
     return ""
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from mamlzoo import trees
-from mamlzoo.engine.held import alike, around, copied, differing, held_by, registered_in, same
+from mamlzoo.engine.held import around, copied, differing, held_by, registered_in, same
 from mamlzoo.engine.randomness import Generators
 from mamlzoo.errors import FOREIGN
 from mamlzoo.tables import some
@@ -38,12 +38,9 @@ FUNCTION = (
     "keep no running statistics (track_running_stats=False) and no counters, and write into no parameter in forward"
 )
 REGISTER = (
-    "use each parameter by the attribute that registers it, keep several in an nn.ModuleList, nn.ModuleDict or "
-    "nn.ParameterList in place of a list or dict, and constants by register_buffer"
+    "use each parameter by the attribute that registers it, keep several in an nn.ParameterList or nn.ModuleList, and "
+    "constants by register_buffer"
 )
-
-
-WITHOUT = "write x = x / 3 in place of x /= 3, and torch.where or x.clone() in place of an assignment to x[...]"
 
 
 def repeats(device: torch.device) -> bool:
@@ -67,14 +64,12 @@ def memory_of(network: nn.Module, x: Tensor, other: Tensor) -> Fault | None:
     before = Generators.now()
     try:
         with torch.no_grad():
-            one, two, given = copy.deepcopy(network), copy.deepcopy(network), x.clone()
-            first = one(given)
-            if not same(given, x):
-                return Fault("writes into its inputs", WITHOUT)
+            one, two = copy.deepcopy(network), copy.deepcopy(network)
+            first = one(x)
             between = copied(held_by(one))
-            second = one(x.clone())
-            two(other.clone())
-            third = two(x.clone())
+            second = one(x)
+            two(other)
+            third = two(x)
     except FOREIGN:  # who calls it in earnest says what it raises
         return None
     if before.drawn_from():  # which is told where it is called first
@@ -84,12 +79,9 @@ def memory_of(network: nn.Module, x: Tensor, other: Tensor) -> Fault | None:
     changed = [name for copy_ in (one, two) for name in differing(registered, registered_in(copy_))]
     if repeats(x.device):
         changed += differing(between, held_by(one))
-    made = [name for name in registered_in(one) if name not in registered]
-    if made and set(changed) == set(made):
-        return Fault(f"makes {some(map(repr, made), SHOWN)} when it is first called", "make it in __init__")
     if changed:
         return Fault(f"changes {some(map(repr, dict.fromkeys(changed)), SHOWN)} when it is called", FUNCTION)
-    if repeats(x.device) and not (alike(first, second) and alike(first, third)):
+    if repeats(x.device) and not (same(first, second) and same(first, third)):
         return Fault("gives other outputs after other calls", FUNCTION)
     return None
 
@@ -134,10 +126,10 @@ def seed_of(network: nn.Module, other: nn.Module, x: Tensor) -> Fault | None:
     before = Generators.now()
     try:
         with torch.no_grad():
-            is_one = alike(copy.deepcopy(network)(x), functional_call(other, state, (x,)))
+            alike = same(copy.deepcopy(network)(x), functional_call(other, state, (x,)))
     except FOREIGN:
         return None
-    if is_one or before.drawn_from():
+    if alike or before.drawn_from():
         return None
     one, two = ({n: v for n, v in held_by(module).items() if n not in state} for module in (network, other))
     own = {id(leaf) for leaf in state.values()}
@@ -149,15 +141,6 @@ def seed_of(network: nn.Module, other: nn.Module, x: Tensor) -> Fault | None:
         "share one",
         REGISTER,
     )
-
-
-def unregistered(networks: Iterable[nn.Module]) -> str:
-    """The tensors that require a gradient and lie where no module registers them, as in a plain list, in words."""
-    found = dict[str, object]()
-    for network in networks:
-        own = registered_in(network)
-        found |= {name: value for name, value in held_by(network).items() if name not in own}
-    return some([f"'{n}'" for n, leaf in found.items() if isinstance(leaf, Tensor) and leaf.requires_grad], SHOWN)
 
 
 def strays(results: Iterable[Any], known: object) -> list[Tensor]:

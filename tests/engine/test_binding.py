@@ -156,7 +156,7 @@ def test_binding_leaves_a_batch_norms_statistics_alone():
 def test_binding_says_that_trained_statistics_are_left_out():
     network = nn.Sequential(nn.Linear(1, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))
     network(torch.randn(9, 1))
-    with pytest.warns(UserWarning, match="running statistics that the norm '1' came with are not used"):
+    with pytest.warns(UserWarning, match="running statistics that batch norm '1' came with are not used"):
         mamlzoo.bind(MAML(), network, nn.functional.mse_loss)
 
 
