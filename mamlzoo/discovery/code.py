@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib
+import importlib.util
 import re
 import symtable
 import sys
@@ -134,8 +135,8 @@ def _names_in(path: Path, source: bytes) -> set[str] | None:
     if path.suffix != ".py":  # as a compiled extension
         return None
     try:
-        tree = ast.parse(source)
-        table = symtable.symtable(source, str(path), "exec")
+        text = importlib.util.decode_source(source)
+        tree, table = ast.parse(text), symtable.symtable(text, str(path), "exec")
     except (SyntaxError, ValueError) as error:
         raise UsageError(f"{path} cannot be executed: {in_short(error)}") from error
     names = {one.get_name() for one in table.get_symbols() if one.is_assigned() or one.is_imported()}
