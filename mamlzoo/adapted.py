@@ -113,9 +113,9 @@ class Adapted:
     def state_dict(self, network: str = "network", at: int | None = None) -> dict[str, Any]:
         """The adapted network's parameters and buffers, for `load_state_dict` of a module that the run's model builds.
 
-        A run has no running statistics of batch norms, so there are none here, and a module that keeps some is not
-        loaded, strictly: it would predict by them in evaluation mode. One whose batch norms are made with
-        `track_running_stats=False`, or by `torch.func.replace_all_batch_norm_modules_`, predicts what `predict` gives.
+        A run has no running statistics of batch and instance norms, so there are none here, and a module that keeps
+        some is not loaded, strictly: it would predict by them in evaluation mode. One whose norms are made with
+        `track_running_stats=False` predicts what `predict` gives.
 
         Args, Raises: as for `module`.
         """

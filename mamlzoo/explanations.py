@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import FrozenInstanceError
 
 from mamlzoo.errors import in_short
 
@@ -18,6 +19,11 @@ INSTEAD = {
 }
 """By operation, what computes the same and can be differentiated twice."""
 MEANINGS = (
+    (
+        r"in-place operation .* that would mutate a captured Tensor",
+        "it writes into a tensor that it was given or that it holds, which cannot be differentiated; write x = x / 3, "
+        "not x /= 3 nor x.div_(3), take layers without inplace=True, and before x[:, 0] = 0 write x = x.clone()",
+    ),
     (
         r"supports? the deepcopy protocol",
         "a module holds a tensor that is computed from its parameters, as torch.nn.utils.weight_norm and "
@@ -54,6 +60,12 @@ def explained(error: BaseException) -> str:
     >>> explained(RuntimeError("torch.func.{grad, vjp} don't yet support saved tensor hooks"))[:57]
     'torch.utils.checkpoint does not work in adaptation; call '
     """
+    if isinstance(error, FrozenInstanceError):
+        names = re.findall(r"'(\w+)'", str(error))
+        return (
+            f"it sets self.{names[-1] if names else '…'}, and a plugin holds no state: what is learned goes into θ, by "
+            "init, what adapts into φ, by start and adapt, and what is for one call into a variable"
+        )
     if isinstance(error, RuntimeError):
         for words, meaning in MEANINGS:
             if re.search(words, str(error)):

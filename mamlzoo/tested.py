@@ -14,6 +14,7 @@ from mamlzoo.engine import evaluation
 from mamlzoo.engine.arithmetic import matrix_products_in
 from mamlzoo.engine.binding import Bound, check_fit, split_parameters
 from mamlzoo.engine.contract import check_networks, is_finite
+from mamlzoo.engine.held import reals_of
 from mamlzoo.engine.streams import TestSet
 from mamlzoo.errors import UsageError
 from mamlzoo.experiment import Experiment
@@ -93,7 +94,7 @@ def _check_networks(algorithm: MetaAlgorithm, learner: Learner, task: Task) -> M
     models = []
     for name, network in learner.networks.items():
         models.append(cast(Model, plugin("model", network)))
-        held = next(network.parameters(), torch.zeros(()))  # says where the network is
+        held = next(reals_of(network), torch.zeros(()))  # says where the network is
         check_fit(models[-1], network, shapes[name], held.dtype, held.device)
     return models[0]
 

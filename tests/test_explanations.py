@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+import threading
+
 import pytest
 import torch
 from torch import nn
@@ -12,6 +15,7 @@ from torch.utils.checkpoint import checkpoint
 import mamlzoo
 from mamlzoo.testing import outcomes_of
 from mamlzoo_algorithms.maml import MAML
+from mamlzoo_models.mlp import MLP
 from mamlzoo_tasks.sine import Sine
 
 QUICK = {"iterations": 1, "meta_batch": 2, "test_tasks": 2, "test_steps": 1}
@@ -85,6 +89,27 @@ class Complex(nn.Module):
         return (x.to(torch.cfloat) @ (torch.view_as_complex(self.weight) if self.real else self.weight)).abs()
 
 
+class Clamping(nn.Module):
+    """Writes into a constant of its own, which stays as it is."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("most", torch.ones(4))
+
+    def forward(self, x):
+        return x * self.most.clamp_(max=1)
+
+
+def iter_of_nothing():
+    yield
+
+
+def holding(thing):
+    network = between(nn.Tanh())
+    network[0].kept = ["harmless", thing]
+    return network
+
+
 def pruned():
     network = between(nn.Tanh())
     prune.l1_unstructured(network[0], "weight", amount=0.5)
@@ -136,6 +161,13 @@ NETWORKS = {
         "use torch.nn.utils.parametrizations.weight_norm, or make pruning permanent by torch.nn.utils.prune.remove",
     ),
     "pruned": (pruned, "a module holds a tensor that is computed from its parameters"),
+    "a lock": (lambda: holding(threading.Lock()), "its network cannot be copied: '0.kept[1]' is a lock; make it where"),
+    "a file": (lambda: holding(sys.stderr), "its network cannot be copied: '0.kept[1]' is a"),
+    "a generator": (lambda: holding(iter_of_nothing()), "'0.kept[1]' is a generator; make it where it is used, in"),
+    "work in place on what autograd has": (
+        lambda: between(Clamping()),
+        "writes into a tensor that it was given or that",
+    ),
     "complex": (
         lambda: between(Complex(real=False)),
         "'1.weight' of its network is complex, and θ holds real numbers; make a parameter of torch.view_as_real(…)",
@@ -195,6 +227,32 @@ def test_of_a_task_and_an_algorithm_the_line_is_named():
     assert f"cdist has no second derivative; for squared distances write (x[:, None] - y[None]).square().sum(-1), or {ONCE} (task 'apart' from {__file__}:{line}; " in refusal(task=Apart)  # fmt: skip
     line = Hard.predict.__code__.co_firstlineno + 1
     assert f"(algorithm 'hard' from {__file__}:{line}; " in refusal(algorithm=Hard)
+
+
+def test_an_instance_and_ones_own_loop_name_what_cannot_be_copied_too():
+    network = holding(threading.Lock())
+    assert "model 'Sequential': its network cannot be copied: '0.kept[1]' is a lock" in refusal(model=network)
+    with pytest.raises(mamlzoo.UsageError, match=r"the network cannot be copied: '0.kept\[1\]' is a lock"):
+        mamlzoo.bind(MAML(), network, functional.mse_loss)
+
+
+def counting(base, method, name):
+    def counted(self, *args, **kwargs):
+        setattr(self, name, 1)
+        return getattr(base, method)(self, *args, **kwargs)
+
+    return type("Odd", (base,), {"__doc__": "Odd.", "__module__": __name__, "name": "odd", method: counted}), counted
+
+
+@pytest.mark.parametrize(
+    ("base", "method"), [(MAML, "adapt"), (MAML, "init"), (Sine, "sample"), (Sine, "loss"), (MLP, "build")]
+)
+@pytest.mark.parametrize("name", ["calls", "inner_lr"])
+def test_a_plugin_that_sets_an_attribute_of_itself_is_told_that_it_holds_no_state(base, method, name):
+    made, counted = counting(base, method, name)
+    said = refusal(**{base.kind: made})
+    assert f"it sets self.{name}, and a plugin holds no state: what is learned goes into θ" in said
+    assert f"from {__file__}:{counted.__code__.co_firstlineno + 1}; " in said
 
 
 def test_verify_says_it_too():

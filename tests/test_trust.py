@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -231,6 +232,39 @@ def test_the_line_says_which_code_and_how_it_is_trusted_and_then_it_runs(handed,
     cli("adapt", handed, "--support", "support.csv")
 
 
+@pytest.mark.parametrize("place", ["net.py", "good", "evil_package.inner"])
+def test_a_name_that_the_code_lacks_is_refused_and_nothing_is_trusted_nor_executed(
+    place, handed, marker, tmp_path, cli
+):
+    os.chdir(tmp_path / "handed")
+    assert cli.error("trust", f"{place}:Net", f"{place}:Nets") == f"{place} has no 'Nets'; did you mean 'Net'?"
+    assert not trust.path().exists()
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "try:\n    from torch.nn import Linear as Net\nexcept ImportError:\n    Net = None\n",
+        "for Net in (1, 2):\n    pass\n",
+        "class Net:\n    pass\n",
+        "from net import *\n",
+        "def __getattr__(name):\n    return 3\n",
+        "# -*- coding: latin-1 -*-\nNet = 'é'\n",
+    ],
+)
+def test_a_name_that_the_code_may_have_can_be_trusted(source, handed, tmp_path, cli):
+    (tmp_path / "handed" / "other.py").write_text(source, encoding="latin-1")
+    os.chdir(tmp_path / "handed")
+    assert "trusted: " in cli("trust", "other.py:Net").stdout
+
+
+def test_a_file_that_is_no_python_is_not_trusted(handed, tmp_path, cli):
+    (tmp_path / "handed" / "other.py").write_text("class Net(:")
+    os.chdir(tmp_path / "handed")
+    assert "other.py cannot be executed: SyntaxError: " in cli.error("trust", "other.py:Net")
+
+
 def test_code_that_was_trusted_and_has_changed_is_refused(handed, tmp_path, cli):
     os.chdir(tmp_path / "handed")
     cli("trust", "net.py:Net")
@@ -313,6 +347,22 @@ def test_what_is_executed_is_what_was_compared(place, marker, tmp_path, monkeypa
     with pytest.raises(UsageError, match=f"is not the code that was asked for .SHA-256 {source.sha256}, now "):
         origins.make("model", as_source(reference, source.sha256) | {"options": {}})
     assert not marker.exists()
+
+
+def test_a_module_that_is_edited_after_its_digest_was_made_runs_as_it_was_then(marker, tmp_path, monkeypatch):
+    path = tmp_path / "handed" / "raced_module.py"
+    path.write_text(NET)
+    compared = code._check_same
+
+    def then_edited(*arguments):
+        compared(*arguments)
+        path.write_text((tmp_path / "handed" / "evil.py").read_text())
+
+    monkeypatch.setattr(code, "_check_same", then_edited)
+    loaded = code.load("raced_module")
+    assert not marker.exists()
+    assert loaded.module is sys.modules["raced_module"]
+    assert loaded.sha256 == hashlib.sha256(NET.encode()).hexdigest()
 
 
 def test_a_module_that_was_imported_before_it_was_edited_is_not_taken_for_what_it_is_now(marker, tmp_path):

@@ -17,9 +17,9 @@ def command(references: tuple[str, ...]) -> None:
     until you have read its code. Code that is changed later must be named again. Nothing is executed by this command.
     """
     from mamlzoo.discovery import trust
-    from mamlzoo.discovery.code import Source, digest, reference_of
+    from mamlzoo.discovery.code import source_at
 
-    sources = [Source(reference_of(text), digest(text.rpartition(":")[0])) for text in references]
+    sources = [source_at(text) for text in references]
     trust.add(sources)
     for source in sources:
         console.out().print(f"trusted: {source.reference}, SHA-256 {source.sha256}")

@@ -6,21 +6,24 @@ be called alike. What it imports from its folder belongs to its code (`neighbour
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import importlib
+import importlib.util
 import re
+import symtable
 import sys
 import traceback
 from contextlib import redirect_stdout
-from importlib.machinery import ModuleSpec
+from importlib.machinery import ModuleSpec, SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
 from mamlzoo import files
 from mamlzoo.discovery import failures, neighbours
-from mamlzoo.discovery.neighbours import Family
-from mamlzoo.errors import FOREIGN, PluginError, UsageError, in_short
+from mamlzoo.discovery.neighbours import Family, Part
+from mamlzoo.errors import FOREIGN, PluginError, UsageError, did_you_mean, in_short
 
 
 class Source(NamedTuple):
@@ -54,8 +57,8 @@ def load(place: str, sha256: str | None = None) -> Code:
     """The code at a place: `path/to/file.py`, or `package.module`.
 
     Args:
-        sha256: what it must have (`Code.sha256`), or nothing of it is executed. Of a file, what is compared is the very
-            bytes that are executed; an importable module Python reads once more.
+        sha256: what it must have (`Code.sha256`), or nothing of it is executed: what is compared is the very bytes that
+            are executed.
 
     Raises:
         UsageError: there is no such file or module, or it has another SHA-256.
@@ -92,6 +95,25 @@ def reference_of(text: str) -> str:
     return f"{_path(place) if is_file(place) else place}:{name}"
 
 
+def source_at(reference: str) -> Source:
+    """What leads back to the code that a reference names, as it is now; nothing is executed.
+
+    Args:
+        reference: `file.py:Name` or `package.module:Name`.
+
+    Raises:
+        UsageError: it has no name, there is no such file or module, or that one has nothing of the name.
+    """
+    absolute = reference_of(reference)
+    place, _, name = reference.rpartition(":")
+    path = _path(place) if is_file(place) else _module_path(place)
+    known = _names_in(path, _read(path, place))
+    if known is not None and name not in known:
+        offered = [one for one in known if not one.startswith("_")]
+        raise UsageError(f"{place} has no '{name}'; {did_you_mean(name, offered)}")
+    return Source(absolute, digest(place))
+
+
 def is_file(place: str) -> bool:
     """Whether a place is written as a file's path, not as a module's name."""
     return place.endswith(".py") or "/" in place
@@ -102,6 +124,25 @@ def _path(place: str) -> Path:
         return Path(place).expanduser().resolve()
     except RuntimeError as error:  # no such home
         raise UsageError(f"there is no file {place}: {error}") from error
+
+
+def _names_in(path: Path, source: bytes) -> set[str] | None:
+    """The names that a file defines or imports, found by reading; None where only executing it could tell.
+
+    Raises:
+        UsageError: it is no Python.
+    """
+    if path.suffix != ".py":  # as a compiled extension
+        return None
+    try:
+        text = importlib.util.decode_source(source)
+        tree, table = ast.parse(text), symtable.symtable(text, str(path), "exec")
+    except (SyntaxError, ValueError) as error:
+        raise UsageError(f"{path} cannot be executed: {in_short(error)}") from error
+    names = {one.get_name() for one in table.get_symbols() if one.is_assigned() or one.is_imported()}
+    imports = (node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom))
+    starred = any(alias.name == "*" for node in imports for alias in node.names)
+    return None if starred or "__getattr__" in names else names
 
 
 def _family(path: Path, place: str) -> Family:
@@ -156,10 +197,16 @@ def _imported(name: str, expected: str | None) -> Code:
         _check_same(name, known.sha256, expected)
         return known
     path = _module_path(name)
-    sha256 = hashlib.sha256(_read(path, str(path))).hexdigest()
+    source = _read(path, str(path))
+    sha256 = hashlib.sha256(source).hexdigest()
     _check_same(name, sha256, expected)
+    spec = _spec(name)
     try:
-        _modules[name] = Code(importlib.import_module(name), name, sha256)
+        if spec is not None and type(spec.loader) is SourceFileLoader:
+            module = neighbours.imported(name, Part(path, source, is_package=path.stem == "__init__"))
+        else:  # not by Python's own reader of source, as a compiled extension, which reads its file itself
+            module = importlib.import_module(name)
+        _modules[name] = Code(module, name, sha256)
     except FOREIGN as error:
         raise _failure(path, error) from error
     return _modules[name]

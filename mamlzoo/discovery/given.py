@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, cast
 
 from torch import nn
 
+from mamlzoo.engine.held import copy_of
 from mamlzoo.errors import UsageError
 from mamlzoo.interfaces import Model, Spec
 
@@ -56,7 +56,10 @@ def model_of(like: NetworkLike, name: str | None = None) -> type[Model]:
 
         def build(self, spec: Spec) -> nn.Module:
             if isinstance(like, nn.Module):
-                return copy.deepcopy(like)
+                try:
+                    return copy_of(like)
+                except UsageError as error:
+                    raise UsageError(f"model '{called}': its network {error}") from error
             if not wanted:
                 return make()
             (argument,) = wanted

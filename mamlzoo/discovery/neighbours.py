@@ -96,8 +96,7 @@ def execute(code: Family) -> ModuleType:
     for name, part in code.parts.items():
         top, dot, rest = name.partition(".")
         _FINDER.loaders[own[top] + dot + rest] = _Loader(own[top] + dot + rest, part, own)
-    if _FINDER not in sys.meta_path:
-        sys.meta_path.insert(0, _FINDER)
+    _meet()
     _executing.add(root)
     try:
         return importlib.import_module(root)
@@ -107,6 +106,18 @@ def execute(code: Family) -> ModuleType:
         raise
     finally:
         _executing.remove(root)
+
+
+def imported(name: str, part: Part) -> ModuleType:
+    """An importable module, executed from what was read unless Python has imported it before."""
+    if name in sys.modules:
+        return sys.modules[name]
+    _meet()
+    _FINDER.loaders[name] = _Loader(name, part, {})
+    try:
+        return importlib.import_module(name)
+    finally:
+        del _FINDER.loaders[name]
 
 
 def is_executed(module: str) -> bool:
@@ -147,6 +158,12 @@ class _Finder(MetaPathFinder):
 
 
 _FINDER = _Finder()
+
+
+def _meet() -> None:
+    """Have Python ask the finder first."""
+    if _FINDER not in sys.meta_path:
+        sys.meta_path.insert(0, _FINDER)
 
 
 class _Renamed(ast.NodeTransformer):

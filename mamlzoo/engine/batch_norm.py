@@ -1,29 +1,35 @@
-"""Batch norms in a network that is a pure function: they use the statistics of the batch itself, and keep none.
+"""Batch and instance norms in a network that is a pure function: they use the inputs' own statistics, and keep none.
 
-So nothing leaks from one episode into another, and results are transductive. A network's running statistics have no
-part in a run: what was trained before is said to be left out, and what is given away holds none.
+So nothing leaks from one episode into another; with a batch norm, whose statistics are those of the batch, results are
+transductive. A network's running statistics have no part in a run: what was trained before is said to be left out, and
+what is given away holds none.
 """
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable
-from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.func import replace_all_batch_norm_modules_
-from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
+
+from mamlzoo.engine.held import copy_of
 
 
 def without_running_statistics(network: nn.Module, keep_parameters: bool = False) -> nn.Module:
-    """A copy whose batch norms use the batch's own statistics in either mode.
+    """A copy whose batch and instance norms use the inputs' own statistics in either mode.
 
     Args:
         keep_parameters: whether the parameters are the very same, not copied.
+
+    Raises:
+        UsageError: it cannot be copied.
     """
-    kept = {id(parameter): parameter for parameter in network.parameters()} if keep_parameters else {}
-    pure: nn.Module = replace_all_batch_norm_modules_(copy.deepcopy(network, cast(dict[int, object], kept)))
+    pure = copy_of(network, {id(own): own for own in network.parameters()} if keep_parameters else None)
+    for module in pure.modules():
+        if isinstance(module, _NormBase):
+            module.running_mean = module.running_var = module.num_batches_tracked = None
+            module.track_running_stats = False
     return pure
 
 
@@ -33,18 +39,18 @@ def batch_norms(networks: Iterable[nn.Module]) -> list[str]:
 
 
 def with_trained_statistics(network: nn.Module) -> list[str]:
-    """The batch norms whose running statistics are not those of a new one, by their path."""
+    """The norms whose running statistics are not those of a new one, by their path."""
     return [
         name
         for name, module in network.named_modules()
-        if isinstance(module, _BatchNorm) and (_differs(module.running_mean, 0) or _differs(module.running_var, 1))
+        if isinstance(module, _NormBase) and (_differs(module.running_mean, 0) or _differs(module.running_var, 1))
     ]
 
 
 def left_out(names: list[str]) -> str:
-    """What is said of batch norms whose trained statistics have no part in what follows."""
-    which = f"batch norm '{names[0]}'" if len(names) == 1 else f"{len(names)} batch norms ('{names[0]}' …)"
-    return f"the running statistics that {which} came with are not used: batch norm uses those of the batch at hand"
+    """What is said of norms whose trained statistics have no part in what follows."""
+    which = f"norm '{names[0]}'" if len(names) == 1 else f"{len(names)} norms ('{names[0]}' …)"
+    return f"the running statistics that {which} came with are not used: a norm uses those of the inputs at hand"
 
 
 def _differs(statistics: Tensor | None, new: float) -> bool:

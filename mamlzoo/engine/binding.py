@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
 import math
 import warnings
@@ -14,8 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from mamlzoo import trees
+from mamlzoo.engine import purity
 from mamlzoo.engine.batch_norm import left_out, with_trained_statistics, without_running_statistics
 from mamlzoo.engine.contract import broken, check_init, check_module, check_networks, check_spec
+from mamlzoo.engine.held import copy_of, reals_of
 from mamlzoo.engine.own_loop import ANY, judged
 from mamlzoo.engine.randomness import Generators
 from mamlzoo.errors import FOREIGN, MamlzooError, UsageError
@@ -33,7 +34,7 @@ class Bound:
         learner: its `constants` are those of the first seed; `with_constants` puts another's in their place.
         meta: θ; every tensor has a leading seed axis.
         constants: by network, buffers and frozen parameters, with a leading seed axis.
-        left_out: batch norms that came with trained statistics, which have no part in a run.
+        left_out: norms that came with trained statistics, which have no part in a run.
     """
 
     algorithm: MetaAlgorithm
@@ -85,7 +86,7 @@ def bind_seeds(
         network.to(device)
     meta = trees.tree_map(torch.clone, trees.cast(trees.stack(metas), dtype, device))
     if not trees.leaves(meta):
-        raise UsageError(f"model '{model.name}' has no parameter that requires a gradient, so nothing can be learned")
+        raise UsageError(f"model '{model.name}' {purity.nothing_to_learn(networks.values())}", plugin=model)
     stacked = trees.cast(trees.stack(constants), dtype, device)
     learner = Learner(networks, trees.index(stacked, 0), task.loss, task.spec, recompute, bf16)
     return Bound(algorithm, learner, meta, stacked, tuple(left))
@@ -102,7 +103,7 @@ def built_with(bound: Bound, model: Model, seed: int) -> dict[str, nn.Module]:
         torch.manual_seed(seed)
         for name, own in bound.learner.networks.items():
             network = networks[name] = without_running_statistics(_build(model, shapes[name]))
-            for like in itertools.islice(own.parameters(), 1):
+            for like in itertools.islice(reals_of(own), 1):
                 network.to(like.device, like.dtype)
     return networks
 
@@ -122,7 +123,7 @@ def bind(
             classify by it need one.
 
     Raises:
-        UsageError: the algorithm wants other networks.
+        UsageError: the algorithm wants other networks, or one cannot be copied.
     """
     networks = {"network": network} if isinstance(network, nn.Module) else dict(network)
     spec = spec or ANY
@@ -132,8 +133,11 @@ def bind(
     trained = [at for module in networks.values() for at in with_trained_statistics(module)]
     if trained:
         warnings.warn(left_out(trained), stacklevel=2)
-    # Copies of the modules around the very same parameters: the caller's batch norms keep their statistics.
-    networks = {name: without_running_statistics(module, keep_parameters=True) for name, module in networks.items()}
+    # Copies of the modules around the very same parameters: the caller's norms keep their statistics.
+    try:
+        networks = {name: without_running_statistics(module, keep_parameters=True) for name, module in networks.items()}
+    except UsageError as error:
+        raise UsageError(f"the network {error}") from error
     params, constants = split_parameters(networks)
     meta = trees.tree_map(
         lambda leaf: leaf if leaf.requires_grad else leaf.clone().requires_grad_(), algorithm.init(params)
@@ -171,8 +175,8 @@ def _build(model: Model, spec: Spec) -> nn.Module:
 def _pure(model: Model, network: nn.Module) -> nn.Module:
     try:
         return without_running_statistics(network)
-    except FOREIGN as error:  # a module that cannot be copied
-        raise broken(model, f": its network cannot be copied: {explained(error)}") from error
+    except UsageError as error:  # of a module that cannot be copied
+        raise broken(model, f": its network {error}") from error
 
 
 def check_fit(
@@ -191,7 +195,7 @@ def check_fit(
     generators = Generators.now()
     try:
         with torch.no_grad():
-            output = copy.deepcopy(network)(x)  # a first call must leave nothing behind
+            output = copy_of(network)(x)  # a first call must leave nothing behind
     except FOREIGN as error:
         raise UsageError(
             f"model '{model.name}' does not fit: {needs}; its network raised {explained(error)}", plugin=model

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import functools
 import sys
 import types
 from collections import deque
 from collections.abc import Iterator, Mapping
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
+
+from mamlzoo.errors import FOREIGN, UsageError, in_short
+from mamlzoo.explanations import explained
 
 Held = dict[str, object]
 """By path, as in `layers[0].weight`: a tensor, an array or a number."""
@@ -49,6 +54,30 @@ def registered_in(network: nn.Module) -> dict[str, Tensor]:
     return dict(network.named_parameters(remove_duplicate=False)) | dict(network.named_buffers(remove_duplicate=False))
 
 
+def reals_of(network: nn.Module) -> Iterator[nn.Parameter]:
+    """Its parameters that hold real numbers, which say of what dtype it is: one that is frozen may hold whole ones."""
+    return (parameter for parameter in network.parameters() if parameter.is_floating_point())
+
+
+def copy_of(network: nn.Module, memo: dict[int, Any] | None = None) -> nn.Module:
+    """A deep copy.
+
+    Args:
+        memo: by id, what stands for what in it.
+
+    Raises:
+        UsageError: something in it cannot be copied, as in "cannot be copied: 'log' is a TextIOWrapper; …".
+    """
+    try:
+        return copy.deepcopy(network, memo)
+    except FOREIGN as error:
+        meant = explained(error)
+        if meant == in_short(error) and (found := _uncopyable(network)):
+            place, kind = found
+            meant = f"{place!r} is a {kind}; make it where it is used, in forward, or keep it outside of the module"
+        raise UsageError(f"cannot be copied: {meant}") from error
+
+
 def copied(held: Mapping[str, object]) -> Held:
     """The same values, which no later work in place changes."""
     return {name: _copy(value) for name, value in held.items()}
@@ -74,7 +103,7 @@ def _walk(path: str, value: object, seen: set[int], depth: int) -> Iterator[tupl
         return
     seen.add(id(value))
     for name, part in _parts(value):
-        yield from _walk(path + name if name.startswith("[") or not path else f"{path}.{name}", part, seen, depth + 1)
+        yield from _walk(_joined(path, name), part, seen, depth + 1)
 
 
 def _parts(value: object) -> Iterator[tuple[str, object]]:
@@ -99,6 +128,21 @@ def _parts(value: object) -> Iterator[tuple[str, object]]:
                 yield name, cell.cell_contents
     elif not isinstance(value, type | types.ModuleType):
         yield from getattr(value, "__dict__", {}).items()
+
+
+def _uncopyable(thing: object, path: str = "", depth: int = 0) -> tuple[str, str] | None:
+    """The innermost part that cannot be copied, by the names that lead to it, and its type."""
+    for name, part in _parts(thing) if depth < DEEPEST else ():
+        try:
+            copy.deepcopy(part)
+        except FOREIGN:
+            place = _joined(path, name)
+            return _uncopyable(part, place, depth + 1) or (place, type(part).__name__)
+    return None
+
+
+def _joined(path: str, name: str) -> str:
+    return path + name if name.startswith("[") or not path else f"{path}.{name}"
 
 
 def _copy(value: object) -> object:

@@ -93,13 +93,14 @@ def inspect_algorithm(bound: Bound, others: Mapping[str, nn.Module], episode: Ep
     """
     algorithm, (learner, meta) = bound.algorithm, _of_first_seed(bound)
     before, first = Generators.now(), dict[str, Any]()
-    for method, result in _calls(algorithm, learner, meta, episode):
-        _draws_nothing(algorithm, method, before)
-        first[method] = result
-    method = _differing(first, dict(_calls(algorithm, learner, meta, episode))) if _repeats(episode) else ""
-    if method:
-        raise _impure(algorithm, f": two calls of {method} with the same inputs give different results; {PURE}")
-    fault = _foreign(first, algorithm, learner, meta, others, episode)
+    with purity.repeating():
+        for method, result in _calls(algorithm, learner, meta, episode):
+            _draws_nothing(algorithm, method, before)
+            first[method] = result
+        method = _differing(first, dict(_calls(algorithm, learner, meta, episode))) if _repeats(episode) else ""
+        if method:
+            raise _impure(algorithm, f": two calls of {method} with the same inputs give different results; {PURE}")
+        fault = _foreign(first, algorithm, learner, meta, others, episode)
     if fault:
         raise _impure(algorithm, f": its results depend on {fault}")
 
@@ -111,8 +112,9 @@ def foreign_tensors(bound: Bound, others: Mapping[str, nn.Module], episode: Epis
         others, episode: as for `inspect_algorithm`.
     """
     algorithm, (learner, meta) = bound.algorithm, _of_first_seed(bound)
-    first = dict(_calls(algorithm, learner, meta, episode))
-    return _foreign(first, algorithm, learner, meta, others, episode)
+    with purity.repeating():
+        first = dict(_calls(algorithm, learner, meta, episode))
+        return _foreign(first, algorithm, learner, meta, others, episode)
 
 
 def _foreign(

@@ -6,8 +6,10 @@ not repeat to the bit (`repeats`), what a network computes is not compared: only
 
 from __future__ import annotations
 
+import contextlib
 import copy
-from collections.abc import Iterable, Mapping
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -15,7 +17,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from mamlzoo import trees
-from mamlzoo.engine.held import around, copied, differing, held_by, registered_in, same
+from mamlzoo.engine.held import Held, around, copied, differing, held_by, registered_in, same
 from mamlzoo.engine.randomness import Generators
 from mamlzoo.errors import FOREIGN
 from mamlzoo.tables import some
@@ -34,18 +36,49 @@ class Fault(NamedTuple):
         return f"{self.what}; {self.remedy}"
 
 
+OUT_OF_PLACE = (
+    "in forward write x = x / 3, not x /= 3 nor x.div_(3), take layers without inplace=True, and before x[:, 0] = 0 "
+    "write x = x.clone()"
+)
 FUNCTION = (
     "keep no running statistics (track_running_stats=False) and no counters, and write into no parameter in forward"
 )
 REGISTER = (
-    "use each parameter by the attribute that registers it, keep several in an nn.ParameterList or nn.ModuleList, and "
-    "constants by register_buffer"
+    "use each parameter by the attribute that registers it, keep layers in an nn.ModuleList or nn.ModuleDict in place "
+    "of a list or dict, parameters in an nn.ParameterList, and constants by register_buffer"
 )
 
 
 def repeats(device: torch.device) -> bool:
     """Whether the same sum has the same bits there each time, which a GPU does not promise."""
     return device.type == "cpu"
+
+
+@contextlib.contextmanager
+def repeating() -> Iterator[None]:
+    """Meanwhile operations repeat to the bit on a CPU.
+
+    Some begin with memory as they find it: which columns torch.linalg.lstsq pivots first hangs on what lay there, and
+    with that its last digits. Torch fills such memory where deterministic algorithms are asked for.
+    """
+    was = torch.get_deterministic_debug_mode()
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*does not have a deterministic implementation")
+            torch.set_deterministic_debug_mode(was or "warn")
+            yield
+    finally:
+        torch.set_deterministic_debug_mode(was)
+
+
+def nothing_to_learn(networks: Iterable[nn.Module]) -> str:
+    """In words that no parameter requires a gradient, with those that lie where no module registers them."""
+    places: Held = {}
+    for network in networks:
+        places |= held_by(network)
+    found = [value for value in places.values() if isinstance(value, Tensor) and value.requires_grad]
+    lacking = "has no parameter that requires a gradient, so nothing can be learned"
+    return f"{lacking}: {named(found, places)} are registered in no module; {REGISTER}" if found else lacking
 
 
 def memory_of(network: nn.Module, x: Tensor, other: Tensor) -> Fault | None:
@@ -61,21 +94,32 @@ def memory_of(network: nn.Module, x: Tensor, other: Tensor) -> Fault | None:
             f"has max_norm in its {layer} '{renormed[0]}', so that each call writes into the weight, which is in θ",
             "build it without, and normalise in forward what it gives",
         )
-    before = Generators.now()
+    before, given = Generators.now(), x.clone()
     try:
-        with torch.no_grad():
+        with torch.no_grad(), repeating():
             one, two = copy.deepcopy(network), copy.deepcopy(network)
-            first = one(x)
+            first = one(given)
             between = copied(held_by(one))
-            second = one(x)
-            two(other)
-            third = two(x)
+            second = one(x.clone())
+            two(other.clone())
+            third = two(x.clone())
     except FOREIGN:  # who calls it in earnest says what it raises
         return None
     if before.drawn_from():  # which is told where it is called first
         return None
+    if given._version or not same(given, x):  # torch counts what is written, equal numbers too
+        return Fault("writes into its input", OUT_OF_PLACE)
     # What a call leaves behind and none reads, as its last activations, is the same after the same call.
     registered = registered_in(network)
+    made = [name for name in registered_in(one) if name not in registered]
+    if made:
+        # Constants are split off, stacked for the seeds and saved before any call, and a tensor that is made while
+        # tasks are batched is of those tasks: so it is not taken even where it is the same each time.
+        names, it = some(map(repr, made), SHOWN), "them" if len(made) > 1 else "it"
+        return Fault(
+            f"makes {names} when it is first called, and parameters and buffers are taken from it before that",
+            f"make {it} in __init__",
+        )
     changed = [name for copy_ in (one, two) for name in differing(registered, registered_in(copy_))]
     if repeats(x.device):
         changed += differing(between, held_by(one))
@@ -95,7 +139,7 @@ def strays_in(network: nn.Module, x: Tensor) -> Fault | None:
     try:
         with torch.enable_grad():
             buffers = {name: leaf.detach().clone() for name, leaf in network.named_buffers()}
-            output = functional_call(network, (given, buffers), (x,))
+            output = functional_call(network, (given, buffers), (x.clone(),))
     except FOREIGN:
         return None
     finally:
@@ -125,8 +169,8 @@ def seed_of(network: nn.Module, other: nn.Module, x: Tensor) -> Fault | None:
         return None
     before = Generators.now()
     try:
-        with torch.no_grad():
-            alike = same(copy.deepcopy(network)(x), functional_call(other, state, (x,)))
+        with torch.no_grad(), repeating():
+            alike = same(copy.deepcopy(network)(x.clone()), functional_call(other, state, (x.clone(),)))
     except FOREIGN:
         return None
     if alike or before.drawn_from():
@@ -161,14 +205,14 @@ def strays(results: Iterable[Any], known: object) -> list[Tensor]:
 
 
 def named(found: Iterable[Tensor], places: Mapping[str, object]) -> str:
-    """Tensors in words, by the names of the places where they lie."""
-    told = []
-    for tensor in found:
+    """Tensors in words, by the names of the places where they lie and in their order."""
+    told, order = [], [id(value) for value in places.values()]
+    for tensor in sorted(found, key=lambda one: order.index(id(one)) if id(one) in order else len(order)):
         names = [name for name, value in places.items() if value is tensor]
         if len(names) > 1:
-            told.append(f"'{names[-1]}' (a second reference to '{names[0]}')")
+            told.append(f"{names[-1]!r} (a second reference to {names[0]!r})")
         else:
-            told.append(f"'{names[0]}'" if names else f"a tensor {list(tensor.shape)} that requires a gradient")
+            told.append(repr(names[0]) if names else f"a tensor {list(tensor.shape)} that requires a gradient")
     return some(told, SHOWN)
 
 

@@ -17,7 +17,8 @@ import torch
 
 from mamlzoo import trees
 from mamlzoo.engine.contract import broken, check_episodes, check_size
-from mamlzoo.errors import FOREIGN, MamlzooError, in_short
+from mamlzoo.errors import FOREIGN, MamlzooError
+from mamlzoo.explanations import explained
 from mamlzoo.interfaces import Episode, Split, Task
 
 STREAM_IDS = {"train": 0, "valid": 1, "test": 2}
@@ -58,7 +59,7 @@ def draw(
     except MamlzooError:
         raise
     except FOREIGN as error:
-        raise broken(task, f"failed to sample: {in_short(error)}") from error
+        raise broken(task, f"failed to sample: {explained(error)}") from error
     episodes = check_episodes(task, count, episodes)
     return episodes if like is None else check_size(task, split, like, episodes)
 

@@ -83,10 +83,11 @@ def builds_what_was_asked_for(model: Model) -> None:
 def has_something_to_learn(model: Model) -> None:
     """Its network has a parameter that requires a gradient.
 
-    Make an nn.Parameter of what is to be learned.
+    Make an nn.Parameter of what is to be learned, and keep layers in an nn.ModuleList, not in a list.
     """
     network = _network(model, _accepted(model)[0])
-    require(any(p.requires_grad for p in network.parameters()), "no parameter requires a gradient")
+    learns = any(p.requires_grad for p in network.parameters())
+    require(learns, f"the network {purity.nothing_to_learn([network])}")
 
 
 @check("model")
@@ -139,16 +140,18 @@ def same_inputs_give_same_outputs(spec: Spec, network: nn.Module) -> None:
     Build without dropout, or with p = 0, and draw no random numbers in `forward`.
     """
     x = _inputs(spec)
-    require(torch.equal(network(x), network(x)), "two calls with the same inputs differ")
+    with purity.repeating():
+        same = torch.equal(network(x.clone()), network(x.clone()))
+    require(same, "two calls with the same inputs differ")
 
 
 @check("model")
 @of_networks
 def no_statistics_leak(spec: Spec, network: nn.Module) -> None:
-    """Calling a network changes nothing in it. (Batch norms are made to use the batch's own statistics.)
+    """Calling a network changes nothing in it, nor its input. (Norms are made to use the inputs' own statistics.)
 
-    Keep no running statistics: track_running_stats=False; count no calls, give an embedding no max_norm; compute from
-    the inputs alone.
+    Keep no running statistics: track_running_stats=False; count no calls, give an embedding no max_norm; make buffers
+    in __init__; write x = x / 3, not x /= 3; compute from the inputs alone.
     """
     fault = purity.memory_of(network, _inputs(spec), _inputs(spec, 1))
     require(fault is None, f"the network {fault and fault.what}")

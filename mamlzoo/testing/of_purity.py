@@ -9,6 +9,7 @@ import torch
 from mamlzoo import trees
 from mamlzoo.adaptation import adapt
 from mamlzoo.combinations import plugin
+from mamlzoo.engine import purity
 from mamlzoo.engine.binding import Bound, bind_seeds, built_with
 from mamlzoo.engine.inspection import foreign_tensors
 from mamlzoo.engine.randomness import Generators
@@ -30,7 +31,7 @@ def same_inputs_give_same_outputs(algorithm: MetaAlgorithm) -> None:
     learner, meta = bound.learner, trees.index(bound.meta, 0)
     results = []
     for state in (0, 1):
-        with torch.random.fork_rng(devices=[]):
+        with purity.repeating(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(state)
             before = Generators.now()
             fast = adapt(algorithm, learner, meta, episode.support, STEPS)

@@ -9,6 +9,7 @@ from torch import nn
 import mamlzoo
 from mamlzoo import Batch, Episode
 from mamlzoo.combinations import _as_model
+from mamlzoo.engine.batch_norm import without_running_statistics
 from mamlzoo.engine.binding import bind_seeds
 from mamlzoo.errors import PluginError, UsageError
 from mamlzoo_algorithms.maml import MAML
@@ -144,6 +145,16 @@ def test_a_users_own_loop_trains_the_users_own_module():
     assert float(network.weight.detach()) == pytest.approx(2.0, abs=0.01)
 
 
+class Rowwise(nn.InstanceNorm1d):
+    """An instance norm over the numbers of a row."""
+
+    def __init__(self, size):
+        super().__init__(1, track_running_stats=True)
+
+    def forward(self, x):
+        return super().forward(x[:, None])[:, 0]
+
+
 def test_binding_leaves_a_batch_norms_statistics_alone():
     network = nn.Sequential(nn.Linear(1, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))
     learner, meta = mamlzoo.bind(MAML(), network, nn.functional.mse_loss)
@@ -153,10 +164,20 @@ def test_binding_leaves_a_batch_norms_statistics_alone():
     assert meta["network"]["0.weight"] is network[0].weight
 
 
-def test_binding_says_that_trained_statistics_are_left_out():
-    network = nn.Sequential(nn.Linear(1, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))
+def test_instance_norm_uses_each_examples_own_statistics_in_either_mode_and_keeps_none():
+    network = nn.Sequential(nn.Unflatten(1, (2, 2)), nn.InstanceNorm1d(2, track_running_stats=True), nn.Flatten())
+    network(torch.randn(9, 4) + 3)
+    pure, x = without_running_statistics(network.eval()), torch.tensor([[1.0, 2.0, 5.0, 9.0]])
+    assert pure(x) == pytest.approx(torch.tensor([[-1.0, 1.0, -1.0, 1.0]]), abs=1e-3)
+    assert not list(pure.buffers())
+    assert network[1].running_mean is not None
+
+
+@pytest.mark.parametrize("norm", [lambda: nn.BatchNorm1d(4), lambda: Rowwise(4)], ids=["batch norm", "instance norm"])
+def test_binding_says_that_trained_statistics_are_left_out(norm):
+    network = nn.Sequential(nn.Linear(1, 4), norm(), nn.Linear(4, 1))
     network(torch.randn(9, 1))
-    with pytest.warns(UserWarning, match="running statistics that batch norm '1' came with are not used"):
+    with pytest.warns(UserWarning, match="running statistics that norm '1' came with are not used"):
         mamlzoo.bind(MAML(), network, nn.functional.mse_loss)
 
 

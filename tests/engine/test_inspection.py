@@ -16,6 +16,7 @@ from mamlzoo import PluginError, UsageError, trees
 from mamlzoo.combinations import experiments
 from mamlzoo.engine import inspection, purity
 from mamlzoo.engine.binding import built_with
+from mamlzoo.testing import outcomes_of
 from mamlzoo_algorithms.maml import MAML
 from mamlzoo_tasks.sine import Sine
 
@@ -140,8 +141,19 @@ def remembering(self, hidden):
     return hidden
 
 
+def masked(self, hidden):
+    if self.mask is None:
+        self.mask = torch.ones(4, 4).tril()
+    return hidden @ self.mask
+
+
 def normed(self, hidden):
     return self.norm(hidden[:, None])[:, 0]
+
+
+def fitted(self, hidden):
+    """By a solution whose last digits hang on what memory holds; LAPACK's."""
+    return torch.linalg.lstsq(hidden.T @ hidden + torch.eye(4), hidden.T).solution.T
 
 
 def embedding(self, hidden):
@@ -158,8 +170,16 @@ MEMORIES = {
     "the first batch's mean": (network(keeping(mean=lambda self: None), first_mean), "gives other outputs after other"),
     "a parameter clamped in place": (network(middle=clamping), "changes 'leave.weight' when it is called"),
     "running statistics": (
-        network(keeping(norm=lambda self: nn.InstanceNorm1d(1, track_running_stats=True)), normed),
-        "changes 'norm.running_mean', 'norm.running_var' when it is called",
+        network(lambda self: self.register_buffer("mean", torch.zeros(4)), averaging),
+        "changes 'mean' when it is called; keep no running statistics",
+    ),
+    "a buffer that its first call makes": (
+        network(lambda self: self.register_buffer("mask", None), masked),
+        "makes 'mask' when it is first called, and parameters and buffers are taken from it before that; make it in __init__",
+    ),
+    "a buffer that its first call registers": (
+        network(middle=lambda self, hidden: (self.register_buffer("mask", torch.ones(4)), hidden * self.mask)[1]),
+        "makes 'mask' when it is first called",
     ),
     "a power iteration": (
         network(
@@ -216,6 +236,21 @@ class Recurrent(Hidden):
             network(fixed, using_all), id="buffers, constants, a list of its own layers, its last activations"
         ),
         pytest.param(Recurrent, id="a GRU"),
+        pytest.param(
+            network(keeping(mask=lambda self: None), masked), id="a plain tensor that its first call makes of constants"
+        ),
+        pytest.param(network(middle=fitted), id="a solution by least squares"),
+        pytest.param(
+            network(
+                keeping(order=lambda self: nn.Parameter(torch.arange(4), requires_grad=False)),
+                scaled_by(lambda self: self.order),
+            ),
+            id="a frozen parameter of whole numbers, before all others",
+        ),
+        pytest.param(
+            network(keeping(norm=lambda self: nn.InstanceNorm1d(1, track_running_stats=True)), normed),
+            id="an instance norm that tracks running statistics",
+        ),
         pytest.param(lambda: nn.Sequential(nn.Linear(1, 4), nn.BatchNorm1d(4), nn.Linear(4, 1)), id="a batch norm"),
         pytest.param(
             lambda: nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(1, 4)), nn.Linear(4, 1)),
@@ -225,6 +260,110 @@ class Recurrent(Hidden):
 )
 def test_a_network_that_only_looks_impure_is_taken(made):
     assert mamlzoo.run(model=made, **QUICK).checkpoint.training.step == 1
+
+
+def divided(x):
+    x /= 3
+    return x
+
+
+def zeroed(x):
+    x[:, 0] = 0
+    return x
+
+
+WRITES = {
+    "by an operator": divided,
+    "by a method": lambda x: x.mul_(2),
+    "by an index": zeroed,
+    "by a layer": nn.ReLU(inplace=True),
+    "by a view": lambda x: x.view(-1).mul_(2).view(x.shape),
+    "of the same numbers": lambda x: x.mul_(1),
+}
+
+
+def writing(write):
+    class Writer(Hidden):
+        def forward(self, x):
+            return super().forward(write(x))
+
+    return Writer
+
+
+@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
+@pytest.mark.parametrize("plan", ["loop", "vmap", "auto"])
+def test_a_network_that_writes_into_its_input_is_told_what_to_write_in_place_of_it(write, plan):
+    with pytest.raises(PluginError) as caught:
+        mamlzoo.run(model=writing(write), plan=plan, **QUICK)
+    assert str(caught.value).startswith(
+        "model 'Writer': its network writes into its input; in forward write x = x / 3, not x /= 3 nor"
+    )
+
+
+@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
+def test_the_kit_finds_what_writes_into_its_input(write):
+    class Writing(mamlzoo.Model):
+        """Writing."""
+
+        name = "writing"
+
+        def build(self, spec):
+            if spec != mamlzoo.Spec((1,), 1):
+                raise UsageError("a number alone")
+            return writing(write)()
+
+    failed = {outcome.check.name: outcome for outcome in outcomes_of(Writing()) if outcome.verdict == "failed"}
+    assert failed["no-statistics-leak"].finding == "for inputs [6, 1] and 1 output: the network writes into its input"
+    assert "write x = x / 3, not x /= 3" in failed["no-statistics-leak"].remedy
+    assert "same-inputs-give-same-outputs" not in failed
+
+
+@pytest.mark.parametrize("keep", [list, lambda layers: dict(zip("ab", layers, strict=True))], ids=["list", "dict"])
+def test_of_layers_that_are_all_in_a_plain_container_it_is_said_where_they_lie_and_what_to_take(keep):
+    class Stacked(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layers = keep([nn.Linear(1, 4), nn.Linear(4, 1)])
+
+        def forward(self, x):
+            first, second = self.layers.values() if isinstance(self.layers, dict) else self.layers
+            return second(torch.tanh(first(x)))
+
+    said = "has no parameter that requires a gradient, so nothing can be learned: .layers.*weight.*nn.ModuleList or nn.ModuleDict"
+    with pytest.raises(UsageError, match=f"model 'Stacked' {said}"):
+        mamlzoo.run(model=Stacked, **QUICK)
+    with pytest.raises(
+        UsageError, match="the network computes with .layers.*nn.ModuleList or nn.ModuleDict in place of"
+    ):
+        in_a_loop(Stacked())
+
+
+def test_in_ones_own_loop_it_is_said_too():
+    with pytest.raises(UsageError, match="the network writes into its input; in forward write x = x / 3"):
+        in_a_loop(writing(divided)())
+
+
+def in_a_loop(made):
+    algorithm = MAML()
+    learner, meta = mamlzoo.bind(algorithm, made, nn.functional.mse_loss)
+    batch = mamlzoo.Batch(torch.linspace(-1, 1, 6).reshape(2, 3, 1), torch.ones(2, 3, 1))
+    return mamlzoo.meta_loss(algorithm, learner, meta, mamlzoo.Episode(batch, batch))
+
+
+def test_least_squares_repeat_to_the_bit_in_a_trial_and_the_setting_is_put_back():
+    made, x = network(middle=fitted)(), torch.linspace(-1, 1, 3)[:, None]
+    with purity.repeating():
+        assert len({made(x).detach().numpy().tobytes() for _ in range(200)}) == 1
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_a_memory_behind_least_squares_is_found():
+    def drifting(self, hidden):
+        self.mean = self.mean + 1e-6
+        return fitted(self, hidden) + self.mean
+
+    with pytest.raises(PluginError, match="its network changes 'mean' when it is called"):
+        mamlzoo.run(model=network(keeping(mean=lambda self: torch.zeros(4)), drifting), **QUICK)
 
 
 def test_a_trial_leaves_a_network_as_it_was_built():
@@ -334,7 +473,7 @@ OWN = {
         {"adapt": lambda self, lrn, meta, fast, s: mamlzoo.sgd(fast, lrn.gradient(fast, s), RATE)},
         "its results depend on 'RATE', which θ does not hold, so nothing of it is learned; put what is learned into θ",
     ),
-    "a module's parameters": ({"predict": with_module}, "its results depend on 'learner.networks.network.4."),
+    "a module's parameters": ({"predict": with_module}, "its results depend on 'learner.networks.network.0.weight', "),
     "a module's values": ({"predict": with_constant}, "its results depend on tensors of learner.networks, which are those"),
     "a generator of its own": ({"meta_loss": unseeded}, "two calls of meta_loss with the same inputs give different"),
 }  # fmt: skip
