@@ -50,7 +50,7 @@ def accusation(error: BaseException, plugins: Sequence[Plugin], failed: str, hin
 def locate(error: MamlzooError) -> None:
     """Say in an error that names a plugin where that comes from; once is enough."""
     plugin = error.plugin
-    if plugin is None or error.origin:
+    if not isinstance(plugin, Plugin) or error.origin:
         return
     cause = error.__cause__
     suspect = find_suspect(cause, [plugin]) if cause is not None else None

@@ -7,10 +7,19 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from mamlzoo.interfaces import Plugin
+
+class Named(Protocol):
+    """What can be blamed: a plugin."""
+
+    @property
+    def kind(self) -> str:
+        """What it is: a task, a model or an algorithm."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
 
 
 class MamlzooError(Exception):
@@ -28,7 +37,7 @@ class MamlzooError(Exception):
     exit_code = 1
     headline = "Error: "
 
-    def __init__(self, what: str = "", *, remedy: str = "", plugin: Plugin | None = None) -> None:
+    def __init__(self, what: str = "", *, remedy: str = "", plugin: Named | None = None) -> None:
         super().__init__(what)
         self.what, self.remedy, self.plugin = what, remedy, plugin
         self.origin = ""

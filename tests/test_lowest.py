@@ -16,7 +16,7 @@ def release(version: str) -> tuple[int, ...]:
 
 def test_the_lowest_versions_are_those_that_the_project_declares():
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
-    pinned = re.findall(r"^([a-z]+)==(\S+)$", (ROOT / "constraints-lowest.txt").read_text(encoding="utf-8"), re.M)
+    pinned = re.findall(r"^([a-z_]+)==(\S+)$", (ROOT / "constraints-lowest.txt").read_text(encoding="utf-8"), re.M)
     lowest = dict(line.split(">=") for line in declared)
     assert {name: release(version) for name, version in pinned} == {
         name: release(version) for name, version in lowest.items()

@@ -6,20 +6,35 @@ from collections.abc import Callable, Iterator
 
 from mamlzoo import options
 from mamlzoo.discovery.registry import installed
-from mamlzoo.errors import FOREIGN, MamlzooError, PluginError, in_short
+from mamlzoo.errors import FOREIGN, MamlzooError, PluginError, did_you_mean, in_short
 from mamlzoo.interfaces import Plugin
-from mamlzoo.testing import of_algorithms, of_classifiers, of_models, of_plugins, of_purity, of_tasks
-from mamlzoo.testing.checks import Check, FaultError, Outcome
+from mamlzoo.testing import checks, of_algorithms, of_classifiers, of_models, of_plugins, of_purity, of_tasks
+from mamlzoo.testing.checks import Check, FaultError, Outcome, require
 
 PluginLike = str | Plugin | type[Plugin]
 MODULES = (of_tasks, of_models, of_algorithms, of_purity, of_classifiers, of_plugins)
 CHECKS: list[Check] = [found for module in MODULES for found in vars(module).values() if isinstance(found, Check)]
-"""All checks, in the order in which they are run."""
+"""All checks, in the order in which they are run; the last is of what is said about the others."""
 
 
 def checks_of(plugin: Plugin) -> list[Check]:
     """The checks of what the plugin promises, in the order in which they are run."""
     return [check for check in CHECKS if check.applies_to(plugin)]
+
+
+@checks.check()
+def exemptions_have_reasons(plugin: Plugin) -> None:
+    """What it is exempt from are checks of its kind, each with a reason.
+
+    Correct or remove the entry of exempt_from.
+    """
+    known = [check.name for check in checks_of(plugin)]
+    for name, reason in plugin.exempt_from.items():
+        require(name in known, f"exempt_from: there is no check '{name}' of it; {did_you_mean(name, known)}")
+        require(isinstance(reason, str) and reason.strip(), f"exempt_from: '{name}' has no reason")
+
+
+CHECKS.append(exemptions_have_reasons)
 
 
 def outcomes_of(plugin: Plugin) -> Iterator[Outcome]:
