@@ -4,11 +4,16 @@ from .adaptation import GradientDescent as GradientDescent
 from .adaptation import adapt as adapt
 from .adaptation import sgd as sgd
 from .adapted import Adapted as Adapted
+from .api import compare as compare
+from .api import load as load
+from .api import plot as plot
+from .api import report as report
+from .api import resume as resume
+from .api import run as run
+from .api import save as save
+from .api import sweep as sweep
 from .checkpoints import Checkpoint as Checkpoint
 from .checkpoints import ValidationRecord as ValidationRecord
-from .combinations import compare as compare
-from .combinations import resume as resume
-from .combinations import run as run
 from .comparison import Comparison as Comparison
 from .discovery.registry import installed as installed
 from .discovery.registry import make as make
@@ -19,6 +24,7 @@ from .errors import MamlzooError as MamlzooError
 from .errors import PluginError as PluginError
 from .errors import UsageError as UsageError
 from .experiment import Experiment as Experiment
+from .figures.style import Figure as Figure
 from .hooks import CONTRACT as CONTRACT
 from .hooks import hookimpl as hookimpl
 from .interfaces import Batch as Batch
@@ -38,8 +44,6 @@ from .points import Points as Points
 from .points import read_points as read_points
 from .result import Result as Result
 from .settings import Settings as Settings
-from .store import load as load
-from .sweeping import sweep as sweep
 from .sweeps import Sweep as Sweep
 from .tested import evaluate as evaluate
 from .trees import leaves as leaves

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mamlzoo import trained, trees
@@ -21,11 +21,8 @@ from mamlzoo.engine.streams import TestSet
 from mamlzoo.errors import UsageError, did_you_mean
 from mamlzoo.experiment import Experiment
 from mamlzoo.interfaces import Batch, Fast, Spec
-from mamlzoo.result import Result
+from mamlzoo.result import Result, Values
 from mamlzoo.tables import count
-
-Values = ArrayLike | Tensor
-"""Numbers as a list, an array or a tensor."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -45,6 +42,41 @@ class Adapted:
     plan: str
     fast: Fast
     losses: NDArray[np.float32]
+
+    @classmethod
+    @differentiating
+    def of(cls, result: Result, x: Values, y: Values, *, steps: int = 10, seed: int | None = None) -> Adapted:
+        """A result's θ, adapted to data of your own: one data set, or several at once, each by itself.
+
+        Lists, numpy arrays and tensors will do; all numbers are cast to float32.
+
+        Args:
+            x: support inputs [n, *input_shape] or [data sets, n, *input_shape].
+            y: targets beside them, [n, output_size] or [n] where that is 1; of a classification, class indices [n].
+            steps: adaptation steps.
+            seed: whose θ; None: the first seed's that did not diverge.
+
+        Raises:
+            UsageError: x or y has another shape or holds a number that is not possible, the seed was not trained, or a
+                part of a loaded result came from Python.
+        """
+        experiment, bound = trained.of_seed(result, seed)
+        support, several = _examples(x, y, experiment.task.spec)
+        if steps < 0:
+            raise UsageError(f"steps must be at least 0, not {steps}")
+        plan = "loop"  # a single data set gains nothing from being batched
+        if several:
+            tests = TestSet(experiment.task, 1, experiment.settings.test_seed, experiment.device())
+            plan = mapping(bound, experiment.task, tests, experiment.settings.plan)
+        adaptation = Adaptation(bound, experiment.task, plan)
+        with experiment.blame("adapting"):
+            fast = adaptation.start(bound.meta, support)
+            losses = [adaptation.loss(bound.meta, fast, support)]
+            for _ in range(steps):
+                fast = adaptation.adapt(bound.meta, fast, support)
+                losses.append(adaptation.loss(bound.meta, fast, support))
+        by_set = torch.stack(losses, -1)[0].numpy()
+        return cls(experiment, bound, plan, fast, by_set if several else by_set[0])
 
     def __repr__(self) -> str:
         sets = "one data set" if self.data_sets is None else f"{self.data_sets} data sets"
@@ -167,28 +199,6 @@ class Adapted:
         """Of [1, data sets, …] the only seed's, and the only data set's where it came without an axis."""
         array: NDArray[np.float32] = values[0].numpy()
         return array[0] if self.data_sets is None else array
-
-
-@differentiating
-def adapt(result: Result, x: Values, y: Values, *, steps: int = 10, seed: int | None = None) -> Adapted:
-    """Adapt a result's θ to one data set, or to each of several; see `Result.adapt`."""
-    experiment, bound = trained.of_seed(result, seed)
-    support, several = _examples(x, y, experiment.task.spec)
-    if steps < 0:
-        raise UsageError(f"steps must be at least 0, not {steps}")
-    plan = "loop"  # a single data set gains nothing from being batched
-    if several:
-        tests = TestSet(experiment.task, 1, experiment.settings.test_seed, experiment.device())
-        plan = mapping(bound, experiment.task, tests, experiment.settings.plan)
-    adaptation = Adaptation(bound, experiment.task, plan)
-    with experiment.blame("adapting"):
-        fast = adaptation.start(bound.meta, support)
-        losses = [adaptation.loss(bound.meta, fast, support)]
-        for _ in range(steps):
-            fast = adaptation.adapt(bound.meta, fast, support)
-            losses.append(adaptation.loss(bound.meta, fast, support))
-    by_set = torch.stack(losses, -1)[0].numpy()
-    return Adapted(experiment, bound, plan, fast, by_set if several else by_set[0])
 
 
 def _examples(x: Values, y: Values, spec: Spec) -> tuple[Batch, bool]:

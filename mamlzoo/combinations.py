@@ -3,138 +3,27 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice, product
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar, cast
 
 from torch import nn
 
-from mamlzoo import comparing, options, recording
-from mamlzoo.comparison import Comparison
-from mamlzoo.differentiation import differentiating
+from mamlzoo import options
 from mamlzoo.discovery.given import model_of
 from mamlzoo.discovery.registry import installed
 from mamlzoo.errors import UsageError
-from mamlzoo.experiment import Experiment, Listener
+from mamlzoo.experiment import Experiment
 from mamlzoo.interfaces import KINDS, MetaAlgorithm, Model, Plugin, Task
 from mamlzoo.numerals import shown
-from mamlzoo.recording import Interval, Manner
-from mamlzoo.result import Result
 from mamlzoo.settings import MOST_SEEDS, Settings
-from mamlzoo.watching import watched
 
 P = TypeVar("P", bound=Plugin)
 TaskLike = str | Task | type[Task]
 ModelLike = str | Model | type[Model] | nn.Module | Callable[..., nn.Module]
 AlgorithmLike = str | MetaAlgorithm | type[MetaAlgorithm]
-
-
-@differentiating
-def run(
-    task: TaskLike = "sine",
-    model: ModelLike = "mlp",
-    algorithm: AlgorithmLike = "maml",
-    *,
-    options: Mapping[str, Any] | None = None,
-    seeds: int | Sequence[int] = 1,
-    out: str | Path | None = None,
-    checkpoint_every: str = "30s",
-    progress: bool | Listener | None = None,
-    **settings: Any,
-) -> Result:
-    """Train and test one combination.
-
-    Args:
-        task, model, algorithm: a plugin's name, its class, or an instance; a name may be one in a file, as
-            "net.py:Net". The model also any `torch.nn.Module`, or a function that makes one, from a Spec or from
-            nothing.
-        options: of plugins given by name or class, as the flags spell them: {"task.shots": 5}.
-        seeds: how many (0, 1, …), or which.
-        out: a directory to record the run in as it goes, so that `resume` can go on with it; None: nothing is written.
-        checkpoint_every: how often it is written down there: meta-steps, as "200", or time, as "30s".
-        progress: True for a bar and a line with the plan, in a terminal or a notebook; or a function, called with the
-            experiment and every event: records, checkpoints, the choice of a plan.
-        **settings: fields of `Settings`: iterations, meta_batch, outer_lr, …
-
-    Raises:
-        UsageError: something was asked for that cannot be.
-
-    >>> result = run("scalar", "neuron", "maml", iterations=1, options={"algorithm.inner_lr": 0.1}, meta_batch=2,
-    ...              optimizer="sgd", outer_lr=0.5, meta_reduction="sum")
-    >>> round(result.meta["network"]["weight"].item(), 2)
-    -1515.48
-    """
-    (experiment,) = experiments([task], [model], [algorithm], options=options, seeds=seeds, **settings)
-    if out is None:
-        return experiment.run(progress)
-    with manner(checkpoint_every, progress) as how:
-        return recording.record(experiment, Path(out), how)
-
-
-@differentiating
-def resume(
-    directory: str | Path,
-    *,
-    task: TaskLike | None = None,
-    model: ModelLike | None = None,
-    algorithm: AlgorithmLike | None = None,
-    progress: bool | Listener | None = None,
-) -> Result:
-    """Go on with a run where its last checkpoint stands, to the bits of a run never stopped; a finished one is loaded.
-
-    Args:
-        task, model, algorithm: what came from Python when the run began; its code is not in the directory.
-        progress: as for `run`.
-
-    Raises:
-        UsageError: it is no run directory, or what came from Python is not given.
-        MamlzooError: another process is writing it, or it is damaged beyond what a checkpoint can mend.
-    """
-    likes = {"task": task, "model": model, "algorithm": algorithm}
-    given = {kind: plugin(kind, like) for kind, like in likes.items() if like is not None}
-    with manner("30s", progress) as how:
-        return recording.resume(Path(directory), how, given)
-
-
-@differentiating
-def compare(
-    task: TaskLike | Sequence[TaskLike] = "sine",
-    model: ModelLike | Sequence[ModelLike] = "mlp",
-    algorithm: AlgorithmLike | Sequence[AlgorithmLike] = ("maml", "fomaml", "transfer", "scratch"),
-    *,
-    options: Mapping[str, Any] | None = None,
-    seeds: int | Sequence[int] = 1,
-    out: str | Path | None = None,
-    checkpoint_every: str = "30s",
-    progress: bool | Listener | None = None,
-    **settings: Any,
-) -> Comparison:
-    """Train and test every combination of several tasks, models and algorithms; arguments as for `run`.
-
-    A comparison that is recorded in a directory goes on there when `mamlzoo resume` is given it.
-    """
-    chosen = experiments(several(task), several(model), several(algorithm), options=options, seeds=seeds, **settings)
-    if out is None:
-        with watched(progress) as watcher:
-            return comparing.run(chosen, watcher)
-    with manner(checkpoint_every, progress) as how:
-        return comparing.record(chosen, Path(out), how)
-
-
-@contextmanager
-def manner(checkpoint_every: str, progress: bool | Listener | None) -> Iterator[Manner]:
-    """How runs from Python are recorded, and who watches them meanwhile.
-
-    Raises:
-        UsageError: `checkpoint_every` is neither meta-steps nor a time, or `progress` is no watcher.
-    """
-    interval = Interval.parse(checkpoint_every)
-    with watched(progress) as watcher:
-        yield Manner(interval, watcher, begins=watcher.begins, says=watcher.says)
 
 
 def experiments(

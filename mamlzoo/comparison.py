@@ -6,15 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from mamlzoo import labels
+import mamlzoo
+from mamlzoo import labels, paired
 from mamlzoo.result import Evaluation, Result
 from mamlzoo.tables import Table, grouped, number
-
-if TYPE_CHECKING:
-    from mamlzoo.paired import Differences
-    from mamlzoo.plots import Figure
 
 
 @dataclass(frozen=True, repr=False)
@@ -59,7 +56,7 @@ class Comparison:
         metric = metrics.pop() if len(metrics) == 1 else "metric"
         return Table(f"test {metric} after adaptation", columns, rows, notes)
 
-    def differences(self, baseline: str | None = None, step: int | None = None) -> Differences:
+    def differences(self, baseline: str | None = None, step: int | None = None) -> paired.Differences:
         """Paired differences on the same test tasks: of every two, or of each and a baseline.
 
         Args:
@@ -76,9 +73,7 @@ class Comparison:
         )._differences
 
     @cached_property
-    def _differences(self) -> Differences:
-        from mamlzoo import paired
-
+    def _differences(self) -> paired.Differences:
         return paired.differences(self.results, self.labels(), self.baseline, self.step)
 
     def document(self) -> dict[str, Any]:
@@ -88,31 +83,17 @@ class Comparison:
             "differences": self.differences().document(),
         }
 
-    def plot(self) -> Figure:
+    def plot(self) -> mamlzoo.Figure:
         """Test metric by adaptation steps, one band an experiment."""
-        from mamlzoo import plots
-
-        return plots.curves(self.results, self.labels())
+        return mamlzoo.plot(self)
 
     def save(self, directory: str | Path) -> Comparison:
-        """Write a directory with a run directory for each experiment, the table's numbers and the figure.
-
-        Raises:
-            UsageError: the directory exists and is not empty, or cannot be written.
-        """
-        from mamlzoo import comparing
-
-        return comparing.save(self, Path(directory))
+        """Write a directory with a run directory for each experiment, as `mamlzoo.save` does."""
+        return mamlzoo.save(self, directory)
 
     def report(self, path: str | Path) -> None:
-        """Write one HTML page: tables, figures, configs, and the commands that make the runs again.
-
-        Raises:
-            UsageError: another ending than .html, or a place that cannot be written.
-        """
-        from mamlzoo import report
-
-        report.write(self, Path(path))
+        """Write one HTML page, as `mamlzoo.report` does."""
+        mamlzoo.report(self, path)
 
 
 def _of(notes: Mapping[str, Sequence[str]]) -> list[str]:

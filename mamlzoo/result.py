@@ -10,21 +10,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
 
+import mamlzoo
 from mamlzoo import statistics, trees
 from mamlzoo.checkpoints import Checkpoint, ValidationRecord
 from mamlzoo.engine.preparation import Choice
 from mamlzoo.engine.training import TrainingRecord
-from mamlzoo.errors import UsageError
 from mamlzoo.interfaces import KINDS, MetaParams
 from mamlzoo.tables import Table, count, number
 
 if TYPE_CHECKING:
-    from mamlzoo.adapted import Adapted, Values
     from mamlzoo.experiment import Experiment
-    from mamlzoo.plots import Figure
 
+Values = ArrayLike | Tensor
+"""Numbers as a list, an array or a tensor."""
 FEW_NUMBERS = 8
 """θ of a seed is shown in full if it has no more numbers than this."""
 FEW_TASKS = 5
@@ -284,46 +285,17 @@ class Result:
             notes.append(f"{where}: the meta-loss or θ was not finite; left out of the mean")
         return notes + _runaways(self.evaluation)
 
-    def plot(self, kind: Literal["curves", "training", "adaptation"] = "curves") -> Figure:
+    def plot(self, kind: Literal["curves", "training", "adaptation"] = "curves") -> mamlzoo.Figure:
         """A figure: test metric by adaptation steps, meta-loss by meta-steps, or fits of one sample task."""
-        from mamlzoo import fits, plots
+        return mamlzoo.plot(self, kind)
 
-        if kind == "training":
-            return plots.training([self])
-        if kind == "adaptation":
-            return plots.adaptation(fits.panels(self))
-        if kind == "curves":
-            return plots.curves([self])
-        raise UsageError(f"there is no plot '{kind}'; there are: curves, training, adaptation")
-
-    def adapt(self, x: Values, y: Values, *, steps: int = 10, seed: int | None = None) -> Adapted:
-        """Adapt θ to data of your own: one data set, or several at once, each by itself.
-
-        Lists, numpy arrays and tensors will do; all numbers are cast to float32.
-
-        Args:
-            x: support inputs [n, *input_shape] or [data sets, n, *input_shape].
-            y: targets beside them, [n, output_size] or [n] where that is 1; of a classification, class indices [n].
-            steps: adaptation steps.
-            seed: whose θ; None: the first seed's that did not diverge.
-
-        Raises:
-            UsageError: x or y has another shape or holds a number that is not possible, the seed was not trained, or a
-                part of a loaded result came from Python.
-        """
-        from mamlzoo import adapted
-
-        return adapted.adapt(self, x, y, steps=steps, seed=seed)
+    def adapt(self, x: Values, y: Values, *, steps: int = 10, seed: int | None = None) -> mamlzoo.Adapted:
+        """Adapt θ to data of your own, as `Adapted.of` does."""
+        return mamlzoo.Adapted.of(self, x, y, steps=steps, seed=seed)
 
     def save(self, directory: str | Path) -> Result:
-        """Write a run directory, whole or not at all, and return the result that knows where it is.
-
-        Raises:
-            UsageError: the directory exists and is not empty, or cannot be written.
-        """
-        from mamlzoo import store
-
-        return store.save(self, Path(directory))
+        """Write a run directory, as `mamlzoo.save` does."""
+        return mamlzoo.save(self, directory)
 
 
 def _alike(evaluation: Evaluation) -> list[str]:

@@ -13,11 +13,10 @@ from typing import Any, cast
 from mamlzoo import axes as swept
 from mamlzoo import checkpoints, files, options, plots, recording, store
 from mamlzoo.axes import Axis
-from mamlzoo.combinations import AlgorithmLike, ModelLike, TaskLike, budget, declared, manner, plugin, several
-from mamlzoo.differentiation import differentiating
+from mamlzoo.combinations import budget, declared, plugin
 from mamlzoo.engine.preparation import Notice
 from mamlzoo.errors import MamlzooError, UsageError
-from mamlzoo.experiment import Experiment, Listener
+from mamlzoo.experiment import Experiment
 from mamlzoo.interfaces import KINDS, MetaAlgorithm, Model, Plugin, Task
 from mamlzoo.options import Option
 from mamlzoo.recording import DEFAULT, Manner, StoppedError
@@ -57,40 +56,6 @@ class Plan:
 
     axes: Sequence[Axis]
     trials: Sequence[Trial]
-
-
-@differentiating
-def sweep(
-    axes: Mapping[str, Iterable[Any] | str],
-    *,
-    out: str | Path,
-    task: TaskLike | Sequence[TaskLike] = "sine",
-    model: ModelLike | Sequence[ModelLike] = "mlp",
-    algorithm: AlgorithmLike | Sequence[AlgorithmLike] = "maml",
-    options: Mapping[str, Any] | None = None,
-    seeds: int | Sequence[int] = 1,
-    checkpoint_every: str = "30s",
-    progress: bool | Listener | None = None,
-    **settings: Any,
-) -> Sweep:
-    """Train, validate and test every combination of several values.
-
-    Args:
-        axes: values by option or setting: {"algorithm.inner_lr": [0.001, 0.01], "meta_batch": [4, 25]}; text is read
-            as the command line reads it: "log:1e-3:1e-1:3".
-        out: a directory to record the cells in. Those that are finished there are not run again, and a stopped one is
-            gone on with.
-        task, model, algorithm: as for `run`; a list of several is an axis too, and an option goes to each that has it.
-        options, seeds, checkpoint_every, progress, **settings: as for `run`, the same for all cells.
-
-    Raises:
-        UsageError: something was asked for that cannot be, or no combination can work. One that fails alone is a
-            failed cell.
-    """
-    chosen = {"task": several(task), "model": several(model), "algorithm": several(algorithm)}
-    planned = plan(axes, chosen, options or {}, seeds, settings)
-    with manner(checkpoint_every, progress) as how:
-        return record(planned, Path(out), how)
 
 
 def plan(

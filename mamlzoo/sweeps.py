@@ -10,11 +10,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+import mamlzoo
 from mamlzoo import statistics
 from mamlzoo.axes import Axis, text
 from mamlzoo.errors import UsageError
@@ -22,10 +23,6 @@ from mamlzoo.interfaces import KINDS
 from mamlzoo.result import Result, finite_or_null
 from mamlzoo.tables import Table, csv_cell, duration, named, number, some
 from mamlzoo.verdicts import NOT_APART
-
-if TYPE_CHECKING:
-    from mamlzoo.plots import Figure
-
 
 NAMED = 3
 """So many cells that may be as good as the best are named."""
@@ -217,15 +214,9 @@ class Sweep:
             writer.writerow([csv_cell(value) if isinstance(value, str) else value for value in row])
         return lines.getvalue()
 
-    def plot(self) -> Figure:
-        """The validation and the test metric by the values of one axis, or as heat maps over two.
-
-        Raises:
-            UsageError: no cell is finished.
-        """
-        from mamlzoo import sweep_plots
-
-        return sweep_plots.figure(self)
+    def plot(self) -> mamlzoo.Figure:
+        """The validation and the test metric by the values of one axis, or as heat maps over two, as `mamlzoo.plot`."""
+        return mamlzoo.plot(self)
 
     def _by_task(self) -> dict[str, list[tuple[Cell, Scores]]]:
         groups: dict[str, list[tuple[Cell, Scores]]] = {}

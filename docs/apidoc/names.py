@@ -47,12 +47,12 @@ GROUPS = (
     Group(
         "Run and compare",
         "A task, a model and an algorithm, each a name, a class or an instance, and a budget.",
-        ("run", "compare", "sweep", "resume", "load", "verify", "Experiment", "Settings"),
+        ("run", "compare", "sweep", "resume", "load", "save", "plot", "report", "verify", "Experiment", "Settings"),
     ),
     Group(
         "Results",
         "What `run`, `compare` and `sweep` return, and what is in it. Arrays are NumPy's.",
-        ("Result", "Comparison", "Sweep", "Adapted", "Checkpoint", "TrainingRecord", "ValidationRecord"),
+        ("Result", "Comparison", "Sweep", "Adapted", "Checkpoint", "TrainingRecord", "ValidationRecord", "Figure"),
     ),
     Group(
         "What a plugin is",
@@ -111,7 +111,7 @@ GROUPS = (
             "paired.Differences", "paired.Difference", "statistics.Interval",
             "axes.Axis", "sweeps.Cell", "sweeps.Scores", "sweeps.Estimate",
             "verification.Verification", "verification.EpisodeReport", "verification.Coordinate",
-            "experiment.Listener", "running.Event", "adapted.Values", "plots.Figure",
+            "experiment.Listener", "running.Event", "result.Values",
         ),
     ),
 )  # fmt: skip

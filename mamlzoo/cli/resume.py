@@ -10,7 +10,6 @@ import click
 
 from mamlzoo.cli.flags import KINDS
 from mamlzoo.cli.runner import checkpoint_flag, log_flag, recorded, report_comparison, report_run
-from mamlzoo.errors import UsageError
 
 if TYPE_CHECKING:
     from mamlzoo.interfaces import Plugin
@@ -37,17 +36,11 @@ def command(
 
     It ends with the same bits as if it had never been stopped. One that is finished is shown again.
     """
-    from mamlzoo import comparing, recording, reproduction, sweeping
+    from mamlzoo import api, comparing, recording
     from mamlzoo.store import resume_command
 
-    if sweeping.is_sweep(directory):
-        raise UsageError(f"{directory} is a sweep's directory; the `mamlzoo sweep` that began it goes on with it")
-    if reproduction.is_reproduction(directory):
-        again = reproduction.command(reproduction.begun(directory), directory)
-        raise UsageError(f"{directory} is a recipe's directory; `{again}` goes on with it")
     places = {kind: place for kind, place in moved.items() if place is not None}
-    if places and comparing.is_comparison(directory):
-        raise UsageError(f"{directory} is a comparison's directory; -t, -m and -a are for one run, as those below it")
+    api.check_resumable(directory, places)
     with recorded(resume_command(directory), checkpoint_every, loggers, quiet) as manner:
         if comparing.is_comparison(directory):
             comparison = comparing.resume(directory, manner)

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 import mamlzoo
-from mamlzoo import plots, recipes, report
+from mamlzoo import plots, recipes
 from mamlzoo.axes import Axis
 from mamlzoo.cli import console
 from mamlzoo.errors import PluginError
+from mamlzoo.reports import page as report
 from mamlzoo.sweeps import Cell, Sweep
 from mamlzoo.tables import Table
 

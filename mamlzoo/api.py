@@ -1,0 +1,241 @@
+"""What is done with mamlzoo from Python: run, compare, sweep, go on, load, save, draw, report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from mamlzoo import comparing, fits, plots, recording, reproduction, store, sweep_plots, sweeping
+from mamlzoo.combinations import AlgorithmLike, ModelLike, TaskLike, experiments, plugin, several
+from mamlzoo.comparison import Comparison
+from mamlzoo.differentiation import differentiating
+from mamlzoo.errors import UsageError
+from mamlzoo.experiment import Listener
+from mamlzoo.plots import Figure
+from mamlzoo.recording import Interval, Manner
+from mamlzoo.reports import page
+from mamlzoo.result import Result
+from mamlzoo.sweeps import Sweep
+from mamlzoo.watching import watched
+
+S = TypeVar("S", Result, Comparison)
+Kind = Literal["curves", "training", "adaptation"]
+
+
+@differentiating
+def run(
+    task: TaskLike = "sine",
+    model: ModelLike = "mlp",
+    algorithm: AlgorithmLike = "maml",
+    *,
+    options: Mapping[str, Any] | None = None,
+    seeds: int | Sequence[int] = 1,
+    out: str | Path | None = None,
+    checkpoint_every: str = "30s",
+    progress: bool | Listener | None = None,
+    **settings: Any,
+) -> Result:
+    """Train and test one combination.
+
+    Args:
+        task, model, algorithm: a plugin's name, its class, or an instance; a name may be one in a file, as
+            "net.py:Net". The model also any `torch.nn.Module`, or a function that makes one, from a Spec or from
+            nothing.
+        options: of plugins given by name or class, as the flags spell them: {"task.shots": 5}.
+        seeds: how many (0, 1, …), or which.
+        out: a directory to record the run in as it goes, so that `resume` can go on with it; None: nothing is written.
+        checkpoint_every: how often it is written down there: meta-steps, as "200", or time, as "30s".
+        progress: True for a bar and a line with the plan, in a terminal or a notebook; or a function, called with the
+            experiment and every event: records, checkpoints, the choice of a plan.
+        **settings: fields of `Settings`: iterations, meta_batch, outer_lr, …
+
+    Raises:
+        UsageError: something was asked for that cannot be.
+
+    >>> result = run("scalar", "neuron", "maml", iterations=1, options={"algorithm.inner_lr": 0.1}, meta_batch=2,
+    ...              optimizer="sgd", outer_lr=0.5, meta_reduction="sum")
+    >>> round(result.meta["network"]["weight"].item(), 2)
+    -1515.48
+    """
+    (experiment,) = experiments([task], [model], [algorithm], options=options, seeds=seeds, **settings)
+    if out is None:
+        return experiment.run(progress)
+    with manner(checkpoint_every, progress) as how:
+        return recording.record(experiment, Path(out), how)
+
+
+@differentiating
+def resume(
+    directory: str | Path,
+    *,
+    task: TaskLike | None = None,
+    model: ModelLike | None = None,
+    algorithm: AlgorithmLike | None = None,
+    progress: bool | Listener | None = None,
+) -> Result | Comparison:
+    """Go on where the last checkpoint stands, to the bits of what was never stopped; what is finished is loaded.
+
+    Args:
+        directory: of a run, or of a comparison. The `sweep` and the recipe that began another go on with it.
+        task, model, algorithm: of a run: what came from Python when it began; its code is not in the directory.
+        progress: as for `run`.
+
+    Raises:
+        UsageError: it is no such directory, or what came from Python is not given.
+        MamlzooError: another process is writing it, or it is damaged beyond what a checkpoint can mend.
+    """
+    place = Path(directory)
+    likes = {"task": task, "model": model, "algorithm": algorithm}
+    given = {kind: plugin(kind, like) for kind, like in likes.items() if like is not None}
+    check_resumable(place, given)
+    with manner("30s", progress) as how:
+        return comparing.resume(place, how) if comparing.is_comparison(place) else recording.resume(place, how, given)
+
+
+@differentiating
+def compare(
+    task: TaskLike | Sequence[TaskLike] = "sine",
+    model: ModelLike | Sequence[ModelLike] = "mlp",
+    algorithm: AlgorithmLike | Sequence[AlgorithmLike] = ("maml", "fomaml", "transfer", "scratch"),
+    *,
+    options: Mapping[str, Any] | None = None,
+    seeds: int | Sequence[int] = 1,
+    out: str | Path | None = None,
+    checkpoint_every: str = "30s",
+    progress: bool | Listener | None = None,
+    **settings: Any,
+) -> Comparison:
+    """Train and test every combination of several tasks, models and algorithms; arguments as for `run`.
+
+    A comparison that is recorded in a directory goes on there when `mamlzoo resume` is given it.
+    """
+    chosen = experiments(several(task), several(model), several(algorithm), options=options, seeds=seeds, **settings)
+    if out is None:
+        with watched(progress) as watcher:
+            return comparing.run(chosen, watcher)
+    with manner(checkpoint_every, progress) as how:
+        return comparing.record(chosen, Path(out), how)
+
+
+@differentiating
+def sweep(
+    axes: Mapping[str, Iterable[Any] | str],
+    *,
+    out: str | Path,
+    task: TaskLike | Sequence[TaskLike] = "sine",
+    model: ModelLike | Sequence[ModelLike] = "mlp",
+    algorithm: AlgorithmLike | Sequence[AlgorithmLike] = "maml",
+    options: Mapping[str, Any] | None = None,
+    seeds: int | Sequence[int] = 1,
+    checkpoint_every: str = "30s",
+    progress: bool | Listener | None = None,
+    **settings: Any,
+) -> Sweep:
+    """Train, validate and test every combination of several values.
+
+    Args:
+        axes: values by option or setting: {"algorithm.inner_lr": [0.001, 0.01], "meta_batch": [4, 25]}; text is read
+            as the command line reads it: "log:1e-3:1e-1:3".
+        out: a directory to record the cells in. Those that are finished there are not run again, and a stopped one is
+            gone on with.
+        task, model, algorithm: as for `run`; a list of several is an axis too, and an option goes to each that has it.
+        options, seeds, checkpoint_every, progress, **settings: as for `run`, the same for all cells.
+
+    Raises:
+        UsageError: something was asked for that cannot be, or no combination can work. One that fails alone is a
+            failed cell.
+    """
+    chosen = {"task": several(task), "model": several(model), "algorithm": several(algorithm)}
+    planned = sweeping.plan(axes, chosen, options or {}, seeds, settings)
+    with manner(checkpoint_every, progress) as how:
+        return sweeping.record(planned, Path(out), how)
+
+
+def load(directory: str | Path) -> Result | Comparison:
+    """What was recorded in a directory: a run, or a comparison.
+
+    Args:
+        directory: of a finished run, or of a comparison all of whose runs are finished.
+
+    Raises:
+        MamlzooError: it is no such directory, not finished, or damaged; a line says what goes on with it.
+    """
+    place = Path(directory)
+    return comparing.load(place) if comparing.is_comparison(place) else store.load(place)
+
+
+def save(what: S, directory: str | Path) -> S:
+    """Write a directory whole or not at all: of a run, or one with a run's directory for each result.
+
+    Returns:
+        the same, which knows where it is.
+
+    Raises:
+        UsageError: the directory exists and is not empty, or cannot be written.
+    """
+    place = Path(directory)
+    return store.save(what, place) if isinstance(what, Result) else comparing.save(what, place)
+
+
+def plot(what: Result | Comparison | Sweep, kind: Kind = "curves") -> Figure:
+    """A figure of it.
+
+    Args:
+        kind: "curves" is the test metric by adaptation steps, and of a sweep the validation and the test metric by the
+            values of one axis, or as heat maps over two. Of a result there are "training" too, the meta-loss by
+            meta-steps, and "adaptation", fits of one sample task.
+
+    Raises:
+        UsageError: it has no such figure, or nothing of it is finished.
+    """
+    if isinstance(what, Sweep):
+        figures = {"curves": lambda: sweep_plots.figure(what)}
+    elif isinstance(what, Comparison):
+        figures = {"curves": lambda: plots.curves(what.results, what.labels())}
+    else:
+        figures = {
+            "curves": lambda: plots.curves([what]),
+            "training": lambda: plots.training([what]),
+            "adaptation": lambda: plots.adaptation(fits.panels(what)),
+        }
+    if kind not in figures:
+        raise UsageError(f"there is no plot '{kind}'; there are: {', '.join(figures)}")
+    return figures[kind]()
+
+
+def report(what: Result | Comparison, path: str | Path) -> None:
+    """Write one HTML page: tables, figures, configs, and the commands that make the runs again.
+
+    Raises:
+        UsageError: another ending than .html, or a place that cannot be written.
+    """
+    page.write(Comparison([what]) if isinstance(what, Result) else what, Path(path))
+
+
+@contextmanager
+def manner(checkpoint_every: str, progress: bool | Listener | None) -> Iterator[Manner]:
+    """How runs from Python are recorded, and who watches them meanwhile.
+
+    Raises:
+        UsageError: `checkpoint_every` is neither meta-steps nor a time, or `progress` is no watcher.
+    """
+    interval = Interval.parse(checkpoint_every)
+    with watched(progress) as watcher:
+        yield Manner(interval, watcher, begins=watcher.begins, says=watcher.says)
+
+
+def check_resumable(directory: Path, given: Mapping[str, Any]) -> None:
+    """Refuse what goes on by another command, with that command.
+
+    Raises:
+        UsageError: it is the directory of a sweep or of a recipe, or of a comparison for which a plugin is given.
+    """
+    if sweeping.is_sweep(directory):
+        raise UsageError(f"{directory} is a sweep's directory; the `mamlzoo sweep` that began it goes on with it")
+    if reproduction.is_reproduction(directory):
+        again = reproduction.command(reproduction.begun(directory), directory)
+        raise UsageError(f"{directory} is a recipe's directory; `{again}` goes on with it")
+    if given and comparing.is_comparison(directory):
+        raise UsageError(f"{directory} is a comparison's directory; -t, -m and -a are for one run, as those below it")
