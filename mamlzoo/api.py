@@ -13,6 +13,7 @@ from mamlzoo.comparison import Comparison
 from mamlzoo.differentiation import differentiating
 from mamlzoo.errors import UsageError
 from mamlzoo.experiment import Listener
+from mamlzoo.figures.drawing import drawn
 from mamlzoo.plots import Figure
 from mamlzoo.recording import Interval, Manner
 from mamlzoo.reports import page
@@ -176,7 +177,7 @@ def save(what: S, directory: str | Path) -> S:
         UsageError: the directory exists and is not empty, or cannot be written.
     """
     place = Path(directory)
-    return store.save(what, place) if isinstance(what, Result) else comparing.save(what, place)
+    return store.save(what, place, drawn) if isinstance(what, Result) else comparing.save(what, place, drawn)
 
 
 def plot(what: Result | Comparison | Sweep, kind: Kind = "curves") -> Figure:
@@ -223,7 +224,7 @@ def manner(checkpoint_every: str, progress: bool | Listener | None) -> Iterator[
     """
     interval = Interval.parse(checkpoint_every)
     with watched(progress) as watcher:
-        yield Manner(interval, watcher, begins=watcher.begins, says=watcher.says)
+        yield Manner(interval, watcher, begins=watcher.begins, says=watcher.says, draw=drawn)
 
 
 def check_resumable(directory: Path, given: Mapping[str, Any]) -> None:

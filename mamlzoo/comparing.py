@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mamlzoo import files, labels, layouts, plots, recording, store
+from mamlzoo import files, labels, layouts, recording, store
 from mamlzoo.checkpoints import experiment_digest
 from mamlzoo.comparison import Comparison
 from mamlzoo.errors import MamlzooError, UsageError
@@ -102,7 +102,7 @@ def load(directory: Path) -> Comparison:
     return Comparison([store.load(run) for run in runs(directory)], plan["baseline"], plan["step"])
 
 
-def save(comparison: Comparison, directory: Path) -> Comparison:
+def save(comparison: Comparison, directory: Path, draw: store.Draw = store.undrawn) -> Comparison:
     """Write the directory of a comparison that was computed without one.
 
     Raises:
@@ -114,8 +114,8 @@ def save(comparison: Comparison, directory: Path) -> Comparison:
         results = []
         for name, result in zip(_names(configs), comparison.results, strict=True):
             (temporary / name).mkdir()
-            results.append(store.fill(result, temporary / name, directory / name))
-        return _finish(replace(comparison, results=results), temporary)
+            results.append(store.fill(result, temporary / name, directory / name, draw))
+        return _finish(replace(comparison, results=results), temporary, draw)
 
 
 def is_comparison(directory: Path) -> bool:
@@ -158,7 +158,7 @@ def _run(
                 left = [experiments.get(later) for later in names[at:] if not store.is_finished(directory / later)]
                 manner.begins(Part("run", at + 1, len(names), name, left))
             results.append(one(name))
-        return _finish(Comparison(results, plan["baseline"], plan["step"]), directory)
+        return _finish(Comparison(results, plan["baseline"], plan["step"]), directory, manner.draw)
 
 
 def _experiment(config: dict[str, Any]) -> Experiment | None:
@@ -169,9 +169,8 @@ def _experiment(config: dict[str, Any]) -> Experiment | None:
         return None
 
 
-def _finish(comparison: Comparison, into: Path) -> Comparison:
-    with store.expendable_figure():
-        plots.save(comparison.plot(), into / "curves.png")
+def _finish(comparison: Comparison, into: Path, draw: store.Draw) -> Comparison:
+    store.write_figures(comparison, into, draw)
     files.write_json(into / NAME, {"format": store.FORMAT} | _plan(into) | comparison.document())
     return comparison
 

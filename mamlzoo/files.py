@@ -105,6 +105,12 @@ def _is_deeper(document: Any, levels: int) -> bool:
     return levels == 0 or any(_is_deeper(part, levels - 1) for part in parts)
 
 
+def write_bytes(path: Path, data: bytes) -> None:
+    """A whole file."""
+    with whole(path) as file:
+        file.write(data)
+
+
 def write_text(path: Path, text: str) -> None:
     """A whole text file."""
     with whole(path) as file:

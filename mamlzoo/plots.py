@@ -5,13 +5,12 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-from mamlzoo import files, fits, trained
+from mamlzoo import files
 from mamlzoo.errors import UsageError
 from mamlzoo.figures.curves import curves, training
 from mamlzoo.figures.fits import adaptation, average, gallery, key
 from mamlzoo.figures.style import DPI, Figure, Look, looks, styled, swatch
 from mamlzoo.inline_svg import inline
-from mamlzoo.result import Result
 
 __all__ = [
     "Figure",
@@ -23,7 +22,7 @@ __all__ = [
     "gallery",
     "key",
     "looks",
-    "of_run",
+    "png",
     "save",
     "svg",
     "swatch",
@@ -47,6 +46,14 @@ def save(figure: Figure, path: Path) -> None:
         raise UsageError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
+def png(figure: Figure) -> bytes:
+    """A figure as a PNG file holds it."""
+    buffer = io.BytesIO()
+    with styled():
+        figure.savefig(buffer, format="png", dpi=DPI)
+    return buffer.getvalue()
+
+
 def svg(figure: Figure, label: str) -> str:
     """A figure as an element of an HTML page: it scales to its box, and black is the page's own text colour.
 
@@ -67,14 +74,3 @@ def check_format(path: Path) -> None:
     """
     if path.suffix.lower() not in FORMATS:
         raise UsageError(f"{path} must end in {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
-
-
-def of_run(result: Result) -> dict[str, Figure]:
-    """The figures of a run directory, by name; only those that the result has something for."""
-    figures = {"curves": curves([result])}
-    if result.history:
-        figures["training"] = training([result])
-    if len(trained.experiment_of(result).task.spec.input_shape) == 1:  # images would take too long
-        steps = sorted({step for step in (0, 1, 10) if step <= len(result.evaluation.steps) - 1})
-        figures["adaptation"] = adaptation(fits.panels(result, steps=steps))
-    return figures

@@ -137,14 +137,10 @@ class Predicted:
 
     def write(self, into: Path, final: Path) -> None:
         """Write the files into a directory that will be called `final`."""
-        from mamlzoo import plots
-
         files.write_json(into / "predictions.json", self.document(final))
         lines = io.StringIO()
         csv.writer(lines, lineterminator="\n").writerows([[csv_cell(cell) for cell in line] for line in self.lines()])
         files.write_text(into / "predictions.csv", lines.getvalue())
-        if self.fit is not None:
-            plots.save(plots.adaptation([self.fit]), into / "fit.png")
 
     @property
     def _spec(self) -> Spec:

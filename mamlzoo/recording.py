@@ -80,6 +80,7 @@ class Manner:
         loggers: names of loggers, which are told what happens.
         begins: called with each of several runs when it begins.
         says: called with a line for a person.
+        draw: gives the figures of what is written down, by name, as PNG.
     """
 
     every: Interval = Interval(seconds=30.0)
@@ -88,6 +89,7 @@ class Manner:
     loggers: Sequence[str] = ()
     begins: Callable[[Part], None] = field(default=lambda part: None)
     says: Callable[[str], None] = field(default=lambda text: None)
+    draw: store.Draw = store.undrawn
 
 
 DEFAULT = Manner()
@@ -199,7 +201,7 @@ class _Recording:
                 self._manner.progress(self._experiment, event)
                 if self._manner.stop() and not self._in_training:
                     raise StoppedError(store.resume_command(self._directory))
-            result = store.finish(result, self._directory, self._directory)
+            result = store.finish(result, self._directory, self._directory, self._manner.draw)
             loggers.end(result=result)
             return result
 

@@ -10,7 +10,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from mamlzoo import files, judgement, paired, plots, recording, store, verification
+from mamlzoo import files, judgement, paired, recording, store, verification
 from mamlzoo.combinations import combined
 from mamlzoo.differentiation import differentiating
 from mamlzoo.errors import PluginError, UsageError
@@ -139,9 +139,7 @@ def reproduce(recipe: Recipe, directory: Path, manner: Manner = DEFAULT) -> Repr
             sum(result.timing.seconds for result in results.values()),
             date.today().isoformat(),
         )
-        for name, labels in recipe.figures.items():
-            with store.expendable_figure():
-                plots.save(plots.curves([results[label] for label in labels], list(labels)), directory / f"{name}.png")
+        store.write_figures(found, directory, manner.draw)
         files.write_json(directory / NAME, {"format": store.FORMAT} | found.document())
     return found
 

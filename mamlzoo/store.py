@@ -17,7 +17,7 @@ import json
 import shlex
 import shutil
 import warnings
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from mamlzoo import checkpoints, files, layouts, plots, trees
+from mamlzoo import checkpoints, files, layouts, trees
 from mamlzoo.checkpoints import Checkpoint, ValidationRecord
 from mamlzoo.discovery import origins
 from mamlzoo.engine.training import TrainingRecord
@@ -102,17 +102,26 @@ def new_directory(directory: Path, *, kept: bool = True) -> Iterator[Path]:
         raise MamlzooError(f"{why}; the results are in {temporary}") from error
 
 
-def save(result: Result, directory: Path) -> Result:
+Draw = Callable[[object], Mapping[str, bytes]]
+"""The figures of a value, by name, as PNG."""
+
+
+def undrawn(what: object) -> Mapping[str, bytes]:
+    """No figure of it."""
+    return {}
+
+
+def save(result: Result, directory: Path, draw: Draw = undrawn) -> Result:
     """Write the run directory of a result that was computed without one.
 
     Raises:
         UsageError: it exists and is not empty, or cannot be written.
     """
     with new_directory(directory) as temporary:
-        return fill(result, temporary, directory)
+        return fill(result, temporary, directory, draw)
 
 
-def fill(result: Result, into: Path, final: Path) -> Result:
+def fill(result: Result, into: Path, final: Path, draw: Draw = undrawn) -> Result:
     """Write all of a run directory, into one that will be called `final`."""
     if result.experiment is not None:  # run here, so its code may be run again for this directory
         try:
@@ -121,7 +130,7 @@ def fill(result: Result, into: Path, final: Path) -> Result:
             warnings.warn(str(error), stacklevel=2)
     write_config(into, result.config)
     write_checkpoint(into, result.checkpoint, result.config)
-    return finish(result, into, final)
+    return finish(result, into, final, draw)
 
 
 def write_config(directory: Path, config: dict[str, Any]) -> None:
@@ -134,16 +143,14 @@ def write_checkpoint(directory: Path, checkpoint: Checkpoint, config: dict[str, 
     checkpoints.save(checkpoint, directory, checkpoints.experiment_digest(config))
 
 
-def finish(result: Result, into: Path, final: Path) -> Result:
+def finish(result: Result, into: Path, final: Path, draw: Draw) -> Result:
     """Write what a finished run has, into a directory that is, or will be, called `final`; SHA256SUMS last."""
     result = replace(result, run_dir=final)
     files.write_text(into / "metrics.jsonl", "".join(map(metrics_line, result.checkpoint.records)))
     arrays: dict[str, Any] = dict(result.evaluation.values)
     with files.whole(into / "test_losses.npz") as file:
         np.savez_compressed(file, **arrays)
-    with expendable_figure():
-        for name, figure in plots.of_run(result).items():
-            plots.save(figure, into / f"{name}.png")
+    write_figures(result, into, draw)
     files.write_json(into / "result.json", result.document())
     files.write_sums(into, SUMMED)
     return result
@@ -280,10 +287,10 @@ def free_name(stem: str, taken: Collection[str]) -> str:
     return next(name for name in itertools.chain([stem], numbered) if name not in taken)
 
 
-@contextlib.contextmanager
-def expendable_figure() -> Iterator[None]:
-    """Numbers that took hours are not to be lost for a picture."""
+def write_figures(what: object, into: Path, draw: Draw) -> None:
+    """Draw what there is to draw of it; numbers that took hours are not to be lost for a picture."""
     try:
-        yield
+        for name, picture in draw(what).items():
+            files.write_bytes(into / f"{name}.png", picture)
     except Exception as error:
         warnings.warn(f"no figure was drawn: {in_short(error)}", stacklevel=3)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from mamlzoo import axes as swept
-from mamlzoo import checkpoints, files, options, plots, recording, store
+from mamlzoo import checkpoints, files, options, recording, store
 from mamlzoo.axes import Axis
 from mamlzoo.combinations import budget, declared, plugin
 from mamlzoo.engine.preparation import Notice
@@ -147,8 +147,7 @@ def _run(plan: Plan, cells: list[Cell], directory: Path, manner: Manner) -> Swee
             manner.says(f"cell {at + 1} of {len(cells)}: {sweep.label(cell)}: {_outcome(cells[at])}")
     _write(sweep, directory)
     if sweep.finished:
-        with store.expendable_figure():
-            plots.save(sweep.plot(), directory / "sweep.png")
+        store.write_figures(sweep, directory, manner.draw)
     return sweep
 
 

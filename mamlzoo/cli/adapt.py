@@ -52,7 +52,7 @@ def command(
     Prints the support loss after each number of adaptation steps, and saves predictions.csv, predictions.json and,
     where the task is from one number to one number, fit.png.
     """
-    from mamlzoo import points, predicted, store, trained
+    from mamlzoo import files, plots, points, predicted, store, trained
 
     result = store.load(run)
     task = trained.experiment_of(result).task
@@ -62,6 +62,8 @@ def command(
     with store.new_directory(directory) as temporary:
         found = predicted.predict(result, given, asked, steps=steps, seed=seed)
         found.write(temporary, directory)
+        if found.fit is not None:
+            files.write_bytes(temporary / "fit.png", plots.png(plots.adaptation([found.fit])))
         if export is not None:
             _export(found.adapted, export)
     if as_json:

@@ -161,6 +161,7 @@ def recorded(
         again: the command that goes on with what was stopped.
     """
     from mamlzoo.discovery.registry import installed
+    from mamlzoo.figures.drawing import drawn
     from mamlzoo.recording import Interval, Manner, StoppedError
 
     for logger in loggers:
@@ -173,7 +174,9 @@ def recorded(
             watcher(experiment, event)
 
         try:
-            yield Manner(interval, progress, lambda: stop.asked is not None, loggers, watcher.begins, watcher.says)
+            yield Manner(
+                interval, progress, lambda: stop.asked is not None, loggers, watcher.begins, watcher.says, drawn
+            )
         except (KeyboardInterrupt, StoppedError):
             stopped = StoppedError(again)
             stopped.exit_code = 128 + (stop.asked or signal.SIGINT)

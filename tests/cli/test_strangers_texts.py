@@ -16,6 +16,7 @@ from mamlzoo import plots, recipes
 from mamlzoo.axes import Axis
 from mamlzoo.cli import console
 from mamlzoo.errors import PluginError
+from mamlzoo.figures import drawing
 from mamlzoo.reports import page as report
 from mamlzoo.sweeps import Cell, Sweep
 from mamlzoo.tables import Table
@@ -102,7 +103,7 @@ def test_figures_and_pages_show_names_as_they_stand(result):
     naughty = replace(result, config=config)
     evaluation = naughty.evaluation
     naughty = replace(naughty, evaluation=replace(evaluation, values={NAUGHTY: evaluation.values[evaluation.metric]}))
-    for figure in plots.of_run(naughty).values():
+    for figure in drawing.figures_of(naughty).values():
         assert "frac" in plots.svg(figure, NAUGHTY)
         figure.savefig(io.BytesIO(), format="png")
     page = report.page(mamlzoo.Comparison([naughty]))
