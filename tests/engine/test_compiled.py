@@ -182,10 +182,12 @@ def compiled(maml):
     return machine_code(maml.traced)
 
 
+@pytest.mark.slow  # compiling takes a fifth of a minute
 def test_what_is_compiled_gives_the_numbers_of_vmap(maml, compiled):
     maml.agrees(maml.steps(compiled))
 
 
+@pytest.mark.slow  # compiling takes a fifth of a minute
 def test_going_on_in_the_middle_gives_the_bits_of_one_go(compiled):
     thetas = []
     for cuts in [(0, 1, 20), (0, 1, 2, 3, 11, 20)]:
@@ -196,6 +198,7 @@ def test_going_on_in_the_middle_gives_the_bits_of_one_go(compiled):
     assert all(torch.equal(a, b) for a, b in zip(*thetas, strict=True))
 
 
+@pytest.mark.slow  # compiling takes a fifth of a minute
 def test_the_same_meta_step_is_compiled_once(compiled):
     assert kept_code(Trial(MAML(), meta_batch=4, chunk=2).traced) is not None
 
