@@ -243,6 +243,12 @@ def test_what_cannot_work_is_refused_before_anything_is_trained():
         mamlzoo.compare(
             algorithm=["maml", "anil"], options={"algorithm.head": "neck"}, progress=lambda *event: heard.append(event)
         )
+    assert heard == []
+
+
+@pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="torch has had Muon since 2.9")
+def test_an_optimizer_that_cannot_train_a_network_is_refused_before_anything_is_trained():
+    heard = []
     with pytest.raises(UsageError, match="optimizer 'muon' cannot train this model"):
         mamlzoo.run(optimizer="muon", progress=lambda *event: heard.append(event))
     assert heard == []
