@@ -1,4 +1,4 @@
-"""The public names, each by the file that holds it: read by type checkers, and when one is first asked for."""
+"""The public names, each by the file that holds it: read by type checkers and by `__init__.py`."""
 
 from .adaptation import GradientDescent as GradientDescent
 from .adaptation import adapt as adapt

@@ -110,7 +110,7 @@ def compare(
 ) -> Comparison:
     """Train and test every combination of several tasks, models and algorithms; arguments as for `run`.
 
-    A comparison that is recorded in a directory goes on there when `mamlzoo resume` is given it.
+    A comparison that is recorded in a directory goes on there when `resume` is given it.
     """
     chosen = experiments(several(task), several(model), several(algorithm), options=options, seeds=seeds, **settings)
     if out is None:
@@ -164,6 +164,8 @@ def load(directory: str | Path) -> Result | Comparison:
         MamlzooError: it is no such directory, not finished, or damaged; a line says what goes on with it.
     """
     place = Path(directory)
+    if sweeping.is_sweep(place) or reproduction.is_reproduction(place):
+        raise UsageError(f"{place} is the directory of a sweep or a recipe; load the runs that are in it")
     return comparing.load(place) if comparing.is_comparison(place) else store.load(place)
 
 
@@ -176,6 +178,7 @@ def save(what: S, directory: str | Path) -> S:
     Raises:
         UsageError: the directory exists and is not empty, or cannot be written.
     """
+    _check_kind(what, Result, Comparison)
     place = Path(directory)
     return store.save(what, place, drawn) if isinstance(what, Result) else comparing.save(what, place, drawn)
 
@@ -191,6 +194,7 @@ def plot(what: Result | Comparison | Sweep, kind: Kind = "curves") -> Figure:
     Raises:
         UsageError: it has no such figure, or nothing of it is finished.
     """
+    _check_kind(what, Result, Comparison, Sweep)
     if isinstance(what, Sweep):
         figures = {"curves": lambda: sweep_plots.figure(what)}
     elif isinstance(what, Comparison):
@@ -212,6 +216,7 @@ def report(what: Result | Comparison, path: str | Path) -> None:
     Raises:
         UsageError: another ending than .html, or a place that cannot be written.
     """
+    _check_kind(what, Result, Comparison)
     page.write(Comparison([what]) if isinstance(what, Result) else what, Path(path))
 
 
@@ -239,4 +244,13 @@ def check_resumable(directory: Path, given: Mapping[str, Any]) -> None:
         again = reproduction.command(reproduction.begun(directory), directory)
         raise UsageError(f"{directory} is a recipe's directory; `{again}` goes on with it")
     if given and comparing.is_comparison(directory):
-        raise UsageError(f"{directory} is a comparison's directory; -t, -m and -a are for one run, as those below it")
+        raise UsageError(
+            f"{directory} is a comparison's directory; a task, a model or an algorithm is given for one run, as those "
+            "below it"
+        )
+
+
+def _check_kind(what: object, *kinds: type) -> None:
+    if not isinstance(what, kinds):
+        known = " or a ".join(f"mamlzoo.{kind.__name__}" for kind in kinds)
+        raise UsageError(f"it must be a {known}, not a {type(what).__name__}")

@@ -1,4 +1,4 @@
-"""Run combinations: from names, classes, instances and modules to experiments, and their results."""
+"""From names, classes, instances and modules to experiments: every combination of several."""
 
 from __future__ import annotations
 

@@ -20,6 +20,7 @@ from mamlzoo.engine.evaluation import evaluate
 from mamlzoo.engine.inspection import inspect_algorithm, inspect_judgement, inspect_networks
 from mamlzoo.engine.optimizers import OuterOptimizer
 from mamlzoo.engine.plans import EAGER
+from mamlzoo.engine.purity import repeating
 from mamlzoo.engine.streams import TestSet, TrainingStream, draw
 from mamlzoo.engine.training import TrainingState
 from mamlzoo.engine.trial import check_meta_gradient, rehearse
@@ -181,10 +182,11 @@ class Experiment:
             episodes = trees.cast(one, torch.float32, device)
             first = trees.index(episodes, 0)
             others = built_with(bound, self.model, settings.seeds[0] ^ 1)
-            inspect_networks(bound, self.model, others, first)
-            rehearse(bound, self.task, self.model, first)
-            inspect_judgement(self.task, first.query.y)
-            inspect_algorithm(bound, others, first)
+            with repeating():
+                inspect_networks(bound, self.model, others, first)
+                rehearse(bound, self.task, self.model, first)
+                inspect_judgement(self.task, first.query.y)
+                inspect_algorithm(bound, others, first)
 
         def hint() -> str:
             """Whether the loop can do what batching could not."""

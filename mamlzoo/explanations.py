@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import traceback
+from collections.abc import Mapping
 from dataclasses import FrozenInstanceError
 
 from mamlzoo.errors import in_short
@@ -60,7 +62,7 @@ def explained(error: BaseException) -> str:
     >>> explained(RuntimeError("torch.func.{grad, vjp} don't yet support saved tensor hooks"))[:57]
     'torch.utils.checkpoint does not work in adaptation; call '
     """
-    if isinstance(error, FrozenInstanceError):
+    if isinstance(error, FrozenInstanceError) and _is_of_a_plugin(error):
         names = re.findall(r"'(\w+)'", str(error))
         return (
             f"it sets self.{names[-1] if names else '…'}, and a plugin holds no state: what is learned goes into θ, by "
@@ -77,6 +79,13 @@ def explained(error: BaseException) -> str:
             place = f" ({found[2].removeprefix(', ')})" if found[2] else ""
             return f"{found[1]}{place} has no second derivative; {instead}{algorithm}"
     return in_short(error)
+
+
+def _is_of_a_plugin(error: FrozenInstanceError) -> bool:
+    """Whether what was to be changed is a plugin, not another frozen dataclass, as a Spec."""
+    frames = list(traceback.walk_tb(error.__traceback__))
+    owner = frames[-1][0].f_locals.get("self") if frames else None  # of the __setattr__ that raised
+    return isinstance(getattr(type(owner), "exempt_from", None), Mapping)
 
 
 def lacks_derivative(error: BaseException) -> str | None:

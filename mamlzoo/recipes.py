@@ -250,7 +250,7 @@ def parse(text: str) -> Recipe:
             for name, cls in {"references": Reference, "gradients": Gradients, "thetas": Theta, "claims": Claim}.items()
         }
         recipe: Recipe = _made(Recipe, document | {"runs": runs} | parts)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:  # tomllib's own error is a ValueError
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:  # tomllib's own is a ValueError
         reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
         raise PluginError(f"a recipe cannot be read: {reason}") from error
     return recipe

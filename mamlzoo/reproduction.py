@@ -127,7 +127,8 @@ def reproduce(recipe: Recipe, directory: Path, manner: Manner = DEFAULT) -> Repr
     with files.locked(directory):
         results: dict[str, Result] = {}
         for at, (label, experiment) in enumerate(experiments.items()):
-            experiment.check()
+            if recipe.runs[at].origin is not None:  # which is there by now
+                experiment.check()
             if not store.is_finished(directory / label):
                 manner.begins(Part("run", at + 1, len(recipe.runs), label, list(experiments.values())[at:]))
             results[label] = recording.record_or_resume(experiment, directory / label, manner)

@@ -102,11 +102,11 @@ def new_directory(directory: Path, *, kept: bool = True) -> Iterator[Path]:
         raise MamlzooError(f"{why}; the results are in {temporary}") from error
 
 
-Draw = Callable[[object], Mapping[str, bytes]]
-"""The figures of a value, by name, as PNG."""
+Draw = Callable[[object], Mapping[str, Callable[[], bytes]]]
+"""What draws the figures of a value, by name, as PNG."""
 
 
-def undrawn(what: object) -> Mapping[str, bytes]:
+def undrawn(what: object) -> Mapping[str, Callable[[], bytes]]:
     """No figure of it."""
     return {}
 
@@ -288,9 +288,16 @@ def free_name(stem: str, taken: Collection[str]) -> str:
 
 
 def write_figures(what: object, into: Path, draw: Draw) -> None:
-    """Draw what there is to draw of it; numbers that took hours are not to be lost for a picture."""
+    """Draw what there is to draw of it, each for itself; numbers that took hours are not to be lost for a picture."""
+    with _expendable("no figure was drawn"):
+        for name, drawn in draw(what).items():
+            with _expendable(f"no figure '{name}' was drawn"):
+                files.write_bytes(into / f"{name}.png", drawn())
+
+
+@contextlib.contextmanager
+def _expendable(lacking: str) -> Iterator[None]:
     try:
-        for name, picture in draw(what).items():
-            files.write_bytes(into / f"{name}.png", picture)
+        yield
     except Exception as error:
-        warnings.warn(f"no figure was drawn: {in_short(error)}", stacklevel=3)
+        warnings.warn(f"{lacking}: {in_short(error)}", stacklevel=4)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import threading
+import warnings
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -253,6 +255,33 @@ def test_a_plugin_that_sets_an_attribute_of_itself_is_told_that_it_holds_no_stat
     said = refusal(**{base.kind: made})
     assert f"it sets self.{name}, and a plugin holds no state: what is learned goes into θ" in said
     assert f"from {__file__}:{counted.__code__.co_firstlineno + 1}; " in said
+
+
+def test_another_frozen_object_than_a_plugin_is_not_taken_for_one():
+    def changing(spec):
+        spec.output_size = 3
+
+    said = refusal(model=changing)
+    assert "cannot assign to field 'output_size'" in said
+    assert "a plugin holds no state" not in said
+
+
+def test_a_network_that_leads_back_to_itself_hides_no_part_that_cannot_be_copied():
+    network = nn.Linear(1, 1)
+    network.me, network.back, network.kept = [network], SimpleNamespace(owner=network), threading.Lock()
+    assert "its network cannot be copied: 'kept' is a lock" in refusal(model=network)
+
+
+def test_a_networks_own_warning_is_not_made_new_by_the_trial():
+    class Talking(nn.Linear):
+        def forward(self, x):
+            warnings.warn("hello", stacklevel=1)
+            return super().forward(x)
+
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("default")
+        mamlzoo.run(model=lambda: Talking(1, 1), plan="loop", **QUICK)
+    assert len([one for one in heard if str(one.message) == "hello"]) <= 3
 
 
 def test_verify_says_it_too():

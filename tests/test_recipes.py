@@ -79,6 +79,7 @@ ERRORS = {
     "a number that is none": (SMALL.replace("-1515.48", "nan"), "theta.value is nan; it must be a finite number"),
     "a number of which there are halves": (SMALL.replace("version = 1", "version = 1.5"), "recipe.version is 1.5; it must be a whole number"),
     "a flag for a number": (SMALL.replace("seeds = 1", "seeds = true"), "run.seeds is True; it must be a whole number"),
+    "a number without end": (SMALL.replace("minutes = 0.1", "minutes = 1" + "0" * 400), "int too large to convert to float"),
     "no seed": (SMALL.replace("seeds = 1", "seeds = 0"), "run 'maml' has 0 seeds; it needs at least 1"),
     "one text for several": (SMALL.replace('["nothing of it"]', '"nothing of it"'), "recipe.unknown is 'nothing of it'; it must be a list, each of it a text"),
     "steps between steps": (SMALL + '[[references]]\nrun = "maml"\nsteps = [0.5]\nvalues = [1.0]\nsource = ""', "reference.steps is [0.5]; it must be a list, each of it a whole number"),
@@ -270,6 +271,10 @@ def test_reproduce_lists_runs_and_ends_with_pass_or_fail(cli, distribution):
     assert "FAIL" in cli("reproduce", "bad", "--out", "b", code=1).stdout
     assert cli.json("reproduce", "small", "--out", "a")["passed"]
     assert Path("a/maml/result.json").exists()
+    assert Path("a/both.png").exists()
+
+
+FIGURE = "[figures]\nboth = ['maml', 'slower']\n"
 
 
 def _shop() -> str:
@@ -280,7 +285,7 @@ import pathlib
 import mamlzoo
 
 HERE = pathlib.Path(__file__).parent
-(HERE / "good.toml").write_text({SMALL!r})
+(HERE / "good.toml").write_text({SMALL + FIGURE!r})
 (HERE / "bad.toml").write_text({bad!r})
 
 

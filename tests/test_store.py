@@ -142,7 +142,9 @@ def test_a_failed_figure_does_not_cost_the_numbers(result, tmp_path):
             raise RuntimeError("gone")
 
     broken = replace(result, experiment=replace(result.experiment, task=Undrawable()))
-    with pytest.warns(UserWarning, match="no figure was drawn: PluginError: task 'undrawable' failed to sample"):
+    with pytest.warns(
+        UserWarning, match="no figure 'adaptation' was drawn: PluginError: task 'undrawable' failed to sample"
+    ):
         broken.save(tmp_path / "run")
     assert mamlzoo.load(tmp_path / "run").document()["evaluation"] == result.document()["evaluation"]
 
@@ -154,10 +156,30 @@ def test_a_failed_figure_does_not_cost_a_comparison(tmp_path, monkeypatch):
         raise MemoryError("too large")
 
     monkeypatch.setattr("mamlzoo.plots.png", refuse)
-    with pytest.warns(UserWarning, match="no figure was drawn: MemoryError: too large"):
+    with pytest.warns(UserWarning, match=r"no figure '\w+' was drawn: MemoryError: too large"):
         comparison.save(tmp_path / "all")
     assert (tmp_path / "all" / "comparison.json").exists()
     assert mamlzoo.load(tmp_path / "all" / "maml").seeds == [0]
+
+
+def test_a_failed_figure_does_not_cost_the_others(result, tmp_path, monkeypatch):
+    monkeypatch.setattr("mamlzoo.fits.panels", lambda *args, **kwargs: 1 / 0)
+    with pytest.warns(UserWarning, match="no figure 'adaptation' was drawn: ZeroDivisionError"):
+        result.save(tmp_path / "run")
+    assert {path.name for path in (tmp_path / "run").glob("*.png")} == {"curves.png", "training.png"}
+
+
+def test_a_comparisons_directory_is_loaded_and_a_sweeps_is_refused(result, tmp_path):
+    both = mamlzoo.save(mamlzoo.Comparison([result, result]), tmp_path / "both")
+    assert isinstance(mamlzoo.load(tmp_path / "both"), mamlzoo.Comparison)
+    assert isinstance(mamlzoo.resume(tmp_path / "both"), mamlzoo.Comparison)
+    mamlzoo.report(both, tmp_path / "both.html")
+    swept = mamlzoo.sweep({"outer_lr": [0.1, 0.2]}, out=tmp_path / "swept", valid_tasks=2, **QUICK)
+    assert mamlzoo.plot(swept).axes
+    with pytest.raises(UsageError, match="swept is the directory of a sweep or a recipe; load the runs that are in it"):
+        mamlzoo.load(tmp_path / "swept")
+    with pytest.raises(UsageError, match=r"it must be a mamlzoo.Result or a mamlzoo.Comparison, not a Sweep"):
+        mamlzoo.save(swept, tmp_path / "again")
 
 
 def test_an_algorithms_own_logs_do_not_hide_steps_and_losses(tmp_path):

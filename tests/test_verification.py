@@ -92,7 +92,7 @@ def test_a_meta_gradient_that_is_wrong_where_episodes_are_computed_at_once_is_fo
     assert verification.batched_off_by == pytest.approx(0.5)
     assert verification.verdict == (
         "sine × mlp × halved-at-once: batching DISAGREES: torch computes several tasks at once with a meta-gradient "
-        "that is 50% off; --plan loop takes one after another"
+        "that is 50.0% off; --plan loop takes one after another"
     )
     assert verification.document()["batched_off_by"] == verification.batched_off_by
 

@@ -25,11 +25,14 @@ def command(runs: tuple[Path, ...], output: Path) -> None:
 
     A comparison's directory stands for all of its runs. The page is a single file that needs no network.
     """
-    from mamlzoo import api, store
+    from mamlzoo import api, comparing, store
     from mamlzoo.comparison import Comparison
     from mamlzoo.reports import page
 
     page.check_path(output)
-    comparison = api.load(runs[0]) if len(runs) == 1 else Comparison([store.load(run) for run in expanded(runs)])
+    if len(runs) == 1 and comparing.is_comparison(runs[0]):
+        comparison = comparing.load(runs[0])
+    else:
+        comparison = Comparison([store.load(run) for run in expanded(runs)])
     api.report(comparison, output)
     console.say_where(output)

@@ -58,7 +58,7 @@ def load(place: str, sha256: str | None = None) -> Code:
 
     Args:
         sha256: what it must have (`Code.sha256`), or nothing of it is executed: what is compared is the very bytes that
-            are executed.
+            are executed, but of a module that Python has imported already, or reads by another loader than its own.
 
     Raises:
         UsageError: there is no such file or module, or it has another SHA-256.
@@ -142,7 +142,8 @@ def _names_in(path: Path, source: bytes) -> set[str] | None:
     names = {one.get_name() for one in table.get_symbols() if one.is_assigned() or one.is_imported()}
     imports = (node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom))
     starred = any(alias.name == "*" for node in imports for alias in node.names)
-    return None if starred or "__getattr__" in names else names
+    at_run_time = re.search(r"\b(global\b|(globals|exec|setattr|vars)\s*\()", text) is not None
+    return None if starred or at_run_time or "__getattr__" in names else names
 
 
 def _family(path: Path, place: str) -> Family:

@@ -15,6 +15,7 @@ from mamlzoo.engine.binding import Bound, Reduction
 from mamlzoo.engine.plans import EAGER
 from mamlzoo.errors import MamlzooError
 from mamlzoo.interfaces import Episode
+from mamlzoo.tables import number
 
 SEEDS, TASKS = 2, 3
 """So many are looked at: some of the wrong rules show only where these numbers differ, some only where they are few."""
@@ -25,7 +26,7 @@ second derivatives amplify it by 10⁹, and a network that cannot compute in flo
 
 def in_words(off: float) -> str:
     """What is wrong with batching, by how far its meta-gradient is off."""
-    return f"torch computes several tasks at once with a meta-gradient that is {100 * off:.3g}% off"
+    return f"torch computes several tasks at once with a meta-gradient that is {number(100 * off, 3)}% off"
 
 
 def off_by(bound: Bound, episodes: Episode, reduction: Reduction, progress: float = 0.0) -> float:

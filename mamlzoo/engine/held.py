@@ -130,15 +130,29 @@ def _parts(value: object) -> Iterator[tuple[str, object]]:
         yield from getattr(value, "__dict__", {}).items()
 
 
-def _uncopyable(thing: object, path: str = "", depth: int = 0) -> tuple[str, str] | None:
-    """The innermost part that cannot be copied, by the names that lead to it, and its type."""
-    for name, part in _parts(thing) if depth < DEEPEST else ():
+def _uncopyable(thing: object, path: str = "", above: tuple[int, ...] = ()) -> tuple[str, str] | None:
+    """The innermost part that cannot be copied, by the names that lead to it, and its type.
+
+    Args:
+        above: what was come through, which a part may lead back to.
+    """
+    above = (*above, id(thing))
+    for name, part in _parts(thing) if len(above) < DEEPEST else ():
+        if id(part) in above:
+            continue
         try:
             copy.deepcopy(part)
         except FOREIGN:
             place = _joined(path, name)
-            return _uncopyable(part, place, depth + 1) or (place, type(part).__name__)
+            found = _uncopyable(part, place, above)
+            if found or not _leads_to(part, above):
+                return found or (place, type(part).__name__)
     return None
+
+
+def _leads_to(part: object, above: tuple[int, ...]) -> bool:
+    """Whether a part cannot be copied only because it leads back to what it is a part of."""
+    return any(id(below) in above for _, below in _parts(part))
 
 
 def _joined(path: str, name: str) -> str:

@@ -62,10 +62,14 @@ def repeating() -> Iterator[None]:
     with that its last digits. Torch fills such memory where deterministic algorithms are asked for.
     """
     was = torch.get_deterministic_debug_mode()
+    if was:  # by the user, or by who called this: to change filters makes each warning of a network's own a new one
+        yield
+        return
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*does not have a deterministic implementation")
-            torch.set_deterministic_debug_mode(was or "warn")
+            warnings.filterwarnings("ignore", ".*[Dd]eterministic behavior was enabled")
+            torch.set_deterministic_debug_mode("warn")
             yield
     finally:
         torch.set_deterministic_debug_mode(was)

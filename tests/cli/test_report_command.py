@@ -18,6 +18,12 @@ def test_runs_and_comparisons_become_one_page_each_run_once(cli):
     assert "blobs × mlp × protonet, scratch" in Path("all.html").read_text(encoding="utf-8")
 
 
+def test_a_sweeps_directory_stands_for_its_cells(cli):
+    cli("sweep", "-a", "protonet", "--outer-lr", "0.01,0.02", "--valid-tasks", "3", *QUICK, "--out", "rates")
+    cli("report", "rates", "-o", "rates.html")
+    assert "outer_lr" in Path("rates.html").read_text(encoding="utf-8")
+
+
 ERRORS = {
     "no run": (["nowhere"], "nowhere is no run directory: it has no config.json"),
     "nothing": ([], "Missing argument 'RUNS...'."),

@@ -103,7 +103,8 @@ def test_figures_and_pages_show_names_as_they_stand(result):
     naughty = replace(result, config=config)
     evaluation = naughty.evaluation
     naughty = replace(naughty, evaluation=replace(evaluation, values={NAUGHTY: evaluation.values[evaluation.metric]}))
-    for figure in drawing.figures_of(naughty).values():
+    for make in drawing.figures_of(naughty).values():
+        figure = make()
         assert "frac" in plots.svg(figure, NAUGHTY)
         figure.savefig(io.BytesIO(), format="png")
     page = report.page(mamlzoo.Comparison([naughty]))
