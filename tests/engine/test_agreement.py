@@ -79,6 +79,7 @@ def test_bfloat16_may_be_rounded_elsewhere_but_not_become_anything():
     assert found(again, Replay(InFloat32(other.traced.graph).run)) == "θ"
 
 
+@pytest.mark.slow
 def test_meta_steps_that_diverge_agree():
     trial = Trial(MAML(inner_lr=1e8, inner_steps=3), optimizer="sgd", lr=1e20)
     assert found(trial) is None

@@ -76,7 +76,7 @@ class Trial:
         torch.testing.assert_close(steps.optimizer.theta, self.vmap.optimizer.theta, rtol=tolerance, atol=tolerance)
 
 
-@pytest.mark.parametrize("reduction", ["mean", "sum"])
+@pytest.mark.parametrize("reduction", ["mean", pytest.param("sum", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_the_graph_of_every_algorithm_gives_the_numbers_of_vmap(algorithm, reduction):
     # Adam would blow rounding up to its rate where a gradient is 0, as that of ProtoNet's last bias.
@@ -203,6 +203,7 @@ def test_the_same_meta_step_is_compiled_once(compiled):
     assert kept_code(Trial(MAML(), meta_batch=4, chunk=2).traced) is not None
 
 
+@pytest.mark.slow
 def test_what_changes_the_arithmetic_has_a_place_of_its_own_in_the_cache(maml):
     paths = {maml.traced.path}
     for other in (

@@ -51,7 +51,7 @@ def slope(theta, batch):
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-@pytest.mark.parametrize("activation", ["relu", "tanh"])
+@pytest.mark.parametrize("activation", [pytest.param("relu", marks=pytest.mark.slow), "tanh"])
 def test_the_meta_gradient_equals_differences(algorithm, activation):
     options = {"model.hidden": (8, 8), "model.activation": activation}
     verification = mamlzoo.verify(task_for(algorithm), "mlp", algorithm, options=options, coordinates=40)

@@ -358,6 +358,7 @@ def test_a_plain_network_says_itself_what_it_is_exempt_from(cli, tmp_path):
     assert verdicts(cli, "nets.py:squeezed") == {"works-on-a-meta-batch-of-one": ("exempt", "never a single example")}
 
 
+@pytest.mark.slow
 def test_the_fields_convolutional_network_conforms_as_a_function_of_the_images_alone(cli, tmp_path):
     (tmp_path / "nets.py").write_text(NETWORKS)
     assert verdicts(cli, "nets.py:conv4") == {}
