@@ -29,12 +29,14 @@ def test_a_run_goes_on_where_its_remarks_find_no_room(tmp_path, redirection):
     assert ("test mse" in found.stdout) == (">&-" not in redirection.replace("2>&-", ""))
 
 
+@pytest.mark.slow  # processes of their own
 def test_a_result_that_cannot_be_printed_is_an_error_that_says_where(tmp_path):
     found = shell(">/dev/full", tmp_path)
     assert (found.returncode, found.stderr.splitlines()[-1]) == (1, "Error: stdout: No space left on device")
     assert (tmp_path / "run" / "SHA256SUMS").is_file()
 
 
+@pytest.mark.slow  # processes of their own
 def test_without_docstrings_the_plugins_are_there(tmp_path):
     command = [sys.executable, "-OO", "-m", "mamlzoo", "list", "--json"]
     found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
