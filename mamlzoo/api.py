@@ -252,5 +252,5 @@ def check_resumable(directory: Path, given: Mapping[str, Any]) -> None:
 
 def _check_kind(what: object, *kinds: type) -> None:
     if not isinstance(what, kinds):
-        known = " or a ".join(f"mamlzoo.{kind.__name__}" for kind in kinds)
-        raise UsageError(f"it must be a {known}, not a {type(what).__name__}")
+        known = " or ".join(f"mamlzoo.{kind.__name__}" for kind in kinds)
+        raise UsageError(f"what is given must be of type {known}, not {type(what).__name__}")

@@ -178,7 +178,7 @@ def test_a_comparisons_directory_is_loaded_and_a_sweeps_is_refused(result, tmp_p
     assert mamlzoo.plot(swept).axes
     with pytest.raises(UsageError, match="swept is the directory of a sweep or a recipe; load the runs that are in it"):
         mamlzoo.load(tmp_path / "swept")
-    with pytest.raises(UsageError, match=r"it must be a mamlzoo.Result or a mamlzoo.Comparison, not a Sweep"):
+    with pytest.raises(UsageError, match=r"must be of type mamlzoo.Result or mamlzoo.Comparison, not Sweep"):
         mamlzoo.save(swept, tmp_path / "again")
 
 
