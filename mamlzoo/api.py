@@ -7,19 +7,26 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from mamlzoo import comparing, fits, plots, recording, reproduction, store, sweep_plots, sweeping
-from mamlzoo.combinations import AlgorithmLike, ModelLike, TaskLike, experiments, plugin, several
-from mamlzoo.comparison import Comparison
-from mamlzoo.differentiation import differentiating
+from mamlzoo.comparisons import directory as comparison_directory
+from mamlzoo.comparisons.comparison import Comparison
+from mamlzoo.contracts.differentiation import differentiating
 from mamlzoo.errors import UsageError
-from mamlzoo.experiment import Listener
+from mamlzoo.experiments.experiment import Listener
+from mamlzoo.experiments.result import Result
+from mamlzoo.figures import plots
+from mamlzoo.figures import sweep as sweep_figure
 from mamlzoo.figures.drawing import drawn
-from mamlzoo.plots import Figure
-from mamlzoo.recording import Interval, Manner
+from mamlzoo.figures.plots import Figure
+from mamlzoo.inference import fits
 from mamlzoo.reports import page
-from mamlzoo.result import Result
-from mamlzoo.sweeps import Sweep
-from mamlzoo.watching import watched
+from mamlzoo.reproductions import reproduction
+from mamlzoo.runs import directory as run_directory
+from mamlzoo.runs import recording
+from mamlzoo.runs.recording import Interval, Manner
+from mamlzoo.runs.resolution import AlgorithmLike, ModelLike, TaskLike, experiments, plugin, several
+from mamlzoo.runs.watching import watched
+from mamlzoo.sweeps import directory as sweep_directory
+from mamlzoo.sweeps.sweep import Sweep
 
 S = TypeVar("S", Result, Comparison)
 Kind = Literal["curves", "training", "adaptation"]
@@ -92,7 +99,11 @@ def resume(
     given = {kind: plugin(kind, like) for kind, like in likes.items() if like is not None}
     check_resumable(place, given)
     with manner("30s", progress) as how:
-        return comparing.resume(place, how) if comparing.is_comparison(place) else recording.resume(place, how, given)
+        return (
+            comparison_directory.resume(place, how)
+            if comparison_directory.is_comparison(place)
+            else recording.resume(place, how, given)
+        )
 
 
 @differentiating
@@ -115,9 +126,9 @@ def compare(
     chosen = experiments(several(task), several(model), several(algorithm), options=options, seeds=seeds, **settings)
     if out is None:
         with watched(progress) as watcher:
-            return comparing.run(chosen, watcher)
+            return comparison_directory.run(chosen, watcher)
     with manner(checkpoint_every, progress) as how:
-        return comparing.record(chosen, Path(out), how)
+        return comparison_directory.record(chosen, Path(out), how)
 
 
 @differentiating
@@ -149,9 +160,9 @@ def sweep(
             failed cell.
     """
     chosen = {"task": several(task), "model": several(model), "algorithm": several(algorithm)}
-    planned = sweeping.plan(axes, chosen, options or {}, seeds, settings)
+    planned = sweep_directory.plan(axes, chosen, options or {}, seeds, settings)
     with manner(checkpoint_every, progress) as how:
-        return sweeping.record(planned, Path(out), how)
+        return sweep_directory.record(planned, Path(out), how)
 
 
 def load(directory: str | Path) -> Result | Comparison:
@@ -164,9 +175,9 @@ def load(directory: str | Path) -> Result | Comparison:
         MamlzooError: it is no such directory, not finished, or damaged; a line says what goes on with it.
     """
     place = Path(directory)
-    if sweeping.is_sweep(place) or reproduction.is_reproduction(place):
+    if sweep_directory.is_sweep(place) or reproduction.is_reproduction(place):
         raise UsageError(f"{place} is the directory of a sweep or a recipe; load the runs that are in it")
-    return comparing.load(place) if comparing.is_comparison(place) else store.load(place)
+    return comparison_directory.load(place) if comparison_directory.is_comparison(place) else run_directory.load(place)
 
 
 def save(what: S, directory: str | Path) -> S:
@@ -180,7 +191,11 @@ def save(what: S, directory: str | Path) -> S:
     """
     _check_kind(what, Result, Comparison)
     place = Path(directory)
-    return store.save(what, place, drawn) if isinstance(what, Result) else comparing.save(what, place, drawn)
+    return (
+        run_directory.save(what, place, drawn)
+        if isinstance(what, Result)
+        else comparison_directory.save(what, place, drawn)
+    )
 
 
 def plot(what: Result | Comparison | Sweep, kind: Kind = "curves") -> Figure:
@@ -196,7 +211,7 @@ def plot(what: Result | Comparison | Sweep, kind: Kind = "curves") -> Figure:
     """
     _check_kind(what, Result, Comparison, Sweep)
     if isinstance(what, Sweep):
-        figures = {"curves": lambda: sweep_plots.figure(what)}
+        figures = {"curves": lambda: sweep_figure.figure(what)}
     elif isinstance(what, Comparison):
         figures = {"curves": lambda: plots.curves(what.results, what.labels())}
     else:
@@ -238,12 +253,12 @@ def check_resumable(directory: Path, given: Mapping[str, Any]) -> None:
     Raises:
         UsageError: it is the directory of a sweep or of a recipe, or of a comparison for which a plugin is given.
     """
-    if sweeping.is_sweep(directory):
+    if sweep_directory.is_sweep(directory):
         raise UsageError(f"{directory} is a sweep's directory; the `mamlzoo sweep` that began it goes on with it")
     if reproduction.is_reproduction(directory):
         again = reproduction.command(reproduction.begun(directory), directory)
         raise UsageError(f"{directory} is a recipe's directory; `{again}` goes on with it")
-    if given and comparing.is_comparison(directory):
+    if given and comparison_directory.is_comparison(directory):
         raise UsageError(
             f"{directory} is a comparison's directory; a task, a model or an algorithm is given for one run, as those "
             "below it"

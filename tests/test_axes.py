@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mamlzoo import UsageError, axes
-from mamlzoo.axes import Axis
-from mamlzoo.options import option, options_of
+from mamlzoo import UsageError
+from mamlzoo.contracts.options import option, options_of
+from mamlzoo.sweeps import axes
+from mamlzoo.sweeps.axes import Axis
 
 
 class Declared:

@@ -9,11 +9,11 @@ from torch.func import vmap
 
 import mamlzoo
 from mamlzoo import UsageError
-from mamlzoo.combinations import plugin
 from mamlzoo.engine.batching import off_by
 from mamlzoo.engine.binding import bind_seeds
-from mamlzoo.engine.plans import EAGER
+from mamlzoo.engine.gradients import EAGER
 from mamlzoo.engine.streams import draw
+from mamlzoo.runs.resolution import plugin
 from mamlzoo_algorithms.fomaml import FOMAML
 from mamlzoo_algorithms.maml import MAML
 from mamlzoo_tasks.sine import Sine

@@ -8,11 +8,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mamlzoo import MamlzooError, checkpoints
-from mamlzoo.checkpoints import Best, Checkpoint, Seconds, ValidationRecord
+from mamlzoo import MamlzooError
 from mamlzoo.engine.preparation import Choice
 from mamlzoo.engine.steps import Measured
 from mamlzoo.engine.training import TrainingRecord, TrainingState
+from mamlzoo.runs import checkpoints
+from mamlzoo.runs.checkpoints import Best, Checkpoint, Seconds, ValidationRecord
 
 EXPERIMENT = "a digest"
 

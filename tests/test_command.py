@@ -14,8 +14,8 @@ from torch import nn
 import mamlzoo
 from mamlzoo import Experiment, Settings, UsageError
 from mamlzoo.cli.flags import SettingsCommand
-from mamlzoo.cli.runner import Request, run_flags
-from mamlzoo.command import command_of
+from mamlzoo.cli.request import Request, run_flags
+from mamlzoo.runs.commands import command_of
 from mamlzoo_algorithms.maml import MAML
 from mamlzoo_algorithms.reptile import Reptile
 from mamlzoo_models.mlp import MLP

@@ -23,8 +23,10 @@ import torch
 from click.testing import CliRunner
 
 import mamlzoo
-from mamlzoo import MamlzooError, checkpoints, files, store
+from mamlzoo import MamlzooError, files
 from mamlzoo.cli import main
+from mamlzoo.runs import checkpoints
+from mamlzoo.runs import directory as run_directory
 
 pytestmark = [
     pytest.mark.usefixtures("no_figures"),
@@ -105,7 +107,7 @@ def fresh(run: Path, content: dict[str, Any] | None = None) -> None:
         content["experiment"] = checkpoints.experiment_digest(json.loads((run / "config.json").read_text()))
     digest = checkpoints.digest(content) if content.get("meta") is not TENSORS["a sparse tensor"] else ""
     torch.save(content | {"digest": digest}, run / checkpoints.NAME)
-    files.write_sums(run, [name for name in store.SUMMED if (run / name).is_file()])
+    files.write_sums(run, [name for name in run_directory.SUMMED if (run / name).is_file()])
 
 
 def in_json(name: str, path: tuple[Any, ...], value: Any) -> Damage:
@@ -124,7 +126,7 @@ def in_checkpoint(path: tuple[Any, ...], value: Any) -> Damage:
             fresh(run, content)
         except (RuntimeError, RecursionError, NotImplementedError):  # what has no digest
             torch.save(content | {"digest": "0"}, run / checkpoints.NAME)
-            files.write_sums(run, store.SUMMED)
+            files.write_sums(run, run_directory.SUMMED)
 
     return damage
 
@@ -193,7 +195,7 @@ def damages(run: Path) -> list[tuple[str, Damage]]:
         several = {**WRONG, **TENSORS, "gone": GONE}.items()
         found += [(f"checkpoint.pt: {path} is {what}", in_checkpoint(path, value)) for what, value in several]
     random.Random(11).shuffle(found)
-    whole = [*store.SUMMED, "SHA256SUMS", "metrics.jsonl", ".lock"]
+    whole = [*run_directory.SUMMED, "SHA256SUMS", "metrics.jsonl", ".lock"]
     rest = [(f"{name} is {what}", as_file(name, make)) for name in whole for what, make in FILES.items()]
     rest += [(f"test_losses.npz has {what}", in_arrays(arrays)) for what, arrays in ARRAYS.items()]
     return rest + found
@@ -270,7 +272,7 @@ def test_a_comparison_of_another_layout_is_one_clear_line_or_the_truth(key, run,
     directory = tmp_path / "both"
     (directory / "maml").parent.mkdir()
     shutil.copytree(run, directory / "maml")
-    whole = {"format": 1, "runs": ["maml"], "configs": [store.read_config(run)], "baseline": None, "step": None}
+    whole = {"format": 1, "runs": ["maml"], "configs": [run_directory.read_config(run)], "baseline": None, "step": None}
     whole["results"] = []
     for value in [*WRONG.values(), [".."], ["a\0b"], [None], [{}], GONE]:
         (directory / "comparison.json").write_text(json.dumps(changed(whole, (key,), value)))

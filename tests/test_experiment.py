@@ -13,8 +13,8 @@ from torch import nn
 
 import mamlzoo
 from mamlzoo import UsageError
-from mamlzoo.experiment import Experiment
-from mamlzoo.settings import Settings
+from mamlzoo.experiments.experiment import Experiment
+from mamlzoo.experiments.settings import Settings
 from mamlzoo_algorithms.maml import MAML
 from mamlzoo_models.mlp import MLP
 from mamlzoo_tasks.sine import Sine

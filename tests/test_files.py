@@ -14,7 +14,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import mamlzoo
-from mamlzoo import MamlzooError, UsageError, files, new_plugin, store
+from mamlzoo import MamlzooError, UsageError, files
+from mamlzoo.runs import directory as run_directory
+from mamlzoo.scaffold import package as new_plugin
 
 pytestmark = pytest.mark.usefixtures("no_figures")
 QUICK = {"iterations": 1, "meta_batch": 2, "test_tasks": 2, "test_steps": 1, "plan": "loop"}
@@ -59,7 +61,7 @@ def test_what_is_no_file_is_not_read(make, tmp_path):
 def test_a_lock_that_is_another_file_is_not_taken_and_that_file_is_not_emptied(link, run, tmp_path, cli):
     (tmp_path / "precious").write_text("x")
     mamlzoo.load(run).save(tmp_path / "begun")
-    store.reopen(tmp_path / "begun")
+    run_directory.reopen(tmp_path / "begun")
     link(tmp_path / "begun" / ".lock", tmp_path / "precious")
     assert "begun/.lock is a link, or no file at all" in cli.error("resume", "begun", "-q", code=1)
     assert (tmp_path / "precious").read_text() == "x"
@@ -93,7 +95,7 @@ def test_what_a_killed_process_had_begun_goes_with_the_next_run_there(tmp_path):
     subprocess.run([sys.executable, "-c", KILLED, tmp_path / "one"], check=False)
     (tmp_path / ".of.a.person").mkdir()
     assert len(list(tmp_path.iterdir())) == 2
-    with store.new_directory(tmp_path / "another") as writing, store.new_directory(tmp_path / "third"):
+    with run_directory.new_directory(tmp_path / "another") as writing, run_directory.new_directory(tmp_path / "third"):
         assert writing.exists()  # by another who still writes
     assert {path.name for path in tmp_path.iterdir()} == {".of.a.person", "another", "third"}
 
@@ -101,13 +103,13 @@ def test_what_a_killed_process_had_begun_goes_with_the_next_run_there(tmp_path):
 def test_a_lost_race_leaves_nothing_hidden(tmp_path):
     with (
         pytest.raises(MamlzooError, match=r"was taken meanwhile \(.*\); the results are in .*/run-2"),
-        store.new_directory(tmp_path / "run") as temporary,
+        run_directory.new_directory(tmp_path / "run") as temporary,
     ):
         (temporary / "result.json").write_text("x")
         (tmp_path / "run" / "other").mkdir(parents=True)
     with (
         pytest.raises(MamlzooError, match=r"was taken meanwhile \(.*\); choose another"),
-        store.new_directory(tmp_path / "plan", kept=False) as temporary,
+        run_directory.new_directory(tmp_path / "plan", kept=False) as temporary,
     ):
         (tmp_path / "plan" / "other").mkdir(parents=True)
     assert {path.name for path in tmp_path.iterdir()} == {"run", "run-2", "plan"}
@@ -147,7 +149,7 @@ def test_a_path_that_is_not_utf_8_is_adapted_to_and_from(run, tmp_path, cli):
 
 def test_a_directory_that_cannot_be_made_is_one_line(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UsageError, match="cannot be written"), store.new_directory(tmp_path / "file" / "below"):
+    with pytest.raises(UsageError, match="cannot be written"), run_directory.new_directory(tmp_path / "file" / "below"):
         pass
 
 

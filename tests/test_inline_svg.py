@@ -8,8 +8,8 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from mamlzoo import plots
-from mamlzoo.samples import Curves
+from mamlzoo.figures import plots
+from mamlzoo.inference.samples import Curves
 
 LABEL = 'error & "rate" < 1'
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from test_paired import found, noisy
 
-from mamlzoo.comparison import Comparison
-from mamlzoo.labels import LONGEST, labels, legend
+from mamlzoo.comparisons.comparison import Comparison
+from mamlzoo.comparisons.labels import LONGEST, labels, legend
 
 
 def config(algorithm="maml", *, task="sine", seeds=(0, 1), source=None, **options):

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 import mamlzoo
-from mamlzoo import UsageError, recording
-from mamlzoo.combinations import experiments
-from mamlzoo.recording import Interval, Manner, StoppedError
+from mamlzoo import UsageError
+from mamlzoo.runs import recording
+from mamlzoo.runs.recording import Interval, Manner, StoppedError
+from mamlzoo.runs.resolution import experiments
 
 pytestmark = pytest.mark.usefixtures("no_figures")
 DIARY = """

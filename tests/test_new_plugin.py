@@ -7,8 +7,8 @@ import tomllib
 
 import pytest
 
-from mamlzoo import new_plugin
 from mamlzoo.discovery import registry
+from mamlzoo.scaffold import package as new_plugin
 from mamlzoo.testing import conformance, outcomes_of
 
 KINDS = ("task", "model", "algorithm")

@@ -10,11 +10,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mamlzoo import axes, options
+from mamlzoo.contracts import options
+from mamlzoo.contracts.numerals import LARGEST, real, shown, whole
+from mamlzoo.contracts.options import option, options_of
+from mamlzoo.contracts.points import read_points
 from mamlzoo.errors import UsageError
-from mamlzoo.numerals import LARGEST, real, shown, whole
-from mamlzoo.options import option, options_of
-from mamlzoo.points import read_points
+from mamlzoo.sweeps import axes
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mamlzoo import options
+from mamlzoo.contracts import options
+from mamlzoo.contracts.options import option, options_of
 from mamlzoo.errors import UsageError
-from mamlzoo.options import option, options_of
 
 
 @dataclass(frozen=True)

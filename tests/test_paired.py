@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 import mamlzoo
 from mamlzoo import UsageError
-from mamlzoo.checkpoints import Checkpoint
-from mamlzoo.comparison import Comparison
+from mamlzoo.comparisons.comparison import Comparison
+from mamlzoo.comparisons.differences import Difference
 from mamlzoo.engine.preparation import Choice
 from mamlzoo.engine.training import TrainingState
-from mamlzoo.paired import Difference
-from mamlzoo.result import Evaluation, Result, Timing
+from mamlzoo.experiments.result import Evaluation, Result, Timing
+from mamlzoo.runs.checkpoints import Checkpoint
 
 QUICK = {"iterations": 4, "meta_batch": 2, "test_tasks": 6, "test_steps": 2}
 HARD = np.random.default_rng(1).normal(10, 3, size=(1, 40))

@@ -14,7 +14,9 @@ import torch
 from matplotlib import rc_context
 
 import mamlzoo
-from mamlzoo import PluginError, UsageError, fits, plots
+from mamlzoo import PluginError, UsageError
+from mamlzoo.figures import plots
+from mamlzoo.inference import fits
 from mamlzoo_tasks.sine import Sine
 
 

@@ -11,9 +11,9 @@ import torch
 from conftest import diverged
 
 import mamlzoo
-from mamlzoo import plots
-from mamlzoo.points import Points
-from mamlzoo.predicted import predict
+from mamlzoo.contracts.points import Points
+from mamlzoo.figures import plots
+from mamlzoo.inference.predictions import predict
 
 QUICK = {"iterations": 2, "meta_batch": 2, "test_tasks": 4, "test_steps": 2, "plan": "vmap"}
 SUPPORT = Points(np.array([[-3], [0.5], [2]], np.float32), np.array([[1], [-1], [0.5]], np.float32))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mamlzoo import provenance
+from mamlzoo.runs import provenance
 
 
 def git(*arguments: str) -> None:

@@ -10,12 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mamlzoo import MamlzooError, PluginError, UsageError, judgement, recipes
+from mamlzoo import MamlzooError, PluginError, UsageError
+from mamlzoo.contracts import recipes
+from mamlzoo.contracts.recipes import Reference
 from mamlzoo.discovery.registry import installed
-from mamlzoo.judgement import judge
-from mamlzoo.recipes import Reference
-from mamlzoo.reproduction import experiment_of, reproduce
-from mamlzoo.result import Evaluation
+from mamlzoo.experiments.result import Evaluation
+from mamlzoo.reproductions import judgement
+from mamlzoo.reproductions.judgement import judge
+from mamlzoo.reproductions.reproduction import experiment_of, reproduce
 
 SMALL = """
 name = "small"

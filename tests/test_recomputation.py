@@ -11,7 +11,7 @@ import torch
 from mamlzoo import trees
 from mamlzoo.discovery.registry import installed
 from mamlzoo.engine.binding import bind_seeds
-from mamlzoo.engine.plans import EAGER
+from mamlzoo.engine.gradients import EAGER
 from mamlzoo.engine.streams import TrainingStream
 from mamlzoo_models.mlp import MLP
 from mamlzoo_tasks.blobs import Blobs
@@ -43,7 +43,7 @@ import sys, torch
 from mamlzoo import trees
 from mamlzoo.engine.binding import bind_seeds
 from mamlzoo.engine.memory import peak_memory
-from mamlzoo.engine.plans import EAGER
+from mamlzoo.engine.gradients import EAGER
 from mamlzoo.engine.streams import TrainingStream
 from mamlzoo_algorithms.maml import MAML
 from mamlzoo_models.mlp import MLP

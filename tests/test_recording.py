@@ -24,12 +24,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mamlzoo
-from mamlzoo import MamlzooError, UsageError, checkpoints, files, recording, store
-from mamlzoo.checkpoints import Checkpoint
-from mamlzoo.combinations import experiments
+from mamlzoo import MamlzooError, UsageError, files
 from mamlzoo.engine.preparation import Alert
 from mamlzoo.engine.training import TrainingRecord
-from mamlzoo.recording import Interval, Manner, StoppedError
+from mamlzoo.runs import checkpoints, recording
+from mamlzoo.runs import directory as run_directory
+from mamlzoo.runs.checkpoints import Checkpoint
+from mamlzoo.runs.recording import Interval, Manner, StoppedError
+from mamlzoo.runs.resolution import experiments
 from mamlzoo_algorithms.maml import MAML
 
 pytestmark = pytest.mark.usefixtures("no_figures")
@@ -249,7 +251,7 @@ def test_a_changed_config_is_not_taken_for_the_checkpoints_own(tmp_path):
 
 def test_a_newer_layout_is_refused(whole, tmp_path):
     config = json.loads((whole / "config.json").read_text())
-    (tmp_path / "config.json").write_text(json.dumps(config | {"format": store.FORMAT + 1}))
+    (tmp_path / "config.json").write_text(json.dumps(config | {"format": run_directory.FORMAT + 1}))
     for read in (mamlzoo.load, recording.resume):
         with pytest.raises(
             MamlzooError, match="was written by a newer mamlzoo: its layout is 2, this one knows up to 1"
@@ -319,7 +321,7 @@ def test_a_run_from_another_keeps_the_theta_that_it_began_with(whole, tmp_path):
 
 @pytest.mark.parametrize("name", ["a b", "$(date)", "it's", "-x", "λ"])
 def test_the_command_that_goes_on_can_be_pasted_into_a_shell(name):
-    command = store.resume_command(Path(name))
+    command = run_directory.resume_command(Path(name))
     (_, _, path) = subprocess.run(
         ["sh", "-c", f"set -- {command}; printf '%s\\n' \"$@\""], capture_output=True, text=True, check=True
     ).stdout.splitlines()

@@ -101,7 +101,7 @@ BROKEN = {
         "import mamlzoo\n@mamlzoo.hookimpl\ndef mamlzoo_run_ended(experiment, score):\n    pass",
         None,
         "score",
-        "`python -m pydoc mamlzoo.hooks` shows the hooks",
+        "`python -m pydoc mamlzoo.contracts.hooks` shows the hooks",
     ),
     "raises in the hook": ("import mamlzoo\n" + HOOK + "raise RuntimeError('oh')", 4, "RuntimeError: oh", "--debug list"),
     "forgets to return": ("import mamlzoo\n" + HOOK + "pass", None, "mamlzoo_plugins returned None", "return a list"),

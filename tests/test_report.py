@@ -15,8 +15,8 @@ import torch
 
 import mamlzoo
 from mamlzoo import Comparison, UsageError
-from mamlzoo.command import command_of
 from mamlzoo.reports import page as report
+from mamlzoo.runs.commands import command_of
 
 QUICK = {"iterations": 4, "meta_batch": 2, "test_tasks": 6, "test_steps": 2, "plan": "vmap"}
 VOID = {"meta"}

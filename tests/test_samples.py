@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 import mamlzoo
-from mamlzoo import UsageError, plots, samples
+from mamlzoo import UsageError
+from mamlzoo.figures import plots
+from mamlzoo.inference import samples
 from mamlzoo_tasks.blobs import Blobs
 from mamlzoo_tasks.csv import CSV
 from mamlzoo_tasks.sine import Sine

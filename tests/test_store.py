@@ -13,7 +13,8 @@ import pytest
 import torch
 
 import mamlzoo
-from mamlzoo import MamlzooError, UsageError, files, store
+from mamlzoo import MamlzooError, UsageError, files
+from mamlzoo.runs import directory as run_directory
 from mamlzoo_algorithms.maml import MAML
 
 QUICK = {"iterations": 4, "meta_batch": 2, "test_tasks": 6, "test_steps": 2}
@@ -106,7 +107,7 @@ def test_a_file_in_the_way_is_not_overwritten(result, tmp_path):
 
 
 def test_nothing_half_written_stays_behind(tmp_path):
-    with pytest.raises(KeyboardInterrupt), store.new_directory(tmp_path / "a" / "b" / "run") as temporary:
+    with pytest.raises(KeyboardInterrupt), run_directory.new_directory(tmp_path / "a" / "b" / "run") as temporary:
         (temporary / "half").write_text("x")
         raise KeyboardInterrupt
     assert list(tmp_path.iterdir()) == []
@@ -115,7 +116,7 @@ def test_nothing_half_written_stays_behind(tmp_path):
 def test_a_place_that_was_taken_meanwhile_does_not_cost_the_results(tmp_path):
     with (
         pytest.raises(MamlzooError, match="was taken meanwhile") as caught,
-        store.new_directory(tmp_path / "run") as temporary,
+        run_directory.new_directory(tmp_path / "run") as temporary,
     ):
         (temporary / "result.json").write_text("x")
         (tmp_path / "run").mkdir()
@@ -155,7 +156,7 @@ def test_a_failed_figure_does_not_cost_a_comparison(tmp_path, monkeypatch):
     def refuse(figure):
         raise MemoryError("too large")
 
-    monkeypatch.setattr("mamlzoo.plots.png", refuse)
+    monkeypatch.setattr("mamlzoo.figures.plots.png", refuse)
     with pytest.warns(UserWarning, match=r"no figure '\w+' was drawn: MemoryError: too large"):
         comparison.save(tmp_path / "all")
     assert (tmp_path / "all" / "comparison.json").exists()
@@ -163,7 +164,7 @@ def test_a_failed_figure_does_not_cost_a_comparison(tmp_path, monkeypatch):
 
 
 def test_a_failed_figure_does_not_cost_the_others(result, tmp_path, monkeypatch):
-    monkeypatch.setattr("mamlzoo.fits.panels", lambda *args, **kwargs: 1 / 0)
+    monkeypatch.setattr("mamlzoo.inference.fits.panels", lambda *args, **kwargs: 1 / 0)
     with pytest.warns(UserWarning, match="no figure 'adaptation' was drawn: ZeroDivisionError"):
         result.save(tmp_path / "run")
     assert {path.name for path in (tmp_path / "run").glob("*.png")} == {"curves.png", "training.png"}
@@ -200,9 +201,9 @@ def test_an_algorithms_own_logs_do_not_hide_steps_and_losses(tmp_path):
 
 
 def test_default_directories_never_collide(tmp_path):
-    first = store.default_directory("sine × mlp × maml", tmp_path)
+    first = run_directory.default_directory("sine × mlp × maml", tmp_path)
     first.mkdir()
-    second = store.default_directory("sine × mlp × maml", tmp_path)
+    second = run_directory.default_directory("sine × mlp × maml", tmp_path)
     assert first != second
     assert "sine-mlp-maml" in first.name
 
@@ -219,24 +220,24 @@ def test_a_damaged_source_of_a_plugin_is_one_clear_line(tmp_path, source):
         for kind in ("task", "model", "algorithm")
     }
     others = {"settings": {"seeds": [0]}, "machine": {"threads": 1}, "versions": {"torch": "2"}}
-    store.write_config(tmp_path, {**plugins, **others})
+    run_directory.write_config(tmp_path, {**plugins, **others})
     with pytest.raises(
         MamlzooError, match=r"config.json cannot be read: its task.source is no reference with its sha256"
     ):
-        store.read_config(tmp_path)
+        run_directory.read_config(tmp_path)
 
 
 @pytest.mark.parametrize("text", ["{}", "[]", '{"config": {}}'])
 def test_a_result_of_another_shape_is_one_clear_line(run_dir, text):
     (run_dir / "result.json").write_text(text)
-    files.write_sums(run_dir, store.SUMMED)
+    files.write_sums(run_dir, run_directory.SUMMED)
     with pytest.raises(MamlzooError, match="run cannot be read: "):
         mamlzoo.load(run_dir)
 
 
 def test_a_file_of_another_run_is_not_taken_for_its_own(run_dir, tmp_path):
     mamlzoo.run(seeds=[2, 3], **QUICK).save(tmp_path / "other")
-    for name in store.SUMMED[1:]:
+    for name in run_directory.SUMMED[1:]:
         own = (run_dir / name).read_bytes()
         shutil.copy(tmp_path / "other" / name, run_dir / name)
         with pytest.raises(

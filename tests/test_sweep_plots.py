@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from matplotlib.colors import LogNorm
 
 from mamlzoo import UsageError
-from mamlzoo.axes import Axis
 from mamlzoo.figures.limits import without_outliers
-from mamlzoo.sweep_plots import FRAME
-from mamlzoo.sweeps import Cell, Estimate, Scores, Sweep
+from mamlzoo.figures.sweep import FRAME
+from mamlzoo.sweeps.axes import Axis
+from mamlzoo.sweeps.sweep import Cell, Estimate, Scores, Sweep
 
 
 def swept(axes, score):

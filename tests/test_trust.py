@@ -13,11 +13,15 @@ from pathlib import Path
 import pytest
 
 import mamlzoo
-from mamlzoo import UsageError, checkpoints, comparing, files, recipes, store
+from mamlzoo import UsageError, files
+from mamlzoo.comparisons import directory as comparison_directory
+from mamlzoo.contracts import recipes
+from mamlzoo.contracts.plugins import KINDS
 from mamlzoo.discovery import code, trust
 from mamlzoo.errors import PluginError
-from mamlzoo.experiment import Experiment
-from mamlzoo.interfaces import KINDS
+from mamlzoo.experiments.experiment import Experiment
+from mamlzoo.runs import checkpoints
+from mamlzoo.runs import directory as run_directory
 
 pytestmark = pytest.mark.usefixtures("no_figures")
 QUICK = {"iterations": 1, "meta_batch": 2, "test_tasks": 2, "test_steps": 1, "plan": "loop"}
@@ -73,18 +77,18 @@ def marker(tmp_path, monkeypatch) -> Path:
 def crafted(run: Path, directory: Path, change) -> Path:
     """A copy of a run whose config was changed, with sums and digests that fit."""
     shutil.copytree(run, directory)
-    config = store.read_config(run)
+    config = run_directory.read_config(run)
     checkpoint = checkpoints.load(run / checkpoints.NAME, checkpoints.experiment_digest(config))
     change(config)
-    store.write_config(directory, config)
-    store.write_checkpoint(directory, checkpoint, config)
-    files.write_sums(directory, store.SUMMED)
+    run_directory.write_config(directory, config)
+    run_directory.write_checkpoint(directory, checkpoint, config)
+    files.write_sums(directory, run_directory.SUMMED)
     return directory
 
 
 def unfinished(run: Path) -> Path:
     other = shutil.copytree(run, run.with_name("unfinished"))
-    store.reopen(other)
+    run_directory.reopen(other)
     return other
 
 
@@ -186,9 +190,9 @@ def test_a_run_that_begins_with_the_theta_of_a_handed_over_one_executes_nothing(
 def test_the_plan_of_a_handed_over_comparison_executes_nothing(run, marker, tmp_path, cli):
     directory = tmp_path / "both"
     directory.mkdir()
-    config = store.read_config(run)
+    config = run_directory.read_config(run)
     config["model"].update(as_source(f"{tmp_path}/handed/evil.py:Net", code.digest(f"{tmp_path}/handed/evil.py")))
-    comparing._write_plan(directory, [config], None, None)
+    comparison_directory._write_plan(directory, [config], None, None)
     assert "model 'Net' is code that was never run here" in cli.error("resume", directory, "-q")
     assert not marker.exists()
 
@@ -213,11 +217,11 @@ def handed(run, marker, tmp_path) -> Path:
 
 def made_with(tmp_path: Path, model: str) -> Path:
     """A run made here with some code, once the list no longer knows it and in a process that did not execute it."""
-    from mamlzoo.discovery import brought
+    from mamlzoo.discovery import references
 
     mamlzoo.run(model=model, **QUICK, out=tmp_path / "made")
     trust.path().unlink()
-    brought._known.clear()
+    references._known.clear()
     return tmp_path / "made"
 
 
@@ -282,19 +286,19 @@ def test_code_that_lies_elsewhere_than_the_directory_says_is_found_where_it_was_
 
 def test_naming_it_to_resume_trusts_it_for_later(handed, tmp_path, cli):
     os.chdir(tmp_path / "handed")
-    store.reopen(handed)
+    run_directory.reopen(handed)
     assert "never run here" in cli.error("resume", handed, "-q")
     cli("resume", handed, "-m", "net.py:Net", "-q")
     cli("adapt", handed, "--support", "support.csv")
 
 
 def test_a_run_made_here_goes_on_without_a_word_in_another_process(run, marker, tmp_path, cli):
-    from mamlzoo.discovery import brought
+    from mamlzoo.discovery import references
 
     os.chdir(tmp_path / "handed")
     Path("net.py").write_text(NET)
     mamlzoo.run(model="net.py:Net", **QUICK).save(tmp_path / "made")
-    brought._known.clear()
+    references._known.clear()
     cli("adapt", tmp_path / "made", "--support", "support.csv")
 
 
@@ -323,29 +327,29 @@ def test_a_run_is_made_where_the_list_cannot_be_written(marker, tmp_path, monkey
     flags = [word for name, value in QUICK.items() for word in (f"--{name.replace('_', '-')}", str(value))]
     said = cli("run", "-m", "good.py:Net", *flags, "--out", "made").stderr
     assert "/dev/null/mamlzoo/trusted cannot be written: Not a directory" in said
-    assert store.is_finished(Path("made"))
+    assert run_directory.is_finished(Path("made"))
 
 
 @pytest.mark.parametrize("place", ["good.py", "evil_module"])
 def test_what_is_executed_is_what_was_compared(place, marker, tmp_path, monkeypatch):
     """A file or a module that is edited between the look for it and its execution is not executed."""
-    from mamlzoo.discovery import brought, origins
+    from mamlzoo.discovery import references, serialisation
 
     path, saved = tmp_path / "handed" / f"{place.removesuffix('.py')}.py", f"{place}:Net"
     path.write_text(NET)
     reference = code.reference_of(saved)
     source = code.Source(reference, code.digest(place))
     trust.add([source])
-    evil, looked_at = (tmp_path / "handed" / "evil.py").read_text(), brought.unchanged
+    evil, looked_at = (tmp_path / "handed" / "evil.py").read_text(), references.unchanged
 
     def then_edited(*arguments):
         found = looked_at(*arguments)
         path.write_text(evil)
         return found
 
-    monkeypatch.setattr(brought, "unchanged", then_edited)
+    monkeypatch.setattr(references, "unchanged", then_edited)
     with pytest.raises(UsageError, match=f"is not the code that was asked for .SHA-256 {source.sha256}, now "):
-        origins.make("model", as_source(reference, source.sha256) | {"options": {}})
+        serialisation.make("model", as_source(reference, source.sha256) | {"options": {}})
     assert not marker.exists()
 
 
@@ -366,20 +370,20 @@ def test_a_module_that_is_edited_after_its_digest_was_made_runs_as_it_was_then(m
 
 
 def test_a_module_that_was_imported_before_it_was_edited_is_not_taken_for_what_it_is_now(marker, tmp_path):
-    from mamlzoo.discovery import brought, origins
+    from mamlzoo.discovery import references, serialisation
 
     path = tmp_path / "handed" / "edited_module.py"
     path.write_text(NET)
-    brought.find("edited_module:Net")
+    references.find("edited_module:Net")
     path.write_text(NET + "# edited\n")
     source = code.Source("edited_module:Net", code.digest("edited_module"))
     trust.add([source])
     with pytest.raises(UsageError, match="in a new process"):
-        origins.make("model", as_source(*source) | {"options": {}})
+        serialisation.make("model", as_source(*source) | {"options": {}})
 
 
 def test_trusted_code_is_executed_where_it_was_trusted_not_where_the_directory_says(marker, tmp_path):
-    from mamlzoo.discovery import brought, origins
+    from mamlzoo.discovery import references, serialisation
 
     for folder in ("mine", "theirs"):
         (tmp_path / folder).mkdir()
@@ -388,10 +392,10 @@ def test_trusted_code_is_executed_where_it_was_trusted_not_where_the_directory_s
     sha256 = code.digest(str(mine))
     trust.add([code.Source(f"{mine}:Net", sha256)])
     saved = as_source(f"{theirs}:Net", sha256) | {"options": {}}
-    assert brought.source_of(type(origins.make("model", saved))).reference == f"{mine}:Net"
+    assert references.source_of(type(serialisation.make("model", saved))).reference == f"{mine}:Net"
     mine.unlink()
     with pytest.raises(UsageError, match=f"it came from {mine}:Net, and there is no file {mine}"):
-        origins.make("model", saved)
+        serialisation.make("model", saved)
 
 
 @pytest.mark.parametrize("end", ["\n", "\r", "\r\n", "\x0b", "\x0c", "\x1c", "\x85", "\u2028"], ids=ascii)
@@ -408,14 +412,14 @@ def test_a_path_with_a_line_end_puts_its_own_entry_into_the_list_and_no_other(en
 
 
 def test_a_file_in_a_folder_whose_name_has_a_line_end_can_be_trusted(marker, tmp_path):
-    from mamlzoo.discovery import origins
+    from mamlzoo.discovery import serialisation
 
     folder = tmp_path / f"a\n{'0' * 64}  b"
     folder.mkdir()
     (folder / "net.py").write_text(NET)
     source = code.Source(f"{folder}/net.py:Net", code.digest(f"{folder}/net.py"))
     trust.add([source])
-    assert origins.make("model", as_source(*source) | {"options": {}}).name == "Net"
+    assert serialisation.make("model", as_source(*source) | {"options": {}}).name == "Net"
 
 
 @pytest.mark.parametrize("line", ["\\\\x", "\\é", "\\", ""])
@@ -433,11 +437,11 @@ def test_going_on_with_a_comparison_executes_no_code_of_its_finished_runs(run, m
     trust.add([code.Source(**saved["source"])])
     directory = tmp_path / "both"
     directory.mkdir()
-    finished, unfinished = store.read_config(run), store.read_config(run)
+    finished, unfinished = run_directory.read_config(run), run_directory.read_config(run)
     finished["model"].update(saved, options={})
-    comparing._write_plan(directory, [finished, unfinished], None, None)
-    first, second = comparing._plan(directory)["runs"]
+    comparison_directory._write_plan(directory, [finished, unfinished], None, None)
+    first, second = comparison_directory._plan(directory)["runs"]
     crafted(run, directory / first, lambda config: config["model"].update(saved, options={}))
     cli("resume", directory, "-q")
-    assert store.is_finished(directory / second)
+    assert run_directory.is_finished(directory / second)
     assert not marker.exists()

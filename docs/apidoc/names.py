@@ -20,7 +20,7 @@ class Group(NamedTuple):
 
     Attributes:
         text: what a reader needs to know before them, as Markdown.
-        paths: where each is, below `mamlzoo`: "run", "result.Evaluation".
+        paths: where each is, below `mamlzoo`: "run", "experiments.result.Evaluation".
     """
 
     title: str
@@ -65,7 +65,7 @@ GROUPS = (
         "Every method of an algorithm is a pure function of one episode; mamlzoo batches it over tasks and seeds.",
         (
             "GradientDescent", "Learner", "adapt", "sgd", "stop_gradient", "tree_map", "leaves", "named_leaves",
-            "Params", "MetaParams", "interfaces.Fast",
+            "Params", "MetaParams", "contracts.plugins.Fast",
         ),
     ),
     Group(
@@ -87,7 +87,7 @@ GROUPS = (
             "hookimpl",
             "CONTRACT",
             *(
-                f"hooks.Specification.mamlzoo_{hook}"
+                f"contracts.hooks.Specification.mamlzoo_{hook}"
                 for hook in ("plugins", "recipes", "run_started", "run_progressed", "run_ended")
             ),
         ),
@@ -106,12 +106,13 @@ GROUPS = (
         "Types met on the way",
         "What the names above take, hold or return, each with the module that it is in.",
         (
-            "combinations.TaskLike", "combinations.ModelLike", "combinations.AlgorithmLike",
-            "result.Evaluation", "result.Timing", "engine.preparation.Choice", "tables.Table",
-            "paired.Differences", "paired.Difference", "statistics.Interval",
-            "axes.Axis", "sweeps.Cell", "sweeps.Scores", "sweeps.Estimate",
-            "verification.Verification", "verification.EpisodeReport", "verification.Coordinate",
-            "experiment.Listener", "running.Event", "result.Values",
+            "runs.resolution.TaskLike", "runs.resolution.ModelLike", "runs.resolution.AlgorithmLike",
+            "experiments.result.Evaluation", "experiments.result.Timing", "engine.preparation.Choice", "tables.Table",
+            "comparisons.differences.Differences", "comparisons.differences.Difference", "statistics.Interval",
+            "sweeps.axes.Axis", "sweeps.sweep.Cell", "sweeps.sweep.Scores", "sweeps.sweep.Estimate",
+            "verification.central_differences.Verification", "verification.central_differences.EpisodeReport",
+            "verification.central_differences.Coordinate",
+            "experiments.experiment.Listener", "runs.execution.Event", "experiments.result.Values",
         ),
     ),
 )  # fmt: skip

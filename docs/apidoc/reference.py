@@ -12,7 +12,7 @@ import griffe
 
 from apidoc import docstrings, signatures
 from apidoc.names import GROUPS, Documented, members, public
-from mamlzoo import options
+from mamlzoo.contracts import options
 
 HEAD = """\
 # Reference

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from mamlzoo.bench.work import PEERS, PLANS, Row, Work
+from mamlzoo.bench.workload import PEERS, PLANS, Row, Work
 from mamlzoo.errors import MamlzooError, UsageError, did_you_mean
 from mamlzoo.tables import Table, count, number
 

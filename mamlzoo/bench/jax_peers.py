@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from mamlzoo.bench.work import CannotRunError, Contender, Work
+from mamlzoo.bench.workload import CannotRunError, Contender, Work
 from mamlzoo.discovery.registry import installed
 
 SCANNED = 500

@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.func import functional_call
 
 from mamlzoo import trees
-from mamlzoo.bench.work import CannotRunError, Contender, Work
-from mamlzoo.interfaces import Batch
+from mamlzoo.bench.workload import CannotRunError, Contender, Work
+from mamlzoo.contracts.plugins import Batch
 
 ALGORITHMS = ("maml", "fomaml")
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 
-from mamlzoo.bench.work import PLANS, CannotRunError, Contender, Row, Work
+from mamlzoo.bench.workload import PLANS, CannotRunError, Contender, Row, Work
 
 
 def contender_for(work: Work) -> Contender:
@@ -20,7 +20,7 @@ def contender_for(work: Work) -> Contender:
         CannotRunError: it is not installed, or cannot do this work.
     """
     if work.contender in PLANS:
-        from mamlzoo.bench.own import Own
+        from mamlzoo.bench.plans import Own
 
         return Own(work)
     if work.contender.startswith("jax-"):

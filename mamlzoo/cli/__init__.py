@@ -70,7 +70,7 @@ class Commands(click.Group):
             if (
                 isinstance(error, MamlzooError) and error.plugin is not None
             ):  # raised outside of an experiment, as by `plot`
-                importlib.import_module("mamlzoo.blame").locate(error)
+                importlib.import_module("mamlzoo.discovery.blame").locate(error)
             if ctx.params["debug"]:
                 raise
             message = error.format_message() if isinstance(error, click.UsageError) else str(error)

@@ -13,7 +13,7 @@ from mamlzoo.cli.flags import numeric
 from mamlzoo.errors import UsageError
 
 if TYPE_CHECKING:
-    from mamlzoo.adapted import Adapted
+    from mamlzoo.inference.adapted import Adapted
 
 file_type = click.Path(path_type=Path)
 
@@ -52,15 +52,20 @@ def command(
     Prints the support loss after each number of adaptation steps, and saves predictions.csv, predictions.json and,
     where the task is from one number to one number, fit.png.
     """
-    from mamlzoo import files, plots, points, predicted, store, trained
+    from mamlzoo import files
+    from mamlzoo.contracts import points
+    from mamlzoo.figures import plots
+    from mamlzoo.inference import predictions
+    from mamlzoo.inference import theta as trained
+    from mamlzoo.runs import directory as run_directory
 
-    result = store.load(run)
+    result = run_directory.load(run)
     task = trained.experiment_of(result).task
     given = points.read(support, task, targets=True)
     asked = None if query is None else points.read(query, task, targets=False)
     directory = out or _new_directory(run)
-    with store.new_directory(directory) as temporary:
-        found = predicted.predict(result, given, asked, steps=steps, seed=seed)
+    with run_directory.new_directory(directory) as temporary:
+        found = predictions.predict(result, given, asked, steps=steps, seed=seed)
         found.write(temporary, directory)
         if found.fit is not None:
             files.write_bytes(temporary / "fit.png", plots.png(plots.adaptation([found.fit])))

@@ -8,8 +8,8 @@ import click
 
 from mamlzoo.cli import console
 from mamlzoo.cli.flags import PluginCommand, numeric, whole_numbers
+from mamlzoo.contracts.numerals import shown
 from mamlzoo.errors import UsageError
-from mamlzoo.numerals import shown
 
 
 @click.command("bench", cls=PluginCommand)
@@ -52,7 +52,7 @@ def command(
     bound to as many cores as it has threads.
     """
     from mamlzoo.bench.benchmark import benchmark
-    from mamlzoo.bench.work import Work
+    from mamlzoo.bench.workload import Work
     from mamlzoo.cli.progress import display
 
     if not plans.strip() and not against.strip():

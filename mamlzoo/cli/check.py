@@ -11,7 +11,7 @@ from mamlzoo.errors import MamlzooError, UsageError
 from mamlzoo.tables import Table
 
 if TYPE_CHECKING:
-    from mamlzoo.interfaces import Plugin
+    from mamlzoo.contracts.plugins import Plugin
     from mamlzoo.testing import Outcome
 
 

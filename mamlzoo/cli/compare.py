@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from mamlzoo.cli.flags import SettingsCommand, numeric
-from mamlzoo.cli.runner import Request, recorded, report_comparison, run_flags
+from mamlzoo.cli.request import Request, recorded, report_comparison, run_flags
 
 
 class CompareCommand(SettingsCommand):
@@ -30,13 +30,14 @@ def command(baseline: str | None, at_step: int | None, **flags: Any) -> None:
     it. A second table says which differences are real: between every two, or each and the baseline.
     Saves a directory with a run directory for each combination and one figure for all.
     """
-    from mamlzoo import comparing, paired
-    from mamlzoo.store import resume_command
+    from mamlzoo.comparisons import differences
+    from mamlzoo.comparisons import directory as comparison_directory
+    from mamlzoo.runs.directory import resume_command
 
     request = Request(**flags)
     several = request.experiments()
-    paired.check([experiment.config() for experiment in several], baseline, at_step)
+    differences.check([experiment.config() for experiment in several], baseline, at_step)
     directory = request.directory("compare")
     with recorded(resume_command(directory), request.checkpoint_every, request.loggers, request.quiet) as manner:
-        comparison = comparing.record(several, directory, manner, baseline, at_step)
+        comparison = comparison_directory.record(several, directory, manner, baseline, at_step)
     report_comparison(comparison, directory, quiet=request.quiet, as_json=request.as_json)

@@ -27,14 +27,15 @@ def expanded(runs: Sequence[Path]) -> list[Path]:
 
 
 def _own(run: Path) -> list[Path]:
-    from mamlzoo import comparing, store
+    from mamlzoo.comparisons import directory as comparison_directory
+    from mamlzoo.runs import directory as run_directory
 
-    if comparing.is_comparison(run):
-        return comparing.runs(run)
+    if comparison_directory.is_comparison(run):
+        return comparison_directory.runs(run)
     below = [path.parent for path in run.glob("*/config.json")]
-    if store.is_run(run) or not below:
+    if run_directory.is_run(run) or not below:
         return [run]
-    finished = [path for path in below if store.is_finished(path)]
+    finished = [path for path in below if run_directory.is_finished(path)]
     if not finished:
-        raise UsageError(f"{run} has no finished run; `{store.resume_command(below[0])}` goes on with one")
+        raise UsageError(f"{run} has no finished run; `{run_directory.resume_command(below[0])}` goes on with one")
     return sorted(finished)

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from mamlzoo import axes, numerals
+from mamlzoo.contracts import numerals
+from mamlzoo.contracts.options import Option
 from mamlzoo.errors import UsageError
-from mamlzoo.options import Option
+from mamlzoo.sweeps import axes
 
 if TYPE_CHECKING:
-    from mamlzoo.interfaces import Plugin
+    from mamlzoo.contracts.plugins import Plugin
 
 
 KINDS = {"task": "-t", "model": "-m", "algorithm": "-a"}
@@ -158,8 +159,8 @@ class PluginCommand(click.Command):
         return chosen
 
     def _plugin_flags(self, ctx: click.Context) -> list[Flag]:
+        from mamlzoo.contracts.options import options_of
         from mamlzoo.discovery.registry import installed
-        from mamlzoo.options import options_of
 
         flags: list[Flag] = []
         for kind, names in ctx.meta[CHOSEN].items():
@@ -201,8 +202,8 @@ class SettingsCommand(PluginCommand):
         return super().invoke(ctx)
 
     def _settings_flags(self) -> list[Flag]:
-        from mamlzoo.options import options_of
-        from mamlzoo.settings import Settings
+        from mamlzoo.contracts.options import options_of
+        from mamlzoo.experiments.settings import Settings
 
         # Seeds have two flags of their own: how many, or which.
         return [

@@ -13,7 +13,7 @@ from mamlzoo.cli import console
 from mamlzoo.tables import Table
 
 if TYPE_CHECKING:
-    from mamlzoo.interfaces import Plugin
+    from mamlzoo.contracts.plugins import Plugin
 
 
 @click.command("info")
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(name: str, as_json: bool) -> None:
     """Explain the plugin NAME, or FILE.py:NAME: its maths, its options with defaults, its reference."""
+    from mamlzoo.contracts.options import describe
     from mamlzoo.discovery.registry import installed
-    from mamlzoo.options import describe
 
     found = installed().find(name)
     if as_json:

@@ -21,7 +21,7 @@ def command(name: str, kind: str, out: Path | None) -> None:
     It has a pyproject.toml with the entry point, one module with a small example to change, its tests (the conformance
     kit), a README and a licence. Nothing is overwritten.
     """
-    from mamlzoo.new_plugin import write
+    from mamlzoo.scaffold.package import write
 
     directory = out or Path(name)
     for path in write(name, kind, directory):

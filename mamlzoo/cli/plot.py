@@ -41,17 +41,17 @@ class RunsCommand(PluginCommand):
     kinds = ()
 
     def choose(self, args: list[str]) -> dict[str, list[str]]:
-        from mamlzoo import store
-        from mamlzoo.discovery import origins
+        from mamlzoo.discovery import serialisation
+        from mamlzoo.runs import directory as run_directory
 
         names = []
         for arg in args:
             # Some are values of flags; and what is wrong with a run directory is said in full when it is loaded.
             with contextlib.suppress(OSError, ValueError, MamlzooError):
                 for run in expanded([Path(arg)]):
-                    saved = store.read_config(run)["task"]
-                    origins.make("task", saved)
-                    names.append(origins.text_of(saved) or saved["name"])
+                    saved = run_directory.read_config(run)["task"]
+                    serialisation.make("task", saved)
+                    names.append(serialisation.text_of(saved) or saved["name"])
         return {"task": list(dict.fromkeys(names))}
 
 
@@ -73,7 +73,9 @@ def command() -> None:
 @output_flag("gallery.png")
 def gallery(chosen: dict[str, list[str]], options: dict[str, Any], count: int, seed: int, output: Path) -> None:
     """Draw sample tasks: curves or points, many of them overlaid in black; classes of two inputs in panels."""
-    from mamlzoo import plots, samples, tables
+    from mamlzoo import tables
+    from mamlzoo.figures import plots
+    from mamlzoo.inference import samples
 
     plots.check_format(output)
     task = _task(chosen, options)
@@ -90,7 +92,8 @@ def gallery(chosen: dict[str, list[str]], options: dict[str, Any], count: int, s
 @output_flag("average.png")
 def average(chosen: dict[str, list[str]], options: dict[str, Any], count: int, seed: int, output: Path) -> None:
     """Draw the mean of many tasks beside a single one: what plain pre-training learns."""
-    from mamlzoo import plots, samples
+    from mamlzoo.figures import plots
+    from mamlzoo.inference import samples
 
     plots.check_format(output)
     task = _task(chosen, options)
@@ -103,11 +106,12 @@ def average(chosen: dict[str, list[str]], options: dict[str, Any], count: int, s
 @output_flag("curves.png")
 def curves(runs: tuple[Path, ...], training: bool, output: Path) -> None:
     """Draw the learning curves of RUNS with 95% bands, in one figure."""
-    from mamlzoo import plots, store
-    from mamlzoo.comparison import Comparison
+    from mamlzoo.comparisons.comparison import Comparison
+    from mamlzoo.figures import plots
+    from mamlzoo.runs import directory as run_directory
 
     plots.check_format(output)
-    comparison = Comparison([store.load(run) for run in expanded(runs)])
+    comparison = Comparison([run_directory.load(run) for run in expanded(runs)])
     _write(_training(comparison) if training else comparison.plot(), output)
 
 
@@ -132,13 +136,15 @@ def adaptation(
     classes, their regions where an input is two numbers, else how many query points are taken for which class.
     The task's own options change what is drawn: --task.support-min 0 makes the support set one-sided.
     """
-    from mamlzoo import fits, plots, store
-    from mamlzoo.comparison import Comparison
+    from mamlzoo.comparisons.comparison import Comparison
+    from mamlzoo.figures import plots
+    from mamlzoo.inference import fits
+    from mamlzoo.runs import directory as run_directory
 
     plots.check_format(output)
     changed = {key.partition(".")[2]: value for key, value in options.items()}
     numbers = whole_numbers("--steps", steps, 0, such_as="0,1,10")
-    results = [store.load(run) for run in expanded(runs)]
+    results = [run_directory.load(run) for run in expanded(runs)]
     titles = [result.name for result in results] if len(results) == 1 else Comparison(results).labels()
     panels = [
         panel
@@ -150,7 +156,7 @@ def adaptation(
 
 def _training(comparison: Any) -> Any:
     """Of all that were trained; which were not, is said."""
-    from mamlzoo import plots
+    from mamlzoo.figures import plots
 
     several = list(zip(comparison.results, comparison.labels(), plots.looks(len(comparison.results)), strict=True))
     trained = [one for one in several if one[0].history]
@@ -169,7 +175,7 @@ def _task(chosen: dict[str, list[str]], options: dict[str, Any]) -> Any:
 
 
 def _write(figure: Any, output: Path) -> None:
-    from mamlzoo import plots
+    from mamlzoo.figures import plots
 
     plots.save(figure, output)
     console.say_where(output)

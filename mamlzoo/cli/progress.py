@@ -15,19 +15,19 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
 from rich.text import Text
 
-from mamlzoo.checkpoints import Checkpoint, ValidationRecord
 from mamlzoo.cli import console
 from mamlzoo.cli.lines import Line, as_clock
 from mamlzoo.cli.remaining import Countdown, Run, Work, most_alike
 from mamlzoo.engine.evaluation import EvaluationRecord
 from mamlzoo.engine.preparation import Alert, Choice, Notice
 from mamlzoo.engine.training import TrainingRecord
+from mamlzoo.runs.checkpoints import Checkpoint, ValidationRecord
+from mamlzoo.runs.watching import Part, Watcher
 from mamlzoo.tables import count, number, rate
-from mamlzoo.watching import Part, Watcher
 
 if TYPE_CHECKING:
-    from mamlzoo.experiment import Experiment
-    from mamlzoo.running import Event
+    from mamlzoo.experiments.experiment import Experiment
+    from mamlzoo.runs.execution import Event
 
 KNOWN = 10
 """So many runs that have ended say how long the next ones take."""

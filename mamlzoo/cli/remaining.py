@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from mamlzoo.experiment import Experiment
+    from mamlzoo.experiments.experiment import Experiment
 
 MEMORY = 20.0
 """Seconds after which what a pace was counts a third."""
@@ -38,7 +38,7 @@ class Work(NamedTuple):
     @classmethod
     def of(cls, experiment: Experiment) -> Work:
         """What an experiment is made of."""
-        from mamlzoo import options
+        from mamlzoo.contracts import options
 
         settings, spec, seeds = experiment.settings, experiment.task.spec, len(experiment.settings.seeds)
         plugins = (experiment.task, experiment.model, experiment.algorithm)

@@ -25,14 +25,16 @@ def command(runs: tuple[Path, ...], output: Path) -> None:
 
     A comparison's directory stands for all of its runs. The page is a single file that needs no network.
     """
-    from mamlzoo import api, comparing, store
-    from mamlzoo.comparison import Comparison
+    from mamlzoo import api
+    from mamlzoo.comparisons import directory as comparison_directory
+    from mamlzoo.comparisons.comparison import Comparison
     from mamlzoo.reports import page
+    from mamlzoo.runs import directory as run_directory
 
     page.check_path(output)
-    if len(runs) == 1 and comparing.is_comparison(runs[0]):
-        comparison = comparing.load(runs[0])
+    if len(runs) == 1 and comparison_directory.is_comparison(runs[0]):
+        comparison = comparison_directory.load(runs[0])
     else:
-        comparison = Comparison([store.load(run) for run in expanded(runs)])
+        comparison = Comparison([run_directory.load(run) for run in expanded(runs)])
     api.report(comparison, output)
     console.say_where(output)

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from mamlzoo.cli import console
-from mamlzoo.cli.runner import checkpoint_flag, log_flag, recorded
+from mamlzoo.cli.request import checkpoint_flag, log_flag, recorded
 from mamlzoo.tables import Table
 
 
@@ -49,10 +49,11 @@ def command(
         rows = [(recipe.name, recipe.summary, f"{recipe.minutes:g} min") for _, recipe in sorted(recipes.items())]
         console.print_table(Table("recipes", ("name", "what it makes again", "takes about"), rows, left=(0, 1)))
         return
-    from mamlzoo import reproduction, store
+    from mamlzoo.reproductions import reproduction
+    from mamlzoo.runs import directory as run_directory
 
     recipe = installed().recipe(name)
-    directory = out or store.default_directory(f"reproduce-{name}")
+    directory = out or run_directory.default_directory(f"reproduce-{name}")
     with recorded(reproduction.command(name, directory), checkpoint_every, loggers, quiet) as manner:
         found = reproduction.reproduce(recipe, directory, manner)
     if as_json:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mamlzoo.cli.flags import KINDS
-from mamlzoo.cli.runner import checkpoint_flag, log_flag, recorded, report_comparison, report_run
+from mamlzoo.cli.request import checkpoint_flag, log_flag, recorded, report_comparison, report_run
 
 if TYPE_CHECKING:
-    from mamlzoo.interfaces import Plugin
+    from mamlzoo.contracts.plugins import Plugin
 
 
 def _place_flags(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -36,17 +36,19 @@ def command(
 
     It ends with the same bits as if it had never been stopped. One that is finished is shown again.
     """
-    from mamlzoo import api, comparing, recording
-    from mamlzoo.store import resume_command
+    from mamlzoo import api
+    from mamlzoo.comparisons import directory as comparison_directory
+    from mamlzoo.runs import recording
+    from mamlzoo.runs.directory import resume_command
 
     places = {kind: place for kind, place in moved.items() if place is not None}
     api.check_resumable(directory, places)
     with recorded(resume_command(directory), checkpoint_every, loggers, quiet) as manner:
-        if comparing.is_comparison(directory):
-            comparison = comparing.resume(directory, manner)
+        if comparison_directory.is_comparison(directory):
+            comparison = comparison_directory.resume(directory, manner)
         else:
             result = recording.resume(directory, manner, _plugins(directory, places))
-    if comparing.is_comparison(directory):
+    if comparison_directory.is_comparison(directory):
         report_comparison(comparison, directory, quiet=quiet, as_json=as_json)
     else:
         report_run(result, directory, quiet=quiet, as_json=as_json)
@@ -55,7 +57,7 @@ def command(
 def _plugins(directory: Path, places: Mapping[str, str]) -> dict[str, Plugin]:
     """The plugins at these places, by kind, with the options that the run began with."""
     from mamlzoo.discovery.registry import installed
-    from mamlzoo.store import read_config
+    from mamlzoo.runs.directory import read_config
 
     saved = read_config(directory) if places else {}
     return {kind: installed().make(kind, place, saved[kind]["options"]) for kind, place in places.items()}

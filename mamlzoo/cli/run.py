@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from mamlzoo.cli.flags import SettingsCommand
-from mamlzoo.cli.runner import Request, recorded, report_run, run_flags
+from mamlzoo.cli.request import Request, recorded, report_run, run_flags
 
 
 @click.command("run", cls=SettingsCommand)
@@ -18,8 +18,8 @@ def command(**flags: Any) -> None:
     Prints the test metric after each number of adaptation steps, and saves a run directory. The options of the plugins
     chosen by -t, -m and -a are listed below; `mamlzoo info NAME` explains them.
     """
-    from mamlzoo import recording
-    from mamlzoo.store import resume_command
+    from mamlzoo.runs import recording
+    from mamlzoo.runs.directory import resume_command
 
     request = Request(**flags)
     (experiment,) = request.experiments()

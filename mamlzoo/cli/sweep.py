@@ -6,10 +6,10 @@ from typing import Any
 
 import click
 
-from mamlzoo import axes
 from mamlzoo.cli import console
 from mamlzoo.cli.flags import SettingsCommand
-from mamlzoo.cli.runner import Request, recorded, run_flags
+from mamlzoo.cli.request import Request, recorded, run_flags
+from mamlzoo.sweeps import axes
 
 
 class SweepCommand(SettingsCommand):
@@ -34,11 +34,12 @@ def command(ctx: click.Context, /, **flags: Any) -> None:
     sweep.json, sweep.csv and sweep.png. The same command, or one with more values, goes on with it: what is finished
     is not run again. Exit code 1 if a cell failed.
     """
-    from mamlzoo import store, sweeping
+    from mamlzoo.runs import directory as run_directory
+    from mamlzoo.sweeps import directory as sweep_directory
 
     request = Request(**flags)
     given = request.options | request.settings
-    plan = sweeping.plan(
+    plan = sweep_directory.plan(
         {key: values for key, values in given.items() if key not in axes.FIXED},
         request.chosen,
         {},
@@ -46,9 +47,9 @@ def command(ctx: click.Context, /, **flags: Any) -> None:
         {key: value for key, value in given.items() if key in axes.FIXED},
     )
     directory = request.directory("sweep")
-    again = sweeping.AGAIN + f", with --out {store.spelled(directory)}" * (request.out is None)
+    again = sweep_directory.AGAIN + f", with --out {run_directory.spelled(directory)}" * (request.out is None)
     with recorded(again, request.checkpoint_every, request.loggers, request.quiet) as manner:
-        sweep = sweeping.record(plan, directory, manner)
+        sweep = sweep_directory.record(plan, directory, manner)
     if request.as_json:
         console.print_json({**sweep.document(), "run_dir": str(directory)})
     else:

@@ -8,7 +8,7 @@ import click
 
 from mamlzoo.cli import console
 from mamlzoo.cli.flags import PluginCommand, numeric
-from mamlzoo.numerals import LARGEST
+from mamlzoo.contracts.numerals import LARGEST
 
 
 @click.command("verify", cls=PluginCommand)
@@ -45,7 +45,7 @@ def command(
     Shows the meta-gradient at the initial θ by autograd, by central differences, and in closed form where the task
     knows one. Exit code 1 if they disagree, or if several episodes computed at once, as in a run, have another one.
     """
-    from mamlzoo.verification import verify
+    from mamlzoo.verification.central_differences import verify
 
     names = [chosen[kind][0] for kind in ("task", "model", "algorithm")]
     verification = verify(

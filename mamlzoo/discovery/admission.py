@@ -12,9 +12,9 @@ from typing import Any
 import pluggy
 
 import mamlzoo
-from mamlzoo import hooks, options
+from mamlzoo.contracts import hooks, options
+from mamlzoo.contracts.plugins import KINDS, Plugin
 from mamlzoo.errors import PluginError, UsageError, did_you_mean
-from mamlzoo.interfaces import KINDS, Plugin
 
 HOOKS = tuple(name for name in vars(hooks.Specification) if name.startswith("mamlzoo_"))
 
@@ -53,7 +53,8 @@ def hooks_of(module: ModuleType) -> pluggy.HookRelay:
         manager.register(module)
     except pluggy.PluginValidationError as error:
         raise PluginError(
-            str(error).rpartition("\n")[2], remedy="`python -m pydoc mamlzoo.hooks` shows the hooks and their arguments"
+            str(error).rpartition("\n")[2],
+            remedy="`python -m pydoc mamlzoo.contracts.hooks` shows the hooks and their arguments",
         ) from error
     for caller in manager.get_hookcallers(module) or []:
         required = [implementation for implementation in caller.get_hookimpls() if not implementation.optionalhook]

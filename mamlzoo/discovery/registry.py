@@ -22,12 +22,12 @@ from typing import Any, NamedTuple
 
 import pluggy
 
-from mamlzoo import hooks, options, recipes
-from mamlzoo.discovery import admission, brought
+from mamlzoo.contracts import hooks, options, recipes
+from mamlzoo.contracts.plugins import KINDS, Plugin
+from mamlzoo.contracts.recipes import Recipe
+from mamlzoo.discovery import admission, references
 from mamlzoo.discovery.failures import UNKNOWN, Failure, Origin, diagnose
 from mamlzoo.errors import FOREIGN, PluginError, UsageError, did_you_mean, in_short
-from mamlzoo.interfaces import KINDS, Plugin
-from mamlzoo.recipes import Recipe
 
 GROUP = "mamlzoo"
 OWN = "mamlzoo"
@@ -73,7 +73,7 @@ class Registry:
         """
         if name in self.offers[kind]:
             return self.offers[kind][name].cls
-        if brought.is_reference(name):
+        if references.is_reference(name):
             return self._brought(name, kind)
         self._raise_failure(kind, name)
         elsewhere = [other for other in KINDS if name in self.offers[other]]
@@ -89,7 +89,7 @@ class Registry:
             PluginError, UsageError: as `get`.
         """
         found = [offers[name] for offers in self.offers.values() if name in offers]
-        if not found and brought.is_reference(name):
+        if not found and references.is_reference(name):
             return [_offer(name, self._brought(name))]
         if not found:
             self._raise_failure("plugin", name)
@@ -123,7 +123,7 @@ class Registry:
 
     def _brought(self, text: str, kind: str | None = None, sha256: str | None = None) -> type[Plugin]:
         """The class that a text as `file.py:Lines` means; what every table says of a built-in's name stays true."""
-        cls = brought.find(text, kind, sha256)
+        cls = references.find(text, kind, sha256)
         taken = self.offers[cls.kind].get(cls.name)
         if taken is not None and taken.cls is not cls and taken.origin.distribution == OWN:
             raise UsageError(f"{text}: its name '{cls.name}' is taken by {OWN}; give it another")
@@ -312,7 +312,7 @@ def _release(distribution: Distribution | None) -> tuple[str, str]:
 
 
 def _offer(name: str, cls: type[Plugin]) -> Offer:
-    source = brought.source_of(cls)
+    source = references.source_of(cls)
     assert source is not None
     place = source.reference.rpartition(":")[0]
     return Offer(cls, Origin(place, f"SHA-256 {source.sha256[:12]}…", name, place))

@@ -11,10 +11,10 @@ from dataclasses import replace
 import torch
 
 from mamlzoo import trees
+from mamlzoo.contracts.plugins import Episode
 from mamlzoo.engine.binding import Bound, Reduction
-from mamlzoo.engine.plans import EAGER
+from mamlzoo.engine.gradients import EAGER
 from mamlzoo.errors import MamlzooError
-from mamlzoo.interfaces import Episode
 from mamlzoo.tables import number
 
 SEEDS, TASKS = 2, 3

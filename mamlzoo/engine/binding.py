@@ -13,15 +13,15 @@ import torch
 from torch import Tensor, nn
 
 from mamlzoo import trees
+from mamlzoo.contracts.answers import broken, check_init, check_module, check_networks, check_spec
+from mamlzoo.contracts.plugins import Learner, MetaAlgorithm, MetaParams, Model, Params, Spec, Task
 from mamlzoo.engine import purity
 from mamlzoo.engine.batch_norm import left_out, with_trained_statistics, without_running_statistics
-from mamlzoo.engine.contract import broken, check_init, check_module, check_networks, check_spec
+from mamlzoo.engine.explanations import explained
 from mamlzoo.engine.held import copy_of, reals_of
 from mamlzoo.engine.own_loop import ANY, judged
 from mamlzoo.engine.randomness import Generators
 from mamlzoo.errors import FOREIGN, MamlzooError, UsageError
-from mamlzoo.explanations import explained
-from mamlzoo.interfaces import Learner, MetaAlgorithm, MetaParams, Model, Params, Spec, Task
 
 Reduction = Literal["mean", "sum"]
 

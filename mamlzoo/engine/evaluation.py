@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mamlzoo import trees
-from mamlzoo.engine.arithmetic import computing
+from mamlzoo.contracts.answers import check_metrics
+from mamlzoo.contracts.plugins import Batch, Episode, Fast, Learner, MetaParams, Params, Task
 from mamlzoo.engine.binding import Bound
-from mamlzoo.engine.contract import check_metrics
+from mamlzoo.engine.gradients import MAPS
 from mamlzoo.engine.memory import BUDGET, allocated_by
-from mamlzoo.engine.plans import MAPS
+from mamlzoo.engine.placement import computing
 from mamlzoo.engine.singular import outcomes
 from mamlzoo.engine.streams import TestSet
 from mamlzoo.errors import MamlzooError
-from mamlzoo.interfaces import Batch, Episode, Fast, Learner, MetaParams, Params, Task
 
 
 class EvaluationRecord(NamedTuple):

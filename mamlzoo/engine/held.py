@@ -16,8 +16,8 @@ import numpy as np
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from mamlzoo.engine.explanations import explained
 from mamlzoo.errors import FOREIGN, UsageError, in_short
-from mamlzoo.explanations import explained
 
 Held = dict[str, object]
 """By path, as in `layers[0].weight`: a tensor, an array or a number."""

@@ -14,13 +14,13 @@ import torch
 from torch import Tensor, nn
 
 from mamlzoo import trees
+from mamlzoo.contracts.answers import check_meta_loss
+from mamlzoo.contracts.plugins import Episode, Learner, MetaAlgorithm, MetaParams, Model, Plugin, Task
 from mamlzoo.engine import purity
 from mamlzoo.engine.binding import Bound
-from mamlzoo.engine.contract import check_meta_loss
 from mamlzoo.engine.held import Held, around, held_by, same
 from mamlzoo.engine.randomness import Generators
 from mamlzoo.errors import FOREIGN, PluginError
-from mamlzoo.interfaces import Episode, Learner, MetaAlgorithm, MetaParams, Model, Plugin, Task
 
 FEW = 3
 """Examples that a network is tried on."""

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from mamlzoo import trees
+from mamlzoo.contracts.plugins import MetaParams
 from mamlzoo.errors import MamlzooError, UsageError, did_you_mean
-from mamlzoo.interfaces import MetaParams
 
 ELEMENTWISE = frozenset(
     ["adadelta", "adagrad", "adam", "adamax", "adamw", "asgd", "nadam", "radam", "rmsprop", "rprop", "sgd"]

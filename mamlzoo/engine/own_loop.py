@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from mamlzoo import trees
+from mamlzoo.contracts.plugins import Batch, Episode, Learner, MetaParams, Spec
 from mamlzoo.engine import purity
 from mamlzoo.errors import FOREIGN, UsageError
-from mamlzoo.interfaces import Batch, Episode, Learner, MetaParams, Spec
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 ANY = Spec(input_shape=(), output_size=0)

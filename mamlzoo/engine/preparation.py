@@ -13,23 +13,23 @@ import torch
 from torch.nn.modules.conv import _ConvNd
 
 from mamlzoo import trees
-from mamlzoo.engine import program_cache
-from mamlzoo.engine.agreement import disagreement
-from mamlzoo.engine.arithmetic import SPREAD, computing, is_busy
+from mamlzoo.contracts.plugins import Episode
 from mamlzoo.engine.batching import in_words, off_by
 from mamlzoo.engine.binding import Bound, Reduction
-from mamlzoo.engine.compiled import CompiledSteps, Loop, Replay, TracedSteps, kept_code, machine_code
-from mamlzoo.engine.compiler import reason_of
-from mamlzoo.engine.graphs import roughness
+from mamlzoo.engine.compilation import cache as program_cache
+from mamlzoo.engine.compilation.agreement import disagreement
+from mamlzoo.engine.compilation.cache import CannotCompileError, DamagedError
+from mamlzoo.engine.compilation.graph import roughness
+from mamlzoo.engine.compilation.inductor import reason_of
+from mamlzoo.engine.compilation.program import CompiledSteps, Loop, Replay, TracedSteps, kept_code, machine_code
+from mamlzoo.engine.gradients import EAGER
 from mamlzoo.engine.memory import BUDGET, MIB, allocated_by
 from mamlzoo.engine.optimizers import OuterOptimizer
-from mamlzoo.engine.plans import EAGER
-from mamlzoo.engine.program_cache import CannotCompileError, DamagedError
+from mamlzoo.engine.placement import SPREAD, computing, is_busy
 from mamlzoo.engine.steps import Block, EagerSteps, Steps
 from mamlzoo.engine.streams import TrainingStream
 from mamlzoo.engine.training import blocks
 from mamlzoo.errors import MamlzooError, UsageError
-from mamlzoo.interfaces import Episode
 from mamlzoo.tables import rate
 
 T = TypeVar("T")

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from mamlzoo import trees
+from mamlzoo.contracts.plugins import Episode
+from mamlzoo.engine.gradients import Gradients
 from mamlzoo.engine.optimizers import OuterOptimizer
-from mamlzoo.engine.plans import Gradients
-from mamlzoo.interfaces import Episode
 
 
 class Block(NamedTuple):

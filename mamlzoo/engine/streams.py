@@ -16,10 +16,10 @@ import numpy as np
 import torch
 
 from mamlzoo import trees
-from mamlzoo.engine.contract import broken, check_episodes, check_size
+from mamlzoo.contracts.answers import broken, check_episodes, check_size
+from mamlzoo.contracts.plugins import Episode, Split, Task
+from mamlzoo.engine.explanations import explained
 from mamlzoo.errors import FOREIGN, MamlzooError
-from mamlzoo.explanations import explained
-from mamlzoo.interfaces import Episode, Split, Task
 
 STREAM_IDS = {"train": 0, "valid": 1, "test": 2}
 BLOCK_NUMBERS = 2**20

@@ -13,10 +13,10 @@ import torch
 from numpy.typing import NDArray
 
 from mamlzoo import trees
-from mamlzoo.engine.arithmetic import computing
+from mamlzoo.contracts.plugins import MetaParams
+from mamlzoo.engine.placement import computing
 from mamlzoo.engine.steps import Block, Measured, Steps, joined
 from mamlzoo.engine.streams import TrainingStream
-from mamlzoo.interfaces import MetaParams
 from mamlzoo.tables import count, number
 
 RECORDS = 500

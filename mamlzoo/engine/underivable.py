@@ -12,10 +12,10 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from mamlzoo import trees
+from mamlzoo.contracts.answers import described
+from mamlzoo.contracts.plugins import Episode
 from mamlzoo.engine.binding import Bound
-from mamlzoo.engine.contract import described
-from mamlzoo.explanations import lacks_derivative
-from mamlzoo.interfaces import Episode
+from mamlzoo.engine.explanations import lacks_derivative
 
 CALLED = {
     "cdist_forward": ("cdist",),

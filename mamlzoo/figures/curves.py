@@ -11,10 +11,10 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from mamlzoo.errors import UsageError
+from mamlzoo.experiments.result import Result
 from mamlzoo.figures import legend as legends
 from mamlzoo.figures.limits import LOG_SPREAD, finite, of_errors, set_y
 from mamlzoo.figures.style import Figure, Look, in_style, looks, panels
-from mamlzoo.result import Result
 
 MARKED = 21
 """Up to so many adaptation steps each has its mark and its tick."""

@@ -5,12 +5,15 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 
-from mamlzoo import fits, plots, sweep_plots, trained
-from mamlzoo.comparison import Comparison
-from mamlzoo.plots import Figure
-from mamlzoo.reproduction import Reproduction
-from mamlzoo.result import Result
-from mamlzoo.sweeps import Sweep
+from mamlzoo.comparisons.comparison import Comparison
+from mamlzoo.experiments.result import Result
+from mamlzoo.figures import plots
+from mamlzoo.figures import sweep as sweep_figure
+from mamlzoo.figures.plots import Figure
+from mamlzoo.inference import fits
+from mamlzoo.inference import theta as trained
+from mamlzoo.reproductions.reproduction import Reproduction
+from mamlzoo.sweeps.sweep import Sweep
 
 
 def drawn(what: object) -> dict[str, Callable[[], bytes]]:
@@ -29,7 +32,7 @@ def figures_of(what: object) -> dict[str, Callable[[], Figure]]:
     if isinstance(what, Comparison):
         return {"curves": lambda: plots.curves(what.results, what.labels())}
     if isinstance(what, Sweep):
-        return {"sweep": lambda: sweep_plots.figure(what)}
+        return {"sweep": lambda: sweep_figure.figure(what)}
     if isinstance(what, Reproduction):
         return {name: functools.partial(_curves, what, labels) for name, labels in what.recipe.figures.items()}
     return {}

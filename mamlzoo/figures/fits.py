@@ -30,8 +30,8 @@ from mamlzoo.figures.style import (
     panels,
     shades,
 )
-from mamlzoo.fits import Agreement, Confusion, Fit, Panel, Regions
-from mamlzoo.samples import Clouds, Curves, Samples, Scattered
+from mamlzoo.inference.fits import Agreement, Confusion, Fit, Panel, Regions
+from mamlzoo.inference.samples import Clouds, Curves, Samples, Scattered
 
 LABELLED = 9
 """At most so many predictions of a fit stand in the legend, spread over all of them."""

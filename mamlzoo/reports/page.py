@@ -15,15 +15,18 @@ from typing import NamedTuple
 import numpy as np
 
 import mamlzoo
-from mamlzoo import files, fits, labels, plots
-from mamlzoo.command import command_of
-from mamlzoo.comparison import Comparison
+from mamlzoo import files
+from mamlzoo.comparisons import labels
+from mamlzoo.comparisons.comparison import Comparison
+from mamlzoo.comparisons.test_sets import tested_apart, values
+from mamlzoo.contracts.plugins import KINDS
 from mamlzoo.errors import MamlzooError, UsageError, in_short
-from mamlzoo.interfaces import KINDS
-from mamlzoo.result import Result
+from mamlzoo.experiments.result import Result
+from mamlzoo.figures import plots
+from mamlzoo.inference import fits
+from mamlzoo.inference.theta import experiment_of
+from mamlzoo.runs.commands import command_of
 from mamlzoo.tables import Table, count, listed, plain
-from mamlzoo.testsets import tested_apart, values
-from mamlzoo.trained import experiment_of
 
 FITTED_RUNS = 4
 """Fits are drawn for so many runs, the first ones."""

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from mamlzoo import options
+from mamlzoo.contracts import options
+from mamlzoo.contracts.plugins import Plugin
 from mamlzoo.discovery.registry import installed
 from mamlzoo.errors import FOREIGN, MamlzooError, PluginError, did_you_mean, in_short
-from mamlzoo.interfaces import Plugin
-from mamlzoo.testing import checks, of_algorithms, of_classifiers, of_models, of_plugins, of_purity, of_tasks
-from mamlzoo.testing.checks import Check, FaultError, Outcome, require
+from mamlzoo.testing import algorithm_checks, classifier_checks, model_checks, plugin_checks, purity_checks, task_checks
+from mamlzoo.testing import check as checks
+from mamlzoo.testing.check import Check, FaultError, Outcome, require
 
 PluginLike = str | Plugin | type[Plugin]
-MODULES = (of_tasks, of_models, of_algorithms, of_purity, of_classifiers, of_plugins)
+MODULES = (task_checks, model_checks, algorithm_checks, purity_checks, classifier_checks, plugin_checks)
 CHECKS: list[Check] = [found for module in MODULES for found in vars(module).values() if isinstance(found, Check)]
 """All checks, in the order in which they are run; the last is of what is said about the others."""
 

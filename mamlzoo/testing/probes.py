@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mamlzoo.adaptation import GradientDescent, adapt
-from mamlzoo.discovery.given import model_of
+from mamlzoo.contracts.inner_loop import GradientDescent, adapt
+from mamlzoo.contracts.plugins import Batch, Episode, Learner, MetaAlgorithm, MetaParams, Model, Spec, Split, Task
+from mamlzoo.discovery.networks import model_of
 from mamlzoo.errors import UsageError
-from mamlzoo.interfaces import Batch, Episode, Learner, MetaAlgorithm, MetaParams, Model, Spec, Split, Task
-from mamlzoo.testing.checks import FaultError
+from mamlzoo.testing.check import FaultError
 
 HIDDEN = 6
 

@@ -10,13 +10,13 @@ import torch
 import mamlzoo
 from mamlzoo import trees
 from mamlzoo.bench.benchmark import Benchmark, benchmark
-from mamlzoo.bench.own import Own
+from mamlzoo.bench.plans import Own
 from mamlzoo.bench.torch_peers import torch_contender
-from mamlzoo.bench.work import CannotRunError, Contender, Row, Work
 from mamlzoo.bench.worker import contender_for, measure
+from mamlzoo.bench.workload import CannotRunError, Contender, Row, Work
+from mamlzoo.contracts.plugins import Episode
 from mamlzoo.engine.binding import bind_seeds
-from mamlzoo.engine.plans import EAGER
-from mamlzoo.interfaces import Episode
+from mamlzoo.engine.gradients import EAGER
 
 CPU = torch.device("cpu")
 MAML = {"task": "sine", "model": "mlp", "algorithm": "maml"}

@@ -12,8 +12,8 @@ import time
 
 import torch
 
-from mamlzoo.bench.own import Own
-from mamlzoo.bench.work import Work
+from mamlzoo.bench.plans import Own
+from mamlzoo.bench.workload import Work
 
 HIDDEN, POINTS = 40, 10
 MAML = {"task": "sine", "model": "mlp", "algorithm": "maml"}

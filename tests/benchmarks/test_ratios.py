@@ -10,7 +10,7 @@ import functools
 import pytest
 
 from mamlzoo.bench.benchmark import benchmark
-from mamlzoo.bench.work import Work
+from mamlzoo.bench.workload import Work
 
 pytestmark = pytest.mark.benchmark
 MAML = {"task": "sine", "model": "mlp", "algorithm": "maml"}

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 import mamlzoo
-from mamlzoo import plots, recipes
-from mamlzoo.axes import Axis
 from mamlzoo.cli import console
+from mamlzoo.contracts import recipes
 from mamlzoo.errors import PluginError
-from mamlzoo.figures import drawing
+from mamlzoo.figures import drawing, plots
 from mamlzoo.reports import page as report
-from mamlzoo.sweeps import Cell, Sweep
+from mamlzoo.sweeps.axes import Axis
+from mamlzoo.sweeps.sweep import Cell, Sweep
 from mamlzoo.tables import Table
 
 NAUGHTY = "\x1b[31m[/b]$\\frac$[bold]\x9b2J\u202e$^"

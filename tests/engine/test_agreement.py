@@ -7,12 +7,12 @@ import torch
 from test_compiled import ALGORITHMS, OPTIMIZERS, UNTRACEABLE, Trial, bias_free
 from torch import nn
 
-from mamlzoo.combinations import _as_model
 from mamlzoo.discovery.registry import installed
-from mamlzoo.engine.agreement import disagreement
-from mamlzoo.engine.compiled import Replay
-from mamlzoo.engine.graphs import roughness
-from mamlzoo.engine.plans import EAGER
+from mamlzoo.engine.compilation.agreement import disagreement
+from mamlzoo.engine.compilation.graph import roughness
+from mamlzoo.engine.compilation.program import Replay
+from mamlzoo.engine.gradients import EAGER
+from mamlzoo.runs.resolution import _as_model
 from mamlzoo_algorithms.maml import MAML
 
 

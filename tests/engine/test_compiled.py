@@ -13,17 +13,17 @@ import torch
 from torch import nn
 
 from mamlzoo import trees
-from mamlzoo.combinations import _as_model
 from mamlzoo.discovery.registry import installed
 from mamlzoo.engine.binding import bind_seeds
-from mamlzoo.engine.compiled import CompiledSteps, Replay, TracedSteps, kept_code, machine_code
-from mamlzoo.engine.compiler import _linking_to_itself, compile_program, load
+from mamlzoo.engine.compilation.cache import CannotCompileError, DamagedError
+from mamlzoo.engine.compilation.inductor import _linking_to_itself, compile_program, load
+from mamlzoo.engine.compilation.program import CompiledSteps, Replay, TracedSteps, kept_code, machine_code
+from mamlzoo.engine.gradients import EAGER
 from mamlzoo.engine.optimizers import UNFIT, OuterOptimizer
-from mamlzoo.engine.plans import EAGER
-from mamlzoo.engine.program_cache import CannotCompileError, DamagedError
 from mamlzoo.engine.steps import EagerSteps
 from mamlzoo.engine.streams import TrainingStream
 from mamlzoo.engine.training import blocks
+from mamlzoo.runs.resolution import _as_model
 from mamlzoo_algorithms.maml import MAML
 from mamlzoo_models.mlp import MLP
 from mamlzoo_tasks.blobs import Blobs

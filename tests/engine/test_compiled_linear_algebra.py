@@ -9,7 +9,7 @@ import torch
 from test_compiled import Trial
 
 import mamlzoo
-from mamlzoo.engine.compiled import Replay, machine_code
+from mamlzoo.engine.compilation.program import Replay, machine_code
 from mamlzoo_algorithms.maml import MAML
 
 PENALTY = torch.arange(1.0, 9.0).diag()

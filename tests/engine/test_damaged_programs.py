@@ -24,10 +24,11 @@ import pytest
 import torch
 from test_preparation import prepared
 
-from mamlzoo.engine import preparation, program_cache
-from mamlzoo.engine.compiler import load
+from mamlzoo.engine import preparation
+from mamlzoo.engine.compilation import cache as program_cache
+from mamlzoo.engine.compilation.cache import CannotCompileError, DamagedError
+from mamlzoo.engine.compilation.inductor import load
 from mamlzoo.engine.preparation import Alert
-from mamlzoo.engine.program_cache import CannotCompileError, DamagedError
 
 pytestmark = pytest.mark.slow
 RANDOM, AIMED = 300, 60

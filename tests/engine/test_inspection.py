@@ -13,9 +13,9 @@ from torch import nn
 
 import mamlzoo
 from mamlzoo import PluginError, UsageError, trees
-from mamlzoo.combinations import experiments
 from mamlzoo.engine import inspection, purity
 from mamlzoo.engine.binding import built_with
+from mamlzoo.runs.resolution import experiments
 from mamlzoo.testing import outcomes_of
 from mamlzoo_algorithms.maml import MAML
 from mamlzoo_tasks.sine import Sine

@@ -7,14 +7,14 @@ import torch
 from conftest import Recurrent
 from torch import nn
 
-from mamlzoo.combinations import _as_model
 from mamlzoo.engine import preparation
 from mamlzoo.engine.binding import bind_seeds
-from mamlzoo.engine.compiled import CompiledSteps, Loop
+from mamlzoo.engine.compilation.cache import CannotCompileError
+from mamlzoo.engine.compilation.program import CompiledSteps, Loop
 from mamlzoo.engine.preparation import Alert, Notice, Training, prepare
-from mamlzoo.engine.program_cache import CannotCompileError
 from mamlzoo.engine.steps import EagerSteps
 from mamlzoo.engine.streams import TrainingStream
+from mamlzoo.runs.resolution import _as_model
 from mamlzoo_algorithms.fomaml import FOMAML
 from mamlzoo_algorithms.maml import MAML
 from mamlzoo_models.mlp import MLP

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mamlzoo.engine import program_cache
-from mamlzoo.engine.program_cache import CannotCompileError, DamagedError
+from mamlzoo.engine.compilation import cache as program_cache
+from mamlzoo.engine.compilation.cache import CannotCompileError, DamagedError
 
 CONTENT = bytes(range(256)) * 3
 

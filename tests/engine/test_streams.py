@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 import mamlzoo
 from mamlzoo import option, trees
+from mamlzoo.contracts.plugins import Batch, Episode, Spec
 from mamlzoo.engine.streams import TestSet, TrainingStream, derive_seed
 from mamlzoo.errors import PluginError
-from mamlzoo.interfaces import Batch, Episode, Spec
 from mamlzoo_tasks.blobs import Blobs
 from mamlzoo_tasks.scalar import Scalar
 from mamlzoo_tasks.sine import Sine

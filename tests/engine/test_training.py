@@ -10,7 +10,7 @@ from torch.func import functional_call
 
 from mamlzoo import trees
 from mamlzoo.engine.binding import bind_seeds
-from mamlzoo.engine.plans import EAGER
+from mamlzoo.engine.gradients import EAGER
 from mamlzoo.engine.preparation import Training, prepare
 from mamlzoo.engine.streams import TrainingStream
 from mamlzoo.engine.training import TrainingRecord, train

@@ -14,8 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mamlzoo
-from mamlzoo import UsageError, fits, plots
+from mamlzoo import UsageError
 from mamlzoo.engine.streams import TestSet
+from mamlzoo.figures import plots
+from mamlzoo.inference import fits
 from mamlzoo_tasks.csv import CSV, _distinct
 
 CPU = torch.device("cpu")

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
+from mamlzoo.contracts.plugins import Spec
 from mamlzoo.errors import UsageError
-from mamlzoo.interfaces import Spec
 from mamlzoo_models.mlp import ACTIVATIONS, MLP
 from mamlzoo_models.neuron import Neuron
 

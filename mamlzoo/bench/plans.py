@@ -1,0 +1,49 @@
+"""mamlzoo's own plans as contenders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mamlzoo.bench.workload import CannotRunError, Contender, Work
+from mamlzoo.engine.placement import computing
+from mamlzoo.engine.preparation import Training, prepare
+from mamlzoo.engine.steps import Block
+from mamlzoo.engine.streams import TrainingStream
+from mamlzoo.engine.training import blocks
+
+ENDLESS = 10**9
+"""Meta-steps that no measurement reaches; `progress` stays near 0."""
+
+
+class Own(Contender):
+    """Trains by one plan, as a run does but for the records."""
+
+    def __init__(self, work: Work) -> None:
+        experiment = work.experiment()
+        stream = TrainingStream(experiment.task, experiment.settings.seeds, work.meta_batch, experiment.device())
+        settings = experiment.settings
+        training = Training(ENDLESS, "mean", settings.optimizer, settings.outer_lr, work.contender, None, work.threads)
+        preparing = prepare(experiment.bind(), stream, training)
+        while True:
+            try:
+                next(preparing)
+            except StopIteration as end:
+                self._steps, choice = end.value
+                break
+        if choice.plan != work.contender:
+            raise CannotRunError(choice.why)
+        self._blocks: Iterator[tuple[Block, int]] = blocks(stream, ENDLESS)
+        self._block, self._at = next(self._blocks)[0], 0
+
+    def run(self, steps: int) -> int:
+        left = steps
+        with computing(self._steps.threads):
+            while left:
+                if self._at == len(self._block.progress):
+                    self._block, self._at = next(self._blocks)[0], 0
+                until = min(len(self._block.progress), self._at + left)
+                measured = self._steps.advance(self._block, self._at, until)
+                left -= until - self._at
+                self._at = until
+        measured.losses.sum().item()  # waits for the device
+        return steps

@@ -1,0 +1,91 @@
+"""What is measured, by whom, and what came out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mamlzoo.experiments.experiment import Experiment
+
+PLANS = ("loop", "vmap", "compile")
+PEERS: Mapping[str, tuple[str, ...]] = {
+    "plain": ("plain",),
+    "higher": ("higher",),
+    "torchopt": ("torchopt",),
+    "jax": ("jax-loop", "jax-scan"),
+}
+"""By the name that `--against` takes, the contenders it stands for."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """One contender's task: make meta-steps of this combination, for a while.
+
+    Attributes:
+        contender: a plan, or one of a peer's.
+        names: of task, model and algorithm, by kind.
+        options: of these, as in {"task.shots": 5}.
+        threads: CPU threads; the process is bound to as many cores.
+        seconds: how long each of the repeats lasts.
+    """
+
+    contender: str
+    names: Mapping[str, str]
+    options: Mapping[str, Any]
+    meta_batch: int
+    seeds: int
+    device: str = "cpu"
+    threads: int = 1
+    seconds: float = 1.0
+    repeats: int = 5
+
+    def experiment(self) -> Experiment:
+        """The combination, with this meta-batch and these seeds.
+
+        Raises:
+            UsageError: it cannot work.
+        """
+        from mamlzoo.runs.resolution import experiments
+
+        names = ([self.names[kind]] for kind in ("task", "model", "algorithm"))
+        (found,) = experiments(
+            *names, options=self.options, seeds=self.seeds, meta_batch=self.meta_batch, device=self.device
+        )
+        return found
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a contender reached.
+
+    Attributes:
+        plan: the contender.
+        tasks_per_second: meta-steps × meta-batch × seeds ÷ wall time, sampling included; the median of the repeats.
+        lowest, highest: of the repeats.
+        first_step_seconds: from the plugins to the end of the first meta-step, compiling included, imports not.
+        peak_memory_mb: MiB, of the device, or on a CPU of the contender's whole process.
+    """
+
+    plan: str
+    meta_batch: int
+    seeds: int
+    tasks_per_second: float
+    lowest: float
+    highest: float
+    first_step_seconds: float
+    peak_memory_mb: float
+
+
+class CannotRunError(Exception):
+    """Why a contender is left out, in one line."""
+
+
+class Contender(ABC):
+    """Someone who makes meta-steps."""
+
+    @abstractmethod
+    def run(self, steps: int) -> int:
+        """Make about so many meta-steps, wait for the last, and say how many they were."""

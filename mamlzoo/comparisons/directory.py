@@ -1,0 +1,219 @@
+"""A comparison's directory: a run directory for each experiment, `comparison.json` and one figure for all."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from mamlzoo import files
+from mamlzoo.comparisons import labels
+from mamlzoo.comparisons.comparison import Comparison
+from mamlzoo.errors import MamlzooError, UsageError
+from mamlzoo.experiments.experiment import Experiment
+from mamlzoo.experiments.result import Result
+from mamlzoo.runs import directory as run_directory
+from mamlzoo.runs import layouts, recording
+from mamlzoo.runs.checkpoints import experiment_digest
+from mamlzoo.runs.recording import DEFAULT, Manner
+from mamlzoo.runs.watching import Part, Watcher
+
+NAME = "comparison.json"
+
+
+def record(
+    experiments: Sequence[Experiment],
+    directory: Path,
+    manner: Manner = DEFAULT,
+    baseline: str | None = None,
+    step: int | None = None,
+) -> Comparison:
+    """Run experiments one after another into a new directory.
+
+    Raises:
+        UsageError: the directory is taken.
+        StoppedError, MamlzooError: as `recording.record`; `resume` goes on.
+    """
+    configs = [experiment.config() for experiment in experiments]
+    with run_directory.new_directory(directory, kept=False) as temporary:
+        _write_plan(temporary, configs, baseline, step)
+    by_name: dict[str, Experiment | None] = dict(zip(_names(configs), experiments, strict=True))
+
+    def one(name: str) -> Result:
+        experiment = by_name[name]
+        assert experiment is not None
+        return recording.record_or_resume(experiment, directory / name, manner)
+
+    return _run(directory, one, manner, by_name)
+
+
+def resume(directory: Path, manner: Manner = DEFAULT) -> Comparison:
+    """Go on with a comparison: its finished runs are loaded, the others gone on with or begun.
+
+    Raises:
+        UsageError: a plugin is not installed.
+        MamlzooError: as `recording.resume`.
+    """
+    shown = _shown(directory)
+    if shown is not None:
+        return shown
+    plan = _plan(directory)
+    configs = dict(zip(plan["runs"], plan["configs"], strict=True))
+
+    def one(name: str) -> Result:
+        if not run_directory.is_run(directory / name):
+            experiment = Experiment.from_config(configs[name])
+            experiment.check_data(configs[name])
+            return recording.record(experiment, directory / name, manner)
+        there, wanted = (
+            experiment_digest(config) for config in (run_directory.read_config(directory / name), configs[name])
+        )
+        if there != wanted:
+            raise UsageError(f"{directory / name} holds another experiment than {directory / NAME} says")
+        return recording.resume(directory / name, manner)
+
+    unfinished = {name: config for name, config in configs.items() if not run_directory.is_finished(directory / name)}
+    return _run(directory, one, manner, {name: _experiment(config) for name, config in unfinished.items()})
+
+
+def run(experiments: Sequence[Experiment], watcher: Watcher) -> Comparison:
+    """Run experiments one after another; nothing is written."""
+    names, results = labels.labels([experiment.config() for experiment in experiments]), []
+    for at, experiment in enumerate(experiments):
+        watcher.begins(Part("run", at + 1, len(experiments), names[at], experiments[at:]))
+        results.append(experiment.run(watcher))
+    return Comparison(results)
+
+
+def _shown(directory: Path) -> Comparison | None:
+    """The comparison if it is finished and whole: to show that, nothing is written."""
+    if "results" in run_directory.read_document(directory / NAME) and all(
+        map(run_directory.is_finished, _run_directories(directory))
+    ):
+        with contextlib.suppress(MamlzooError):  # a run of it is damaged, and is made again
+            return load(directory)
+    return None
+
+
+def load(directory: Path) -> Comparison:
+    """A finished comparison, with its baseline.
+
+    Raises:
+        UsageError: a run of it is not finished.
+        MamlzooError: it cannot be read.
+    """
+    plan = _plan(directory)
+    return Comparison([run_directory.load(run) for run in runs(directory)], plan["baseline"], plan["step"])
+
+
+def save(comparison: Comparison, directory: Path, draw: run_directory.Draw = run_directory.undrawn) -> Comparison:
+    """Write the directory of a comparison that was computed without one.
+
+    Raises:
+        UsageError: it exists and is not empty, or cannot be written.
+    """
+    configs = [result.config for result in comparison.results]
+    with run_directory.new_directory(directory) as temporary:
+        _write_plan(temporary, configs, comparison.baseline, comparison.step)
+        results = []
+        for name, result in zip(_names(configs), comparison.results, strict=True):
+            (temporary / name).mkdir()
+            results.append(run_directory.fill(result, temporary / name, directory / name, draw))
+        return _finish(replace(comparison, results=results), temporary, draw)
+
+
+def is_comparison(directory: Path) -> bool:
+    """Whether it is a comparison's directory, finished or not."""
+    return (directory / NAME).is_file()
+
+
+def runs(directory: Path) -> list[Path]:
+    """The run directories of a finished comparison, in its order.
+
+    Raises:
+        UsageError: a run of it is not finished.
+        MamlzooError: its plan cannot be read.
+    """
+    found = _run_directories(directory)
+    missing = [path.name for path in found if not run_directory.is_finished(path)]
+    if missing:
+        again = run_directory.resume_command(directory)
+        raise UsageError(f"{directory} is not finished, {', '.join(missing)} being missing; `{again}` goes on with it")
+    return found
+
+
+def _run_directories(directory: Path) -> list[Path]:
+    return [directory / name for name in _plan(directory)["runs"]]
+
+
+def _run(
+    directory: Path, one: Callable[[str], Result], manner: Manner, experiments: Mapping[str, Experiment | None]
+) -> Comparison:
+    """Run, or load, all runs of a directory's plan.
+
+    Args:
+        experiments: by a run's name, where they are known beforehand.
+    """
+    with files.locked(directory):
+        plan = _plan(directory)
+        names, results = plan["runs"], []
+        for at, name in enumerate(names):
+            if not run_directory.is_finished(directory / name):
+                left = [
+                    experiments.get(later) for later in names[at:] if not run_directory.is_finished(directory / later)
+                ]
+                manner.begins(Part("run", at + 1, len(names), name, left))
+            results.append(one(name))
+        return _finish(Comparison(results, plan["baseline"], plan["step"]), directory, manner.draw)
+
+
+def _experiment(config: dict[str, Any]) -> Experiment | None:
+    """What a run is made of, as far as its config leads back to it."""
+    try:
+        return Experiment.from_config(config)
+    except MamlzooError:  # said, where it matters, when the run's turn comes
+        return None
+
+
+def _finish(comparison: Comparison, into: Path, draw: run_directory.Draw) -> Comparison:
+    run_directory.write_figures(comparison, into, draw)
+    files.write_json(into / NAME, {"format": run_directory.FORMAT} | _plan(into) | comparison.document())
+    return comparison
+
+
+def _write_plan(directory: Path, configs: Sequence[dict[str, Any]], baseline: str | None, step: int | None) -> None:
+    plan = {"runs": _names(configs), "configs": list(configs), "baseline": baseline, "step": step}
+    files.write_json(directory / NAME, {"format": run_directory.FORMAT} | plan)
+
+
+def _plan(directory: Path) -> dict[str, Any]:
+    path = directory / NAME
+    document = run_directory.read_document(path)
+    plan = {key: document.get(key) for key in ("runs", "configs", "baseline", "step")}
+    names, configs = plan["runs"], plan["configs"]
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        raise MamlzooError(f"{path} cannot be read: its runs are no list of names")
+    if any(Path(name).name != name or name in ("", "..") or "\0" in name for name in names):
+        raise MamlzooError(f"{path} cannot be read: a run's name must not lead elsewhere")
+    if not isinstance(configs, list) or len(configs) != len(names):
+        raise MamlzooError(f"{path} cannot be read: it has not one config for each run")
+    for config in configs:
+        try:
+            layouts.check_config(config)
+        except (ValueError, AttributeError) as error:
+            raise MamlzooError(f"{path} cannot be read: in a config, {error}") from error
+    for key, kind in {"baseline": str, "step": int}.items():
+        if plan[key] is not None and type(plan[key]) is not kind:
+            raise MamlzooError(f"{path} cannot be read: its {key} is {plan[key]!r}")
+    return plan
+
+
+def _names(configs: Sequence[dict[str, Any]]) -> list[str]:
+    """A directory name for each, made of its label."""
+    names: list[str] = []
+    for label in labels.labels(configs):
+        names.append(run_directory.free_name(re.sub(r"[^\w.=]+", "-", label).strip("-"), names))
+    return names

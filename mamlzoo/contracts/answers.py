@@ -1,0 +1,304 @@
+"""What plugins give back, held against their contract. Each check names the plugin that broke it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+from mamlzoo import tables, trees
+from mamlzoo.contracts.plugins import (
+    Batch,
+    Episode,
+    Fast,
+    Learner,
+    MetaAlgorithm,
+    MetaParams,
+    Model,
+    Params,
+    Plugin,
+    Spec,
+    Split,
+    Task,
+)
+from mamlzoo.errors import PluginError
+
+TARGETS = {"regression": "[episodes, examples, output size]", "classification": "[episodes, examples]"}
+"""The shape of targets by the kind of a spec."""
+SIZES = "all episodes of a split must have one size: draw as many examples each time, or choose how many by an option"
+"""What to do about a task whose episodes differ in size."""
+
+
+def broken(plugin: Plugin, what: str) -> PluginError:
+    """The error for a plugin that broke its contract."""
+    return PluginError(f"{plugin.kind} '{plugin.name}'{what if what.startswith(':') else f' {what}'}", plugin=plugin)
+
+
+def check_spec(task: Task) -> Spec:
+    """The task's spec.
+
+    Raises:
+        PluginError: it is no Spec, or has no sizes.
+    """
+    spec = task.spec
+    if not isinstance(spec, Spec):
+        raise broken(task, f": its spec must be a mamlzoo.Spec, not {described(spec)}")
+    if spec.kind not in TARGETS:
+        raise broken(task, f": its spec's kind must be {' or '.join(map(repr, TARGETS))}, not {spec.kind!r}")
+    shape, size = spec.input_shape, spec.output_size
+    if not (isinstance(shape, tuple) and all(isinstance(length, int) for length in shape)):
+        raise broken(task, f": input_shape must be a tuple of whole numbers, as (1,), not {shape!r}")
+    if not isinstance(size, int):
+        raise broken(task, f": output_size must be a whole number, not {size!r}")
+    return spec
+
+
+def check_networks(algorithm: MetaAlgorithm, shapes: Any) -> dict[str, Spec]:
+    """The networks that an algorithm wants.
+
+    Raises:
+        PluginError: they are no dict of specs.
+    """
+    if not (isinstance(shapes, dict) and shapes and all(isinstance(shape, Spec) for shape in shapes.values())):
+        raise broken(algorithm, f": networks must return Specs by name, a dict, not {described(shapes)}")
+    return shapes
+
+
+def check_module(model: Model, network: Any) -> nn.Module:
+    """A network whose parameters can be meta-learned.
+
+    Raises:
+        PluginError: it is none, or one that has no shape yet, is complex, or has gradients that are sparse.
+    """
+    if not isinstance(network, nn.Module):
+        raise broken(model, f"built {described(network)}; it must be a torch.nn.Module")
+    for name, value in (*network.named_parameters(), *network.named_buffers()):
+        if is_lazy(value):
+            raise broken(
+                model,
+                f": '{name}' of its network has no shape before a first call, as in nn.LazyLinear; give its layer the "
+                "sizes, from spec.input_shape and spec.output_size, or call the network once in `build`",
+            )
+        if value.is_complex() and isinstance(value, nn.Parameter):
+            raise broken(
+                model,
+                f": '{name}' of its network is complex, and θ holds real numbers; make a parameter of "
+                "torch.view_as_real(…), and use torch.view_as_complex of it in `forward`",
+            )
+    for name, module in network.named_modules():
+        if getattr(module, "sparse", False) and isinstance(module, nn.Embedding | nn.EmbeddingBag):
+            raise broken(model, f": '{name}' of its network has sparse gradients; build it with sparse=False")
+    return network
+
+
+def check_init(algorithm: MetaAlgorithm, meta: Any) -> MetaParams:
+    """θ⁰.
+
+    Raises:
+        PluginError: it is no dict of dicts of tensors.
+    """
+    groups = list(meta.values()) if isinstance(meta, dict) else [None]
+    if not all(isinstance(group, dict) and all(map(_is_tensor, group.values())) for group in groups):
+        raise broken(
+            algorithm, f": init must return a dict of dicts of tensors, θ by group and name, not {described(meta)}"
+        )
+    return dict(meta)
+
+
+def check_episodes(task: Task, count: int, episodes: Any) -> Episode:
+    """What `sample` drew: the shapes that the task's spec promises, and finite numbers.
+
+    A regression target without its last axis would broadcast silently.
+
+    Raises:
+        PluginError: it is something else.
+    """
+    if not isinstance(episodes, Episode) or not all(isinstance(batch, Batch) for batch in episodes):
+        raise broken(task, f"must sample an Episode of two Batches, not {described(episodes)}")
+    inputs = list(task.spec.input_shape)
+    for part, batch in zip(Episode._fields, episodes, strict=True):
+        asked = f"was asked for {tables.count(count, 'episode')} and returned {part}"
+        for name, leaf in zip(Batch._fields, batch, strict=True):
+            if not isinstance(leaf, Tensor):
+                raise broken(task, f"{asked}.{name} as {described(leaf)}; it must be a tensor")
+        x, y = list(batch.x.shape), list(batch.y.shape)
+        if len(x) < 2 or x[0] != count or x[2:] != inputs:
+            wanted = ", ".join(map(str, (count, "examples", *inputs)))
+            raise broken(task, f"{asked}.x of shape {x}; it must be [{wanted}]")
+        targets = x[:2] if task.spec.kind == "classification" else [*x[:2], task.spec.output_size]
+        if y != targets:
+            names = TARGETS[task.spec.kind]
+            raise broken(task, f"{asked}.y of shape {y} beside x of shape {x}; it must be {names}, {targets}")
+        wrong = _wrong_numbers(task.spec, batch)
+        if wrong:
+            raise broken(task, f"{asked}.{wrong}")
+        for name, leaf in zip(Batch._fields, batch, strict=True):
+            if not is_finite(leaf):
+                bad = ~torch.isfinite(leaf)
+                which = int(bad.flatten(1).any(1).nonzero()[0])
+                numbers = "1 number that is" if bad.sum() == 1 else f"{int(bad.sum())} numbers that are"
+                raise broken(task, f"{asked}.{name} with {numbers} not finite, first in episode {which}")
+    return episodes
+
+
+def check_size(task: Task, split: Split, like: Episode, episodes: Episode) -> Episode:
+    """Episodes of the same size as others of their split: a program is compiled for one, and a test set has one.
+
+    Raises:
+        PluginError: a leaf has another shape than before, its first axis aside, or another dtype.
+    """
+    for (name, before), now in zip(trees.named_leaves(like), trees.leaves(episodes), strict=True):
+        if before.shape[1:] != now.shape[1:]:
+            was, found, remedy = f"shape {list(before.shape[1:])}", f"shape {list(now.shape[1:])}", SIZES
+        elif before.dtype != now.dtype:
+            was, found, remedy = str(before.dtype), str(now.dtype), "all episodes of a split must have one dtype"
+        else:
+            continue
+        raise broken(task, f"drew {name} of {found} for an episode of '{split}', after one of {was}; {remedy}")
+    return episodes
+
+
+def check_fast(algorithm: MetaAlgorithm, method: str, fast: Any) -> Fast:
+    """φ, as a method returned it.
+
+    Raises:
+        PluginError: it is no nesting of tensors.
+    """
+    for name, leaf in trees.named_leaves(fast):
+        if not isinstance(leaf, Tensor):
+            where = f", which holds {described(leaf)} at '{name}'" if name else ""
+            raise broken(
+                algorithm,
+                f": {method} returned {described(fast)}{where}; φ must be tensors, nested in dicts, lists or tuples",
+            )
+    return fast
+
+
+def check_adapted(algorithm: MetaAlgorithm, learner: Learner, network: str, found: Any) -> Params:
+    """What `adapted` returned for a network.
+
+    Raises:
+        PluginError: it is not every parameter of the network by name, in its shape.
+    """
+    own = dict(learner.networks[network].named_parameters())
+    wanted = {name: list(own[name].shape) for name in sorted(learner.parameter_names(network))}
+    if not (isinstance(found, dict) and isinstance(found.get(network), dict)):
+        raise broken(algorithm, f": adapted returned no dict of parameters for '{network}'")
+    got = {name: list(leaf.shape) if _is_tensor(leaf) else described(leaf) for name, leaf in found[network].items()}
+    if got.keys() != wanted.keys():
+        raise broken(
+            algorithm, f": adapted returned {', '.join(map(str, got))} for '{network}', which has {', '.join(wanted)}"
+        )
+    for name, shape in wanted.items():
+        if got[name] != shape:
+            raise broken(algorithm, f": adapted returned {name} of '{network}' as {got[name]}, not {shape}")
+    return dict(found[network])
+
+
+def check_prediction(algorithm: MetaAlgorithm, prediction: Any, x: Tensor, size: int) -> Tensor:
+    """What `predict` returned for inputs [n, *input_shape].
+
+    Raises:
+        PluginError: it is no tensor [n, size].
+    """
+    want = [len(x), size]
+    if not isinstance(prediction, Tensor):
+        raise broken(algorithm, f": predict returned {described(prediction)}; it must be a tensor {want}")
+    if list(prediction.shape) != want:
+        raise broken(
+            algorithm,
+            f": predict returned shape {list(prediction.shape)} for {tables.count(len(x), 'input')}; it must be {want}",
+        )
+    return prediction
+
+
+def check_loss(task: Task, loss: Any) -> Tensor:
+    """A loss.
+
+    Raises:
+        PluginError: it is no scalar tensor.
+    """
+    return _scalar(task, "loss", loss)
+
+
+def check_metrics(task: Task, found: Any) -> dict[str, Tensor]:
+    """A task's metrics.
+
+    Raises:
+        PluginError: there is none, or one is no scalar tensor.
+    """
+    if not isinstance(found, dict):
+        raise broken(task, f": metrics must return scalar tensors by name, a dict, not {described(found)}")
+    if not found:
+        raise broken(task, "gives no metric; it must give one at least")
+    return {name: _scalar(task, f"metric '{name}'", value) for name, value in found.items()}
+
+
+def check_meta_loss(algorithm: MetaAlgorithm, result: Any) -> tuple[Tensor, dict[str, Tensor]]:
+    """What `meta_loss` returned.
+
+    Raises:
+        PluginError: it is no pair of a scalar and a dict of scalars.
+    """
+    if not (isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], dict)):
+        raise broken(algorithm, f": meta_loss must return (loss, logs), logs a dict, not {described(result)}")
+    loss, logs = result
+    return _scalar(algorithm, "meta-loss", loss), {
+        name: _scalar(algorithm, f"log '{name}'", log) for name, log in logs.items()
+    }
+
+
+def check_remarks(algorithm: MetaAlgorithm, found: Any) -> list[str]:
+    """What a run says about the algorithm.
+
+    Raises:
+        PluginError: it is no list of texts.
+    """
+    if not (isinstance(found, list) and all(isinstance(line, str) for line in found)):
+        raise broken(algorithm, f": remarks must return a list of texts, not {described(found)}")
+    return [" ".join(line.split()) for line in found]
+
+
+def described(value: object) -> str:
+    """A value's type, as in 'a float', 'None', 'an Episode'."""
+    if value is None:
+        return "None"
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
+
+
+def is_finite(leaf: Tensor) -> bool:
+    """Whether no number is NaN or infinite."""
+    # A finite sum has no such term, and takes a tenth of the time; only a sum that overflowed asks for more.
+    return not leaf.is_floating_point() or bool(leaf.sum().isfinite()) or bool(leaf.isfinite().all())
+
+
+def _wrong_numbers(spec: Spec, batch: Batch) -> str:
+    """What is wrong with the kind of numbers in a batch, and what to do; nothing if all is well."""
+    x, y = batch
+    if not x.is_floating_point():
+        remedy = "end it with .float(); a network that looks numbers up takes x.long() of them"
+        return f"x as {x.dtype}; inputs must be floating-point numbers: {remedy}"
+    if spec.kind == "regression":
+        real = y.dtype != torch.bool and not y.is_complex()
+        return "" if real else f"y as {y.dtype}; targets must be real numbers: end it with .float()"
+    classes = f"targets of a classification must be class indices from 0 to {spec.output_size - 1}"
+    if y.dtype != torch.int64:
+        return f"y as {y.dtype}; {classes}, as torch.int64: end it with .long()"
+    if y.numel() and not 0 <= int(y.min()) <= int(y.max()) < spec.output_size:
+        return f"y with classes from {int(y.min())} to {int(y.max())}; {classes}"
+    return ""
+
+
+def _scalar(plugin: Plugin, what: str, value: Any) -> Tensor:
+    if not isinstance(value, Tensor):
+        raise broken(plugin, f": {what} is {described(value)}, it must be a scalar tensor")
+    if value.ndim:
+        raise broken(plugin, f": {what} has shape {list(value.shape)}, it must be a scalar")
+    return value
+
+
+def _is_tensor(value: object) -> bool:
+    return isinstance(value, Tensor)

@@ -1,0 +1,263 @@
+"""A plugin's options, declared once.
+
+A plugin is a frozen dataclass and its fields are its options:
+
+    class Sine(Task):
+        shots: int = option(10, "support points of an episode", minimum=1)
+
+From that one line come the keyword `Sine(shots=5)`, the flag `--task.shots 5`, the lines of `mamlzoo info
+sine`, the check that 0 is refused, and what is saved in a run's config.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import numbers
+import types
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Literal
+
+from mamlzoo.contracts import numerals
+from mamlzoo.contracts.numerals import LARGEST, shown
+from mamlzoo.errors import PluginError, UsageError, did_you_mean
+
+Scalar = int | float | bool | str
+P = typing.TypeVar("P")
+SCALARS: tuple[type, ...] = (bool, int, float, str)
+DECLARATION = "an option is declared as shots: int = mamlzoo.option(10, 'support points of an episode')"
+"""What those are told whose declaration cannot be used."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Option:
+    """One option of a plugin, as every part of mamlzoo sees it.
+
+    Attributes:
+        name: the Python name, as in `inner_lr`; its flag spells it `inner-lr`.
+        type: `bool`, `int`, `float` or `str`.
+        many: whether it holds any number of values (a `tuple[type, ...]`), written `40,40`.
+        optional: whether `None` (written `none`) is allowed.
+        choices: the values allowed, where they are few.
+        minimum, maximum: the bounds, inclusive.
+        above: the lower bound, exclusive.
+    """
+
+    name: str
+    help: str
+    default: Any
+    type: type
+    many: bool = False
+    optional: bool = False
+    choices: tuple[str, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    above: float | None = None
+
+    @property
+    def flag(self) -> str:
+        """The name as flags spell it: `inner-lr`."""
+        return self.name.replace("_", "-")
+
+    @property
+    def metavar(self) -> str:
+        """What may stand behind the flag: `INT`, `FLOAT,...`, `relu|tanh`."""
+        return ("|".join(self.choices) or self.type.__name__.upper()) + (",..." if self.many else "")
+
+    def parse(self, text: str) -> Any:
+        """The value that a flag's text stands for.
+
+        Raises:
+            UsageError: the text is no such value. Bounds are checked when the plugin is made.
+        """
+        if self.optional and text.lower() == "none":
+            return None
+        if not self.many:
+            return self._parse_one(text)
+        parts = [part.strip() for part in text.split(",")] if text.strip() else []
+        if not all(parts):
+            raise UsageError(f"{shown(text)} lacks a value; write several as 40,40")
+        return tuple(map(self._parse_one, parts))
+
+    def _parse_one(self, text: str) -> Scalar:
+        if self.type is bool:
+            words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+            if text.lower() in words:
+                return words[text.lower()]
+            raise UsageError(f"{shown(text)} is neither true nor false")
+        if self.type is str:
+            return text
+        value = numerals.whole(text) if self.type is int else numerals.real(text)
+        if value is None:
+            raise UsageError(f"{shown(text)} is not {'a whole number' if self.type is int else 'a number'}")
+        return value
+
+    def text(self, value: Any) -> str:
+        """A value as a flag spells it; the inverse of `parse`."""
+        if isinstance(value, tuple):
+            return ",".join(self.text(item) for item in value)
+        if isinstance(value, bool) or value is None:
+            return str(value).lower()
+        return str(value)
+
+    def check(self, value: Any) -> Any:
+        """The value in its declared type.
+
+        Raises:
+            UsageError: it is of another type or out of range.
+        """
+        if value is None and self.optional:
+            return None
+        if self.many:
+            if isinstance(value, str) or not isinstance(value, Sequence):
+                raise UsageError(f"must be several values of type {self.type.__name__}, not {shown(value)}")
+            return tuple(self._check_one(item) for item in value)
+        return self._check_one(value)
+
+    def _check_one(self, value: Any) -> Scalar:
+        if not isinstance(value, bool):  # numpy's numbers too
+            if self.type is int and isinstance(value, numbers.Integral):
+                value = int(value)
+            elif self.type is float and isinstance(value, numbers.Real):
+                value = _as_float(value)
+        said = shown(value)
+        exact = isinstance(value, self.type) and (self.type is bool or not isinstance(value, bool))
+        if not exact:
+            raise UsageError(f"must be of type {self.type.__name__}, not {said}")
+        if self.choices and value not in self.choices:
+            raise UsageError(f"{said} is not one of them; {did_you_mean(value, self.choices)}")
+        if self.type is float and not math.isfinite(value):
+            raise UsageError(f"must be finite, not {said}")
+        if self.minimum is not None and value < self.minimum:
+            raise UsageError(f"must be at least {self.minimum:g}, not {said}")
+        if self.maximum is not None and value > self.maximum:
+            raise UsageError(f"must be at most {self.maximum:g}, not {said}")
+        if self.above is not None and value <= self.above:
+            raise UsageError(f"must be above {self.above:g}, not {said}")
+        if self.type is int and abs(value) > LARGEST:
+            bound = f"at most {LARGEST}" if value > 0 else f"at least {-LARGEST}"
+            raise UsageError(f"must be {bound}, as 64 bits hold it, not {said}")
+        return typing.cast(Scalar, value)
+
+
+def _as_float(value: Any) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # a whole number or a fraction that no float holds
+        return math.inf if value > 0 else -math.inf
+
+
+def option(
+    default: Any,
+    help: str,
+    *,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    above: float | None = None,
+) -> Any:
+    """Declare an option as a field of a plugin's class.
+
+    Its type is the field's annotation: `bool`, `int`, `float`, `str`, `Literal["a", "b"]`, `tuple[int, ...]`, or
+    one of them `| None`.
+
+    Args:
+        default: the value where none is given.
+        help: what it means, in one line, with its unit.
+        minimum, maximum: inclusive bounds.
+        above: an exclusive lower bound.
+    """
+    bounds = {"minimum": minimum, "maximum": maximum, "above": above}
+    return dataclasses.field(default=default, metadata={"help": help, **bounds})
+
+
+def options_of(cls: type) -> dict[str, Option]:
+    """The options that a plugin's class declares, in order.
+
+    Raises:
+        TypeError: a field's annotation is none of the types an option may have, or its help is missing.
+    """
+    hints = typing.get_type_hints(cls)
+    return {field.name: _declared(field, hints[field.name]) for field in dataclasses.fields(cls) if field.init}
+
+
+def _declared(field: dataclasses.Field[Any], hint: Any) -> Option:
+    if not field.metadata.get("help"):
+        raise TypeError(f"{field.name} is not declared with option(default, help)")
+    details = dict(field.metadata)
+    optional = typing.get_origin(hint) in (types.UnionType, typing.Union)
+    if optional:
+        (hint,) = (part for part in typing.get_args(hint) if part is not type(None))
+    many = typing.get_origin(hint) is tuple
+    if many:
+        hint = typing.get_args(hint)[0]
+    if typing.get_origin(hint) is Literal:
+        details["choices"] = typing.get_args(hint)
+        hint = str if all(isinstance(choice, str) for choice in details["choices"]) else hint
+    if hint not in SCALARS:
+        raise TypeError(f"{field.name} has the type {hint}, which no option may have")
+    return Option(name=field.name, default=field.default, type=hint, many=many, optional=optional, **details)
+
+
+def validate(plugin: Any, where: str) -> None:
+    """Check every option of a plugin just made, and set it to its declared type.
+
+    Raises:
+        UsageError: naming the option, its value and what would be right.
+    """
+    for name, declared in options_of(type(plugin)).items():
+        try:
+            value = declared.check(getattr(plugin, name))
+        except UsageError as error:
+            raise UsageError(f"{where}: {name} {error}") from None
+        object.__setattr__(plugin, name, value)
+
+
+def values(plugin: Any) -> dict[str, Any]:
+    """The plugin's options by name, as JSON can hold them."""
+    return {
+        name: list(value) if isinstance(value := getattr(plugin, name), tuple) else value
+        for name in options_of(type(plugin))
+    }
+
+
+def make(cls: type[P], given: Mapping[str, Any], where: str) -> P:
+    """An instance of a plugin's class from options by name; lists, as JSON has them, stand for tuples.
+
+    Raises:
+        UsageError: an option that the class does not have, or a value out of range.
+        PluginError: its own `__init__` sets an attribute.
+    """
+    known = options_of(cls)
+    given = {name.replace("-", "_"): value for name, value in given.items()}
+    for name in given:
+        if name not in known:
+            hint = did_you_mean(name, known) if known else "it has no options"
+            raise UsageError(f"{where} has no option '{name}'; {hint}")
+    with frozen(where):
+        return cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in given.items()})
+
+
+@contextmanager
+def frozen(where: str) -> Iterator[None]:
+    """Tell a plugin that sets an attribute of itself while it is made, how an option is declared."""
+    try:
+        yield
+    except dataclasses.FrozenInstanceError as error:
+        raise PluginError(
+            f"{where}: {error}, as a plugin is frozen", remedy=f"{DECLARATION}, not set in __init__"
+        ) from error
+
+
+def describe(cls: type) -> Iterator[tuple[Option, str]]:
+    """Each option with its bounds in words, for people."""
+    for declared in options_of(cls).values():
+        bounds = []
+        if declared.minimum is not None:
+            bounds.append(f"at least {declared.minimum:g}")
+        if declared.above is not None:
+            bounds.append(f"above {declared.above:g}")
+        if declared.maximum is not None:
+            bounds.append(f"at most {declared.maximum:g}")
+        yield declared, ", ".join(bounds)

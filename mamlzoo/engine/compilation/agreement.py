@@ -1,0 +1,181 @@
+"""Whether a compiled program makes the meta-steps of the vmap plan: a compiler is not believed.
+
+Each meta-step begins for both where the vmap plan stands, so that rounding does not grow from one to the next. How far
+the numbers after it may be apart follows from how well the vmap plan knows them itself: its gradient is taken once more
+at a θ that is off by some roundings, and the optimiser's update is looked at for gradients that are off by as much as
+that made of them. An update that hardly depends on a gradient's last digits, as Adam's, is so held tightly, and one
+that rounding alone decides, as Adam's where a gradient is 0, is not held at all.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mamlzoo import trees
+from mamlzoo.contracts.plugins import Episode, MetaParams
+from mamlzoo.engine.compilation.program import CompiledSteps
+from mamlzoo.engine.gradients import Gradients
+from mamlzoo.engine.optimizers import OuterOptimizer
+from mamlzoo.engine.placement import computing
+from mamlzoo.engine.steps import Block, EagerSteps
+
+STEPS = 3
+"""Meta-steps that are compared; the one before them is eager by both."""
+MARGIN = 8.0
+"""How many times further than the vmap plan's own gradients those of the program may be off."""
+ROUNDINGS = 16
+"""By how many roundings θ is off there: in long sums of float32 they add up."""
+COUNTED = 1e-4
+"""By how much of itself an update may be off at most that an optimiser makes with its step counter in a tensor, as it
+is traced, from the one it makes with a Python number: 1 − β^t has lost digits there."""
+LOW_PRECISION = 1e-4
+"""Numbers that are rougher than this are summed up in float32, so theirs do not."""
+
+
+def disagreement(
+    eager: EagerSteps, compiled: CompiledSteps, gradients: Gradients, block: Block, roughness: float
+) -> str | None:
+    """What the program makes otherwise than the vmap plan; None if it makes the same meta-steps.
+
+    Args:
+        eager: the vmap plan, before its first meta-step; it is moved on.
+        compiled: the same with the program.
+        gradients: the vmap plan's.
+        block: of the program's shapes; its first meta-steps are made.
+        roughness: how far the roughest numbers that the program computes with are apart, relatively.
+
+    Raises:
+        RuntimeError: the program fails.
+    """
+    own, other = eager.optimizer, compiled.optimizer
+    with computing(eager.threads):
+        eager.advance(block, 0, 1)
+    for step in range(1, 1 + STEPS):
+        at = step % len(block.progress)
+        other.restore(own.meta, own.saved())
+        with computing(compiled.threads):
+            losses = compiled.compiled(block, at, at + 1).losses[0]
+        with computing(eager.threads):
+            expected = _step(own, gradients, trees.index(block.episodes, at), block.progress[at], roughness)
+        found = {"meta-losses": [losses], "θ": [other.theta], "optimiser's state": other.state()}
+        for what, tensors in found.items():
+            if not all(_agrees(*three) for three in zip(tensors, *expected[what], strict=True)):
+                return what
+    return _cut(own, compiled, block)
+
+
+def _cut(own: OuterOptimizer, compiled: CompiledSteps, block: Block) -> str | None:
+    """Whether several meta-steps in one call of the program are those of several calls, to the bit."""
+    if own.theta.is_cuda or len(block.progress) < 1 + STEPS:
+        return None  # sums in parallel may differ there from one time to the next
+    ends = []
+    for cuts in ([1, 1 + STEPS], range(1, 2 + STEPS)):
+        compiled.optimizer.restore(own.meta, own.saved())
+        with computing(compiled.threads):
+            for first, last in itertools.pairwise(cuts):
+                compiled.compiled(block, first, last)
+        ends.append([tensor.clone() for tensor in (compiled.optimizer.theta, *compiled.optimizer.state())])
+    same = all(torch.equal(a.nan_to_num(), b.nan_to_num()) for a, b in zip(*ends, strict=True))
+    return None if same else "numbers in one go"
+
+
+Expected = tuple[Sequence[Tensor], Sequence[Tensor]]
+"""Tensors, and how far each of their numbers may be off."""
+
+
+@dataclass(frozen=True)
+class _Gradient:
+    """A gradient as a matrix [seeds, numbers], and how far each of its numbers may be off."""
+
+    value: Tensor
+    noise: Tensor
+
+
+def _step(
+    optimizer: OuterOptimizer, gradients: Gradients, episodes: Episode, progress: Tensor, roughness: float
+) -> dict[str, Expected]:
+    """Make a meta-step; what is expected after it, by name."""
+    result = gradients(optimizer.meta, episodes, progress)
+    shaken = gradients(_shaken(optimizer.meta, roughness), episodes, progress)
+    gradient = _noisy(result.gradient, shaken.gradient, roughness)
+    losses = result.losses.mean(-1)
+    off = (shaken.losses.mean(-1) - losses).abs() + roughness * result.losses.abs().mean(-1)
+    before = [optimizer.theta.clone(), *(tensor.clone() for tensor in optimizer.state())]
+    with torch.no_grad():
+        usual, *others = (
+            _updated(optimizer, before, gradient.value + sign * gradient.noise) for sign in (0.0, 1.0, -1.0)
+        )
+    optimizer.step(result.gradient)
+    after = [optimizer.theta, *optimizer.state()]
+    tolerances = [
+        _tolerance(old, new, traced, one, other, roughness, optimizer.elementwise)
+        for old, new, traced, one, other in zip(before, after, usual, *others, strict=True)
+    ]
+    return {
+        "meta-losses": ([losses], [MARGIN * off]),
+        "θ": (after[:1], tolerances[:1]),
+        "optimiser's state": (after[1:], tolerances[1:]),
+    }
+
+
+def _shaken(meta: MetaParams, roughness: float) -> MetaParams:
+    """θ with every number a little larger or smaller, always in the same way."""
+    generator = torch.Generator().manual_seed(0)
+    size = roughness if roughness > LOW_PRECISION else ROUNDINGS * roughness
+
+    def shake(leaf: Tensor) -> Tensor:
+        signs = torch.randint(0, 2, leaf.shape, generator=generator) * 2 - 1
+        return (leaf.detach() * (1 + size * signs.to(leaf.device, leaf.dtype))).requires_grad_()
+
+    shaken: MetaParams = trees.tree_map(shake, meta)
+    return shaken
+
+
+def _noisy(gradient: MetaParams, other: MetaParams, roughness: float) -> _Gradient:
+    """A gradient off, in every number of a parameter, by what the other one is off in any, or by a rounding."""
+
+    def off(a: Tensor, b: Tensor) -> Tensor:
+        return (a - b).abs().flatten(1).amax(1).reshape(-1, *[1] * (a.ndim - 1)).expand_as(a)
+
+    value, noise = trees.ravel(gradient), trees.ravel(trees.tree_map(off, gradient, other))
+    return _Gradient(value, MARGIN * torch.maximum(noise, roughness * value.abs().amax(1, keepdim=True)))
+
+
+def _updated(optimizer: OuterOptimizer, before: list[Tensor], gradient: Tensor) -> list[Tensor]:
+    theta, *state = before
+    theta, state = optimizer.update(theta, state, gradient)
+    return [theta, *state]
+
+
+def _tolerance(
+    old: Tensor, new: Tensor, traced: Tensor, one: Tensor, other: Tensor, roughness: float, elementwise: bool
+) -> Tensor:
+    """How far each number of a tensor may be off after an update.
+
+    Args:
+        old, new: before and after it.
+        traced: after it, as it is traced.
+        one, other: after the traced one, for gradients that are off to either side.
+    """
+    if not new.is_floating_point():
+        return torch.zeros_like(new)
+
+    def widest(tensor: Tensor) -> Tensor:
+        """The largest number of a seed: of its row, or of all where each has an optimiser of its own."""
+        return tensor.amax(-1, keepdim=True) if elementwise and tensor.ndim > 1 else tensor.amax()
+
+    by_gradient = torch.maximum((one - traced).abs(), (other - traced).abs())
+    change = widest((new - old).abs())
+    by_counting = torch.minimum(2 * (traced - new).abs(), COUNTED * change)
+    own = 4 * torch.finfo(new.dtype).eps * new.abs() + MARGIN * roughness * change
+    return (by_gradient if elementwise else widest(by_gradient)) + by_counting + own
+
+
+def _agrees(found: Tensor, expected: Tensor, tolerance: Tensor) -> bool:
+    same = (found == expected) | (found.isnan() & expected.isnan())
+    return bool((same | ((found - expected).abs() <= tolerance) | ~tolerance.isfinite()).all())

@@ -1,0 +1,292 @@
+"""The plan `compile`: many meta-steps, outer optimiser included, in one call of machine code.
+
+One pass of the vmap plan and the optimiser's update are traced to a graph,
+
+    (at, θ, measures, …, optimiser state, data) -> (at + 1, θ, measures, …, optimiser state),
+
+which on a CPU is compiled as the body of a loop over the block's meta-steps, so that Python is entered once for many of
+them. Where the loop begins and ends are inputs: a shorter last part, or going on in the middle, is the same program.
+On a GPU the graph alone is compiled and replayed as a CUDA graph, without a word from the host in between.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch._higher_order_ops.while_loop import while_loop_op
+from torch.func import functionalize
+from torch.fx import GraphModule
+
+from mamlzoo import trees
+from mamlzoo.engine.binding import Bound, Reduction
+from mamlzoo.engine.compilation import cache as program_cache
+from mamlzoo.engine.compilation.graph import traced
+from mamlzoo.engine.compilation.inductor import Compiled, compile_program, load, program_path
+from mamlzoo.engine.gradients import vmap_plan
+from mamlzoo.engine.optimizers import OuterOptimizer
+from mamlzoo.engine.steps import Block, EagerSteps, Measured, Steps, joined
+
+WARM_UP = 3
+"""Passes on a side stream before a CUDA graph is captured, as torch asks for."""
+
+
+class TracedSteps:
+    """Meta-steps as a graph, and what goes in and out of it. Nothing is compiled yet.
+
+    Where a chunk bounds the tasks computed at once, a meta-step is several passes of the graph: each adds to the
+    gradient, and the last of them updates θ.
+
+    Attributes:
+        passes: of the graph, for one meta-step.
+        carries: how many tensors a pass hands to the next.
+        inputs: examples of what goes into the graph.
+        lifted: tensors that the graph holds, to be given last.
+        factorises: whether it does linear algebra, which can fail.
+        path: where the compiled graph is, or will be, kept.
+        seconds: what tracing took; compiling takes about a fixed multiple of it.
+    """
+
+    def __init__(
+        self,
+        bound: Bound,
+        reduction: Reduction,
+        optimizer: OuterOptimizer,
+        example: Block,
+        logs: Sequence[str],
+        chunk: int | None = None,
+    ) -> None:
+        """Trace.
+
+        Args:
+            optimizer: has made a step, so that its state is there.
+            example: a block of the shapes to come.
+            logs: the names of the algorithm's own scalars.
+
+        Raises:
+            CannotCompileError: something depends on a tensor's value, or does what a graph cannot hold.
+        """
+        self.logs = list(logs)
+        self._update = optimizer.update
+        self._bound, self._reduction = bound, reduction
+        self._like = example.episodes
+        self.length, self.seeds, tasks = example.episodes.support.x.shape[:3]
+        self.passes = tasks // _piece(tasks, chunk or tasks)
+        self._accumulates = self.passes > 1
+        started = time.perf_counter()
+        given = self.given(example)
+        carried = self.carried(optimizer)
+        self.carries = len(carried)
+        start = torch.tensor(0, device=optimizer.theta.device)
+        self.graph, self.lifted = traced(self._pass, [start, *carried, *given])
+        self.inputs = [start, *carried, *given, *self.lifted]
+        self.factorises = any("linalg" in str(node.target) for node in self.graph.graph.nodes)
+        self.seconds = time.perf_counter() - started
+        self.path = program_path(self.graph, self.inputs, program_cache.place().folder)
+
+    def carried(self, optimizer: OuterOptimizer) -> list[Tensor]:
+        """What a pass hands to the next: θ, measures, the gradient so far if there are several passes, the state."""
+        theta = optimizer.theta
+        measures = theta.new_zeros(self.length, self.seeds, 1 + len(self.logs))
+        gradient = [torch.zeros_like(theta)] if self._accumulates else []
+        return [theta, measures, *gradient, *optimizer.state()]
+
+    def given(self, block: Block) -> list[Tensor]:
+        """What stays the same for a block: progress, constants, episodes in pieces."""
+
+        def pieces(leaf: Tensor) -> Tensor:  # [length, seeds, tasks, …] -> [length · passes, seeds, piece, …]
+            split: Tensor = leaf.unflatten(2, (self.passes, -1))
+            return split.transpose(1, 2).flatten(0, 1).contiguous()
+
+        return [block.progress, *trees.leaves(self._bound.constants), *map(pieces, trees.leaves(block.episodes))]
+
+    def fitting(self, given: list[Tensor]) -> list[Tensor]:
+        """What is given to the program, once its sizes are known to be those that the program was made for.
+
+        Raises:
+            ValueError: they are others; the program would read and write beyond its tensors.
+        """
+        made_for, sizes = (
+            [(leaf.shape, leaf.dtype) for leaf in leaves] for leaves in (self.inputs[-len(given) :], given)
+        )
+        if made_for != sizes:
+            raise ValueError(f"a program that was compiled for {made_for} was given {sizes}")
+        return given
+
+    def finish(self, optimizer: OuterOptimizer, carried: Sequence[Tensor], first: int, last: int) -> Measured:
+        """Take θ and the optimiser's state from the last pass; what was measured on the way."""
+        theta, measures, *rest = carried
+        optimizer.load(theta, rest[1:] if self._accumulates else rest)
+        losses, *logs = measures[first:last].unbind(-1)
+        return Measured(losses, dict(zip(self.logs, logs, strict=True)))
+
+    def _pass(self, at: Tensor, theta: Tensor, measures: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
+        state, (progress, *data) = rest[: self.carries - 2], rest[self.carries - 2 :]
+        before = len(trees.leaves(self._bound.constants))
+        constants, episodes = data[:before], [leaf.index_select(0, at.reshape(1))[0] for leaf in data[before:]]
+        step = (at // self.passes).reshape(1)
+        bound = replace(self._bound, constants=trees.replace_leaves(self._bound.constants, constants))
+        meta = trees.tree_map(lambda leaf: leaf.detach().requires_grad_(), trees.unravel(theta, self._bound.meta))
+        with torch.enable_grad():
+            result = vmap_plan(bound, self._reduction)(
+                meta, trees.replace_leaves(self._like, episodes), progress.index_select(0, step)[0]
+            )
+        gradient = trees.ravel(result.gradient)
+        row = torch.stack([result.losses.mean(-1), *(result.logs[name].mean(-1) for name in self.logs)], -1)
+        update = functionalize(self._update)
+        if not self._accumulates:
+            theta, state = update(theta, state, gradient)
+            return (at + 1, theta, measures.index_copy(0, step, row[None]), *state)
+        share = 1.0 if self._reduction == "sum" else 1.0 / self.passes
+        summed, state = state[0] + share * gradient, state[1:]
+        is_last = at % self.passes == self.passes - 1
+        new_theta, new_state = update(theta, state, summed)
+        theta = torch.where(is_last, new_theta, theta)
+        state = tuple(torch.where(is_last, new, old) for new, old in zip(new_state, state, strict=True))
+        summed = torch.where(is_last, torch.zeros_like(summed), summed)
+        return (at + 1, theta, measures.index_add(0, step, row[None] / self.passes), summed, *state)
+
+
+class CompiledSteps(Steps):
+    """Traced meta-steps, compiled. The first of all is made eagerly: torch's optimisers make their state in it."""
+
+    def __init__(
+        self, optimizer: OuterOptimizer, eager: EagerSteps, traced: TracedSteps, run: Loop | Replay, threads: int = 1
+    ) -> None:
+        super().__init__(optimizer, threads)
+        self._eager, self._traced, self._run = eager, traced, run
+        self._block: Block | None = None
+        self._given: list[Tensor] = []
+
+    def advance(self, block: Block, first: int, last: int) -> Measured:
+        if not self.optimizer.started:
+            begun = self._eager.advance(block, first, first + 1)
+            return begun if first + 1 == last else joined([begun, self.advance(block, first + 1, last)])
+        try:
+            return self.compiled(block, first, last)
+        except RuntimeError:
+            if not self._traced.factorises:
+                raise
+            # A matrix of NaN has no eigenvalues: torch raises, for all seeds, where one diverges.
+            return self._eager.advance(block, first, last)
+
+    def compiled(self, block: Block, first: int, last: int) -> Measured:
+        """Make meta-steps first … last − 1 of the block by the program alone; the optimiser must have its state.
+
+        Raises:
+            RuntimeError: the program fails; nothing has changed then.
+        """
+        traced = self._traced
+        if block is not self._block:
+            self._block, self._given = block, traced.fitting([*traced.given(block), *traced.lifted])
+        start, end = first * traced.passes, last * traced.passes
+        carried = self._run(start, end, traced.carried(self.optimizer), self._given)
+        return traced.finish(self.optimizer, carried, first, last)
+
+
+def kept_code(steps: TracedSteps) -> Loop | Replay | None:
+    """Traced meta-steps as they were compiled before; None if they were not.
+
+    Raises:
+        DamagedError: what was compiled is not fit to be used, and was removed.
+        CannotCompileError: it cannot be loaded.
+    """
+    compiled = load(steps.path, steps.inputs[0].device.type)
+    runs = Replay if steps.inputs[0].is_cuda else Loop
+    return None if compiled is None else runs(compiled)
+
+
+def machine_code(steps: TracedSteps) -> Loop | Replay:
+    """Traced meta-steps, compiled and kept.
+
+    Raises:
+        CannotCompileError: there is no compiler, or it cannot.
+    """
+    at, *others = steps.inputs
+    if at.is_cuda:
+        return Replay(compile_program(steps.graph, steps.inputs, steps.path))
+    program = _WhileLoop(steps.graph, steps.carries)
+    return Loop(compile_program(program, [at, at.clone(), *others], steps.path))
+
+
+class _WhileLoop(nn.Module):
+    """(first, last, carried …, given …) -> carried …, a pass of the graph for each position in between."""
+
+    def __init__(self, graph: GraphModule, carried: int) -> None:
+        super().__init__()
+        self._graph, self._carried = graph, carried
+
+    def forward(self, first: Tensor, last: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
+        carried, given = tensors[: self._carried], tensors[self._carried :]
+
+        def goes_on(at: Tensor, *others: Tensor) -> Tensor:
+            return at < others[self._carried]
+
+        def body(at: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
+            carried, given = others[: self._carried], others[self._carried + 1 :]
+            passed: tuple[Tensor, ...] = self._graph(at, *carried, *given)
+            return passed
+
+        loop: Any = while_loop_op
+        final: tuple[Tensor, ...] = loop(goes_on, body, (first, *carried), (last, *given))
+        return final[1:]
+
+
+class Loop:
+    """Runs a compiled `_WhileLoop`."""
+
+    def __init__(self, compiled: Compiled) -> None:
+        self._compiled = compiled
+
+    def __call__(self, first: int, last: int, carried: Sequence[Tensor], given: Sequence[Tensor]) -> Sequence[Tensor]:
+        return self._compiled(torch.tensor(first), torch.tensor(last), *carried, *given)
+
+
+class Replay:
+    """Runs a compiled pass again and again, on a GPU as a CUDA graph: one launch a pass, nothing read in between."""
+
+    def __init__(self, compiled: Compiled) -> None:
+        self._compiled = compiled
+        self._carried: list[Tensor] = []
+        self._given: list[Tensor] = []
+        self._graph: torch.cuda.CUDAGraph | None = None
+
+    def __call__(self, first: int, last: int, carried: Sequence[Tensor], given: Sequence[Tensor]) -> Sequence[Tensor]:
+        at = torch.tensor(first, device=carried[0].device)
+        if not self._carried:
+            self._carried, self._given = [t.clone() for t in (at, *carried)], [t.clone() for t in given]
+            if at.is_cuda:
+                self._capture()
+        for own, new in zip([*self._carried, *self._given], [at, *carried, *given], strict=True):
+            own.copy_(new)
+        for _ in range(first, last):
+            if self._graph is None:
+                self._pass()
+            else:
+                self._graph.replay()
+        return [t.clone() for t in self._carried[1:]]
+
+    def _pass(self) -> None:
+        for own, new in zip(self._carried, self._compiled(*self._carried, *self._given), strict=True):
+            own.copy_(new)
+
+    def _capture(self) -> None:
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            for _ in range(WARM_UP):
+                self._carried[0].zero_()  # a position that every block has
+                self._pass()
+        torch.cuda.current_stream().wait_stream(stream)
+        self._graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self._graph):
+            self._pass()
+
+
+def _piece(tasks: int, chunk: int) -> int:
+    """The most tasks, at most `chunk`, that go into `tasks` without a rest."""
+    return max(size for size in range(1, min(tasks, chunk) + 1) if tasks % size == 0)

@@ -1,0 +1,180 @@
+"""Ways to compute the meta-gradients of one meta-step. All give the same numbers.
+
+`vmap` computes all seeds and all tasks in one batched call, or in a few where a chunk bounds it. `loop` takes one task
+after another, which needs the least memory: no two tasks' graphs exist at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar, get_args
+
+import torch
+from torch import Tensor
+from torch.func import vmap
+
+from mamlzoo import trees
+from mamlzoo.contracts.answers import broken, check_meta_loss
+from mamlzoo.contracts.plugins import Episode, Learner, MetaAlgorithm, MetaParams, Params
+from mamlzoo.engine.binding import Bound, Reduction, reduce_losses
+from mamlzoo.engine.own_loop import check_meta_batch, check_values_once
+from mamlzoo.engine.singular import outcomes
+from mamlzoo.errors import UsageError, did_you_mean
+
+T = TypeVar("T")
+
+
+class StepResult(NamedTuple):
+    """What one meta-step found out.
+
+    Attributes:
+        gradient: ∂(reduced meta-loss)/∂θ, of θ's structure.
+        losses: the meta-loss of every episode, [seeds, meta-batch].
+        logs: the algorithm's own scalars, each [seeds, meta-batch].
+    """
+
+    gradient: MetaParams
+    losses: Tensor
+    logs: dict[str, Tensor]
+
+
+Gradients = Callable[[MetaParams, Episode, Tensor], StepResult]
+"""(θ, episodes with [seeds, meta-batch], progress) -> StepResult."""
+Plan = Callable[[Bound, Reduction, int | None], Gradients]
+"""(networks and θ, reduction, tasks of a seed computed at once) -> Gradients."""
+
+
+def _objective(
+    bound: Bound, meta: MetaParams, constants: dict[str, Params], episode: Episode, progress: Tensor
+) -> tuple[Tensor, dict[str, Tensor]]:
+    result = bound.algorithm.meta_loss(bound.with_constants(constants), meta, episode, progress)
+    loss, logs = check_meta_loss(bound.algorithm, result)
+    return loss, trees.stop_gradient(logs)
+
+
+def _gradient(bound: Bound, loss: Tensor, meta: MetaParams) -> MetaParams:
+    if not loss.requires_grad:
+        raise broken(
+            bound.algorithm, ": its meta-loss does not depend on θ; say trains = False if there is nothing to train"
+        )
+    gradients = torch.autograd.grad(loss, trees.leaves(meta), allow_unused=True, materialize_grads=True)
+    return trees.replace_leaves(meta, gradients)
+
+
+def vmap_plan(bound: Bound, reduction: Reduction, chunk: int | None = None) -> Gradients:
+    """All seeds and tasks in one batched call, or `chunk` tasks of each seed after another."""
+
+    def objective(
+        meta: MetaParams, constants: dict[str, Params], episode: Episode, progress: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        return _objective(bound, meta, constants, episode, progress)
+
+    # A single seed needs no batching of its own, and each level of vmap costs time in every operation.
+    over_seeds = vmap if len(trees.leaves(bound.meta)[0]) > 1 else looped
+    batched = over_seeds(vmap(objective, in_dims=(None, None, 0, None)), in_dims=(0, 0, 0, None))
+
+    def part(meta: MetaParams, episodes: Episode, progress: Tensor, tasks: int) -> StepResult:
+        losses, logs = batched(meta, bound.constants, episodes, progress)
+        # Seeds share nothing, so the gradient of their sum is each one's own gradient.
+        total = losses.sum() if reduction == "sum" else losses.sum() / tasks
+        return StepResult(_gradient(bound, total, meta), losses.detach(), logs)
+
+    def gradients(meta: MetaParams, episodes: Episode, progress: Tensor) -> StepResult:
+        tasks = episodes.support.x.shape[1]
+        parts = [
+            part(meta, trees.index(episodes, (slice(None), slice(first, first + (chunk or tasks)))), progress, tasks)
+            for first in range(0, tasks, chunk or tasks)
+        ]
+        if len(parts) == 1:
+            return parts[0]
+        gradient = trees.tree_map(lambda *leaves: torch.stack(leaves).sum(0), *(part.gradient for part in parts))
+        measured: Any = trees.tree_map(lambda *leaves: torch.cat(leaves, 1), *(tuple(part[1:]) for part in parts))
+        return StepResult(gradient, *measured)
+
+    return gradients
+
+
+def loop_plan(bound: Bound, reduction: Reduction, chunk: int | None = None) -> Gradients:
+    """One seed and one task after another; `chunk` has no say."""
+
+    def gradients(meta: MetaParams, episodes: Episode, progress: Tensor) -> StepResult:
+        seeds, tasks = episodes.support.x.shape[:2]
+        weight = 1.0 if reduction == "sum" else 1.0 / tasks
+        total = trees.tree_map(torch.zeros_like, trees.stop_gradient(meta))
+        rows = []
+        for seed in range(seeds):
+            own = trees.tree_map(lambda leaf, at=seed: leaf.detach()[at].requires_grad_(), meta)
+            constants = trees.index(bound.constants, seed)
+            for task in range(tasks):
+                loss, logs = _objective(bound, own, constants, trees.index(episodes, (seed, task)), progress)
+                gradient = _gradient(bound, loss, own)
+                trees.tree_map(lambda sum_, g, at=seed: sum_[at].add_(g, alpha=weight), total, gradient)
+                rows.append((loss.detach(), logs))
+        stacked = trees.tree_map(lambda leaf: leaf.unflatten(0, (seeds, tasks)), trees.stack(rows))
+        return StepResult(total, *stacked)
+
+    return gradients
+
+
+def _eager(plan: Plan) -> Plan:
+    """A plan of which a seed with a singular matrix diverges, where torch would raise for all seeds."""
+    return lambda bound, reduction, chunk: outcomes(plan(bound, reduction, chunk))
+
+
+EAGER: dict[str, Plan] = {"vmap": _eager(vmap_plan), "loop": _eager(loop_plan)}
+"""The plans that compute one meta-gradient after another; `compile` is built on `vmap`."""
+
+
+def looped(function: Callable[..., T], in_dims: tuple[int | None, ...]) -> Callable[..., T]:
+    """`torch.vmap(function, in_dims)` as a Python loop: the same results, one example at a time."""
+
+    def mapped(*arguments: object) -> T:
+        over = [argument for argument, dim in zip(arguments, in_dims, strict=True) if dim is not None]
+        results = []
+        for at in range(len(trees.leaves(over)[0])):
+            row = [a if dim is None else trees.index(a, at) for a, dim in zip(arguments, in_dims, strict=True)]
+            results.append(function(*row))
+        return trees.stack(results)
+
+    return mapped
+
+
+MAPS: dict[str, Callable[..., Callable[..., Any]]] = {"vmap": vmap, "loop": looped}
+"""How each plan maps a function over a leading axis where no meta-gradient is wanted."""
+
+
+def meta_loss(
+    algorithm: MetaAlgorithm,
+    learner: Learner,
+    meta: MetaParams,
+    episodes: Episode,
+    *,
+    reduction: Reduction = "mean",
+    progress: float = 0.0,
+    plan: str = "vmap",
+) -> Tensor:
+    """The meta-loss of a meta-batch, a scalar that `backward()` takes to θ.
+
+    Args:
+        episodes: every leaf begins with [meta-batch].
+        reduction: 'mean' or 'sum' over the meta-batch.
+        progress: how much of training is done, in [0, 1].
+        plan: 'vmap', or 'loop' for networks that cannot be batched, such as recurrent ones.
+
+    Raises:
+        UsageError: the episodes have no axis of episodes, do not fit the learner's spec or θ's dtype, or their targets
+            do not fit the network's outputs; a network has a memory, or computes with tensors that θ does not hold.
+    """
+    now = torch.tensor(progress)
+    if plan not in MAPS:
+        raise UsageError(f"there is no plan '{plan}' for one meta-loss; {did_you_mean(plan, MAPS)}")
+    if reduction not in get_args(Reduction):
+        raise UsageError(f"there is no reduction '{reduction}'; {did_you_mean(reduction, get_args(Reduction))}")
+    check_meta_batch(episodes, meta, learner.spec)
+    check_values_once(learner, episodes)
+
+    def one(episode: Episode) -> Tensor:
+        return check_meta_loss(algorithm, algorithm.meta_loss(learner, meta, episode, now))[0]
+
+    losses: Tensor = MAPS[plan](one, in_dims=(0,))(episodes)
+    return reduce_losses(losses, reduction)

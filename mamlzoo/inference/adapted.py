@@ -1,0 +1,251 @@
+"""A trained θ adapted to data of a user's own: predictions, metrics, and the adapted network as a plain module."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from mamlzoo import trees
+from mamlzoo.contracts.answers import check_adapted
+from mamlzoo.contracts.differentiation import differentiating
+from mamlzoo.contracts.plugins import Batch, Fast, Spec
+from mamlzoo.engine.batch_norm import batch_norms, without_running_statistics
+from mamlzoo.engine.binding import Bound
+from mamlzoo.engine.evaluation import Adaptation, mapping
+from mamlzoo.engine.streams import TestSet
+from mamlzoo.errors import UsageError, did_you_mean
+from mamlzoo.experiments.experiment import Experiment
+from mamlzoo.experiments.result import Result, Values
+from mamlzoo.inference import theta as trained
+from mamlzoo.tables import count
+
+
+@dataclass(frozen=True, repr=False)
+class Adapted:
+    """θ of one seed, adapted to one data set, or to each of several.
+
+    Attributes:
+        experiment: what was run, for this seed alone.
+        bound: its networks, and θ after training.
+        plan: how data sets are computed: 'loop', one after another, or 'vmap', all at once.
+        fast: φ after adaptation; every leaf begins with [1, data sets].
+        losses: the task's loss on the support set after 0, 1, … steps: [steps + 1], or [data sets, steps + 1].
+    """
+
+    experiment: Experiment
+    bound: Bound
+    plan: str
+    fast: Fast
+    losses: NDArray[np.float32]
+
+    @classmethod
+    @differentiating
+    def of(cls, result: Result, x: Values, y: Values, *, steps: int = 10, seed: int | None = None) -> Adapted:
+        """A result's θ, adapted to data of your own: one data set, or several at once, each by itself.
+
+        Lists, numpy arrays and tensors will do; all numbers are cast to float32.
+
+        Args:
+            x: support inputs [n, *input_shape] or [data sets, n, *input_shape].
+            y: targets beside them, [n, output_size] or [n] where that is 1; of a classification, class indices [n].
+            steps: adaptation steps.
+            seed: whose θ; None: the first seed's that did not diverge.
+
+        Raises:
+            UsageError: x or y has another shape or holds a number that is not possible, the seed was not trained, or a
+                part of a loaded result came from Python.
+        """
+        experiment, bound = trained.of_seed(result, seed)
+        support, several = _examples(x, y, experiment.task.spec)
+        if steps < 0:
+            raise UsageError(f"steps must be at least 0, not {steps}")
+        plan = "loop"  # a single data set gains nothing from being batched
+        if several:
+            tests = TestSet(experiment.task, 1, experiment.settings.test_seed, experiment.device())
+            plan = mapping(bound, experiment.task, tests, experiment.settings.plan)
+        adaptation = Adaptation(bound, experiment.task, plan)
+        with experiment.blame("adapting"):
+            fast = adaptation.start(bound.meta, support)
+            losses = [adaptation.loss(bound.meta, fast, support)]
+            for _ in range(steps):
+                fast = adaptation.adapt(bound.meta, fast, support)
+                losses.append(adaptation.loss(bound.meta, fast, support))
+        by_set = torch.stack(losses, -1)[0].numpy()
+        return cls(experiment, bound, plan, fast, by_set if several else by_set[0])
+
+    def __repr__(self) -> str:
+        sets = "one data set" if self.data_sets is None else f"{self.data_sets} data sets"
+        return f"{self.experiment.name}, seed {self.seed}, adapted to {sets} by {count(self.steps, 'step')}"
+
+    @property
+    def seed(self) -> int:
+        """Whose θ it was."""
+        return self.experiment.settings.seeds[0]
+
+    @property
+    def steps(self) -> int:
+        """Adaptation steps made."""
+        return int(self.losses.shape[-1]) - 1
+
+    @property
+    def data_sets(self) -> int | None:
+        """How many data sets there are; None if it was a single one, without an axis for them."""
+        return len(self.losses) if self.losses.ndim == 2 else None
+
+    def predict(self, x: Values) -> NDArray[np.float32]:
+        """The outputs, as an array: [n, output_size], or [data sets, n, output_size].
+
+        Of a classification they are what the task's loss takes: one logit a class.
+
+        Args:
+            x: inputs [n, *input_shape], which several data sets share; or [data sets, n, *input_shape].
+
+        Raises:
+            UsageError: x has another shape, or holds a number that is not finite.
+        """
+        inputs, _ = _inputs(x, self.experiment.task.spec)
+        with self.experiment.blame("predicting"):
+            return self._array(self._adaptation.predict(self.bound.meta, self.fast, self._for_each(inputs)))
+
+    def measure(self, x: Values, y: Values) -> dict[str, NDArray[np.float32]]:
+        """The task's metrics by name, each [] or [data sets].
+
+        Args:
+            x, y: as for `Result.adapt`; without an axis of data sets they are shared by all.
+
+        Raises:
+            UsageError: x or y has another shape, or holds a number that is not possible.
+        """
+        query = Batch(*map(self._for_each, _examples(x, y, self.experiment.task.spec)[0]))
+        with self.experiment.blame("measuring"):
+            found = self._adaptation.measure(self.bound.meta, self.fast, query)
+        return {name: self._array(value) for name, value in found.items()}
+
+    def module(self, network: str = "network", at: int | None = None) -> nn.Module:
+        """The adapted network, a module as the run's model builds it; its output is what `predict` gives.
+
+        Batch norms in it use the statistics of the batch at hand in either mode, as they do in a run. A run in
+        bfloat16 predicts by autocast, and the module does not.
+
+        Args:
+            network: which of the algorithm's networks.
+            at: which data set, where there are several.
+
+        Raises:
+            UsageError: there is no such network or data set, or the algorithm adapts no network's parameters.
+            PluginError: the algorithm's `adapted` gives something other than the network's parameters.
+        """
+        return without_running_statistics(self._built(network, at))
+
+    def state_dict(self, network: str = "network", at: int | None = None) -> dict[str, Any]:
+        """The adapted network's parameters and buffers, for `load_state_dict` of a module that the run's model builds.
+
+        A run has no running statistics of batch and instance norms, so there are none here, and a module that keeps
+        some is not loaded, strictly: it would predict by them in evaluation mode. One whose norms are made with
+        `track_running_stats=False` predicts what `predict` gives.
+
+        Args, Raises: as for `module`.
+        """
+        return self.module(network, at).state_dict()
+
+    @property
+    def has_batch_norm(self) -> bool:
+        """Whether a prediction depends on which others are asked for with it: the statistics are the batch's own."""
+        return bool(batch_norms(self.bound.learner.networks.values()))
+
+    @property
+    def _adaptation(self) -> Adaptation:
+        return Adaptation(self.bound, self.experiment.task, self.plan)
+
+    def _for_each(self, values: Tensor) -> Tensor:
+        """Values that begin with [data sets], or with [1] where all share them, for every data set."""
+        sets = self.data_sets or 1
+        if len(values) not in (1, sets):
+            raise UsageError(f"there are values for {len(values)} data sets, and θ was adapted to {sets}")
+        return values.expand(sets, *values.shape[1:])
+
+    def _built(self, network: str, at: int | None) -> nn.Module:
+        """A module as the model builds it, with the adapted parameters, and the constants that the run had."""
+        algorithm, model = self.experiment.algorithm, self.experiment.model
+        shapes, sets = algorithm.networks(self.experiment.task.spec), self.data_sets or 1
+        if network not in shapes:
+            raise UsageError(
+                f"algorithm '{algorithm.name}' has no network '{network}'; {did_you_mean(network, shapes)}"
+            )
+        if at is None and sets > 1:
+            raise UsageError(f"θ was adapted to {sets} data sets; at=0 … at={sets - 1} says which")
+        row = at or 0
+        if not 0 <= row < sets:
+            raise UsageError(f"θ was adapted to {sets} data sets, numbered from 0; there is no {row}")
+        learner = self.bound.with_constants(trees.index(self.bound.constants, 0))
+        with torch.no_grad(), self.experiment.blame("making the adapted network"):
+            meta, fast = trees.index(self.bound.meta, 0), trees.index(self.fast, (0, row))
+            params = check_adapted(algorithm, learner, network, algorithm.adapted(learner, meta, fast))
+        with torch.random.fork_rng(devices=[]):
+            module = copy.deepcopy(model.build(shapes[network]))
+        # Not by `load_state_dict`, whose names are those of tied parameters too, and not of every buffer.
+        own = dict(module.named_parameters()) | dict(module.named_buffers())
+        with torch.no_grad():
+            for name, value in (params | learner.constants[network]).items():
+                own[name].copy_(value)
+        return module
+
+    def _array(self, values: Tensor) -> NDArray[np.float32]:
+        """Of [1, data sets, …] the only seed's, and the only data set's where it came without an axis."""
+        array: NDArray[np.float32] = values[0].numpy()
+        return array[0] if self.data_sets is None else array
+
+
+def _examples(x: Values, y: Values, spec: Spec) -> tuple[Batch, bool]:
+    """Examples with an axis of data sets before, and whether they came with one."""
+    inputs, several = _inputs(x, spec)
+    return Batch(inputs, _targets(y, inputs, several, spec)), several
+
+
+def _inputs(values: Values, spec: Spec) -> tuple[Tensor, bool]:
+    """Inputs [data sets, n, *input_shape], and whether they came with the axis of data sets."""
+    x = _finite("x", values).float()
+    several = x.ndim == len(spec.input_shape) + 2
+    x = x if several else x[None]
+    if x.ndim != len(spec.input_shape) + 2 or x.shape[2:] != spec.input_shape:
+        one, many = (", ".join(map(str, (*lead, *spec.input_shape))) for lead in (("n",), ("data sets", "n")))
+        raise UsageError(f"x must have the shape [{one}] or [{many}], not {list(np.shape(values))}")
+    if not x.numel():
+        raise UsageError(f"x of shape {list(np.shape(values))} holds no example")
+    return x, several
+
+
+def _targets(values: Values, x: Tensor, several: bool, spec: Spec) -> Tensor:
+    """Targets beside inputs [data sets, n, …]: [data sets, n, output_size], or class indices [data sets, n]."""
+    y = _finite("y", values)
+    given = list(y.shape)
+    lead = list(x.shape[:2] if several else x.shape[1:2])
+    classes = spec.kind == "classification"
+    right = [lead] if classes else [[*lead, spec.output_size]] + [lead] * (spec.output_size == 1)
+    if given not in right:
+        wanted = " or ".join(map(str, right))
+        raise UsageError(f"y must have the shape {wanted} beside x of shape {[*lead, *spec.input_shape]}, not {given}")
+    if not classes:
+        return y.float().reshape(*x.shape[:2], spec.output_size)
+    wrong = y[(y != y.floor()) | (y < 0) | (y >= spec.output_size)]
+    if len(wrong):
+        raise UsageError(f"y must be class indices from 0 to {spec.output_size - 1}, and {wrong[0]:g} is none")
+    return y.long().reshape(*x.shape[:2])
+
+
+def _finite(name: str, values: Values) -> Tensor:
+    """Numbers in float64, which holds class indices too; all of them finite in float32."""
+    values = values.detach().cpu().double().numpy() if isinstance(values, Tensor) else values
+    try:
+        numbers = torch.tensor(np.asarray(values, dtype=np.float64))
+    except (TypeError, ValueError):
+        raise UsageError(f"{name} must be numbers, as a list, an array or a tensor") from None
+    if not numbers.float().isfinite().all():
+        raise UsageError(f"{name} holds a number that is not finite in float32")
+    return numbers

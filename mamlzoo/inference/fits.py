@@ -1,0 +1,281 @@
+"""What a trained θ makes of one episode: what it predicts after a few numbers of adaptation steps, for figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mamlzoo import tables
+from mamlzoo.contracts import options
+from mamlzoo.contracts.answers import broken
+from mamlzoo.contracts.plugins import Batch, Episode, HasGrid, Task
+from mamlzoo.engine.evaluation import predictions
+from mamlzoo.engine.streams import TestSet
+from mamlzoo.errors import UsageError
+from mamlzoo.experiments.result import Result
+from mamlzoo.inference import theta as trained
+
+GRID = 200
+"""Points of a curve."""
+ALONG = 60
+"""Points along each input where a plane of two inputs is drawn."""
+CLASSES = 6
+"""Up to so many classes have a colour and a mark of their own."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One episode of a task from one number to one number, and what one seed predicts on it.
+
+    Attributes:
+        support, query: points (x, y), each [n, 2], the query's sorted by x.
+        x: where predictions were made, [GRID].
+        predictions: number of adaptation steps -> values at x, [GRID].
+        truth: points of the true function, [GRID, 2]; None where the task does not tell it.
+        output: what y is called.
+    """
+
+    title: str
+    support: NDArray[np.float32]
+    query: NDArray[np.float32]
+    x: NDArray[np.float32]
+    predictions: Mapping[int, NDArray[np.float32]]
+    truth: NDArray[np.float32] | None = None
+    output: str = "y"
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Predicted and true targets of the query points, where inputs are more than one number.
+
+    Attributes:
+        target: [n, outputs].
+        predictions: number of adaptation steps -> [n, outputs].
+    """
+
+    title: str
+    target: NDArray[np.float32]
+    predictions: Mapping[int, NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Regions:
+    """Which class is predicted where, in a plane of two inputs, after a number of steps.
+
+    Attributes:
+        support, query: inputs, each [n, 2].
+        support_class, query_class: their classes, each [n].
+        x: [ALONG, ALONG, 2].
+        outputs: the network's at x, [ALONG, ALONG, classes].
+    """
+
+    title: str
+    support: NDArray[np.float32]
+    support_class: NDArray[np.int64]
+    query: NDArray[np.float32]
+    query_class: NDArray[np.int64]
+    x: NDArray[np.float32]
+    outputs: NDArray[np.float32]
+
+    @property
+    def classes(self) -> int:
+        """How many there are."""
+        return int(self.outputs.shape[-1])
+
+    @property
+    def predicted(self) -> NDArray[np.int64]:
+        """Classes at x, [ALONG, ALONG]; −1 where the outputs are not finite."""
+        return _chosen(self.outputs)
+
+    def lead(self, at: int) -> NDArray[np.float64]:
+        """How far a class is ahead of the best other one at x: above 0 in its region, NaN where that is not finite."""
+        outputs = np.where(np.isfinite(self.outputs).all(-1, keepdims=True), self.outputs, np.nan).astype(np.float64)
+        ahead: NDArray[np.float64] = outputs[..., at] - np.delete(outputs, at, -1).max(-1)
+        return ahead
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """How many query points of each class are predicted to be of each, after a number of steps.
+
+    Attributes:
+        counts: [true classes, predicted classes]; a point whose prediction is not finite counts nowhere.
+    """
+
+    title: str
+    counts: NDArray[np.int64]
+
+
+Panel = Fit | Agreement | Regions | Confusion
+"""What is drawn into one pair of axes."""
+
+
+def is_curve(task: Task) -> bool:
+    """Whether the task's episodes are functions from one number to one number."""
+    return _is_of_one_number(task) and task.spec.output_size == 1
+
+
+def fit(result: Result, **given: Any) -> Fit:
+    """The only panel of a task from one number to one number; arguments as for `panels`.
+
+    Raises:
+        UsageError: it is another task, or as `panels`.
+    """
+    task = trained.experiment_of(result).task
+    if not is_curve(task):
+        raise UsageError(f"task '{task.name}' is not from one number to one number")
+    (panel,) = panels(result, **given)
+    assert isinstance(panel, Fit)
+    return panel
+
+
+def panels(
+    result: Result,
+    *,
+    steps: Sequence[int] = (0, 1, 10),
+    episode: int = 0,
+    seed: int | None = None,
+    task_options: Mapping[str, Any] = MappingProxyType({}),
+    title: str | None = None,
+) -> list[Panel]:
+    """Adapt a result's θ to one test episode, for a figure of what it predicts.
+
+    Of a regression on one number a panel for each output; on several, one of predicted against true targets. Of a
+    classification a panel for each number of steps: regions where an input is two numbers, else counts.
+
+    Args:
+        episode: which of the test episodes.
+        seed: whose θ; None: the first seed's that did not diverge.
+        task_options: options of the task that are to differ from the run's, as a one-sided support range.
+        title: None: the result's name.
+
+    Raises:
+        UsageError: the seed was not trained, there is no such episode, or what the task reads has changed.
+    """
+    run = trained.experiment_of(result)
+    run.check_data(result.config)
+    own = run.task
+    task = replace(own, **task_options) if _checked(own, task_options) else own
+    available = task.spec.test_episodes
+    if episode < 0 or (available is not None and episode >= available):
+        raise UsageError(f"task '{task.name}' has {available} test episodes, numbered from 0; there is no {episode}")
+
+    experiment, bound = trained.of_seed(result, seed, task)
+    drawn = _drawn(task, episode, experiment.settings.test_seed)
+
+    def predict(x: Tensor) -> dict[int, NDArray[np.float32]]:
+        found: Any = predictions(bound, bound.meta, drawn.episode.support, x[None], max(steps), "loop")
+        return {step: found[step, 0, 0].cpu().numpy() for step in steps}
+
+    title = result.name if title is None else title
+    if task.spec.kind == "classification":
+        flat_pair = task.spec.input_shape == (2,) and task.spec.output_size <= CLASSES
+        return (_regions if flat_pair else _confusions)(title, drawn.episode, predict)
+    if _is_of_one_number(task):
+        return _fits(title, drawn, predict)
+    query = drawn.episode.query
+    return [Agreement(title, query.y[0].numpy(), predict(query.x[0]))]
+
+
+def _is_of_one_number(task: Task) -> bool:
+    return task.spec.input_shape == (1,) and task.spec.kind == "regression"
+
+
+class _Drawn(NamedTuple):
+    """A test episode with a leading axis of 1, and the true function on a grid where the task tells it."""
+
+    episode: Episode
+    truth: Batch | None
+
+
+def _drawn(task: Task, at: int, seed: int) -> _Drawn:
+    def of(task: Task) -> Episode:
+        return TestSet(task, at + 1, seed, torch.device("cpu")).episode(at)
+
+    own = of(task)
+    if not _is_of_one_number(task) or not isinstance(task, HasGrid):
+        return _Drawn(own, None)
+    dense = of(task.on_grid(GRID))
+    if not all(map(torch.equal, own.support, dense.support)):
+        raise broken(task, "on_grid gives other support sets than the task itself")
+    return _Drawn(own, dense.query)
+
+
+Predict = Callable[[Tensor], dict[int, NDArray[np.float32]]]
+"""Inputs [n, *input_shape] -> number of adaptation steps -> outputs [n, output_size]."""
+
+
+def _fits(title: str, drawn: _Drawn, predict: Predict) -> list[Panel]:
+    """One for each output."""
+    support, query = drawn.episode
+    seen = torch.cat([support.x.flatten(), query.x.flatten()])
+    x = torch.linspace(float(seen.min()), float(seen.max()), GRID)
+    predicted, outputs = predict(x[:, None]), support.y.shape[-1]
+
+    def points(batch: Batch, at: int) -> NDArray[np.float32]:
+        array: NDArray[np.float32] = torch.stack([batch.x[0, :, 0], batch.y[0, :, at]], -1).numpy()
+        return array[array[:, 0].argsort(kind="stable")]
+
+    return [
+        Fit(
+            title=title,
+            support=points(support, at),
+            query=points(query, at),
+            x=x.numpy(),
+            predictions={step: values[:, at] for step, values in predicted.items()},
+            truth=drawn.truth and points(drawn.truth, at),
+            output="y" if outputs == 1 else f"y{at + 1}",
+        )
+        for at in range(outputs)
+    ]
+
+
+def _regions(title: str, episode: Episode, predict: Predict) -> list[Panel]:
+    """One for each number of steps."""
+    support, query = episode
+    seen = torch.cat([support.x[0], query.x[0]])
+    low, high = seen.amin(0), seen.amax(0)
+    margin = 0.06 * (high - low).clamp_min(1e-6)
+    sides = [torch.linspace(float(a), float(b), ALONG) for a, b in zip(low - margin, high + margin, strict=True)]
+    x = torch.stack(torch.meshgrid(*sides, indexing="xy"), -1)
+    known = (support.x[0].numpy(), support.y[0].numpy(), query.x[0].numpy(), query.y[0].numpy())
+    return [
+        Regions(_after(title, step), *known, x.numpy(), outputs.reshape(ALONG, ALONG, -1))
+        for step, outputs in predict(x.flatten(0, 1)).items()
+    ]
+
+
+def _confusions(title: str, episode: Episode, predict: Predict) -> list[Panel]:
+    """One for each number of steps."""
+    true = episode.query.y[0].numpy()
+    found = list[Panel]()
+    for step, outputs in predict(episode.query.x[0]).items():
+        chosen, classes = _chosen(outputs), outputs.shape[-1]
+        counts = np.zeros((classes, classes), dtype=np.int64)
+        np.add.at(counts, (true[chosen >= 0], chosen[chosen >= 0]), 1)
+        found.append(Confusion(_after(title, step), counts))
+    return found
+
+
+def _chosen(outputs: NDArray[np.float32]) -> NDArray[np.int64]:
+    """The class of the largest output; −1 where the outputs are not finite."""
+    found: NDArray[np.int64] = np.where(np.isfinite(outputs).all(-1), outputs.argmax(-1), -1)
+    return found
+
+
+def _after(title: str, steps: int) -> str:
+    return f"{title}\nafter {tables.count(steps, 'step')}".strip()
+
+
+def _checked(task: Task, given: Mapping[str, Any]) -> bool:
+    """Whether there is anything to change, once all of it is known to be right."""
+    if given:
+        options.make(type(task), given, f"task '{task.name}'")
+    return bool(given)

@@ -1,0 +1,213 @@
+"""What a trained θ, adapted to a user's own points, predicts at others: the numbers, a table of them, and their files.
+
+- predictions.csv: inputs and predictions, a line a point; of a classification the class and each class's probability.
+- predictions.json: the document that `--json` prints.
+- fit.png: support points and predictions, where the task is from one number to one number.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mamlzoo import files
+from mamlzoo.contracts.plugins import Spec
+from mamlzoo.contracts.points import Points, input_names, numbered
+from mamlzoo.experiments.result import Result, finite_or_null
+from mamlzoo.inference import fits
+from mamlzoo.inference.adapted import Adapted
+from mamlzoo.inference.fits import GRID, Fit
+from mamlzoo.tables import Table, count, csv_cell, number
+
+ROWS = 12
+"""At most so many numbers of steps stand in the table, spread over all of them."""
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """Predictions of one seed's θ, adapted to one data set.
+
+    Attributes:
+        result: what was trained.
+        outputs: the network's at the query's inputs, [n, output_size].
+        metrics: by name, before and after adaptation; empty where the query has no targets.
+        fit: for the figure; None where the task is not from one number to one number.
+        where: at which inputs predictions were made, in words.
+    """
+
+    result: Result
+    adapted: Adapted
+    support: Points
+    query: Points
+    outputs: NDArray[np.float32]
+    metrics: Mapping[str, tuple[float, float]]
+    fit: Fit | None
+    where: str
+
+    @property
+    def probabilities(self) -> NDArray[np.float64] | None:
+        """The softmax of a classification's outputs, [n, classes]; None of a regression's."""
+        if self._spec.kind != "classification":
+            return None
+        with np.errstate(invalid="ignore"):  # outputs may have run to infinity
+            powers = np.exp(self.outputs.astype(np.float64) - self.outputs.max(1, keepdims=True))
+            shares: NDArray[np.float64] = powers / powers.sum(1, keepdims=True)
+        return shares
+
+    def table(self) -> Table:
+        """The support loss after numbers of adaptation steps."""
+        losses = self.adapted.losses
+        shown = np.unique(np.linspace(0, self.adapted.steps, min(ROWS, len(losses))).round().astype(int))
+        title = f"{self.result.name}, adapted to {count(len(self.support.x), 'point')}"
+        return Table(
+            title, ["steps", "support loss"], [[str(step), number(losses[step])] for step in shown], self.notes()
+        )
+
+    def notes(self) -> list[str]:
+        """What else a reader of the predictions must know."""
+        notes, steps = [self.where], f"after {count(self.adapted.steps, 'step')}"
+        for name, (before, after) in self.metrics.items():
+            notes.append(f"query {name}: {number(before)} before adaptation, {number(after)} {steps}")
+        if len(self.result.seeds) > 1:
+            notes.append(
+                f"θ of seed {self.adapted.seed}; --seed chooses among {', '.join(map(str, self.result.seeds))}"
+            )
+        if self.adapted.seed in self.result.diverged:
+            notes.append(f"seed {self.adapted.seed} diverged in training, so its θ is of no use")
+        if self._spec.kind == "classification":
+            seen = set(np.asarray(self.support.y).tolist())
+            notes += [f"class {at} has no support point" for at in range(self._spec.output_size) if at not in seen]
+        if self.adapted.has_batch_norm:
+            notes.append(
+                "transductive: batch norm sees all query inputs at once, so a prediction depends on the others"
+            )
+        shares = self.probabilities  # a class without support points may have a logit of −∞, and so a share of 0
+        wrong = int((~np.isfinite(self.outputs if shares is None else shares)).any(1).sum())
+        if wrong:
+            ran_away = np.isfinite(self.adapted.losses[0]) and not np.isfinite(self.adapted.losses[-1])
+            reason = ": adaptation ran to infinity; fewer steps may help" * bool(ran_away)
+            notes.append(f"the prediction is not finite at {wrong} of {count(len(self.outputs), 'point')}{reason}")
+        return notes
+
+    def document(self, directory: Path) -> dict[str, Any]:
+        """All of it, as JSON holds it; what is not finite is null.
+
+        Args:
+            directory: where it is saved.
+        """
+        probabilities = self.probabilities
+        document = {
+            "run_dir": None if self.result.run_dir is None else str(self.result.run_dir),
+            "config": self.result.config,
+            "seed": self.adapted.seed,
+            "steps": self.adapted.steps,
+            "support": _document(self.support),
+            "support_loss": self.adapted.losses.tolist(),
+            "query": _document(self.query),
+            "metrics": {name: {"before": before, "after": after} for name, (before, after) in self.metrics.items()},
+            "outputs": self.outputs.tolist(),
+            "classes": None if probabilities is None else _classes(probabilities),
+            "probabilities": None if probabilities is None else probabilities.tolist(),
+            "notes": self.notes(),
+            "directory": str(directory),
+        }
+        finite: dict[str, Any] = finite_or_null(document)
+        return finite
+
+    def lines(self) -> list[list[str]]:
+        """The lines of predictions.csv, the names of the columns first."""
+        header, columns = input_names(self._spec), [self.query.x.reshape(len(self.query.x), -1).astype(str)]
+        probabilities = self.probabilities
+        if probabilities is None:
+            header += numbered("prediction", self._spec.output_size)
+            columns.append(self.outputs.astype(str))
+        else:
+            header += ["class", *numbered("p", self._spec.output_size, 0)]
+            classes = np.array(["" if at is None else str(at) for at in _classes(probabilities)])
+            columns += [classes[:, None], probabilities.astype(np.float32).astype(str)]
+        lines: list[list[str]] = np.concatenate(columns, 1).tolist()
+        return [header, *lines]
+
+    def write(self, into: Path, final: Path) -> None:
+        """Write the files into a directory that will be called `final`."""
+        files.write_json(into / "predictions.json", self.document(final))
+        lines = io.StringIO()
+        csv.writer(lines, lineterminator="\n").writerows([[csv_cell(cell) for cell in line] for line in self.lines()])
+        files.write_text(into / "predictions.csv", lines.getvalue())
+
+    @property
+    def _spec(self) -> Spec:
+        return self.adapted.experiment.task.spec
+
+
+def predict(
+    result: Result, support: Points, query: Points | None = None, *, steps: int = 10, seed: int | None = None
+) -> Predicted:
+    """Adapt a result's θ to support points and predict.
+
+    Args:
+        query: where to predict; None: on a grid of 200 points over the support's range where an input is one number,
+            else at the support's inputs. Where it has targets, metrics are taken.
+        steps, seed: as for `Result.adapt`.
+
+    Raises:
+        UsageError: as `Result.adapt`.
+    """
+    assert support.y is not None
+    adapted = result.adapt(support.x, support.y, steps=steps, seed=seed)
+    task, given = adapted.experiment.task, query
+    if query is not None:
+        where = f"predicted at {count(len(query.x), 'point')} of yours"
+    elif math.prod(task.spec.input_shape) == 1:
+        grid = _grid(support.x)
+        query = Points(grid.reshape(-1, *task.spec.input_shape))
+        where = f"predicted at {GRID} points from {grid[0]:.6g} to {grid[-1]:.6g}; --query asks for others"
+    else:
+        query, where = Points(support.x), "predicted at the support points themselves; --query asks for others"
+    metrics = {}
+    if query.y is not None:
+        before = result.adapt(support.x, support.y, steps=0, seed=seed).measure(query.x, query.y)
+        after = adapted.measure(query.x, query.y)
+        metrics = {name: (float(before[name]), float(value)) for name, value in after.items()}
+    fit = _fit(result, adapted, support, given) if fits.is_curve(task) else None
+    return Predicted(result, adapted, support, query, adapted.predict(query.x), metrics, fit, where)
+
+
+def _fit(result: Result, adapted: Adapted, support: Points, query: Points | None) -> Fit:
+    x = _grid(support.x if query is None else np.concatenate([support.x, query.x]))
+    predictions = {}
+    for steps in sorted({0, min(1, adapted.steps), adapted.steps}):
+        less = result.adapt(support.x, np.asarray(support.y), steps=steps, seed=adapted.seed)
+        predictions[steps] = less.predict(x[:, None])[:, 0]
+    known = _pairs(query) if query is not None else np.empty((0, 2), np.float32)
+    return Fit(result.name, _pairs(support), known, x, predictions)
+
+
+def _grid(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """[GRID] numbers over the range of x, which is widened where it is a single number."""
+    low, high = float(x.min()), float(x.max())
+    return np.linspace(low - (low == high), high + (low == high), GRID).astype(np.float32)
+
+
+def _pairs(points: Points) -> NDArray[np.float32]:
+    """Points of a task from one number to one number as [n, 2]; none where y is not known."""
+    if points.y is None:
+        return np.empty((0, 2), np.float32)
+    return np.concatenate([points.x, points.y], 1)
+
+
+def _classes(probabilities: NDArray[np.float64]) -> list[int | None]:
+    """The most probable class of each point; None where the probabilities are not finite."""
+    return [int(row.argmax()) if np.isfinite(row).all() else None for row in probabilities]
+
+
+def _document(points: Points) -> dict[str, Any]:
+    return {"x": points.x.tolist(), "y": None if points.y is None else points.y.tolist()}

@@ -1,0 +1,119 @@
+"""Test episodes of a task as a gallery shows them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mamlzoo.contracts.plugins import HasGrid, Task
+from mamlzoo.engine.streams import TestSet
+from mamlzoo.errors import UsageError
+from mamlzoo.inference.fits import CLASSES, GRID
+
+CLOUDS = 12
+"""At most so many classification tasks are shown, each in axes of its own."""
+
+INSTEAD = "`mamlzoo plot adaptation RUN` draws what a run predicts on any task"
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Episodes as functions on one grid.
+
+    Attributes:
+        x: [n].
+        y: [episodes, n].
+    """
+
+    x: NDArray[np.float32]
+    y: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Scattered:
+    """Episodes of functions of one number, each known at inputs of its own: support and query points together.
+
+    Attributes:
+        x, y: [episodes, n]
+    """
+
+    x: NDArray[np.float32]
+    y: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Clouds:
+    """Episodes of classifications of two numbers: support and query points together.
+
+    Attributes:
+        x: [episodes, n, 2].
+        y: classes, [episodes, n].
+    """
+
+    x: NDArray[np.float32]
+    y: NDArray[np.int64]
+
+
+Samples = Curves | Scattered | Clouds
+
+
+def of(task: Task, count: int, seed: int = 0) -> Samples:
+    """The first `count` test episodes, or all where there are fewer.
+
+    Raises:
+        UsageError: no figure shows such a task.
+    """
+    spec = task.spec
+    if spec.kind == "classification":
+        if spec.input_shape != (2,) or spec.output_size > CLASSES:
+            raise UsageError(
+                f"task '{task.name}' has inputs of shape {list(spec.input_shape)} and {spec.output_size} classes; a "
+                f"gallery shows classes of 2 inputs, {CLASSES} at most; {INSTEAD}"
+            )
+        return Clouds(*_points(task, min(count, CLOUDS), seed))
+    if spec.input_shape != (1,) or spec.output_size != 1:
+        raise UsageError(
+            f"task '{task.name}' has inputs of shape {list(spec.input_shape)} and {spec.output_size} outputs; a "
+            f"gallery shows functions from one number to one number; {INSTEAD}"
+        )
+    found = _on_one_grid(task, count, seed)
+    if found is not None:
+        return found
+    x, y = _points(task, count, seed)
+    return Scattered(x[..., 0], y[..., 0])
+
+
+def curves(task: Task, count: int, seed: int = 0) -> Curves:
+    """The first `count` test episodes as curves on one grid.
+
+    Raises:
+        UsageError: the task has no such curves.
+    """
+    if task.spec.kind == "classification" or task.spec.input_shape != (1,) or task.spec.output_size != 1:
+        raise UsageError(f"task '{task.name}' is not from one number to one number, so it has no curves to draw")
+    found = _on_one_grid(task, count, seed)
+    if found is None:
+        raise UsageError(f"task '{task.name}' has no common grid of test inputs, so there is no mean of its curves")
+    return found
+
+
+def _on_one_grid(task: Task, count: int, seed: int) -> Curves | None:
+    """As finely as the task can be asked; None if the episodes' query inputs differ."""
+    dense = task.on_grid(GRID) if isinstance(task, HasGrid) else task
+    query = [block.query for block in TestSet(dense, count, seed, torch.device("cpu")).blocks()]
+    x, y = torch.cat([batch.x[..., 0] for batch in query]), torch.cat([batch.y[..., 0] for batch in query])
+    if not torch.equal(x, x[:1].expand_as(x)) or x.shape[1] < 2:
+        return None
+    order = x[0].argsort()
+    return Curves(x[0, order].numpy(), y[:, order].numpy())
+
+
+def _points(task: Task, count: int, seed: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Support and query points together: inputs [episodes, n, *input_shape], targets beside them."""
+    blocks = list(TestSet(task, count, seed, torch.device("cpu")).blocks())
+    x, y = (torch.cat([torch.cat([b.support[at], b.query[at]], 1) for b in blocks]).numpy() for at in (0, 1))
+    return x, y

@@ -1,0 +1,59 @@
+"""The command that makes a run again, from its config."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mamlzoo.contracts import options
+from mamlzoo.contracts.options import Option
+from mamlzoo.contracts.plugins import KINDS
+from mamlzoo.discovery import serialisation
+from mamlzoo.errors import UsageError
+from mamlzoo.experiments.settings import Settings
+
+
+def command_of(config: Mapping[str, Any]) -> str:
+    """`mamlzoo run …`, quoted for a POSIX shell, with the options that differ from their defaults.
+
+    Raises:
+        UsageError: a plugin came from Python, is not installed, or came from a file that is gone or has changed; or no
+            flag can spell a value.
+        PluginError: a plugin failed to load.
+    """
+    names, flags = [], list[str]()
+    for kind in KINDS:
+        saved = config[kind]
+        text = serialisation.text_of(saved)
+        if text is None:
+            name = saved["name"]
+            raise UsageError(f"{kind} '{name}' came from Python: no command makes this run again, only that code does")
+        names += [f"-{kind[0]}", text]
+        for option, value in _changed(serialisation.make(kind, saved)):
+            flags += [f"--{kind}.{option.flag}", _spelled(option, value)]
+    for option, value in _changed(options.make(Settings, config["settings"], "settings")):
+        flags += _seeds(value) if option.name == "seeds" else [f"--{option.flag}", _spelled(option, value)]
+    return shlex.join(["mamlzoo", "run", *names, *flags])
+
+
+def _changed(declaring: Any) -> Iterator[tuple[Option, Any]]:
+    """The options of a plugin or of settings that are not at their defaults, with their values."""
+    for name, option in options.options_of(type(declaring)).items():
+        value = getattr(declaring, name)
+        if value != option.default:
+            yield option, value
+
+
+def _spelled(option: Option, value: Any) -> str:
+    text = option.text(value)
+    if option.parse(text) != value:  # the word 'none', or a comma within one of several
+        raise UsageError(f"no command makes this run again: no flag can spell {option.name} = {value!r}")
+    return text
+
+
+def _seeds(seeds: tuple[int, ...]) -> list[str]:
+    """Seeds have two flags of their own: how many, or which."""
+    if seeds == tuple(range(len(seeds))):
+        return ["--seeds", str(len(seeds))]
+    return ["--seed-list", ",".join(map(str, seeds))]

@@ -1,0 +1,208 @@
+"""Train, validate, test: an experiment as a generator of events that can go on from a checkpoint."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mamlzoo import trees
+from mamlzoo.contracts.answers import check_remarks
+from mamlzoo.contracts.plugins import MetaParams
+from mamlzoo.engine.batch_norm import batch_norms, left_out
+from mamlzoo.engine.binding import Bound
+from mamlzoo.engine.evaluation import EvaluationRecord, Values, evaluate, mapping
+from mamlzoo.engine.memory import peak_memory
+from mamlzoo.engine.preparation import Alert, Choice, Notice, prepare
+from mamlzoo.engine.streams import TestSet, TrainingStream
+from mamlzoo.engine.training import TrainingRecord, TrainingState, train
+from mamlzoo.errors import MamlzooError
+from mamlzoo.experiments.result import Evaluation, Result, Timing
+from mamlzoo.runs.checkpoints import Best, Checkpoint, Seconds, ValidationRecord
+
+if TYPE_CHECKING:
+    from mamlzoo.experiments.experiment import Experiment
+
+T = TypeVar("T")
+
+
+Event = Alert | Notice | Choice | TrainingRecord | ValidationRecord | Checkpoint | EvaluationRecord
+"""What a run tells as it goes: a remark, the choice of a plan, a record, a checkpoint, a step of the evaluation."""
+Events = Generator[Event, None, T]
+NOTHING = Choice("none", "there is nothing to train")
+
+
+def events(experiment: Experiment, start: Checkpoint | None = None, pauses: Sequence[int] = ()) -> Events[Result]:
+    """Train, then test; nothing is printed or saved.
+
+    At once, after every quarter of a second of training and after the last meta-step it yields a checkpoint.
+    The tensors of a checkpoint are those that training goes on with: copy or write what you keep.
+
+    Args:
+        start: go on from here, to the same bits as without the stop.
+        pauses: there is a checkpoint at multiples of these numbers of meta-steps, too.
+    """
+    run = _Run(experiment, start)
+    yield from run.train(pauses)
+    return (yield from run.test())
+
+
+class _Run:
+    def __init__(self, experiment: Experiment, start: Checkpoint | None) -> None:
+        self._experiment, self._settings, self._device = experiment, experiment.settings, experiment.device()
+        self._bound = experiment.bind()
+        if start is None:
+            meta = experiment.initial(self._bound)
+            self._bound = replace(self._bound, meta=meta)
+            with experiment.blame("set-up"):
+                remarks = _remarks(self._bound)
+            start = Checkpoint(NOTHING, TrainingState(0, meta), remarks=remarks)
+        for theta in [start.training.meta, *([start.best.meta] if start.best else [])]:
+            other = trees.difference(theta, self._bound.meta)
+            if other:
+                raise MamlzooError(f"the checkpoint has another θ than the model: {other}")
+        meta = trees.tree_map(lambda leaf: leaf.to(self._device), start.training.meta)
+        self._at = replace(start, training=replace(start.training, meta=meta))
+
+    def train(self, pauses: Sequence[int]) -> Events[None]:
+        settings, interval = self._settings, self._settings.validation_interval
+        yield self._at
+        if not self._experiment.is_trained(self._at.training):
+            with self._experiment.blame("training"):
+                training = yield from self._prepare([*pauses, *([interval] if interval else [])])
+                yield self._at
+                while True:
+                    item, seconds = _timed(lambda: next(training, None))
+                    self._spend(train=seconds)
+                    if item is None:
+                        break
+                    if isinstance(item, TrainingRecord):
+                        self._at = replace(self._at, history=[*self._at.history, item])
+                        yield item
+                        continue
+                    self._at = replace(self._at, training=item)
+                    if interval and item.step % interval == 0 and item.step < settings.iterations:
+                        yield from self._validate()
+                    yield self._at
+        if interval and not any(record.step == self._at.training.step for record in self._at.validation):
+            with self._experiment.blame("validation"):
+                yield from self._validate()
+        yield self._at
+
+    def _prepare(self, pauses: Sequence[int]) -> Events[Generator[TrainingRecord | TrainingState, None, TrainingState]]:
+        settings, begun = self._settings, self._at.plan
+        stream = TrainingStream(self._experiment.task, settings.seeds, settings.meta_batch, self._device)
+        wanted = settings.training()
+        if begun != NOTHING:
+            wanted = replace(wanted, plan=begun.plan)
+        before = time.perf_counter()
+        steps, choice = yield from prepare(self._bound, stream, wanted)
+        self._spend(prepare=time.perf_counter() - before)
+        if begun == NOTHING:
+            self._at = replace(self._at, plan=choice)
+        elif choice.plan != begun.plan:
+            step = self._at.training.step
+            self._remark(f"begun by {begun.plan}, from meta-step {step} on by {choice.plan} ({choice.why})")
+        yield self._at.plan if choice.plan == begun.plan else choice
+        return train(stream, steps, settings.iterations, start=self._at.training, pauses=pauses)
+
+    def _validate(self) -> Events[None]:
+        experiment, settings = self._experiment, self._settings
+        episodes = TestSet(experiment.task, settings.valid_tasks, settings.test_seed, self._device, split="valid")
+        values = yield from self._evaluate(self._at.training.meta, episodes)
+        metric = next(iter(values))
+        means = values[metric][..., -1].astype(np.float64).mean(1)
+        record = ValidationRecord(self._at.training.step, metric, means)
+        self._at = replace(self._at, validation=[*self._at.validation, record])
+        if settings.select_best:
+            sign = 1.0 if metric in experiment.task.higher_is_better else -1.0
+            self._at = replace(self._at, best=_better(self._at, record, sign))
+        yield record
+
+    def _evaluate(self, meta: MetaParams, episodes: TestSet) -> Events[Values]:
+        settings, task = self._settings, self._experiment.task
+        before = time.perf_counter()
+        how = mapping(self._bound, task, episodes, settings.plan)
+        values = yield from evaluate(
+            self._bound, meta, task, episodes, settings.test_steps, how, settings.chunk, settings.most_threads
+        )
+        self._spend(evaluate=time.perf_counter() - before)
+        return values
+
+    def test(self) -> Events[Result]:
+        experiment, settings = self._experiment, self._settings
+        episodes = TestSet(experiment.task, settings.test_tasks, settings.test_seed, self._device)
+        with experiment.blame("testing"):
+            values = yield from self._evaluate(self._at.meta, episodes)
+        spent, diverged = self._at.seconds, self._at.training.diverged
+        tasks = self._at.training.step * settings.meta_batch * len(settings.seeds)
+        metric = next(iter(values))
+        return Result(
+            config=experiment.config(),
+            evaluation=Evaluation(
+                values,
+                [row for row in range(len(settings.seeds)) if row not in diverged],
+                metric in experiment.task.higher_is_better,
+            ),
+            checkpoint=self._at,
+            timing=Timing(
+                prepare_seconds=spent.prepare,
+                train_seconds=spent.train,
+                evaluate_seconds=spent.evaluate,
+                tasks_per_second=tasks / max(spent.train, 1e-9),
+                peak_memory_mb=peak_memory(self._device),
+            ),
+            experiment=experiment,
+        )
+
+    def _spend(self, **seconds: float) -> None:
+        spent = self._at.seconds
+        self._at = replace(
+            self._at, seconds=Seconds(**{name: getattr(spent, name) + seconds.get(name, 0.0) for name in spent._fields})
+        )
+
+    def _remark(self, text: str) -> None:
+        self._at = replace(self._at, remarks=[*self._at.remarks, text])
+
+
+def _better(at: Checkpoint, record: ValidationRecord, sign: float) -> Best:
+    """For each seed the best θ so far; the earlier one of two that are equally good."""
+    meta, seeds = at.training.meta, len(record.values)
+    if at.best is None:
+        steps = np.full(seeds, record.step)
+        return Best(trees.tree_map(torch.clone, meta), record.values, steps)
+    old = at.best
+    with np.errstate(invalid="ignore"):
+        improved: NDArray[np.bool_] = (sign * record.values > sign * old.values) | np.isnan(old.values)
+    chosen = torch.from_numpy(improved)
+
+    def choose(new: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
+        return torch.where(chosen.to(new.device).reshape(-1, *[1] * (new.ndim - 1)), new, kept.to(new.device))
+
+    return Best(
+        trees.tree_map(choose, meta, old.meta),
+        np.where(improved, record.values, old.values),
+        np.where(improved, record.step, old.steps),
+    )
+
+
+def _timed(function: Callable[[], T]) -> tuple[T, float]:
+    before = time.perf_counter()
+    return function(), time.perf_counter() - before
+
+
+def _remarks(bound: Bound) -> list[str]:
+    remarks = check_remarks(bound.algorithm, bound.algorithm.remarks(trees.index(bound.meta, 0)))
+    leaves = trees.leaves(bound.meta)
+    if len(leaves[0]) > 1 and all(bool((leaf == leaf[:1]).all()) for leaf in leaves):
+        remarks.append("all seeds start from the same θ⁰")
+    if batch_norms(bound.learner.networks.values()):
+        remarks.append("transductive: batch norm sees the statistics of all query inputs of an episode at once")
+    if bound.left_out:
+        remarks.append(left_out(list(bound.left_out)))
+    return remarks

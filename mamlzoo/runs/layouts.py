@@ -1,0 +1,200 @@
+"""What the files of a run directory must hold: types, shapes and ranges, checked before anything uses them.
+
+A directory may have been damaged, or written by somebody else, with sums and digests that fit. What is wrong is a
+`LayoutError` that names the place, as `settings.seeds`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mamlzoo import trees
+from mamlzoo.contracts import options
+from mamlzoo.contracts.numerals import LARGEST
+from mamlzoo.contracts.plugins import KINDS
+from mamlzoo.errors import UsageError, in_short
+from mamlzoo.experiments.settings import Settings
+
+SOURCE = ("reference", "sha256")
+SETTINGS = (
+    "iterations", "meta_batch", "outer_lr", "optimizer", "meta_reduction", "test_tasks", "test_steps", "test_seed",
+    "valid_tasks", "device", "plan",
+)  # fmt: skip
+"""What a config must say of its settings besides seeds: their defaults would be another experiment."""
+
+
+class LayoutError(ValueError):
+    """A file holds something else than mamlzoo writes there."""
+
+
+def told(error: Exception) -> str:
+    """What is wrong with a file, of an error of these checks or of whoever tried to read it."""
+    return str(error) if isinstance(error, LayoutError) else in_short(error)
+
+
+def check_config(config: Mapping[str, Any]) -> None:
+    """A config as `Experiment.config` gives it; settings and options that this mamlzoo does not know may be in it."""
+    parts: dict[tuple[str, str], type] = {
+        ("settings", "seeds"): list,
+        ("machine", "threads"): int,
+        ("versions", "torch"): str,
+    }
+    for kind in KINDS:
+        parts |= {(kind, "name"): str, (kind, "options"): dict, (kind, "registered"): bool}
+    for (part, name), wanted in parts.items():
+        if not isinstance(config.get(part), dict) or not isinstance(config[part].get(name), wanted):
+            raise LayoutError(f"it has no {part}.{name}, or not as a {wanted.__name__}")
+    for kind in KINDS:
+        source = config[kind].get("source")  # only of a plugin that was brought along
+        if source is not None and not _is_source(source):
+            raise LayoutError(f"its {kind}.source is no reference with its sha256")
+        _check_values(f"{kind}.options", config[kind]["options"])
+        for name in ("version", "data"):
+            _expect(f"{kind}.{name}", config[kind].get(name), lambda value: value is None or isinstance(value, str))
+    _check_settings(config["settings"])
+    needed = [("machine", "processor"), *(("settings", name) for name in SETTINGS)]
+    for part, name in needed:
+        _expect(f"{part}.{name}", config[part].get(name), lambda value: value is not None)
+    for part in ("machine", "versions"):
+        for name, value in config[part].items():
+            wanted = int if (part, name) == ("machine", "threads") else str
+            _expect(f"{part}.{name}", value, lambda value, wanted=wanted: type(value) is wanted)  # type: ignore[misc]
+
+
+def _is_source(found: Any) -> bool:
+    return isinstance(found, dict) and all(isinstance(found.get(name), str) for name in SOURCE)
+
+
+def _check_settings(found: Mapping[str, Any]) -> None:
+    _check_values("settings", found)
+    known = options.options_of(Settings)
+    for name, value in found.items():
+        if name in known:
+            try:
+                known[name].check(value)
+            except UsageError as error:
+                raise LayoutError(f"its settings.{name} {error}") from None
+    seeds = found["seeds"]
+    if not seeds or len(set(seeds)) != len(seeds):
+        raise LayoutError("its settings.seeds must be several that differ, one at least")
+
+
+def _check_values(where: str, found: Mapping[str, Any]) -> None:
+    for name, value in found.items():
+        several = value if isinstance(value, list) else [value]
+        _expect(f"{where}.{name}", several, lambda several: all(map(_is_scalar, several)))
+
+
+def _is_scalar(value: Any) -> bool:
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return value is None or isinstance(value, bool | str) or (isinstance(value, int) and abs(value) <= LARGEST)
+
+
+def check_arrays(arrays: Mapping[str, NDArray[Any]], seeds: int) -> None:
+    """Test metrics by name, [seeds, test episodes, steps + 1]."""
+    shapes = {array.shape for array in arrays.values()}
+    if len(shapes) != 1:
+        raise LayoutError("test_losses.npz must hold one metric at least, all of one shape")
+    (shape,) = shapes
+    if len(shape) != 3 or 0 in shape or any(array.dtype.kind != "f" for array in arrays.values()):
+        raise LayoutError("test_losses.npz must hold numbers [seeds, test episodes, steps + 1]")
+    if shape[0] != seeds:
+        raise LayoutError("test_losses.npz has other seeds than config")
+
+
+def check_timing(timing: Any) -> None:
+    """Seconds, a rate and an amount of memory."""
+    _expect("timing", timing, lambda found: all(map(_is_amount, found.values())))
+
+
+def check_checkpoint(content: Mapping[str, Any]) -> None:
+    """The content of a checkpoint, which is all of one number of seeds."""
+    meta = content["meta"]
+    leaves = _leaves("meta", meta)
+    if not leaves or any(leaf.ndim == 0 for leaf in leaves) or len({len(leaf) for leaf in leaves}) != 1:
+        raise LayoutError("its θ must be tensors of numbers with one seed axis")
+    seeds = len(leaves[0])
+    _expect("step", content["step"], _is_count)
+    _expect("diverged", content["diverged"], lambda found: _is_diverged(found, seeds))
+    plan = content["plan"]
+    _expect("plan", plan, lambda found: set(found) == {"plan", "why"} and _all(str, found.values()))
+    _expect("seconds", content["seconds"], lambda found: all(map(_is_amount, found.values())))
+    _expect("remarks", content["remarks"], lambda found: isinstance(found, list) and _all(str, found))
+    _expect("optimizer", content["optimizer"], _is_optimizer_state)
+    recent = content["recent"]
+    if recent is not None:
+        _expect("recent", recent, lambda found: isinstance(found, Mapping))
+        rows = len(recent["losses"])
+        _check_columns("recent", [recent["losses"], *recent["logs"].values()], (rows, seeds))
+    history, validation, best = content["history"], content["validation"], content["best"]
+    _check_steps("history", history["steps"])
+    if history["steps"]:
+        columns = [history["losses"], *history["logs"].values()]
+        _check_columns("history", columns, (len(history["steps"]), seeds))
+    _check_steps("validation", validation["steps"])
+    if validation["steps"]:
+        _check_columns("validation", [validation["values"]], (len(validation["steps"]), seeds))
+    metrics = validation["metrics"]
+    _expect("validation.metrics", metrics, lambda found: len(found) == len(validation["steps"]) and _all(str, found))
+    if best is not None:
+        theirs = [leaf.shape for leaf in _leaves("best.meta", best["meta"])]
+        _expect("best.meta", theirs, lambda found: found == [leaf.shape for leaf in leaves])
+        _expect("best.values", best["values"], lambda found: len(found) == seeds and _all(float, found))
+        _expect("best.steps", best["steps"], lambda found: len(found) == seeds and all(map(_is_count, found)))
+
+
+def _leaves(where: str, tree: Any) -> list[Tensor]:
+    _expect(where, tree, lambda found: isinstance(found, Mapping) and all(map(_is_numbers, trees.leaves(found))))
+    return trees.leaves(tree)
+
+
+def _is_numbers(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.layout == torch.strided and value.is_floating_point()
+
+
+def _is_diverged(found: Any, seeds: int) -> bool:
+    return all(type(row) is int and 0 <= row < seeds and _is_count(step) for row, step in found.items())
+
+
+def _is_optimizer_state(found: Any) -> bool:
+    return isinstance(found, list) and all(
+        type(at) is int and isinstance(slots, Mapping) and _all((Tensor, int, float, type(None)), slots.values())
+        for state in found
+        for at, slots in state.items()
+    )
+
+
+def _check_steps(where: str, steps: Any) -> None:
+    _expect(f"{where}.steps", steps, lambda found: isinstance(found, list) and all(map(_is_count, found)))
+
+
+def _check_columns(where: str, columns: Sequence[Any], shape: tuple[int, int]) -> None:
+    _expect(where, columns, lambda found: all(_is_numbers(one) and tuple(one.shape) == shape for one in found))
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value <= LARGEST
+
+
+def _is_amount(value: Any) -> bool:
+    return type(value) in (int, float) and value >= 0 and math.isfinite(float(value))
+
+
+def _all(kinds: type | tuple[type, ...], several: Any) -> bool:
+    return all(isinstance(value, kinds) for value in several)
+
+
+def _expect(where: str, value: Any, right: Callable[[Any], bool]) -> None:
+    try:
+        is_right = right(value)
+    except (TypeError, AttributeError, ValueError, OverflowError):
+        is_right = False
+    if not is_right:
+        raise LayoutError(f"its {where} is not what mamlzoo writes there")

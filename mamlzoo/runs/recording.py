@@ -1,0 +1,322 @@
+"""Run experiments into directories, so that nothing is lost: checkpoints, stopping, and going on."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, cast
+
+from mamlzoo import files
+from mamlzoo.contracts import options
+from mamlzoo.contracts.plugins import KINDS, Plugin
+from mamlzoo.discovery import serialisation
+from mamlzoo.engine.preparation import Alert, Choice
+from mamlzoo.engine.training import TrainingRecord
+from mamlzoo.errors import MamlzooError, UsageError
+from mamlzoo.experiments.experiment import Experiment, Listener
+from mamlzoo.experiments.result import Result
+from mamlzoo.runs import checkpoints
+from mamlzoo.runs import directory as run_directory
+from mamlzoo.runs.checkpoints import Checkpoint, ValidationRecord
+from mamlzoo.runs.execution import Event
+from mamlzoo.runs.loggers import Loggers
+from mamlzoo.runs.watching import Part
+
+UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+class StoppedError(MamlzooError):
+    """A run was asked to stop, and did so where it can go on."""
+
+    exit_code = 130
+    headline = ""
+
+    def __init__(self, again: str) -> None:
+        """Stop.
+
+        Args:
+            again: the command that goes on.
+        """
+        super().__init__(f"stopped; to go on: {again}")
+
+
+class DiskError(MamlzooError):
+    """The disk refused; what was written before is whole."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """How often a checkpoint is written: every so many meta-steps, or every so many seconds of wall clock."""
+
+    steps: int | None = None
+    seconds: float | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Interval:
+        """`200` meta-steps; `30s`, `5m`, `1h`.
+
+        Raises:
+            UsageError: it is neither.
+        """
+        match = re.fullmatch(r"([0-9]+)|([0-9]+(?:\.[0-9]+)?)([smh])", text.strip())
+        if match and match[1] and int(match[1]):
+            return cls(steps=int(match[1]))
+        if match and match[2] and float(match[2]):
+            return cls(seconds=float(match[2]) * UNITS[match[3]])
+        raise UsageError(f"checkpoints every '{text}': it must be meta-steps, as 200, or a time, as 30s, 5m or 1h")
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How a run is recorded.
+
+    Attributes:
+        every: how often a checkpoint is written.
+        progress: called with every event.
+        stop: asked after every event whether to write a checkpoint and stop.
+        loggers: names of loggers, which are told what happens.
+        begins: called with each of several runs when it begins.
+        says: called with a line for a person.
+        draw: gives the figures of what is written down, by name, as PNG.
+    """
+
+    every: Interval = Interval(seconds=30.0)
+    progress: Listener = field(default=lambda experiment, event: None)
+    stop: Callable[[], bool] = field(default=lambda: False)
+    loggers: Sequence[str] = ()
+    begins: Callable[[Part], None] = field(default=lambda part: None)
+    says: Callable[[str], None] = field(default=lambda text: None)
+    draw: run_directory.Draw = run_directory.undrawn
+
+
+DEFAULT = Manner()
+
+
+def record(experiment: Experiment, directory: Path, manner: Manner = DEFAULT) -> Result:
+    """Run an experiment into a new directory.
+
+    Raises:
+        UsageError: the directory is taken, or the combination cannot work; nothing is left behind then.
+        StoppedError: it was asked to stop; `resume` goes on.
+        MamlzooError: a plugin failed, or the disk; `resume` goes on where a checkpoint was written.
+    """
+    config = experiment.config()
+    with run_directory.new_directory(directory, kept=False) as temporary:
+        run_directory.write_config(temporary, config)
+    with files.locked(directory):
+        try:
+            return _Recording(experiment, config, directory, manner).run(None)
+        except (StoppedError, DiskError):
+            raise
+        except MamlzooError:
+            if not _has_progress(directory, config):
+                shutil.rmtree(directory, ignore_errors=True)
+            raise
+
+
+def resume(directory: Path, manner: Manner = DEFAULT, given: Mapping[str, Plugin] | None = None) -> Result:
+    """Go on with a run where its last good checkpoint stands; a finished one is loaded.
+
+    Args:
+        given: by kind, plugins that came from Python; see `Experiment.from_config`.
+
+    Raises:
+        UsageError: it is no run directory, its plugins are not installed, or what they read has changed.
+        MamlzooError: another process is writing it, or it is damaged beyond what a checkpoint can mend.
+    """
+    config = run_directory.read_config(directory)
+    shown, _ = _shown(directory)
+    if shown is not None:  # nothing was written, so the directory may be one that can only be read
+        return shown
+    with files.locked(directory):
+        shown, alerts = _shown(directory)  # another process may have ended it meanwhile
+        if shown is not None:
+            return shown
+        experiment = _experiment(config, given or {})
+        start, said = _last_good(directory, config)
+        if start is not None:
+            changes = _changes(config, experiment)
+            start, said = replace(start, remarks=[*start.remarks, *changes]), [*said, *changes]
+        for text in [*alerts, *said]:
+            manner.progress(experiment, Alert(text))
+        _tidy(directory)
+        run_directory.reopen(directory)
+        # As many threads as it began with, where it left the number to the machine: sums depend on it.
+        settings = replace(experiment.settings, threads=config["machine"]["threads"])
+        return _Recording(replace(experiment, settings=settings), config, directory, manner).run(start)
+
+
+def _shown(directory: Path) -> tuple[Result | None, list[str]]:
+    """The result of a run that is finished and whole; and what to say of one that is finished and is not."""
+    if not run_directory.is_finished(directory):
+        return None, []
+    try:
+        return run_directory.load(directory), []
+    except MamlzooError as error:
+        return None, [str(error).partition("; ")[0] + "; it is made again"]
+
+
+def record_or_resume(experiment: Experiment, directory: Path, manner: Manner = DEFAULT) -> Result:
+    """The result of an experiment in this directory, whatever of it is there already.
+
+    Raises:
+        UsageError: the directory holds another experiment, or one on other data.
+    """
+    if not run_directory.is_run(directory):
+        return record(experiment, directory, manner)
+    config = run_directory.read_config(directory)
+    if checkpoints.experiment_digest(config) != checkpoints.experiment_digest(experiment.config()):
+        raise UsageError(f"{directory} holds another experiment; choose another directory")
+    experiment.check_data(config)
+    return resume(directory, manner, {kind: getattr(experiment, kind) for kind in KINDS})
+
+
+class _Recording:
+    """One sitting of a run: what happens goes to its directory."""
+
+    def __init__(self, experiment: Experiment, config: dict[str, Any], directory: Path, manner: Manner) -> None:
+        self._experiment, self._config, self._directory, self._manner = experiment, config, directory, manner
+        self._written: tuple[int, int, Choice] | None = None
+        self._when = time.monotonic()
+        self._in_training = False
+
+    def run(self, start: Checkpoint | None) -> Result:
+        self._remember_code()
+        loggers = Loggers(self._manner.loggers, self._experiment, self._directory)
+        with _disk(self._directory), loggers.told(start.training.step if start else 0) as tell:
+            self._begin_metrics(start)
+            every = self._manner.every.steps
+            events = self._experiment.events(start, [every] if every else [])
+            while True:
+                try:
+                    event = next(events)
+                except StopIteration as end:
+                    result = replace(cast(Result, end.value), config=self._config)
+                    break
+                self._keep(event)
+                tell(event)
+                self._manner.progress(self._experiment, event)
+                if self._manner.stop() and not self._in_training:
+                    raise StoppedError(run_directory.resume_command(self._directory))
+            result = run_directory.finish(result, self._directory, self._directory, self._manner.draw)
+            loggers.end(result=result)
+            return result
+
+    def _remember_code(self) -> None:
+        """What is run here may be run again for this directory; a run is not to fail where that cannot be noted."""
+        try:
+            serialisation.remember(getattr(self._experiment, kind) for kind in KINDS)
+        except UsageError as error:
+            text = f"{error}; so what looks at this run later will ask for its code by name"
+            self._manner.progress(self._experiment, Alert(text))
+
+    def _begin_metrics(self, start: Checkpoint | None) -> None:
+        """As the checkpoint has them: lines after it will come again."""
+        records = [] if start is None else start.records
+        files.write_text(self._directory / "metrics.jsonl", "".join(map(run_directory.metrics_line, records)))
+
+    def _keep(self, event: Event) -> None:
+        if isinstance(event, TrainingRecord | ValidationRecord):
+            with (self._directory / "metrics.jsonl").open("a", encoding="utf-8") as file:
+                file.write(run_directory.metrics_line(event))
+        elif isinstance(event, Checkpoint):
+            stops = self._manner.stop()
+            if stops or self._is_due(event):
+                run_directory.write_checkpoint(self._directory, event, self._config)
+                self._written, self._when = _key(event), time.monotonic()
+            # The records and validations that follow belong to meta-steps that are not written yet: no place to stop.
+            self._in_training = not stops and not self._experiment.is_trained(event.training)
+
+    def _is_due(self, checkpoint: Checkpoint) -> bool:
+        step, every = checkpoint.training.step, self._manner.every
+        if self._written == _key(checkpoint):
+            return False
+        if self._written is None or step == 0 or self._experiment.is_trained(checkpoint.training):
+            return True
+        if every.steps is not None:
+            return step % every.steps == 0
+        return every.seconds is not None and time.monotonic() - self._when >= every.seconds
+
+
+def _key(checkpoint: Checkpoint) -> tuple[int, int, Choice]:
+    """What tells a checkpoint from another one of the same sitting."""
+    return checkpoint.training.step, len(checkpoint.validation), checkpoint.plan
+
+
+def _experiment(config: dict[str, Any], given: Mapping[str, Plugin]) -> Experiment:
+    for kind in KINDS:
+        saved = config[kind]
+        name = saved["name"]
+        if kind in given:
+            if (given[kind].name, options.values(given[kind])) != (name, saved["options"]):
+                raise UsageError(f"the {kind} given is not '{name}' with the options that the run began with")
+            serialisation.check_same(kind, saved, given[kind])
+        elif serialisation.text_of(saved) is None:
+            raise UsageError(
+                f"{kind} '{name}' came from Python and its code is not in the run directory; give it again: "
+                f"mamlzoo.resume(directory, {kind}=…)"
+            )
+    experiment = Experiment.from_config(config, given)
+    experiment.check_data(config)
+    return experiment
+
+
+def _changes(config: dict[str, Any], experiment: Experiment) -> list[str]:
+    """What differs from when the run began and may change the last bits."""
+    now = experiment.config()
+    pairs = [(f"{name} {old}", f"{name} {now['versions'].get(name)}") for name, old in config["versions"].items()]
+    pairs.append((config["machine"]["processor"], now["machine"]["processor"]))
+    changed = [(before, after) for before, after in pairs if before != after]
+    return [f"begun with {before}, gone on with {after}: the last bits may differ" for before, after in changed]
+
+
+def _last_good(directory: Path, config: dict[str, Any]) -> tuple[Checkpoint | None, list[str]]:
+    """The newest checkpoint that is whole, None if none was ever written; and what to say of it."""
+    damage: list[str] = []
+    for name in (checkpoints.NAME, checkpoints.PREVIOUS):
+        if not os.path.lexists(directory / name):
+            damage.append(f"{directory / name} is not there")
+            continue
+        try:
+            found = run_directory.read_checkpoint(directory, name, config)
+        except MamlzooError as error:
+            damage.append(str(error))
+            continue
+        return found, [f"{text}; going on from {name}, meta-step {found.training.step}" for text in damage]
+    if any("is not there" not in text for text in damage):
+        raise MamlzooError(f"{'; '.join(damage)}; nothing is left to go on from, so it must be run anew")
+    return None, [f"{directory} has no checkpoint, so the run begins again"]
+
+
+def _has_progress(directory: Path, config: dict[str, Any]) -> bool:
+    """Whether there is anything to go on from."""
+    try:
+        found, _ = _last_good(directory, config)
+    except MamlzooError:
+        return True
+    return found is not None and found.training.step > 0
+
+
+def _tidy(directory: Path) -> None:
+    """Remove what a killed process had not finished writing."""
+    for path in directory.glob(".*"):
+        if path.is_file() and path.name != files.LOCK:
+            path.unlink()
+
+
+@contextmanager
+def _disk(directory: Path) -> Iterator[None]:
+    """Say in one line what the disk refused."""
+    try:
+        yield
+    except OSError as error:
+        raise DiskError(
+            f"{directory} could not be written: {error.strerror or error}; what was written before is whole, and "
+            f"`{run_directory.resume_command(directory)}` goes on from there"
+        ) from error

@@ -1,0 +1,384 @@
+"""Checks of meta-algorithms, on small tasks and networks."""
+
+from __future__ import annotations
+
+import math
+import re
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from mamlzoo import trees
+from mamlzoo.contracts import options
+from mamlzoo.contracts.answers import check_adapted
+from mamlzoo.contracts.inner_loop import adapt
+from mamlzoo.contracts.options import Option
+from mamlzoo.contracts.plugins import Episode, Learner, MetaAlgorithm, Params, Spec
+from mamlzoo.engine.binding import Bound, bind_seeds
+from mamlzoo.engine.evaluation import predictions
+from mamlzoo.engine.gradients import EAGER
+from mamlzoo.engine.inspection import ImpureError
+from mamlzoo.errors import PluginError, UsageError
+from mamlzoo.experiments.experiment import Experiment
+from mamlzoo.experiments.result import Result
+from mamlzoo.experiments.settings import Settings
+from mamlzoo.runs import checkpoints
+from mamlzoo.runs.checkpoints import Checkpoint
+from mamlzoo.testing import probes
+from mamlzoo.testing.check import FaultError, check, require
+from mamlzoo.verification.central_differences import EpisodeReport, verify
+
+Network = Callable[[Spec], nn.Module]
+CPU = torch.device("cpu")
+STEPS = 2
+"""Adaptation steps, where no check asks for another number."""
+HALF = 2
+"""Meta-steps of four after which training is stopped."""
+
+
+@check("algorithm")
+def inputs_are_not_mutated(algorithm: MetaAlgorithm) -> None:
+    """No method changes θ, φ, the episode or the network's constants.
+
+    Make new tensors; use no functions that end in an underscore, and no assignment to an element.
+    """
+    bound, episode = _bound(algorithm), _episode(algorithm)
+    learner, meta = bound.learner, trees.index(bound.meta, 0)
+    given: dict[str, Any] = {"θ": meta, "the episode": episode, "the constants": learner.constants}
+    before = trees.tree_map(torch.clone, given)
+
+    def unchanged(method: str) -> None:
+        for name, tree in given.items():
+            same = trees.equal(tree, before[name])
+            require(same, f"{method} changes {name}")
+
+    fast = algorithm.start(learner, meta, episode.support)
+    unchanged("start")
+    given["φ"], before["φ"] = fast, trees.tree_map(torch.clone, fast)
+    algorithm.adapt(learner, meta, fast, episode.support)
+    unchanged("adapt")
+    algorithm.predict(learner, meta, fast, episode.query.x)
+    unchanged("predict")
+    algorithm.meta_loss(learner, meta, episode, torch.tensor(0.5))
+    unchanged("meta_loss")
+
+
+@check("algorithm")
+def vmapped_equals_one_by_one(algorithm: MetaAlgorithm) -> None:
+    """Episodes and seeds computed at once give the meta-gradients and predictions of one after another.
+
+    Use tensor operations only: no .item(), no `if` on a tensor's value; torch.func.grad, not torch.autograd.grad. Call
+    networks by learner.predict, which batches layers that torch gets wrong.
+    """
+    _require_batched(algorithm, probes.plain)
+    if batch_norm_works.of(algorithm).error is None:  # one after another
+        _require_batched(algorithm, probes.normalised)
+
+
+@check("algorithm", concerns=lambda algorithm: algorithm.trains)
+def meta_gradient_equals_differences(algorithm: MetaAlgorithm) -> None:
+    """In float64 the meta-gradient is the derivative of the meta-loss, what a first-order method stops held constant.
+
+    `mamlzoo verify` shows it number by number. If the algorithm leaves derivatives out on purpose, say
+    order = "first-order" or "surrogate".
+    """
+    episodes = _verified(algorithm)
+    worst = max((episode.largest_error for episode in episodes), default=0.0)
+    require(
+        all(episode.passed for episode in episodes),
+        f"autograd and differences disagree, by up to {worst:.1e} of the gradient",
+    )
+
+
+@check("algorithm", concerns=lambda algorithm: algorithm.trains and algorithm.order != "exact")
+def inexact_differs_from_exact(algorithm: MetaAlgorithm) -> None:
+    """A meta-gradient that is declared first-order, or a surrogate, is not the whole derivative of the meta-loss.
+
+    Say order = "exact", or stop what the method is meant to leave out.
+    """
+    found = [c for episode in _verified(algorithm) for c in episode.coordinates]
+    apart = [abs(c.autograd - cast(float, c.whole)) / max(1.0, abs(c.autograd)) for c in found]
+    require(
+        not apart or max(apart) > 1e-6,
+        f"it is declared {algorithm.order}, and nothing is left out: the derivative is the whole one",
+    )
+
+
+@check("algorithm")
+def any_number_of_adaptation_steps(algorithm: MetaAlgorithm) -> None:
+    """After 0, 1, … 10 adaptation steps it predicts finite numbers in the right shape.
+
+    φ must have the same structure after each step, and no step may count on how many there are; nor may the meta-loss,
+    for any `inner_steps`.
+    """
+    bound, episode = _bound(algorithm), _episode(algorithm)
+    learner, meta = bound.learner, trees.index(bound.meta, 0)
+    fast = algorithm.start(learner, meta, episode.support)
+    for steps in range(11):
+        _require_prediction(bound, fast, episode, f"after {steps} steps")
+        fast = algorithm.adapt(learner, meta, fast, episode.support)
+    declared = options.options_of(type(algorithm)).get("inner_steps")
+    for steps in _allowed(declared, (0, 1, 5)) if declared else ():
+        bound = _bound(replace(cast(Any, algorithm), inner_steps=steps))  # θ may hold something for each step
+        loss, _ = bound.algorithm.meta_loss(bound.learner, trees.index(bound.meta, 0), episode, torch.tensor(0.5))
+        require(loss.isfinite(), f"with inner_steps = {steps} the meta-loss is {loss.item()}")
+
+
+@check("algorithm", concerns=lambda algorithm: algorithm.trains)
+def any_progress_of_training(algorithm: MetaAlgorithm) -> None:
+    """At the beginning, in the middle and at the end of meta-training the meta-loss is finite.
+
+    A schedule is given progress in [0, 1], both ends among them.
+    """
+    bound, episode = _bound(algorithm), _episode(algorithm)
+    for progress in (0.0, 0.5, 1.0):
+        loss, _ = algorithm.meta_loss(bound.learner, trees.index(bound.meta, 0), episode, torch.tensor(progress))
+        require(loss.isfinite(), f"at progress {progress:g} the meta-loss is {loss.item()}")
+
+
+@check("algorithm")
+def adaptation_lowers_support_loss(algorithm: MetaAlgorithm) -> None:
+    """After three adaptation steps from the initial θ the loss on the support points is lower, on the mean of episodes.
+
+    Look at the sign and the size of a step. An algorithm that has adapted before its first step declares it in
+    exempt_from.
+    """
+    bound, count = _bound(algorithm), 16
+    learner, meta = bound.learner, trees.index(bound.meta, 0)
+    episodes, losses = _episodes(algorithm, count, torch.float32), []
+    for at in range(count):
+        support = trees.index(episodes, at).support
+        fast = [adapt(algorithm, learner, meta, support, steps) for steps in (0, 3)]
+        losses.append(
+            [learner.criterion(algorithm.predict(learner, meta, f, support.x), support.y).item() for f in fast]
+        )
+    before, after = torch.tensor(losses).mean(0).tolist()
+    require(after < before, f"it is {before:.6g} before and {after:.6g} after three steps")
+
+
+@check("algorithm", concerns=lambda algorithm: type(algorithm).adapted is not MetaAlgorithm.adapted)
+def adapted_predicts_the_same(algorithm: MetaAlgorithm) -> None:
+    """With the parameters that `adapted` gives, the network's output is what `predict` gives.
+
+    Override `adapted` where φ is something other than the network's parameters: return {"network": its parameters}, or
+    raise mamlzoo.UsageError where no network predicts like that.
+    """
+    bound, episode = _bound(algorithm), _episode(algorithm)
+    learner, meta, x = bound.learner, trees.index(bound.meta, 0), episode.query.x
+    fast = adapt(algorithm, learner, meta, episode.support, STEPS)
+    try:
+        found = algorithm.adapted(learner, meta, fast)
+    except UsageError:
+        return
+    params = {name: _adapted(algorithm, learner, name, found) for name in learner.networks}
+    if len(params) == 1:  # how several networks predict together only `predict` knows
+        ((network, own),) = params.items()
+        one, two = learner.predict(own, x, network), algorithm.predict(learner, meta, fast, x)
+        same = one.shape == two.shape and torch.allclose(one, two, rtol=1e-4, atol=1e-6)
+        require(same, f"after {STEPS} steps the network with the parameters of `adapted` predicts something else")
+
+
+@check("algorithm")
+def frozen_parameters_stay(algorithm: MetaAlgorithm) -> None:
+    """A network with a frozen parameter is meta-learned, and the parameter keeps its value.
+
+    Take parameters from θ and φ, not from the modules: learner.networks is for their structure alone.
+    """
+    _works_with(algorithm, probes.frozen)
+
+
+@check("algorithm")
+def layers_used_twice_work(algorithm: MetaAlgorithm) -> None:
+    """A network that calls one of its layers twice is meta-learned.
+
+    Count on nothing about how often a layer is called.
+    """
+    _works_with(algorithm, probes.Shared)
+
+
+@check("algorithm")
+def unused_parameters_do_no_harm(algorithm: MetaAlgorithm) -> None:
+    """A network with a parameter that no output depends on is meta-learned; the parameter's gradient is zero.
+
+    Beware of dividing by the norm of a gradient, and of autograd.grad without allow_unused.
+    """
+    _works_with(algorithm, probes.unused)
+
+
+@check("algorithm")
+def tied_weights_work(algorithm: MetaAlgorithm) -> None:
+    """A network of two layers with one weight is meta-learned; the weight is in θ once.
+
+    Take parameters by their names in θ and φ, not by module.
+    """
+    _works_with(algorithm, probes.Tied)
+
+
+@check("algorithm")
+def a_gru_works(algorithm: MetaAlgorithm) -> None:
+    """A network with a GRU is meta-learned, by the plan `loop`.
+
+    Count on nothing about the names of parameters.
+    """
+    _works_with(algorithm, probes.Recurrent)
+
+
+@check("algorithm")
+def batch_norm_works(algorithm: MetaAlgorithm) -> None:
+    """A network with a batch norm is meta-learned; it uses the statistics of the batch itself.
+
+    Count on nothing about the shapes of parameters.
+    """
+    _works_with(algorithm, probes.normalised)
+
+
+@check("algorithm")
+def resumed_equals_never_stopped(algorithm: MetaAlgorithm) -> None:
+    """Training that is stopped, written to a checkpoint, read again and gone on with ends at the same bits.
+
+    All that training learns must be in θ; keep nothing in the algorithm or in its module.
+    """
+    settings = Settings(iterations=2 * HALF, meta_batch=2, test_tasks=1, test_steps=1, plan="loop", threads=1)
+    whole = Experiment(probes.task_for(algorithm), probes.model(probes.plain), _fresh(algorithm), settings)
+    digest = checkpoints.experiment_digest(whole.config())
+    with tempfile.TemporaryDirectory() as folder:
+
+        def keep(at: Checkpoint) -> None:
+            if at.training.step <= HALF:
+                checkpoints.save(at, Path(folder), digest)
+
+        result = _trained(whole, None, keep)
+        half = checkpoints.load(Path(folder) / checkpoints.NAME, digest)
+    resumed = _trained(replace(whole, algorithm=_fresh(algorithm)), half)
+    for (name, one), two in zip(trees.named_leaves(result.meta), trees.leaves(resumed.meta), strict=True):
+        require(torch.equal(one, two), f"θ differs in {name} from that of training that was never stopped")
+
+
+@check("algorithm", concerns=lambda algorithm: sys.flags.optimize < 2)  # python -OO strips docstrings
+def docstring_names_its_reference(algorithm: MetaAlgorithm) -> None:
+    """The docstring says where the algorithm is from, in a line that begins with 'Reference:'.
+
+    Add "Reference: authors, title, venue and year, section or equation"; for an algorithm of your own, its report.
+    """
+    found = re.search(r"^\s*References?: *\S", type(algorithm).__doc__ or "", re.M)
+    require(found, "no line of the docstring begins with 'Reference: '")
+
+
+def _trained(
+    experiment: Experiment, start: Checkpoint | None, keep: Callable[[Checkpoint], None] = lambda at: None
+) -> Result:
+    """Train and test; `keep` is called wherever training could be stopped, after HALF of its meta-steps too."""
+    events = experiment.events(start, pauses=[HALF])
+    while True:
+        try:
+            event = next(events)
+        except StopIteration as end:
+            return cast(Result, end.value)
+        if isinstance(event, Checkpoint):
+            keep(event)
+
+
+def _require_batched(algorithm: MetaAlgorithm, network: Network) -> None:
+    """Compute several episodes of two seeds by vmap and by the loop, in float64: all must be equal."""
+    bound = _bound(algorithm, network, seeds=(0, 1), dtype=torch.float64)
+    episodes = _episodes(algorithm, 3)
+    rows = trees.tree_map(lambda leaf: torch.stack([leaf, leaf]), episodes)
+    for progress in (0.0, 1.0) if algorithm.trains else ():  # which a schedule may be first-order and second-order at
+        meta, now = trees.tree_map(lambda leaf: leaf.clone().requires_grad_(), bound.meta), torch.tensor(progress)
+        batched, looped = (EAGER[plan](bound, "mean", None)(meta, rows, now) for plan in ("vmap", "loop"))
+        for name, one, two in (
+            ("meta-gradients", batched.gradient, looped.gradient),
+            ("meta-losses", batched.losses, looped.losses),
+        ):
+            require(_close(one, two), f"the {name} of several episodes at once are not those of one after another")
+    support, x = episodes.support, episodes.query.x
+    one, two = (predictions(bound, bound.meta, support, x, STEPS, plan) for plan in ("vmap", "loop"))
+    require(_close(one, two), "the predictions for several episodes at once are not those for one after another")
+
+
+def _works_with(algorithm: MetaAlgorithm, network: Network) -> None:
+    """Make a meta-gradient and adapt: all must be finite, and the constants as they were. (vmap has its own check.)"""
+    bound, episodes = _bound(algorithm, network), _episodes(algorithm, 2, torch.float32)
+    constants = trees.tree_map(torch.clone, bound.constants)
+    if algorithm.trains:
+        meta = trees.tree_map(lambda leaf: leaf.clone().requires_grad_(), bound.meta)
+        step = EAGER["loop"](bound, "mean", None)(
+            meta, trees.tree_map(lambda leaf: leaf[None], episodes), torch.tensor(0.0)
+        )
+        for name, leaf in trees.named_leaves(step.gradient):
+            require(leaf.isfinite().all(), f"the meta-gradient by {name} is not finite")
+    episode = trees.index(episodes, 0)
+    fast = adapt(algorithm, bound.learner, trees.index(bound.meta, 0), episode.support, STEPS)
+    for name, leaf in trees.named_leaves(fast):
+        require(leaf.isfinite().all(), f"after {STEPS} steps φ is not finite in {name or 'its one tensor'}")
+    _require_prediction(bound, fast, episode, f"after {STEPS} steps")
+    for (name, one), two in zip(trees.named_leaves(constants), trees.leaves(bound.constants), strict=True):
+        require(torch.equal(one, two), f"{name} has changed")
+
+
+def _adapted(algorithm: MetaAlgorithm, learner: Learner, network: str, found: Any) -> Params:
+    """What `adapted` gave for a network; a FaultError where that is not its parameters."""
+    try:
+        return check_adapted(algorithm, learner, network, found)
+    except PluginError as error:
+        raise FaultError(error.what) from error
+
+
+def _require_prediction(bound: Bound, fast: Any, episode: Episode, when: str) -> None:
+    learner, meta, x = bound.learner, trees.index(bound.meta, 0), episode.query.x
+    prediction = bound.algorithm.predict(learner, meta, fast, x)
+    wanted = [len(x), learner.spec.output_size]
+    got = list(prediction.shape) if isinstance(prediction, Tensor) else type(prediction).__name__
+    require(got == wanted, f"{when} the prediction is {got}, not {wanted}")
+    require(prediction.isfinite().all(), f"{when} the prediction is not finite")
+
+
+def _verified(algorithm: MetaAlgorithm) -> list[EpisodeReport]:
+    """One episode's meta-gradient at the beginning of training, and one in its middle."""
+    task, model = probes.task_for(algorithm), probes.model(probes.plain)
+    try:
+        at = [verify(task, model, algorithm, episodes=1, coordinates=16, trained=done) for done in (0.0, 0.5)]
+    except ImpureError:  # an algorithm that is no pure function has a check of its own
+        return []
+    return [episode for verification in at for episode in verification.episodes]
+
+
+def _allowed(option: Option, values: tuple[int, ...]) -> set[int]:
+    """The values, brought within the option's bounds."""
+    low, high = option.minimum or 0, math.inf if option.maximum is None else option.maximum
+    return {int(min(max(value, low), high)) for value in values}
+
+
+def _fresh(algorithm: MetaAlgorithm) -> MetaAlgorithm:
+    """Another instance with the same options."""
+    return options.make(type(algorithm), options.values(algorithm), algorithm.name)
+
+
+def _bound(
+    algorithm: MetaAlgorithm,
+    network: Network = probes.plain,
+    seeds: tuple[int, ...] = (0,),
+    dtype: torch.dtype = torch.float32,
+) -> Bound:
+    return bind_seeds(probes.task_for(algorithm), probes.model(network), algorithm, seeds, CPU, dtype)
+
+
+def _episodes(algorithm: MetaAlgorithm, count: int, dtype: torch.dtype = torch.float64) -> Episode:
+    generator = torch.Generator().manual_seed(0)
+    drawn = probes.task_for(algorithm).sample(count, split="train", generator=generator)
+    return trees.cast(drawn, dtype, CPU)
+
+
+def _episode(algorithm: MetaAlgorithm) -> Episode:
+    return trees.index(_episodes(algorithm, 1, torch.float32), 0)
+
+
+def _close(one: Any, two: Any) -> bool:
+    pairs = zip(trees.leaves(one), trees.leaves(two), strict=True)
+    return all(torch.allclose(a, b, rtol=1e-6, atol=1e-9, equal_nan=True) for a, b in pairs)

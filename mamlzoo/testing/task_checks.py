@@ -1,0 +1,292 @@
+"""Checks of tasks."""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import get_args
+
+import torch
+from torch import Tensor
+from torch.func import vmap
+
+from mamlzoo import trees
+from mamlzoo.contracts.plugins import Batch, Episode, Split, Task
+from mamlzoo.engine.randomness import Generators
+from mamlzoo.engine.streams import BLOCKS_TRIED, derive_seed
+from mamlzoo.testing.check import check, require
+
+SPLITS: tuple[Split, ...] = get_args(Split)
+MANY = 8
+SAMPLED = 256
+"""Episodes of each split that are looked at for examples in common."""
+
+
+@check("task")
+def shapes_and_dtypes_follow_the_spec(task: Task) -> None:
+    """Inputs and targets of every split have the shape and type that the spec says.
+
+    x is floating [episodes, examples, *input_shape]; y is floating of the same type [episodes, examples, output_size],
+    or for a classification int64 [episodes, examples] with classes 0 … output_size − 1. A run casts floating numbers to
+    the precision it computes in; make them float32.
+    """
+    spec = task.spec
+    for split in SPLITS:
+        episodes = _sample(task, MANY, split)
+        require(isinstance(episodes, Episode), f"sample returned a {type(episodes).__name__}, no mamlzoo.Episode")
+        for part, batch in zip(Episode._fields, episodes, strict=True):
+            require(isinstance(batch, Batch), f"{part} is a {type(batch).__name__}, no mamlzoo.Batch")
+            where = f"{split} {part}"
+            x, y = batch
+            require(x.ndim >= 2, f"{where}.x has the shape {list(x.shape)}, without an axis of examples")
+            lead = [MANY, x.shape[1]]
+            _require_shape(f"{where}.x", x, [*lead, *spec.input_shape])
+            require(x.dtype == torch.float32, f"{where}.x is {x.dtype}, not torch.float32")
+            if spec.kind == "classification":
+                _require_shape(f"{where}.y", y, lead)
+                require(y.dtype == torch.int64, f"{where}.y is {y.dtype}, not torch.int64")
+                low, high = int(y.min()), int(y.max())
+                inside = low >= 0 and high < spec.output_size
+                require(inside, f"{where}.y has classes {low} … {high}; they must be 0 … {spec.output_size - 1}")
+            else:
+                _require_shape(f"{where}.y", y, [*lead, spec.output_size])
+                require(y.dtype == x.dtype, f"{where}.y is {y.dtype}, and {where}.x is {x.dtype}")
+
+
+@check("task")
+def data_are_finite(task: Task) -> None:
+    """No number of any split is NaN or infinite.
+
+    Look for a division by zero or a logarithm in `sample`, or a hole in the data.
+    """
+    for split in SPLITS:
+        for name, leaf in trees.named_leaves(_sample(task, SAMPLED, split)):
+            holes = int((~leaf.isfinite()).sum())
+            require(not holes, f"{split} {name}: {holes} of {leaf.numel()} numbers are not finite")
+
+
+@check("task")
+def same_seed_gives_same_data(task: Task) -> None:
+    """The same state of the generator gives the same episodes, whatever torch's global generator does.
+
+    Draw every random number from `generator`: torch.rand(…, generator=generator).
+    """
+    for split in SPLITS:
+        drawn = []
+        for state in (0, 1):
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(state)
+                drawn.append(_sample(task, MANY, split))
+        for (name, one), two in zip(trees.named_leaves(drawn[0]), trees.leaves(drawn[1]), strict=True):
+            require(_same(one, two), f"{split} {name} differs between two draws from one seed")
+
+
+@check("task")
+def other_seed_gives_other_data(task: Task) -> None:
+    """Another state of the generator gives other episodes.
+
+    Use `generator`, and do not seed one of your own.
+    """
+    for split in SPLITS[:1]:  # a finite set of test episodes may come in a fixed order
+        one, two = (_sample(task, MANY, split, seed) for seed in (0, 1))
+        same = all(map(_same, trees.leaves(one), trees.leaves(two)))
+        require(not same, f"{split}: two seeds give the same {MANY} episodes")
+
+
+@check("task")
+def any_count_can_be_drawn(task: Task) -> None:
+    """One episode or many: every tensor begins with as many rows as were asked for.
+
+    Beware of squeeze() without an axis, and of data of which there are fewer than asked for.
+    """
+    for count in (1, 2, 3, 100):
+        for name, leaf in trees.named_leaves(_sample(task, count, "train")):
+            require(leaf.ndim and len(leaf) == count, f"{count} asked for: {name} has the shape {list(leaf.shape)}")
+
+
+@check("task")
+def every_draw_has_one_shape(task: Task) -> None:
+    """All episodes of a split have the same numbers of examples, and tensors of the same dtypes, in every draw.
+
+    Draw as many examples each time, or choose how many by an option; a draw must not choose its own size. The splits
+    may differ: a test may have a grid.
+    """
+    for split in SPLITS:
+        first = _sample(task, 2, split)
+        for seed in (0, 1):
+            for position in range(BLOCKS_TRIED):
+                drawn = _sample(task, 2 + position, split, seed, position)
+                for (name, one), two in zip(trees.named_leaves(first), trees.leaves(drawn), strict=True):
+                    sizes = [(list(leaf.shape[1:]), leaf.dtype) for leaf in (one, two)]
+                    found = " and ".join(f"{shape} in {dtype}" for shape, dtype in sizes)
+                    require(sizes[0] == sizes[1], f"{split} {name}: two draws have episodes of {found}")
+
+
+@check("task")
+def splits_are_disjoint(task: Task) -> None:
+    """No episode of one split consists of examples that another split has too.
+
+    Keep the functions, classes or files of the three splits apart. A toy whose splits are meant to be the same says so
+    in exempt_from.
+    """
+    examples = {split: _examples(_sample(task, SAMPLED, split)) for split in SPLITS}
+    pairs: list[tuple[Split, Split]] = [("valid", "train"), ("test", "train"), ("test", "valid")]
+    for split, other in pairs:
+        known = set(chain.from_iterable(examples[other]))
+        shared = sum(episode <= known for episode in examples[split])
+        require(not shared, f"{shared} of {SAMPLED} {split} episodes consist of examples that {other} has too")
+
+
+@check("task")
+def query_is_not_the_support(task: Task) -> None:
+    """The query set has examples that the support set lacks.
+
+    Draw the query set by itself, or keep rows of the data for it that the support set does not take.
+    """
+    for split in SPLITS:
+        drawn = _sample(task, MANY, split)
+        support, query = (_examples(Episode(batch, batch)) for batch in drawn)
+        copies = sum(asked <= seen for asked, seen in zip(query, support, strict=True))
+        require(not copies, f"in {copies} of {MANY} {split} episodes every query example is in the support set")
+
+
+@check("task")
+def loss_is_a_scalar(task: Task) -> None:
+    """The loss of an episode's predictions is one number, a tensor of no axes.
+
+    End it with .mean() or .sum().
+    """
+    prediction, target = _prediction(task)
+    loss = task.loss(prediction, target)
+    require(isinstance(loss, Tensor), f"it is a {type(loss).__name__}, no tensor")
+    require(loss.ndim == 0, f"it has the shape {list(loss.shape)}")
+
+
+@check("task")
+def loss_is_finite(task: Task) -> None:
+    """The loss is finite for any prediction: random, zero, or large.
+
+    Look for a division or a logarithm whose argument can be zero.
+    """
+    prediction, target = _prediction(task)
+    for name, given in {"random": prediction, "zero": 0 * prediction, "large": 100 * prediction}.items():
+        loss = task.loss(given, target)
+        require(loss.isfinite().all(), f"for {name} predictions it is {loss.detach().tolist()}")
+
+
+@check("task")
+def loss_is_differentiable(task: Task) -> None:
+    """The loss has a gradient by the prediction: finite, also where the prediction is right, and not always zero.
+
+    Use differentiable functions, no rounding and no .detach(); a square root has no gradient at zero.
+    """
+    prediction, target = _prediction(task)
+    gradient = _gradient(task, prediction, target)
+    require(gradient is not None, "it does not depend on the prediction by anything that autograd sees")
+    assert gradient is not None
+    require(gradient.isfinite().all(), "for random predictions the gradient is not finite")
+    require((gradient != 0).any(), "for random predictions the gradient is zero")
+    if task.spec.kind == "regression":
+        at_target = _gradient(task, target.clone(), target)
+        finite = at_target is None or bool(at_target.isfinite().all())
+        require(finite, "where the prediction equals the target the gradient is not finite")
+
+
+@check("task")
+def metrics_are_finite_scalars(task: Task) -> None:
+    """There is a metric at least, and every metric is a finite scalar.
+
+    Return {"name": tensor without axes, …}; look for a division by zero.
+    """
+    metrics = task.metrics(*_prediction(task))
+    require(isinstance(metrics, dict) and metrics, f"metrics returned {metrics!r}, no dict of them")
+    for name, value in metrics.items():
+        require(isinstance(value, Tensor), f"'{name}' is a {type(value).__name__}, no tensor")
+        require(value.ndim == 0, f"'{name}' has the shape {list(value.shape)}")
+        require(value.isfinite(), f"'{name}' is {value.item()}")
+
+
+@check("task")
+def higher_is_better_names_metrics(task: Task) -> None:
+    """Every name in higher_is_better is one of its metrics.
+
+    Correct the name in higher_is_better.
+    """
+    metrics = task.metrics(*_prediction(task))
+    for name in task.higher_is_better:
+        require(name in metrics, f"'{name}' is none of its metrics, which are {', '.join(metrics)}")
+
+
+@check("task")
+def loss_and_metrics_change_nothing(task: Task) -> None:
+    """The loss and the metrics leave the prediction, the target and the generators of random numbers as they are.
+
+    Make new tensors; use no functions that end in an underscore, and draw no random numbers.
+    """
+    prediction, target = _prediction(task)
+    for name, function in {"the loss": task.loss, "the metrics": task.metrics}.items():
+        before, generators = (prediction.clone(), target.clone()), Generators.now()
+        function(prediction, target)
+        drawn = " and ".join(generators.drawn_from())
+        require(not drawn, f"{name} drew random numbers from {drawn} generator")
+        for what, one, two in zip(("prediction", "target"), before, (prediction, target), strict=True):
+            require(_same(one, two), f"{name} changed the {what}")
+
+
+@check("task")
+def loss_and_metrics_work_under_vmap(task: Task) -> None:
+    """The loss and the metrics of many episodes at once equal those of one after another.
+
+    Use tensor operations only: no .item(), no `if` on a tensor's value, no work in place.
+    """
+    pairs = [_prediction(task, seed) for seed in range(3)]
+
+    def both(prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
+        return {"loss": task.loss(prediction, target)} | {
+            f"metric '{name}'": value for name, value in task.metrics(prediction, target).items()
+        }
+
+    batched = vmap(both)(*(torch.stack(column) for column in zip(*pairs, strict=True)))
+    looped = trees.stack([both(*pair) for pair in pairs])
+    for name, value in batched.items():
+        require(_close(value, looped[name]), f"the {name} is {value.tolist()}, one by one {looped[name].tolist()}")
+
+
+def _sample(task: Task, count: int, split: Split, seed: int = 0, position: int = 0) -> Episode:
+    """As an experiment of that seed draws a block."""
+    return task.sample(count, split=split, generator=torch.Generator().manual_seed(derive_seed(seed, split, position)))
+
+
+def _prediction(task: Task, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """A random prediction [n, output_size] for one training episode's query set, and its target."""
+    target = _sample(task, 2, "train", seed).query.y[0]
+    generator = torch.Generator().manual_seed(seed + 1)
+    return torch.randn(len(target), task.spec.output_size, generator=generator), target
+
+
+def _gradient(task: Task, prediction: Tensor, target: Tensor) -> Tensor | None:
+    tracked = prediction.clone().requires_grad_()
+    loss = task.loss(tracked, target).sum()
+    if not loss.requires_grad:
+        return None
+    return torch.autograd.grad(loss, tracked, allow_unused=True)[0]
+
+
+def _examples(episodes: Episode) -> list[set[bytes]]:
+    """Of each episode, its examples, support and query, as bytes of (x, y)."""
+    parts = []
+    for x, y in episodes:
+        rows = torch.cat([x.flatten(2).double(), y.reshape(*y.shape[:2], -1).double()], -1)
+        parts.append(rows.numpy())
+    return [{row.tobytes() for part in parts for row in part[at]} for at in range(len(parts[0]))]
+
+
+def _require_shape(where: str, tensor: Tensor, shape: list[int]) -> None:
+    require(list(tensor.shape) == shape, f"{where} has the shape {list(tensor.shape)}; the spec says {shape}")
+
+
+def _same(one: Tensor, two: Tensor) -> bool:
+    return one.shape == two.shape and torch.equal(torch.nan_to_num(one), torch.nan_to_num(two))
+
+
+def _close(one: Tensor, two: Tensor) -> bool:
+    return torch.allclose(one, two, rtol=1e-4, atol=1e-6, equal_nan=True)

@@ -1,0 +1,385 @@
+"""Verify meta-gradients in float64: autograd beside central differences, and beside a closed form where one is known.
+
+For one parameter θ_j of one episode,
+
+    ∂L/∂θ_j ≈ (L(θ + h·e_j) − L(θ − h·e_j)) / 2h,   with error O(h²) + O(ε·|L|/h).
+
+An algorithm that declares its meta-gradient exact must equal these differences. What a first-order or surrogate one
+stops (`stop_gradient`, `Tensor.detach`) is a constant to autograd, and the differences treat it so too: the stopped
+values are recorded at θ and put in again at θ ± h·e_j. The differences without that trick, the whole derivative, stand
+beside.
+
+A run computes several episodes at once, by rules of torch's of which some are wrong; so this meta-gradient is held to
+that of one episode after another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from mamlzoo import trees
+from mamlzoo.contracts.differentiation import differentiating
+from mamlzoo.contracts.inner_loop import adapt
+from mamlzoo.contracts.plugins import Episode, HasClosedForm, Learner, MetaParams
+from mamlzoo.engine.batching import TASKS, in_words, off_by
+from mamlzoo.engine.binding import Bound
+from mamlzoo.engine.streams import draw
+from mamlzoo.engine.underivable import located
+from mamlzoo.experiments.experiment import Experiment
+from mamlzoo.experiments.result import FEW_NUMBERS, finite_or_null
+from mamlzoo.runs.resolution import AlgorithmLike, ModelLike, TaskLike, experiments
+from mamlzoo.runs.watching import counted
+from mamlzoo.tables import Table, count
+
+STEPS = (1e-5, 1e-6, 1e-7)
+"""h relative to max(1, |θ_j|). The smaller ones are tried where a kink of the network lies within the larger."""
+TOLERANCE = 1e-6
+CLOSED_FORM_TOLERANCE = 1e-9
+STOPPING = (torch.Tensor.detach, torch.detach, torch.Tensor.data.__get__)  # type: ignore[attr-defined]
+"""The functions that make a constant of a tensor."""
+
+
+@dataclass(frozen=True)
+class Coordinate:
+    """One number of θ and the meta-gradient's component there, by each way of computing it.
+
+    Attributes:
+        name: the parameter and the place in it, as in `network.weight[0]`.
+        differences: central differences in float64, with what the algorithm stops held constant.
+        whole: central differences of the whole derivative, without any stop; None of an exact meta-gradient.
+        closed_form: by hand, where the task knows it.
+        passed: whether they agree.
+    """
+
+    name: str
+    autograd: float
+    differences: float
+    whole: float | None
+    closed_form: float | None
+    passed: bool
+
+
+@dataclass(frozen=True)
+class EpisodeReport:
+    """One episode's meta-gradient.
+
+    Attributes:
+        title: which episode.
+        meta_loss: at θ⁰.
+        adapted: φ after the training's adaptation steps, where it has only a few numbers.
+        chain_rule: the closed form's steps.
+    """
+
+    title: str
+    meta_loss: float
+    adapted: Mapping[str, list[Any]] | None
+    coordinates: list[Coordinate]
+    chain_rule: list[tuple[str, float, str]] = field(default_factory=list)
+
+    @property
+    def passed(self) -> bool:
+        """Whether all ways agree at every coordinate."""
+        return all(coordinate.passed for coordinate in self.coordinates)
+
+    @property
+    def largest_error(self) -> float:
+        """Largest |autograd − differences| / max(1, |autograd|)."""
+        return max(_relative(c.autograd, c.differences) for c in self.coordinates)
+
+
+@dataclass(frozen=True, repr=False)
+class Verification:
+    """The meta-gradients of one combination on a few episodes.
+
+    Attributes:
+        name: as in `sine × mlp × maml`.
+        order: what the algorithm declares its meta-gradient to be, as `MetaAlgorithm.order`.
+        parameters: how many numbers θ has.
+        batched_off_by: how far the meta-gradient of several episodes at once is from that of one after another,
+            relative to its largest number; 0 where that is rounding, or where they cannot be computed at once.
+    """
+
+    name: str
+    order: str
+    parameters: int
+    episodes: list[EpisodeReport]
+    batched_off_by: float = 0.0
+
+    @property
+    def passed(self) -> bool:
+        """Whether all ways agree everywhere, and several episodes at once with one after another."""
+        return self._ways_agree and not self.batched_off_by
+
+    @property
+    def verdict(self) -> str:
+        """The outcome in one line."""
+        found = "all ways agree" if self._ways_agree else "they DISAGREE"
+        if self._ways_agree and self.batched_off_by:
+            found = f"batching DISAGREES: {in_words(self.batched_off_by)}; --plan loop takes one after another"
+        return f"{self.name}: {found}"
+
+    @property
+    def _ways_agree(self) -> bool:
+        return all(episode.passed for episode in self.episodes)
+
+    def __repr__(self) -> str:
+        return "\n\n".join([*map(str, self.tables()), self.verdict])
+
+    def tables(self) -> Iterator[Table]:
+        """For each episode the chain rule, if known, and the meta-gradient by each way."""
+        for episode in self.episodes:
+            if episode.chain_rule:
+                rows = [(name, f"{value:.7g}", remark) for name, value, remark in episode.chain_rule]
+                yield Table(
+                    f"{episode.title}: the chain rule in closed form",
+                    ("quantity", "value", "meaning"),
+                    rows,
+                    left=(0, 2),
+                )
+            yield self._gradients(episode)
+
+    def _gradients(self, episode: EpisodeReport) -> Table:
+        shown = episode.coordinates[:: max(1, len(episode.coordinates) // FEW_NUMBERS)][:FEW_NUMBERS]
+        columns = {
+            "parameter": [c.name for c in shown],
+            "autograd": [f"{c.autograd:.7g}" for c in shown],
+            "differences": [f"{c.differences:.7g}" for c in shown],
+        }
+        if shown[0].closed_form is not None:
+            columns["closed form"] = [f"{c.closed_form:.7g}" for c in shown]
+        if shown[0].whole is not None:
+            columns["whole derivative"] = [f"{c.whole:.7g}" for c in shown]
+        columns["agree"] = ["yes" if c.passed else "NO" for c in shown]
+        checked = f"{len(episode.coordinates)} of {count(self.parameters, 'number')} of θ checked"
+        if len(shown) < len(episode.coordinates):
+            checked += f", {len(shown)} of them shown"
+        notes = [f"{checked}; largest relative error {episode.largest_error:.1e}"]
+        if all(coordinate.autograd == 0 for coordinate in episode.coordinates):
+            notes.append("the meta-gradient is zero wherever it was checked, which proves little")
+        if self.order != "exact":
+            notes += [
+                f"a {self.order} meta-gradient: what the algorithm stops is held constant in 'differences'",
+                "'whole derivative', without any stop, is shown for comparison only",
+            ]
+        return Table(
+            f"{episode.title}: the meta-gradient", tuple(columns), list(zip(*columns.values(), strict=True)), notes
+        )
+
+    def document(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        document: dict[str, Any] = finite_or_null(
+            {
+                "combination": self.name,
+                "order": self.order,
+                "passed": self.passed,
+                "parameters": self.parameters,
+                "batched_off_by": self.batched_off_by,
+                "episodes": [
+                    {
+                        "episode": episode.title,
+                        "passed": episode.passed,
+                        "meta_loss": episode.meta_loss,
+                        "adapted": episode.adapted,
+                        "largest_relative_error": episode.largest_error,
+                        "meta_gradient": [vars(coordinate) for coordinate in episode.coordinates],
+                        "chain_rule": [
+                            {"quantity": quantity, "value": value, "meaning": meaning}
+                            for quantity, value, meaning in episode.chain_rule
+                        ],
+                    }
+                    for episode in self.episodes
+                ],
+            }
+        )
+        return document
+
+
+@differentiating
+def verify(
+    task: TaskLike = "sine",
+    model: ModelLike = "mlp",
+    algorithm: AlgorithmLike = "maml",
+    *,
+    options: Mapping[str, Any] | None = None,
+    episodes: int = 2,
+    coordinates: int = 64,
+    seed: int = 0,
+    trained: float = 0.0,
+    progress: bool | Callable[[int, int], None] | None = None,
+) -> Verification:
+    """Compute the meta-gradient at θ⁰ on a few training episodes in every way there is.
+
+    Args:
+        task, model, algorithm, options: as for `mamlzoo.run`.
+        episodes: how many training episodes.
+        coordinates: how many numbers of θ to check, chosen at random where θ has more.
+        seed: of θ⁰, the episodes and the choice of coordinates.
+        trained: how much of meta-training is done, in [0, 1], which an algorithm's schedules see.
+        progress: True for a bar; or a function, called with (coordinates done, in all).
+
+    Raises:
+        UsageError: as for `mamlzoo.run`.
+    """
+    (experiment,) = experiments([task], [model], [algorithm], options=options, seeds=[seed], iterations=0)
+    bound = experiment.bind(torch.float64)
+    learner, meta = bound.learner, trees.index(bound.meta, 0)
+    device = experiment.device()
+    drawn = trees.cast(draw(experiment.task, episodes, seed, "train", 0, device), torch.float64, device)
+    parameters = sum(leaf.numel() for leaf in trees.leaves(meta))
+    checked = min(coordinates, parameters)
+    reports = []
+    with counted(f"verify {experiment}", progress) as told, experiment.blame("verification"):
+        for at in range(episodes):
+
+            def tell(done: int, at: int = at) -> None:
+                told(at * checked + done, episodes * checked)
+
+            episode = trees.index(drawn, at)
+            with located(bound, episode):
+                reports.append(
+                    _episode(experiment, learner, meta, episode, f"episode {at}", coordinates, seed, trained, tell)
+                )
+        off = _batched_off_by(bound, experiment, seed, trained)
+    return Verification(experiment.name, experiment.algorithm.order, parameters, reports, off)
+
+
+def _batched_off_by(bound: Bound, experiment: Experiment, seed: int, trained: float) -> float:
+    """As `Verification` has it, of as many episodes as a run looks at."""
+    episodes = draw(experiment.task, TASKS, seed, "train", 0, experiment.device())
+    one_seed = trees.tree_map(lambda leaf: leaf[None], episodes)
+    return off_by(bound, one_seed, experiment.settings.meta_reduction, trained)
+
+
+def _episode(
+    experiment: Experiment,
+    learner: Learner,
+    meta: MetaParams,
+    episode: Episode,
+    title: str,
+    coordinates: int,
+    seed: int,
+    trained: float,
+    tell: Callable[[int], None],
+) -> EpisodeReport:
+    task, algorithm = experiment.task, experiment.algorithm
+    progress = torch.tensor(trained, dtype=torch.float64)
+
+    def loss(theta: MetaParams) -> Tensor:
+        return algorithm.meta_loss(learner, theta, episode, progress)[0]
+
+    tracked = trees.tree_map(lambda leaf: leaf.clone().requires_grad_(), meta)
+    with _Stops() as stops:
+        value = loss(tracked)
+    gradient = torch.autograd.grad(value, trees.leaves(tracked), allow_unused=True, materialize_grads=True)
+
+    def held(theta: MetaParams) -> float:
+        if algorithm.order == "exact":
+            return float(loss(theta))
+        with _Stops(stops.values):
+            return float(loss(theta))
+
+    closed = task.closed_form(algorithm, learner, meta, episode) if isinstance(task, HasClosedForm) else None
+    named = trees.named_leaves(meta)
+    found = []
+    for done, (leaf, at) in enumerate(_choose(gradient, coordinates, seed), 1):
+        autograd = float(gradient[leaf].flatten()[at])
+        differences, agree = _difference(held, meta, leaf, at, autograd, float(value.detach()))
+        whole = None
+        if algorithm.order != "exact":
+            whole, _ = _central(lambda theta: float(loss(theta)), meta, leaf, at, STEPS[1])
+        by_hand = None if closed is None else float(trees.leaves(closed.meta_gradient)[leaf].flatten()[at])
+        agree = agree and (by_hand is None or _relative(autograd, by_hand) < CLOSED_FORM_TOLERANCE)
+        place = ", ".join(map(str, np.unravel_index(at, named[leaf][1].shape)))
+        found.append(Coordinate(f"{named[leaf][0]}[{place}]", autograd, differences, whole, by_hand, agree))
+        tell(done)
+    return EpisodeReport(
+        title=title if closed is None else closed.title,
+        meta_loss=float(value.detach()),
+        adapted=_adapted(experiment, learner, meta, episode),
+        coordinates=found,
+        chain_rule=[] if closed is None else closed.steps,
+    )
+
+
+def _difference(
+    loss: Callable[[MetaParams], float], meta: MetaParams, leaf: int, at: int, expected: float, value: float
+) -> tuple[float, bool]:
+    """The central difference at one coordinate that comes closest to what is expected, and whether it is close."""
+    best = float("nan")
+    for step in STEPS:
+        difference, h = _central(loss, meta, leaf, at, step)
+        if not abs(difference - expected) >= abs(best - expected):
+            best = difference
+        rounding = 10 * float(np.finfo(np.float64).eps) * abs(value) / h
+        if abs(difference - expected) <= TOLERANCE * max(1.0, abs(expected)) + rounding:
+            return difference, True
+    return best, False
+
+
+def _central(
+    loss: Callable[[MetaParams], float], meta: MetaParams, leaf: int, at: int, step: float
+) -> tuple[float, float]:
+    """(L(θ + h·e) − L(θ − h·e)) / 2h, and h."""
+    leaves = trees.leaves(meta)
+    h = step * max(1.0, abs(float(leaves[leaf].flatten()[at])))
+    sides = []
+    for sign in (1, -1):
+        moved = leaves[leaf].clone()
+        moved.view(-1)[at] += sign * h
+        sides.append(loss(trees.replace_leaves(meta, [*leaves[:leaf], moved, *leaves[leaf + 1 :]])))
+    return (sides[0] - sides[1]) / (2 * h), h
+
+
+def _adapted(
+    experiment: Experiment, learner: Learner, meta: MetaParams, episode: Episode
+) -> dict[str, list[Any]] | None:
+    steps = getattr(experiment.algorithm, "inner_steps", 1)
+    fast = trees.named_leaves(adapt(experiment.algorithm, learner, meta, episode.support, steps))
+    if sum(leaf.numel() for _, leaf in fast) > FEW_NUMBERS:
+        return None
+    return {name: leaf.tolist() for name, leaf in fast}
+
+
+def _choose(gradient: Sequence[Tensor], count: int, seed: int) -> list[tuple[int, int]]:
+    """Which numbers of θ to check, as (leaf, position in it).
+
+    Where θ has more than `count`, half of them are drawn where the gradient is not zero, so that silent units do not
+    fill the table; the others anywhere, so that a gradient that is wrongly zero is found too.
+    """
+    every = [(leaf, at) for leaf, tensor in enumerate(gradient) for at in range(tensor.numel())]
+    if len(every) <= count:
+        return every
+    order = [every[i] for i in np.random.default_rng(seed).permutation(len(every))]
+    alive = [(leaf, at) for leaf, at in order if gradient[leaf].flatten()[at] != 0][: (count + 1) // 2]
+    taken = set(alive)
+    return sorted(alive + [place for place in order if place not in taken][: count - len(alive)])
+
+
+def _relative(a: float, b: float) -> float:
+    return abs(a - b) / max(1.0, abs(a))
+
+
+class _Stops(TorchFunctionMode):
+    """Records what is stopped, or puts recorded values in its place."""
+
+    def __init__(self, replay: list[Tensor] | None = None) -> None:
+        super().__init__()
+        self.values: list[Tensor] = []
+        self._replay = None if replay is None else iter(replay)
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if func not in STOPPING:
+            return result
+        if self._replay is not None:
+            return next(self._replay)
+        # A tensor inside torch.func.grad is a wrapper that dies with it; its numbers do not.
+        self.values.append(torch.tensor(result.tolist(), dtype=result.dtype, device=result.device))
+        return result
