@@ -11,7 +11,7 @@ from mamlzoo.comparisons import directory as comparison_directory
 from mamlzoo.comparisons.comparison import Comparison
 from mamlzoo.contracts.differentiation import differentiating
 from mamlzoo.errors import UsageError
-from mamlzoo.experiments.experiment import Listener
+from mamlzoo.experiments.events import Listener
 from mamlzoo.experiments.result import Result
 from mamlzoo.figures import plots
 from mamlzoo.figures import sweep as sweep_figure
@@ -21,8 +21,8 @@ from mamlzoo.inference import fits
 from mamlzoo.reports import page
 from mamlzoo.reproductions import reproduction
 from mamlzoo.runs import directory as run_directory
-from mamlzoo.runs import recording
-from mamlzoo.runs.recording import Interval, Manner
+from mamlzoo.runs import execution, recording
+from mamlzoo.runs.policy import Interval, Manner
 from mamlzoo.runs.resolution import AlgorithmLike, ModelLike, TaskLike, experiments, plugin, several
 from mamlzoo.runs.watching import watched
 from mamlzoo.sweeps import directory as sweep_directory
@@ -69,7 +69,7 @@ def run(
     """
     (experiment,) = experiments([task], [model], [algorithm], options=options, seeds=seeds, **settings)
     if out is None:
-        return experiment.run(progress)
+        return execution.run(experiment, progress)
     with manner(checkpoint_every, progress) as how:
         return recording.record(experiment, Path(out), how)
 

@@ -12,8 +12,9 @@ from mamlzoo import MamlzooError
 from mamlzoo.engine.preparation import Choice
 from mamlzoo.engine.steps import Measured
 from mamlzoo.engine.training import TrainingRecord, TrainingState
+from mamlzoo.experiments.checkpoint import Best, Checkpoint, Seconds, ValidationRecord
 from mamlzoo.runs import checkpoints
-from mamlzoo.runs.checkpoints import Best, Checkpoint, Seconds, ValidationRecord
+from mamlzoo.runs.digests import digest
 
 EXPERIMENT = "a digest"
 
@@ -130,4 +131,4 @@ def test_the_digest_sees_values_names_types_and_shapes():
         {"a": [1, 2]},
         {"a": None},
     ]
-    assert len({checkpoints.digest(content) for content in contents}) == len(contents)
+    assert len({digest(content) for content in contents}) == len(contents)

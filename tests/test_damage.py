@@ -27,6 +27,7 @@ from mamlzoo import MamlzooError, files
 from mamlzoo.cli import main
 from mamlzoo.runs import checkpoints
 from mamlzoo.runs import directory as run_directory
+from mamlzoo.runs.digests import digest, experiment_digest
 
 pytestmark = [
     pytest.mark.usefixtures("no_figures"),
@@ -104,9 +105,9 @@ def fresh(run: Path, content: dict[str, Any] | None = None) -> None:
     content = content or torch.load(run / checkpoints.NAME, weights_only=True)
     content.pop("digest", None)
     with contextlib.suppress(KeyError, TypeError, AttributeError, RecursionError):  # what no digest can be made of
-        content["experiment"] = checkpoints.experiment_digest(json.loads((run / "config.json").read_text()))
-    digest = checkpoints.digest(content) if content.get("meta") is not TENSORS["a sparse tensor"] else ""
-    torch.save(content | {"digest": digest}, run / checkpoints.NAME)
+        content["experiment"] = experiment_digest(json.loads((run / "config.json").read_text()))
+    found = digest(content) if content.get("meta") is not TENSORS["a sparse tensor"] else ""
+    torch.save(content | {"digest": found}, run / checkpoints.NAME)
     files.write_sums(run, [name for name in run_directory.SUMMED if (run / name).is_file()])
 
 

@@ -11,7 +11,7 @@ import pytest
 import mamlzoo
 from mamlzoo import UsageError
 from mamlzoo.runs import recording
-from mamlzoo.runs.recording import Interval, Manner, StoppedError
+from mamlzoo.runs.policy import Interval, Manner, StoppedError
 from mamlzoo.runs.resolution import experiments
 
 pytestmark = pytest.mark.usefixtures("no_figures")

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 import mamlzoo
 from mamlzoo import UsageError
 from mamlzoo.comparisons.comparison import Comparison
-from mamlzoo.comparisons.differences import Difference
+from mamlzoo.comparisons.verdicts import Difference
 from mamlzoo.engine.preparation import Choice
 from mamlzoo.engine.training import TrainingState
-from mamlzoo.experiments.result import Evaluation, Result, Timing
-from mamlzoo.runs.checkpoints import Checkpoint
+from mamlzoo.experiments.checkpoint import Checkpoint
+from mamlzoo.experiments.evaluation import Evaluation
+from mamlzoo.experiments.result import Result, Timing
 
 QUICK = {"iterations": 4, "meta_batch": 2, "test_tasks": 6, "test_steps": 2}
 HARD = np.random.default_rng(1).normal(10, 3, size=(1, 40))

@@ -27,10 +27,12 @@ import mamlzoo
 from mamlzoo import MamlzooError, UsageError, files
 from mamlzoo.engine.preparation import Alert
 from mamlzoo.engine.training import TrainingRecord
+from mamlzoo.experiments.checkpoint import Checkpoint
 from mamlzoo.runs import checkpoints, recording
 from mamlzoo.runs import directory as run_directory
-from mamlzoo.runs.checkpoints import Checkpoint
-from mamlzoo.runs.recording import Interval, Manner, StoppedError
+from mamlzoo.runs.commands import resume_command
+from mamlzoo.runs.digests import digest
+from mamlzoo.runs.policy import Interval, Manner, StoppedError
 from mamlzoo.runs.resolution import experiments
 from mamlzoo_algorithms.maml import MAML
 
@@ -73,7 +75,7 @@ def contents(directory):
         del document[timing]
     del document["plan"]["why"], checkpoint["seconds"], checkpoint["digest"], checkpoint["plan"]
     metrics, losses = ((directory / name).read_bytes() for name in ("metrics.jsonl", "test_losses.npz"))
-    return checkpoints.digest(checkpoint), document, metrics, losses
+    return digest(checkpoint), document, metrics, losses
 
 
 @pytest.fixture(scope="module")
@@ -321,7 +323,7 @@ def test_a_run_from_another_keeps_the_theta_that_it_began_with(whole, tmp_path):
 
 @pytest.mark.parametrize("name", ["a b", "$(date)", "it's", "-x", "λ"])
 def test_the_command_that_goes_on_can_be_pasted_into_a_shell(name):
-    command = run_directory.resume_command(Path(name))
+    command = resume_command(Path(name))
     (_, _, path) = subprocess.run(
         ["sh", "-c", f"set -- {command}; printf '%s\\n' \"$@\""], capture_output=True, text=True, check=True
     ).stdout.splitlines()

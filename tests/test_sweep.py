@@ -17,7 +17,7 @@ from torch import nn
 import mamlzoo
 from mamlzoo import MamlzooError, UsageError, files
 from mamlzoo.engine.training import TrainingRecord
-from mamlzoo.runs.recording import Interval, Manner, StoppedError
+from mamlzoo.runs.policy import Interval, Manner, StoppedError
 from mamlzoo.runs.watching import Part
 from mamlzoo.sweeps import directory as sweep_directory
 from mamlzoo.sweeps.axes import Axis

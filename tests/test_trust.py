@@ -22,6 +22,7 @@ from mamlzoo.errors import PluginError
 from mamlzoo.experiments.experiment import Experiment
 from mamlzoo.runs import checkpoints
 from mamlzoo.runs import directory as run_directory
+from mamlzoo.runs.digests import experiment_digest
 
 pytestmark = pytest.mark.usefixtures("no_figures")
 QUICK = {"iterations": 1, "meta_batch": 2, "test_tasks": 2, "test_steps": 1, "plan": "loop"}
@@ -78,7 +79,7 @@ def crafted(run: Path, directory: Path, change) -> Path:
     """A copy of a run whose config was changed, with sums and digests that fit."""
     shutil.copytree(run, directory)
     config = run_directory.read_config(run)
-    checkpoint = checkpoints.load(run / checkpoints.NAME, checkpoints.experiment_digest(config))
+    checkpoint = checkpoints.load(run / checkpoints.NAME, experiment_digest(config))
     change(config)
     run_directory.write_config(directory, config)
     run_directory.write_checkpoint(directory, checkpoint, config)

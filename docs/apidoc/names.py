@@ -20,7 +20,7 @@ class Group(NamedTuple):
 
     Attributes:
         text: what a reader needs to know before them, as Markdown.
-        paths: where each is, below `mamlzoo`: "run", "experiments.result.Evaluation".
+        paths: where each is, below `mamlzoo`: "run", "experiments.evaluation.Evaluation".
     """
 
     title: str
@@ -65,7 +65,7 @@ GROUPS = (
         "Every method of an algorithm is a pure function of one episode; mamlzoo batches it over tasks and seeds.",
         (
             "GradientDescent", "Learner", "adapt", "sgd", "stop_gradient", "tree_map", "leaves", "named_leaves",
-            "Params", "MetaParams", "contracts.plugins.Fast",
+            "Params", "MetaParams", "contracts.data.Fast",
         ),
     ),
     Group(
@@ -86,9 +86,10 @@ GROUPS = (
         (
             "hookimpl",
             "CONTRACT",
+            *(f"contracts.hooks.Offering.mamlzoo_{hook}" for hook in ("plugins", "recipes")),
             *(
-                f"contracts.hooks.Specification.mamlzoo_{hook}"
-                for hook in ("plugins", "recipes", "run_started", "run_progressed", "run_ended")
+                f"experiments.listening.Listening.mamlzoo_{hook}"
+                for hook in ("run_started", "run_progressed", "run_ended")
             ),
         ),
     ),
@@ -107,12 +108,13 @@ GROUPS = (
         "What the names above take, hold or return, each with the module that it is in.",
         (
             "runs.resolution.TaskLike", "runs.resolution.ModelLike", "runs.resolution.AlgorithmLike",
-            "experiments.result.Evaluation", "experiments.result.Timing", "engine.preparation.Choice", "tables.Table",
-            "comparisons.differences.Differences", "comparisons.differences.Difference", "statistics.Interval",
+            "experiments.evaluation.Evaluation", "experiments.result.Timing", "engine.preparation.Choice",
+            "tables.Table",
+            "comparisons.differences.Differences", "comparisons.verdicts.Difference", "statistics.Interval",
             "sweeps.axes.Axis", "sweeps.sweep.Cell", "sweeps.sweep.Scores", "sweeps.sweep.Estimate",
             "verification.central_differences.Verification", "verification.central_differences.EpisodeReport",
             "verification.central_differences.Coordinate",
-            "experiments.experiment.Listener", "runs.execution.Event", "experiments.result.Values",
+            "experiments.experiment.Listener", "experiments.events.Event", "experiments.result.Values",
         ),
     ),
 )  # fmt: skip

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mamlzoo.bench.workload import CannotRunError, Contender, Work
-from mamlzoo.engine.placement import computing
+from mamlzoo.engine.placement import computing, device_of
 from mamlzoo.engine.preparation import Training, prepare
 from mamlzoo.engine.steps import Block
 from mamlzoo.engine.streams import TrainingStream
 from mamlzoo.engine.training import blocks
+from mamlzoo.runs.execution import finished
+from mamlzoo.runs.setup import bind
 
 ENDLESS = 10**9
 """Meta-steps that no measurement reaches; `progress` stays near 0."""
@@ -20,16 +22,12 @@ class Own(Contender):
 
     def __init__(self, work: Work) -> None:
         experiment = work.experiment()
-        stream = TrainingStream(experiment.task, experiment.settings.seeds, work.meta_batch, experiment.device())
+        stream = TrainingStream(
+            experiment.task, experiment.settings.seeds, work.meta_batch, device_of(experiment.settings.device)
+        )
         settings = experiment.settings
         training = Training(ENDLESS, "mean", settings.optimizer, settings.outer_lr, work.contender, None, work.threads)
-        preparing = prepare(experiment.bind(), stream, training)
-        while True:
-            try:
-                next(preparing)
-            except StopIteration as end:
-                self._steps, choice = end.value
-                break
+        self._steps, choice = finished(prepare(bind(experiment), stream, training))
         if choice.plan != work.contender:
             raise CannotRunError(choice.why)
         self._blocks: Iterator[tuple[Block, int]] = blocks(stream, ENDLESS)

@@ -11,7 +11,8 @@ from torch.func import functional_call
 
 from mamlzoo import trees
 from mamlzoo.bench.workload import CannotRunError, Contender, Work
-from mamlzoo.contracts.plugins import Batch
+from mamlzoo.contracts.data import Batch
+from mamlzoo.engine.placement import device_of
 
 ALGORITHMS = ("maml", "fomaml")
 
@@ -37,7 +38,7 @@ class _TorchPeer(Contender):
         self.inner_lr: float = algorithm.inner_lr  # type: ignore[attr-defined]
         self.inner_steps: int = algorithm.inner_steps  # type: ignore[attr-defined]
         self.first_order = algorithm.order == "first-order"
-        self.tasks, self.device = work.meta_batch, experiment.device()
+        self.tasks, self.device = work.meta_batch, device_of(experiment.settings.device)
         self.generator = torch.Generator(self.device).manual_seed(0)
         self.networks = [experiment.model.build(self.task.spec).to(self.device) for _ in range(work.seeds)]
         lr = experiment.settings.outer_lr

@@ -32,11 +32,12 @@ def command(baseline: str | None, at_step: int | None, **flags: Any) -> None:
     """
     from mamlzoo.comparisons import differences
     from mamlzoo.comparisons import directory as comparison_directory
-    from mamlzoo.runs.directory import resume_command
+    from mamlzoo.runs.commands import resume_command
+    from mamlzoo.runs.config import config_of
 
     request = Request(**flags)
     several = request.experiments()
-    differences.check([experiment.config() for experiment in several], baseline, at_step)
+    differences.check([config_of(experiment) for experiment in several], baseline, at_step)
     directory = request.directory("compare")
     with recorded(resume_command(directory), request.checkpoint_every, request.loggers, request.quiet) as manner:
         comparison = comparison_directory.record(several, directory, manner, baseline, at_step)

@@ -29,6 +29,7 @@ def expanded(runs: Sequence[Path]) -> list[Path]:
 def _own(run: Path) -> list[Path]:
     from mamlzoo.comparisons import directory as comparison_directory
     from mamlzoo.runs import directory as run_directory
+    from mamlzoo.runs.commands import resume_command
 
     if comparison_directory.is_comparison(run):
         return comparison_directory.runs(run)
@@ -37,5 +38,5 @@ def _own(run: Path) -> list[Path]:
         return [run]
     finished = [path for path in below if run_directory.is_finished(path)]
     if not finished:
-        raise UsageError(f"{run} has no finished run; `{run_directory.resume_command(below[0])}` goes on with one")
+        raise UsageError(f"{run} has no finished run; `{resume_command(below[0])}` goes on with one")
     return sorted(finished)

@@ -21,13 +21,13 @@ from mamlzoo.cli.remaining import Countdown, Run, Work, most_alike
 from mamlzoo.engine.evaluation import EvaluationRecord
 from mamlzoo.engine.preparation import Alert, Choice, Notice
 from mamlzoo.engine.training import TrainingRecord
-from mamlzoo.runs.checkpoints import Checkpoint, ValidationRecord
+from mamlzoo.experiments.checkpoint import Checkpoint, ValidationRecord
 from mamlzoo.runs.watching import Part, Watcher
 from mamlzoo.tables import count, number, rate
 
 if TYPE_CHECKING:
+    from mamlzoo.experiments.events import Event
     from mamlzoo.experiments.experiment import Experiment
-    from mamlzoo.runs.execution import Event
 
 KNOWN = 10
 """So many runs that have ended say how long the next ones take."""

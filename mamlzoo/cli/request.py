@@ -23,10 +23,10 @@ from mamlzoo.tables import duration, rate
 
 if TYPE_CHECKING:
     from mamlzoo.comparisons.comparison import Comparison
+    from mamlzoo.experiments.events import Event
     from mamlzoo.experiments.experiment import Experiment
     from mamlzoo.experiments.result import Result
-    from mamlzoo.runs.execution import Event
-    from mamlzoo.runs.recording import Manner
+    from mamlzoo.runs.policy import Manner
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -162,7 +162,7 @@ def recorded(
     """
     from mamlzoo.discovery.registry import installed
     from mamlzoo.figures.drawing import drawn
-    from mamlzoo.runs.recording import Interval, Manner, StoppedError
+    from mamlzoo.runs.policy import Interval, Manner, StoppedError
 
     for logger in loggers:
         installed().logger(logger)

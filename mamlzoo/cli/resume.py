@@ -39,7 +39,7 @@ def command(
     from mamlzoo import api
     from mamlzoo.comparisons import directory as comparison_directory
     from mamlzoo.runs import recording
-    from mamlzoo.runs.directory import resume_command
+    from mamlzoo.runs.commands import resume_command
 
     places = {kind: place for kind, place in moved.items() if place is not None}
     api.check_resumable(directory, places)

@@ -19,7 +19,7 @@ def command(**flags: Any) -> None:
     chosen by -t, -m and -a are listed below; `mamlzoo info NAME` explains them.
     """
     from mamlzoo.runs import recording
-    from mamlzoo.runs.directory import resume_command
+    from mamlzoo.runs.commands import resume_command
 
     request = Request(**flags)
     (experiment,) = request.experiments()

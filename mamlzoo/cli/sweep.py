@@ -34,7 +34,7 @@ def command(ctx: click.Context, /, **flags: Any) -> None:
     sweep.json, sweep.csv and sweep.png. The same command, or one with more values, goes on with it: what is finished
     is not run again. Exit code 1 if a cell failed.
     """
-    from mamlzoo.runs import directory as run_directory
+    from mamlzoo.runs.commands import spelled
     from mamlzoo.sweeps import directory as sweep_directory
 
     request = Request(**flags)
@@ -47,7 +47,7 @@ def command(ctx: click.Context, /, **flags: Any) -> None:
         {key: value for key, value in given.items() if key in axes.FIXED},
     )
     directory = request.directory("sweep")
-    again = sweep_directory.AGAIN + f", with --out {run_directory.spelled(directory)}" * (request.out is None)
+    again = sweep_directory.AGAIN + f", with --out {spelled(directory)}" * (request.out is None)
     with recorded(again, request.checkpoint_every, request.loggers, request.quiet) as manner:
         sweep = sweep_directory.record(plan, directory, manner)
     if request.as_json:

@@ -21,7 +21,7 @@ what they seem.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -31,103 +31,13 @@ import numpy as np
 from mamlzoo.comparisons import verdicts
 from mamlzoo.comparisons.labels import Config, baselines
 from mamlzoo.comparisons.test_sets import test_set, tested_apart, tested_on, values
-from mamlzoo.comparisons.verdicts import bracketed
+from mamlzoo.comparisons.verdicts import Difference, bracketed
 from mamlzoo.errors import UsageError
-from mamlzoo.experiments.result import Result, finite_or_null
-from mamlzoo.statistics import Crossed, Interval
+from mamlzoo.experiments.result import Result
+from mamlzoo.statistics import NOT_APART, Crossed, Interval
 from mamlzoo.tables import Table, count, grouped, listed, number
 
-NO_VERDICT = "no verdict"
 NO_INTERVAL = Interval(math.nan, math.nan, math.nan)
-
-
-@dataclass(frozen=True)
-class Difference:
-    """By how much the metric of one result exceeds that of another.
-
-    Attributes:
-        label, other: the two results, as their comparison calls them.
-        metric: of which this is the difference, label's minus other's.
-        higher_is_better: whether the metric grows as learning succeeds.
-        interval: the mean over test tasks and seeds and its interval; NaN where there is none.
-        confidence: of the interval: 0.95, or more where several differences hold together at 0.95.
-        seeds: those that count: both results have them, and they diverged in neither.
-        unshared: seeds that only one of the two has.
-        diverged: seed -> the results in which it diverged.
-        alike: whether several seeds found the very same differences: another would, too.
-        test_tasks: how many there are.
-        infinite: on how many of them adaptation ran to infinity.
-        seeds_needed: with about how many seeds the interval would leave out 0, were their mean and spread what these
-            show; None where that is not known or more than 1,000.
-    """
-
-    label: str
-    other: str
-    metric: str
-    higher_is_better: bool
-    interval: Interval
-    confidence: float
-    seeds: Sequence[int]
-    unshared: Sequence[int]
-    diverged: Mapping[int, Sequence[str]]
-    alike: bool
-    test_tasks: int
-    infinite: int
-    seeds_needed: int | None
-
-    @property
-    def over(self) -> str:
-        """What the interval is taken over: whichever there are several of; empty if there is no interval."""
-        if math.isnan(self.interval.low):
-            return ""
-        several = ["seeds"] * (len(self.seeds) > 1 and not self.alike) + ["test tasks"] * (self.test_tasks > 1)
-        return " and ".join(several)
-
-    @property
-    def winner(self) -> str | None:
-        """Which of the two is better, where that is the verdict."""
-        _, low, high = self.interval
-        if verdicts.hindrance(self) or low <= 0 <= high:
-            return None
-        return self.label if (low > 0) == self.higher_is_better else self.other
-
-    @property
-    def verdict(self) -> str:
-        """In words: 'maml is better', 'transfer is worse', 'cannot be told apart', 'no verdict'."""
-        if verdicts.hindrance(self):
-            return NO_VERDICT
-        if self.winner is None:
-            return verdicts.NOT_APART
-        return f"{self.label} is {'better' if self.winner == self.label else 'worse'}"
-
-    def sentence(self) -> str:
-        """The verdict and what it rests on."""
-        return verdicts.sentence(self)
-
-    def basis(self) -> str:
-        """What an interval was taken over, and what it does not speak of."""
-        return verdicts.basis(self)
-
-    def document(self) -> dict[str, Any]:
-        """As JSON holds it; what is not finite is null."""
-        document: dict[str, Any] = finite_or_null(
-            {
-                "label": self.label,
-                "other": self.other,
-                "metric": self.metric,
-                "difference": self.interval.mean,
-                "low": self.interval.low,
-                "high": self.interval.high,
-                "confidence": self.confidence,
-                "seeds": list(self.seeds),
-                "seeds_needed": self.seeds_needed,
-                "diverged": {str(seed): list(where) for seed, where in self.diverged.items()},
-                "over": self.over,
-                "infinite_test_tasks": self.infinite,
-                "verdict": self.verdict,
-            }
-        )
-        return document
 
 
 @dataclass(frozen=True, repr=False)
@@ -174,7 +84,7 @@ class Differences:
 
     def notes(self) -> list[str]:
         """Who is better than whom, what cannot be told, on what it rests, and what could not be paired."""
-        notes = [self.rows[0].sentence()] if len(self.rows) == 1 else verdicts.in_words(self.rows)
+        notes = [self.rows[0].sentence()] if len(self.rows) == 1 else _in_words(self.rows)
         with_interval = [row for row in self.rows if row.over]
         bases = grouped((row.basis(), verdicts.pair(row)) for row in with_interval)
         notes += list(bases) if len(bases) == 1 else [f"{', '.join(pairs)}: {basis}" for basis, pairs in bases.items()]
@@ -295,3 +205,25 @@ def difference(
         infinite=infinite,
         seeds_needed=found.seeds_needed(confidence) if found else None,
     )
+
+
+def _in_words(rows: Sequence[Difference]) -> list[str]:
+    """Who is better than whom, what cannot be told, and where that rests on fewer seeds than there are."""
+    better = grouped((row.winner, row.other if row.winner == row.label else row.label) for row in rows if row.winner)
+    notes = [f"{winner} is better than {listed(losers)}" for winner, losers in better.items()]
+    undecided = [row for row in rows if not verdicts.hindrance(row) and not row.winner]
+    notes += [f"{verdicts.pair(row)} found the very same numbers" for row in undecided if verdicts.is_zero(row)]
+    apart = [row for row in undecided if not verdicts.is_zero(row)]
+    for little in dict.fromkeys(map(verdicts.evidence, apart)):
+        remedies = grouped(
+            (verdicts.remedy(row), verdicts.pair(row)) for row in apart if verdicts.evidence(row) == little
+        )
+        told = "; ".join(f"{', '.join(pairs)} ({what})" for what, pairs in remedies.items())
+        notes.append(f"with {little} these {NOT_APART}: {told}")
+    for why, pairs in grouped(
+        (verdicts.hindrance(row), verdicts.pair(row)) for row in rows if verdicts.hindrance(row)
+    ).items():
+        of = "any two" if len(pairs) == len(rows) else ", ".join(pairs)
+        notes.append(f"no verdict on {of}: {why}")
+    rests = grouped((verdicts.left(row), verdicts.pair(row)) for row in rows if verdicts.left(row) and row.seeds)
+    return notes + [f"{', '.join(pairs)}: this rests on {seeds}" for seeds, pairs in rests.items()]

@@ -16,9 +16,11 @@ from mamlzoo.errors import MamlzooError, UsageError
 from mamlzoo.experiments.experiment import Experiment
 from mamlzoo.experiments.result import Result
 from mamlzoo.runs import directory as run_directory
-from mamlzoo.runs import layouts, recording
-from mamlzoo.runs.checkpoints import experiment_digest
-from mamlzoo.runs.recording import DEFAULT, Manner
+from mamlzoo.runs import execution, layouts, recording
+from mamlzoo.runs.commands import resume_command
+from mamlzoo.runs.config import check_data, config_of, experiment_from
+from mamlzoo.runs.digests import experiment_digest
+from mamlzoo.runs.policy import DEFAULT, Manner
 from mamlzoo.runs.watching import Part, Watcher
 
 NAME = "comparison.json"
@@ -37,7 +39,7 @@ def record(
         UsageError: the directory is taken.
         StoppedError, MamlzooError: as `recording.record`; `resume` goes on.
     """
-    configs = [experiment.config() for experiment in experiments]
+    configs = [config_of(experiment) for experiment in experiments]
     with run_directory.new_directory(directory, kept=False) as temporary:
         _write_plan(temporary, configs, baseline, step)
     by_name: dict[str, Experiment | None] = dict(zip(_names(configs), experiments, strict=True))
@@ -65,8 +67,8 @@ def resume(directory: Path, manner: Manner = DEFAULT) -> Comparison:
 
     def one(name: str) -> Result:
         if not run_directory.is_run(directory / name):
-            experiment = Experiment.from_config(configs[name])
-            experiment.check_data(configs[name])
+            experiment = experiment_from(configs[name])
+            check_data(experiment, configs[name])
             return recording.record(experiment, directory / name, manner)
         there, wanted = (
             experiment_digest(config) for config in (run_directory.read_config(directory / name), configs[name])
@@ -81,10 +83,10 @@ def resume(directory: Path, manner: Manner = DEFAULT) -> Comparison:
 
 def run(experiments: Sequence[Experiment], watcher: Watcher) -> Comparison:
     """Run experiments one after another; nothing is written."""
-    names, results = labels.labels([experiment.config() for experiment in experiments]), []
+    names, results = labels.labels([config_of(experiment) for experiment in experiments]), []
     for at, experiment in enumerate(experiments):
         watcher.begins(Part("run", at + 1, len(experiments), names[at], experiments[at:]))
-        results.append(experiment.run(watcher))
+        results.append(execution.run(experiment, watcher))
     return Comparison(results)
 
 
@@ -140,7 +142,7 @@ def runs(directory: Path) -> list[Path]:
     found = _run_directories(directory)
     missing = [path.name for path in found if not run_directory.is_finished(path)]
     if missing:
-        again = run_directory.resume_command(directory)
+        again = resume_command(directory)
         raise UsageError(f"{directory} is not finished, {', '.join(missing)} being missing; `{again}` goes on with it")
     return found
 
@@ -173,7 +175,7 @@ def _run(
 def _experiment(config: dict[str, Any]) -> Experiment | None:
     """What a run is made of, as far as its config leads back to it."""
     try:
-        return Experiment.from_config(config)
+        return experiment_from(config)
     except MamlzooError:  # said, where it matters, when the run's turn comes
         return None
 

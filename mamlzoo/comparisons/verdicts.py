@@ -1,39 +1,110 @@
-"""What paired differences say, in words: one of them in a sentence, many in as few as will do."""
+"""A paired difference of two results: its verdict, and what that rests on, in words."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from mamlzoo.experiments.result import FEW_TASKS
-from mamlzoo.statistics import MOST_SEEDS
-from mamlzoo.tables import count, grouped, listed, named, number
+from mamlzoo.experiments.evaluation import FEW_TASKS
+from mamlzoo.experiments.result import finite_or_null
+from mamlzoo.statistics import MOST_SEEDS, NOT_APART, Interval
+from mamlzoo.tables import count, named, number
 
-if TYPE_CHECKING:
-    from mamlzoo.comparisons.differences import Difference
-
-NOT_APART = "cannot be told apart"
-
-
-def in_words(rows: Sequence[Difference]) -> list[str]:
-    """Who is better than whom, what cannot be told, and where that rests on fewer seeds than there are."""
-    better = grouped((row.winner, row.other if row.winner == row.label else row.label) for row in rows if row.winner)
-    notes = [f"{winner} is better than {listed(losers)}" for winner, losers in better.items()]
-    undecided = [row for row in rows if not hindrance(row) and not row.winner]
-    notes += [f"{pair(row)} found the very same numbers" for row in undecided if is_zero(row)]
-    apart = [row for row in undecided if not is_zero(row)]
-    for little in dict.fromkeys(map(evidence, apart)):
-        remedies = grouped((remedy(row), pair(row)) for row in apart if evidence(row) == little)
-        told = "; ".join(f"{', '.join(pairs)} ({what})" for what, pairs in remedies.items())
-        notes.append(f"with {little} these {NOT_APART}: {told}")
-    for why, pairs in grouped((hindrance(row), pair(row)) for row in rows if hindrance(row)).items():
-        of = "any two" if len(pairs) == len(rows) else ", ".join(pairs)
-        notes.append(f"no verdict on {of}: {why}")
-    rests = grouped((left(row), pair(row)) for row in rows if left(row) and row.seeds)
-    return notes + [f"{', '.join(pairs)}: this rests on {seeds}" for seeds, pairs in rests.items()]
+NO_VERDICT = "no verdict"
 
 
-def sentence(row: Difference) -> str:
+@dataclass(frozen=True)
+class Difference:
+    """By how much the metric of one result exceeds that of another.
+
+    Attributes:
+        label, other: the two results, as their comparison calls them.
+        metric: of which this is the difference, label's minus other's.
+        higher_is_better: whether the metric grows as learning succeeds.
+        interval: the mean over test tasks and seeds and its interval; NaN where there is none.
+        confidence: of the interval: 0.95, or more where several differences hold together at 0.95.
+        seeds: those that count: both results have them, and they diverged in neither.
+        unshared: seeds that only one of the two has.
+        diverged: seed -> the results in which it diverged.
+        alike: whether several seeds found the very same differences: another would, too.
+        test_tasks: how many there are.
+        infinite: on how many of them adaptation ran to infinity.
+        seeds_needed: with about how many seeds the interval would leave out 0, were their mean and spread what these
+            show; None where that is not known or more than 1,000.
+    """
+
+    label: str
+    other: str
+    metric: str
+    higher_is_better: bool
+    interval: Interval
+    confidence: float
+    seeds: Sequence[int]
+    unshared: Sequence[int]
+    diverged: Mapping[int, Sequence[str]]
+    alike: bool
+    test_tasks: int
+    infinite: int
+    seeds_needed: int | None
+
+    @property
+    def over(self) -> str:
+        """What the interval is taken over: whichever there are several of; empty if there is no interval."""
+        if math.isnan(self.interval.low):
+            return ""
+        several = ["seeds"] * (len(self.seeds) > 1 and not self.alike) + ["test tasks"] * (self.test_tasks > 1)
+        return " and ".join(several)
+
+    @property
+    def winner(self) -> str | None:
+        """Which of the two is better, where that is the verdict."""
+        _, low, high = self.interval
+        if hindrance(self) or low <= 0 <= high:
+            return None
+        return self.label if (low > 0) == self.higher_is_better else self.other
+
+    @property
+    def verdict(self) -> str:
+        """In words: 'maml is better', 'transfer is worse', 'cannot be told apart', 'no verdict'."""
+        if hindrance(self):
+            return NO_VERDICT
+        if self.winner is None:
+            return NOT_APART
+        return f"{self.label} is {'better' if self.winner == self.label else 'worse'}"
+
+    def sentence(self) -> str:
+        """The verdict and what it rests on."""
+        return _sentence(self)
+
+    def basis(self) -> str:
+        """What an interval was taken over, and what it does not speak of."""
+        return _basis(self)
+
+    def document(self) -> dict[str, Any]:
+        """As JSON holds it; what is not finite is null."""
+        document: dict[str, Any] = finite_or_null(
+            {
+                "label": self.label,
+                "other": self.other,
+                "metric": self.metric,
+                "difference": self.interval.mean,
+                "low": self.interval.low,
+                "high": self.interval.high,
+                "confidence": self.confidence,
+                "seeds": list(self.seeds),
+                "seeds_needed": self.seeds_needed,
+                "diverged": {str(seed): list(where) for seed, where in self.diverged.items()},
+                "over": self.over,
+                "infinite_test_tasks": self.infinite,
+                "verdict": self.verdict,
+            }
+        )
+        return document
+
+
+def _sentence(row: Difference) -> str:
     """The verdict and what it rests on."""
     if hindrance(row):
         here = (
@@ -51,7 +122,7 @@ def sentence(row: Difference) -> str:
     return f"{said}; this rests on {left(row)}" if left(row) and row.seeds else said
 
 
-def basis(row: Difference) -> str:
+def _basis(row: Difference) -> str:
     """What an interval was taken over, and what it does not speak of."""
     tasks, seeds = count(row.test_tasks, "test task"), count(len(row.seeds), "seed")
     said = f"paired on the same {tasks} and {seeds}; {100 * row.confidence:.4g}% t interval over {row.over}"

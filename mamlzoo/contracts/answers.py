@@ -9,20 +9,9 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from mamlzoo import tables, trees
-from mamlzoo.contracts.plugins import (
-    Batch,
-    Episode,
-    Fast,
-    Learner,
-    MetaAlgorithm,
-    MetaParams,
-    Model,
-    Params,
-    Plugin,
-    Spec,
-    Split,
-    Task,
-)
+from mamlzoo.contracts.data import Batch, Episode, Fast, MetaParams, Params, Spec, Split
+from mamlzoo.contracts.learner import Learner
+from mamlzoo.contracts.plugins import MetaAlgorithm, Model, Plugin, Task
 from mamlzoo.errors import PluginError
 
 TARGETS = {"regression": "[episodes, examples, output size]", "classification": "[episodes, examples]"}

@@ -1,4 +1,4 @@
-"""What a module can offer to the zoo: plugins, recipes, and ears for what runs do.
+"""What a module can offer to the zoo: plugins and recipes; what it can hear of runs is in `experiments.listening`.
 
 A plugin module, named by an entry point of the group `mamlzoo`, has at least one of these functions:
 
@@ -20,16 +20,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from importlib.resources.abc import Traversable
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pluggy
 
-if TYPE_CHECKING:
-    from mamlzoo.contracts.plugins import Plugin
-    from mamlzoo.experiments.experiment import Experiment
-    from mamlzoo.experiments.result import Result
-    from mamlzoo.runs.execution import Event
+from mamlzoo.contracts.plugins import Plugin
 
 CONTRACT = 1
 """The version of the contract that this mamlzoo keeps."""
@@ -39,8 +33,8 @@ hookimpl = pluggy.HookimplMarker("mamlzoo")
 """Marks a function of a plugin module as one that mamlzoo calls; a decorator."""
 
 
-class Specification:
-    """What plugin modules may implement."""
+class Offering:
+    """What a module may offer."""
 
     @hookspec
     def mamlzoo_plugins(self) -> Iterable[type[Plugin]]:  # type: ignore[empty-body]
@@ -49,21 +43,3 @@ class Specification:
     @hookspec
     def mamlzoo_recipes(self) -> Iterable[Traversable]:  # type: ignore[empty-body]
         """The recipes that this module offers: TOML files, as `importlib.resources.files` gives them."""
-
-    @hookspec
-    def mamlzoo_run_started(self, experiment: Experiment, directory: Path, step: int) -> None:
-        """A run that logs by this module begins, or goes on: it stands at meta-step `step`."""
-
-    @hookspec
-    def mamlzoo_run_progressed(self, experiment: Experiment, directory: Path, event: Event) -> None:
-        """Something happened: a choice of plan, a record, a checkpoint, a step of the evaluation."""
-
-    @hookspec
-    def mamlzoo_run_ended(
-        self, experiment: Experiment, directory: Path, result: Result | None, error: BaseException | None
-    ) -> None:
-        """It is over: with a result, or with what stopped it."""
-
-
-LISTENING = ("mamlzoo_run_started", "mamlzoo_run_progressed", "mamlzoo_run_ended")
-"""The hooks that make a module a logger."""

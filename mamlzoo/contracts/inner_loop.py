@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from mamlzoo.contracts.data import Batch, Fast, MetaParams, Params, Spec
+from mamlzoo.contracts.learner import Learner
 from mamlzoo.contracts.options import option
-from mamlzoo.contracts.plugins import Batch, Fast, Learner, MetaAlgorithm, MetaParams, Params, Spec
+from mamlzoo.contracts.plugins import MetaAlgorithm
 from mamlzoo.contracts.recomputation import recomputed_step
 
 

@@ -28,63 +28,18 @@ are the engine's.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol, Self, dataclass_transform, runtime_checkable
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, grad
 
 from mamlzoo.contracts import options
-from mamlzoo.contracts.batchable import composed
-from mamlzoo.contracts.differentiation import differentiable_twice
+from mamlzoo.contracts.data import Batch, Episode, Fast, MetaParams, Params, Spec, Split
+from mamlzoo.contracts.learner import Learner
 from mamlzoo.errors import PluginError, UsageError
-
-Split = Literal["train", "valid", "test"]
-"""Which episodes: to train on, to choose by, or to report on."""
-Params = dict[str, Tensor]
-"""Named tensors of one network: what `nn.Module.named_parameters` gives."""
-MetaParams = dict[str, Params]
-"""θ, what is meta-trained: named groups of named tensors. Networks are groups; rates may be another."""
-Fast = Any
-"""φ, what adaptation makes of θ for one episode: any nesting of tensors that the algorithm likes."""
-
-
-class Batch(NamedTuple):
-    """Examples: `x` [n, *input_shape]; `y` [n, output_size], or class indices [n]."""
-
-    x: Tensor
-    y: Tensor
-
-
-class Episode(NamedTuple):
-    """One problem: a support set to adapt on, a query set to be judged on."""
-
-    support: Batch
-    query: Batch
-
-
-@dataclass(frozen=True)
-class Spec:
-    """What a task asks of a network.
-
-    Attributes:
-        input_shape: the shape of one example's input.
-        output_size: the length of one example's output vector.
-        kind: 'regression' (targets [n, output_size], floating) or 'classification' (targets [n], class indices).
-        test_episodes: how many different test episodes exist, where that is a small number: they are drawn all at once,
-            and an evaluation never counts one twice. None: as many as are asked for.
-        valid_episodes: the same of validation episodes.
-    """
-
-    input_shape: tuple[int, ...]
-    output_size: int
-    kind: Literal["regression", "classification"] = "regression"
-    test_episodes: int | None = None
-    valid_episodes: int | None = None
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=False, field_specifiers=(options.option,))
@@ -180,84 +135,6 @@ class Model(Plugin):
         Raises:
             UsageError: the model cannot have this shape.
         """
-
-
-_NAMES: WeakKeyDictionary[nn.Module, frozenset[str]] = WeakKeyDictionary()
-"""The names of a module's parameters and buffers."""
-
-_SINGLE = "Expected more than 1 value per channel"
-"""How torch begins to say that a batch norm was given a single example."""
-
-
-@dataclass(frozen=True)
-class Learner:
-    """Networks bound to a loss, as pure functions of their parameters.
-
-    Attributes:
-        networks: the modules by name, for their structure alone.
-        constants: by network, its buffers and frozen parameters.
-        criterion: (prediction, target) -> scalar.
-        spec: the task's spec.
-        recompute: whether `mamlzoo.adapt` keeps no graph of a step and computes it again in the backward pass.
-        bf16: whether networks compute in bfloat16 where torch's autocast does; parameters and outputs stay as they are.
-    """
-
-    networks: Mapping[str, nn.Module]
-    constants: Mapping[str, Params]
-    criterion: Callable[[Tensor, Tensor], Tensor]
-    spec: Spec
-    recompute: bool = False
-    bf16: bool = False
-
-    def parameter_names(self, network: str = "network") -> frozenset[str]:
-        """What is to be learned of a network, by name: `predict` takes these parameters, all of them and no others."""
-        module = self.networks[network]
-        names = _NAMES.get(module)
-        if names is None:  # to walk through a module takes a tenth of what a call of it does
-            names = _NAMES[module] = frozenset(
-                name for name, _ in (*module.named_parameters(), *module.named_buffers())
-            )
-        return names.difference(self.constants[network])
-
-    def predict(self, params: Params, x: Tensor, network: str = "network") -> Tensor:
-        """The network's output [n, output_size] for inputs [n, *input_shape].
-
-        Raises:
-            ValueError: params have other names than the network's.
-            UsageError: a batch norm is given a single example.
-        """
-        if not isinstance(params, Mapping) or params.keys() != self.parameter_names(network):
-            # torch would leave out what it does not know, and fill in what is missing.
-            given = ", ".join(map(str, params)) if isinstance(params, Mapping) else type(params).__name__
-            wanted = ", ".join(sorted(self.parameter_names(network)))
-            raise ValueError(f"learner.predict was given parameters named {given}; the network has {wanted}")
-        if self.bf16:
-            with torch.autocast(x.device.type, torch.bfloat16):
-                return self._output(params, x, network).to(x.dtype)
-        return self._output(params, x, network)
-
-    def _output(self, params: Params, x: Tensor, network: str) -> Tensor:
-        try:
-            with differentiable_twice(), composed(self.networks[network]):
-                output = functional_call(self.networks[network], (params, self.constants[network]), (x,))
-        except ValueError as error:
-            if not str(error).startswith(_SINGLE):
-                raise
-            raise UsageError(
-                f"network '{network}' has a batch norm, which takes the statistics of the examples that it is given, "
-                "and a single example has none; give 2 or more at once, or use a layer norm or group norm"
-            ) from error
-        assert isinstance(output, Tensor)
-        return output
-
-    def loss(self, params: Params, batch: Batch, network: str = "network") -> Tensor:
-        """The task's loss of the network on a batch, a scalar."""
-        return self.criterion(self.predict(params, batch.x, network), batch.y)
-
-    def gradient(self, params: Params, batch: Batch, network: str = "network") -> Params:
-        """∂loss/∂params, itself differentiable."""
-        gradient: Params = grad(lambda p: self.loss(p, batch, network))(params)
-        return gradient
 
 
 class MetaAlgorithm(Plugin):

@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 
 from mamlzoo import tables
 from mamlzoo.contracts import numerals
+from mamlzoo.contracts.data import Spec
 from mamlzoo.contracts.numerals import shown
-from mamlzoo.contracts.plugins import Spec, Task
+from mamlzoo.contracts.plugins import Task
 from mamlzoo.errors import UsageError
 
 LARGEST = float(np.finfo(np.float32).max)

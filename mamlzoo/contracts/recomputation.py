@@ -11,7 +11,9 @@ from torch import Tensor
 from torch.func import vjp
 
 from mamlzoo import trees
-from mamlzoo.contracts.plugins import Batch, Fast, Learner, MetaAlgorithm, MetaParams
+from mamlzoo.contracts.data import Batch, Fast, MetaParams
+from mamlzoo.contracts.learner import Learner
+from mamlzoo.contracts.plugins import MetaAlgorithm
 
 Function = Callable[..., tuple[Tensor, ...]]
 

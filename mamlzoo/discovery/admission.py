@@ -12,11 +12,18 @@ from typing import Any
 import pluggy
 
 import mamlzoo
-from mamlzoo.contracts import hooks, options
+from mamlzoo.contracts import options
+from mamlzoo.contracts.hooks import CONTRACT, Offering
 from mamlzoo.contracts.plugins import KINDS, Plugin
 from mamlzoo.errors import PluginError, UsageError, did_you_mean
+from mamlzoo.experiments.listening import Listening
 
-HOOKS = tuple(name for name in vars(hooks.Specification) if name.startswith("mamlzoo_"))
+OFFERING, LISTENING = (
+    tuple(name for name in vars(specification) if name.startswith("mamlzoo_"))
+    for specification in (Offering, Listening)
+)
+"""The hooks by which a module offers something, and those by which it hears of runs."""
+HOOKS = OFFERING + LISTENING
 
 
 def check_contract(module: dict[str, Any]) -> None:
@@ -28,15 +35,15 @@ def check_contract(module: dict[str, Any]) -> None:
     Raises:
         PluginError: it was, or what it declares is no version of a contract.
     """
-    declared = module.get("__mamlzoo_contract__", hooks.CONTRACT)
+    declared = module.get("__mamlzoo_contract__", CONTRACT)
     if type(declared) is not int or declared < 1:
         raise PluginError(
             f"its __mamlzoo_contract__ is {declared!r}, which is no version of the contract",
-            remedy=f"write __mamlzoo_contract__ = {hooks.CONTRACT}",
+            remedy=f"write __mamlzoo_contract__ = {CONTRACT}",
         )
-    if declared > hooks.CONTRACT:
+    if declared > CONTRACT:
         raise PluginError(
-            f"written for contract {declared} of mamlzoo; mamlzoo {mamlzoo.__version__} has contract {hooks.CONTRACT}",
+            f"written for contract {declared} of mamlzoo; mamlzoo {mamlzoo.__version__} has contract {CONTRACT}",
             remedy="install a newer mamlzoo: pip install -U mamlzoo",
         )
 
@@ -48,13 +55,15 @@ def hooks_of(module: ModuleType) -> pluggy.HookRelay:
         PluginError: it has none, or one that does not exist, or one with an argument that is not given.
     """
     manager = pluggy.PluginManager("mamlzoo")
-    manager.add_hookspecs(hooks.Specification)
+    manager.add_hookspecs(Offering)
+    manager.add_hookspecs(Listening)
     try:
         manager.register(module)
     except pluggy.PluginValidationError as error:
         raise PluginError(
             str(error).rpartition("\n")[2],
-            remedy="`python -m pydoc mamlzoo.contracts.hooks` shows the hooks and their arguments",
+            remedy="`python -m pydoc mamlzoo.contracts.hooks` shows the hooks and their arguments, and "
+            "`… mamlzoo.experiments.listening` those of loggers",
         ) from error
     for caller in manager.get_hookcallers(module) or []:
         required = [implementation for implementation in caller.get_hookimpls() if not implementation.optionalhook]

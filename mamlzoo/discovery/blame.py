@@ -10,15 +10,39 @@ import functools
 import inspect
 import shlex
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple, cast
 
-from mamlzoo.contracts.plugins import Learner, Model, Plugin
+from mamlzoo.contracts.learner import Learner
+from mamlzoo.contracts.plugins import Model, Plugin
+from mamlzoo.discovery import oversize
 from mamlzoo.discovery.registry import installed
 from mamlzoo.engine.explanations import explained
-from mamlzoo.errors import MamlzooError, PluginError
+from mamlzoo.errors import FOREIGN, MamlzooError, PluginError
+from mamlzoo.experiments.experiment import Experiment
+
+
+@contextmanager
+def blamed(experiment: Experiment, stage: str, hint: Callable[[], str] | None = None) -> Iterator[None]:
+    """Name the experiment and the plugin in whatever a plugin raises, and where that comes from.
+
+    Args:
+        hint: asked then for what may help.
+    """
+    try:
+        yield
+    except FOREIGN as error:
+        oversized = oversize.too_large(error, experiment)
+        if oversized is not None:
+            raise oversized from error
+        if isinstance(error, MamlzooError):
+            locate(error)
+            raise
+        helps = hint() if hint else ""
+        raise accusation(error, experiment.plugins, f"{experiment.name} failed in {stage}", helps) from error
 
 
 class Suspect(NamedTuple):

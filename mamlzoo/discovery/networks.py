@@ -8,7 +8,8 @@ from typing import Any, ClassVar, cast
 
 from torch import nn
 
-from mamlzoo.contracts.plugins import Model, Spec
+from mamlzoo.contracts.data import Spec
+from mamlzoo.contracts.plugins import Model
 from mamlzoo.engine.held import copy_of
 from mamlzoo.errors import UsageError
 

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from mamlzoo.contracts import options
 from mamlzoo.errors import UsageError
-
-if TYPE_CHECKING:
-    from mamlzoo.experiments.experiment import Experiment
+from mamlzoo.experiments.experiment import Experiment
 
 TOO_MUCH = re.compile(
     r"can't allocate memory|not enough memory|out of memory|Unable to allocate|Storage size calculation overflowed"
@@ -47,7 +44,7 @@ def _numbers(experiment: Experiment) -> Iterator[tuple[float, str, str]]:
     More iterations need no more memory, nor does another seed. Where the default is no number, nothing is far from it;
     `chunk` counts from one episode.
     """
-    plugins = {f"{plugin.kind}.": plugin for plugin in (experiment.task, experiment.model, experiment.algorithm)}
+    plugins = {f"{plugin.kind}.": plugin for plugin in experiment.plugins}
     for prefix, holder in {**plugins, "": experiment.settings}.items():
         for option in options.options_of(type(holder)).values():
             value = getattr(holder, option.name)

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 import pluggy
 
-from mamlzoo.contracts import hooks, options, recipes
+from mamlzoo.contracts import options, recipes
 from mamlzoo.contracts.plugins import KINDS, Plugin
 from mamlzoo.contracts.recipes import Recipe
 from mamlzoo.discovery import admission, references
@@ -257,7 +257,7 @@ def _load(registry: Registry, entry: EntryPoint, origin: Origin) -> list[Failure
                 for file in admission.answers(relay, "mamlzoo_recipes"):
                     with apart("registering", file):
                         _add_recipe(registry, recipes.parse(file.read_text(encoding="utf-8")))
-            if any(getattr(relay, name).get_hookimpls() for name in hooks.LISTENING):
+            if any(getattr(relay, name).get_hookimpls() for name in admission.LISTENING):
                 registry.loggers[origin.entry_point] = Logger(relay, origin)
     return failures
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 import torch
 
 from mamlzoo import trees
-from mamlzoo.contracts.plugins import Episode
+from mamlzoo.contracts.data import Episode
 from mamlzoo.engine.binding import Bound, Reduction
 from mamlzoo.engine.gradients import EAGER
 from mamlzoo.errors import MamlzooError

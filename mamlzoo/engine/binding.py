@@ -14,7 +14,9 @@ from torch import Tensor, nn
 
 from mamlzoo import trees
 from mamlzoo.contracts.answers import broken, check_init, check_module, check_networks, check_spec
-from mamlzoo.contracts.plugins import Learner, MetaAlgorithm, MetaParams, Model, Params, Spec, Task
+from mamlzoo.contracts.data import MetaParams, Params, Spec
+from mamlzoo.contracts.learner import Learner
+from mamlzoo.contracts.plugins import MetaAlgorithm, Model, Task
 from mamlzoo.engine import purity
 from mamlzoo.engine.batch_norm import left_out, with_trained_statistics, without_running_statistics
 from mamlzoo.engine.explanations import explained

@@ -14,7 +14,9 @@ from torch import Tensor
 
 from mamlzoo import trees
 from mamlzoo.contracts.answers import check_metrics
-from mamlzoo.contracts.plugins import Batch, Episode, Fast, Learner, MetaParams, Params, Task
+from mamlzoo.contracts.data import Batch, Episode, Fast, MetaParams, Params
+from mamlzoo.contracts.learner import Learner
+from mamlzoo.contracts.plugins import Task
 from mamlzoo.engine.binding import Bound
 from mamlzoo.engine.gradients import MAPS
 from mamlzoo.engine.memory import BUDGET, allocated_by

@@ -15,7 +15,9 @@ from torch.func import vmap
 
 from mamlzoo import trees
 from mamlzoo.contracts.answers import broken, check_meta_loss
-from mamlzoo.contracts.plugins import Episode, Learner, MetaAlgorithm, MetaParams, Params
+from mamlzoo.contracts.data import Episode, MetaParams, Params
+from mamlzoo.contracts.learner import Learner
+from mamlzoo.contracts.plugins import MetaAlgorithm
 from mamlzoo.engine.binding import Bound, Reduction, reduce_losses
 from mamlzoo.engine.own_loop import check_meta_batch, check_values_once
 from mamlzoo.engine.singular import outcomes

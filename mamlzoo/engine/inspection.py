@@ -15,7 +15,9 @@ from torch import Tensor, nn
 
 from mamlzoo import trees
 from mamlzoo.contracts.answers import check_meta_loss
-from mamlzoo.contracts.plugins import Episode, Learner, MetaAlgorithm, MetaParams, Model, Plugin, Task
+from mamlzoo.contracts.data import Episode, MetaParams
+from mamlzoo.contracts.learner import Learner
+from mamlzoo.contracts.plugins import MetaAlgorithm, Model, Plugin, Task
 from mamlzoo.engine import purity
 from mamlzoo.engine.binding import Bound
 from mamlzoo.engine.held import Held, around, held_by, same

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from mamlzoo import trees
-from mamlzoo.contracts.plugins import MetaParams
+from mamlzoo.contracts.data import MetaParams
 from mamlzoo.errors import MamlzooError, UsageError, did_you_mean
 
 ELEMENTWISE = frozenset(

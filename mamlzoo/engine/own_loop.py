@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from mamlzoo import trees
-from mamlzoo.contracts.plugins import Batch, Episode, Learner, MetaParams, Spec
+from mamlzoo.contracts.data import Batch, Episode, MetaParams, Spec
+from mamlzoo.contracts.learner import Learner
 from mamlzoo.engine import purity
 from mamlzoo.errors import FOREIGN, UsageError
 

@@ -1,4 +1,4 @@
-"""How the processor computes: by how many threads, and what it makes of tiny numbers."""
+"""Where and how numbers are computed: the device, its threads, the precision."""
 
 from __future__ import annotations
 
@@ -11,13 +11,28 @@ from pathlib import Path
 import torch
 
 from mamlzoo.engine.memory import MIB
+from mamlzoo.errors import UsageError
 
 SPREAD = 8 * MIB
 """What the tensors of a batched call take together, from which on several threads are faster than one; measured."""
 
-
 QUOTA = Path("/sys/fs/cgroup/cpu.max")
 """How many microseconds of processor time a container may use in how many."""
+
+
+def device_of(name: str) -> torch.device:
+    """The device of that name.
+
+    Raises:
+        UsageError: it is not there.
+    """
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device).item()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        there = ["cpu"] + [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+        raise UsageError(f"there is no device '{name}' here; there are: {', '.join(there)}") from error
+    return device
 
 
 def available_threads() -> int:

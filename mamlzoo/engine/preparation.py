@@ -13,7 +13,7 @@ import torch
 from torch.nn.modules.conv import _ConvNd
 
 from mamlzoo import trees
-from mamlzoo.contracts.plugins import Episode
+from mamlzoo.contracts.data import Episode
 from mamlzoo.engine.batching import in_words, off_by
 from mamlzoo.engine.binding import Bound, Reduction
 from mamlzoo.engine.compilation import cache as program_cache

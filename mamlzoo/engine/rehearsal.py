@@ -19,7 +19,9 @@ from mamlzoo.contracts.answers import (
     check_prediction,
     is_finite,
 )
-from mamlzoo.contracts.plugins import Episode, Fast, Learner, MetaParams, Model, Params, Task
+from mamlzoo.contracts.data import Episode, Fast, MetaParams, Params
+from mamlzoo.contracts.learner import Learner
+from mamlzoo.contracts.plugins import Model, Task
 from mamlzoo.engine.binding import Bound
 from mamlzoo.engine.explanations import explained
 from mamlzoo.engine.gradients import StepResult

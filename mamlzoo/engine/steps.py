@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mamlzoo import trees
-from mamlzoo.contracts.plugins import Episode
+from mamlzoo.contracts.data import Episode
 from mamlzoo.engine.gradients import Gradients
 from mamlzoo.engine.optimizers import OuterOptimizer
 

@@ -17,7 +17,8 @@ import torch
 
 from mamlzoo import trees
 from mamlzoo.contracts.answers import broken, check_episodes, check_size
-from mamlzoo.contracts.plugins import Episode, Split, Task
+from mamlzoo.contracts.data import Episode, Split
+from mamlzoo.contracts.plugins import Task
 from mamlzoo.engine.explanations import explained
 from mamlzoo.errors import FOREIGN, MamlzooError
 

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from mamlzoo import trees
-from mamlzoo.contracts.plugins import MetaParams
+from mamlzoo.contracts.data import MetaParams
 from mamlzoo.engine.placement import computing
 from mamlzoo.engine.steps import Block, Measured, Steps, joined
 from mamlzoo.engine.streams import TrainingStream

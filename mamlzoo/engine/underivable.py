@@ -13,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 
 from mamlzoo import trees
 from mamlzoo.contracts.answers import described
-from mamlzoo.contracts.plugins import Episode
+from mamlzoo.contracts.data import Episode
 from mamlzoo.engine.binding import Bound
 from mamlzoo.engine.explanations import lacks_derivative
 

@@ -3,134 +3,30 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 import mamlzoo
-from mamlzoo import statistics, trees
-from mamlzoo.contracts.plugins import KINDS, MetaParams
+from mamlzoo import trees
+from mamlzoo.contracts.data import MetaParams
+from mamlzoo.contracts.plugins import KINDS
 from mamlzoo.engine.preparation import Choice
 from mamlzoo.engine.training import TrainingRecord
-from mamlzoo.runs.checkpoints import Checkpoint, ValidationRecord
-from mamlzoo.tables import Table, count, number
-
-if TYPE_CHECKING:
-    from mamlzoo.experiments.experiment import Experiment
+from mamlzoo.experiments.checkpoint import Checkpoint, ValidationRecord
+from mamlzoo.experiments.evaluation import Evaluation, _alike, _runaways
+from mamlzoo.experiments.experiment import Experiment
+from mamlzoo.tables import Table, count
 
 Values = ArrayLike | Tensor
 """Numbers as a list, an array or a tensor."""
 FEW_NUMBERS = 8
 """θ of a seed is shown in full if it has no more numbers than this."""
-FEW_TASKS = 5
-"""Fewer test tasks say little of others: their interval leans on a normal distribution, which so few cannot show."""
-
-
-@dataclass(frozen=True, repr=False)
-class Evaluation:
-    """Metrics on the frozen test episodes.
-
-    Attributes:
-        values: by metric, [seeds, test episodes, steps + 1].
-        rows: the rows of seeds that count: those that did not diverge in training.
-        higher_is_better: whether the first metric grows as learning succeeds; if not, it is an error.
-    """
-
-    values: Mapping[str, NDArray[np.float32]]
-    rows: Sequence[int]
-    higher_is_better: bool = False
-
-    @property
-    def metric(self) -> str:
-        """The metric that tables and figures show."""
-        return next(iter(self.values))
-
-    @property
-    def steps(self) -> NDArray[np.int64]:
-        """Numbers of adaptation steps: 0, 1, …"""
-        return np.arange(self.values[self.metric].shape[-1])
-
-    @cached_property
-    def per_seed(self) -> NDArray[np.float64]:
-        """Mean over test episodes, [seeds, steps + 1]."""
-        with np.errstate(invalid="ignore", over="ignore"):  # infinities are data here
-            mean: NDArray[np.float64] = self.values[self.metric].astype(np.float64).mean(1)
-        return mean
-
-    @property
-    def seeds_alike(self) -> bool:
-        """Whether several seeds found the very same numbers, so that they say nothing about each other."""
-        counted = self.values[self.metric][list(self.rows)]
-        return len(self.rows) > 1 and bool(np.array_equal(counted, np.broadcast_to(counted[:1], counted.shape)))
-
-    @property
-    def over(self) -> Literal["seeds", "test tasks"]:
-        """What the intervals are taken over: seeds, or test tasks where a single seed is left or all are alike."""
-        return "seeds" if len(self.rows) > 1 and not self.seeds_alike else "test tasks"
-
-    @cached_property
-    def _summary(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        if not self.rows:
-            empty = np.full(len(self.steps), np.nan)
-            return empty, empty
-        if self.over == "seeds":
-            return statistics.mean_and_ci95(self.per_seed[list(self.rows)])
-        return statistics.mean_and_ci95(self.values[self.metric][self.rows[0]])
-
-    @property
-    def mean(self) -> NDArray[np.float64]:
-        """Mean over test episodes and seeds, [steps + 1]."""
-        return self._summary[0]
-
-    @property
-    def ci95(self) -> NDArray[np.float64]:
-        """Half-width of the mean's 95% interval, [steps + 1]."""
-        return self._summary[1]
-
-    def __repr__(self) -> str:
-        return str(self.table())
-
-    def _repr_html_(self) -> str:
-        return self.table()._repr_html_()
-
-    def table(self, of: str = "", caveats: Sequence[str] | None = None) -> Table:
-        """The metric after each number of adaptation steps.
-
-        Args:
-            of: what was tested, for the title.
-            caveats: what else a reader must know; None: what the numbers alone can say.
-        """
-        columns = ["steps", self.metric, "± 95%"]
-        rows = [
-            [str(step), number(mean), number(half)]
-            for step, mean, half in zip(self.steps, self.mean, self.ci95, strict=True)
-        ]
-        if len(self.rows) > 1:
-            columns += ["lowest seed", "highest seed"]
-            per_seed = self.per_seed[list(self.rows)]
-            for row, low, high in zip(rows, per_seed.min(0), per_seed.max(0), strict=True):
-                row += [number(low), number(high)]
-        title = f"test {self.metric} after adaptation"
-        notes = [*_alike(self), *self._left_out(), *_runaways(self)] if caveats is None else caveats
-        return Table(f"{of}: {title}" if of else title, columns, rows, [self.basis(), *notes])
-
-    def basis(self) -> str:
-        """Over what the means and intervals are taken."""
-        tests = self.values[self.metric].shape[1]
-        few = f"; fewer than {FEW_TASKS} test tasks say little of others" if tests < FEW_TASKS else ""
-        over = f"{count(tests, 'test task')} and {count(len(self.rows), 'seed')}"
-        return f"mean over {over}; 95% t interval over {self.over}{few}"
-
-    def _left_out(self) -> list[str]:
-        seeds = len(self.per_seed)
-        out = seeds - len(self.rows)
-        return [f"{out} of {count(seeds, 'seed')} left out of the mean: θ is not finite"] if out else []
 
 
 @dataclass(frozen=True)
@@ -296,18 +192,6 @@ class Result:
     def save(self, directory: str | Path) -> Result:
         """Write a run directory, as `mamlzoo.save` does."""
         return mamlzoo.save(self, directory)
-
-
-def _alike(evaluation: Evaluation) -> list[str]:
-    """A line where several seeds found the very same numbers."""
-    line = "all seeds found the very same numbers: nothing was random, so there is no interval over them"
-    return [line] if evaluation.seeds_alike else []
-
-
-def _runaways(evaluation: Evaluation) -> list[str]:
-    """A line where some number is not finite though θ is."""
-    line = "'diverged': adaptation ran to infinity on some test task; a smaller inner rate may help"
-    return [] if np.isfinite(evaluation.per_seed[list(evaluation.rows)]).all() else [line]
 
 
 def finite_or_null(value: Any) -> Any:

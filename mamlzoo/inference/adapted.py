@@ -13,11 +13,13 @@ from torch import Tensor, nn
 
 from mamlzoo import trees
 from mamlzoo.contracts.answers import check_adapted
+from mamlzoo.contracts.data import Batch, Fast, Spec
 from mamlzoo.contracts.differentiation import differentiating
-from mamlzoo.contracts.plugins import Batch, Fast, Spec
+from mamlzoo.discovery.blame import blamed
 from mamlzoo.engine.batch_norm import batch_norms, without_running_statistics
 from mamlzoo.engine.binding import Bound
 from mamlzoo.engine.evaluation import Adaptation, mapping
+from mamlzoo.engine.placement import device_of
 from mamlzoo.engine.streams import TestSet
 from mamlzoo.errors import UsageError, did_you_mean
 from mamlzoo.experiments.experiment import Experiment
@@ -67,10 +69,10 @@ class Adapted:
             raise UsageError(f"steps must be at least 0, not {steps}")
         plan = "loop"  # a single data set gains nothing from being batched
         if several:
-            tests = TestSet(experiment.task, 1, experiment.settings.test_seed, experiment.device())
+            tests = TestSet(experiment.task, 1, experiment.settings.test_seed, device_of(experiment.settings.device))
             plan = mapping(bound, experiment.task, tests, experiment.settings.plan)
         adaptation = Adaptation(bound, experiment.task, plan)
-        with experiment.blame("adapting"):
+        with blamed(experiment, "adapting"):
             fast = adaptation.start(bound.meta, support)
             losses = [adaptation.loss(bound.meta, fast, support)]
             for _ in range(steps):
@@ -110,7 +112,7 @@ class Adapted:
             UsageError: x has another shape, or holds a number that is not finite.
         """
         inputs, _ = _inputs(x, self.experiment.task.spec)
-        with self.experiment.blame("predicting"):
+        with blamed(self.experiment, "predicting"):
             return self._array(self._adaptation.predict(self.bound.meta, self.fast, self._for_each(inputs)))
 
     def measure(self, x: Values, y: Values) -> dict[str, NDArray[np.float32]]:
@@ -123,7 +125,7 @@ class Adapted:
             UsageError: x or y has another shape, or holds a number that is not possible.
         """
         query = Batch(*map(self._for_each, _examples(x, y, self.experiment.task.spec)[0]))
-        with self.experiment.blame("measuring"):
+        with blamed(self.experiment, "measuring"):
             found = self._adaptation.measure(self.bound.meta, self.fast, query)
         return {name: self._array(value) for name, value in found.items()}
 
@@ -184,7 +186,7 @@ class Adapted:
         if not 0 <= row < sets:
             raise UsageError(f"θ was adapted to {sets} data sets, numbered from 0; there is no {row}")
         learner = self.bound.with_constants(trees.index(self.bound.constants, 0))
-        with torch.no_grad(), self.experiment.blame("making the adapted network"):
+        with torch.no_grad(), blamed(self.experiment, "making the adapted network"):
             meta, fast = trees.index(self.bound.meta, 0), trees.index(self.fast, (0, row))
             params = check_adapted(algorithm, learner, network, algorithm.adapted(learner, meta, fast))
         with torch.random.fork_rng(devices=[]):

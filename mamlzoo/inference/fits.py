@@ -15,12 +15,14 @@ from torch import Tensor
 from mamlzoo import tables
 from mamlzoo.contracts import options
 from mamlzoo.contracts.answers import broken
-from mamlzoo.contracts.plugins import Batch, Episode, HasGrid, Task
+from mamlzoo.contracts.data import Batch, Episode
+from mamlzoo.contracts.plugins import HasGrid, Task
 from mamlzoo.engine.evaluation import predictions
 from mamlzoo.engine.streams import TestSet
 from mamlzoo.errors import UsageError
 from mamlzoo.experiments.result import Result
 from mamlzoo.inference import theta as trained
+from mamlzoo.runs.config import check_data
 
 GRID = 200
 """Points of a curve."""
@@ -160,7 +162,7 @@ def panels(
         UsageError: the seed was not trained, there is no such episode, or what the task reads has changed.
     """
     run = trained.experiment_of(result)
-    run.check_data(result.config)
+    check_data(run, result.config)
     own = run.task
     task = replace(own, **task_options) if _checked(own, task_options) else own
     available = task.spec.test_episodes

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mamlzoo import files
-from mamlzoo.contracts.plugins import Spec
+from mamlzoo.contracts.data import Spec
 from mamlzoo.contracts.points import Points, input_names, numbered
 from mamlzoo.experiments.result import Result, finite_or_null
 from mamlzoo.inference import fits

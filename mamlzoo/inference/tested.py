@@ -10,16 +10,19 @@ import torch
 from mamlzoo import trees
 from mamlzoo.contracts import options
 from mamlzoo.contracts.answers import check_networks, is_finite
+from mamlzoo.contracts.data import MetaParams
 from mamlzoo.contracts.differentiation import differentiating
-from mamlzoo.contracts.plugins import Learner, MetaAlgorithm, MetaParams, Model, Task
+from mamlzoo.contracts.learner import Learner
+from mamlzoo.contracts.plugins import MetaAlgorithm, Model, Task
+from mamlzoo.discovery.blame import blamed
 from mamlzoo.engine import evaluation
 from mamlzoo.engine.binding import Bound, check_fit, split_parameters
 from mamlzoo.engine.held import reals_of
 from mamlzoo.engine.placement import matrix_products_in
 from mamlzoo.engine.streams import TestSet
 from mamlzoo.errors import UsageError
+from mamlzoo.experiments.evaluation import Evaluation
 from mamlzoo.experiments.experiment import Experiment
-from mamlzoo.experiments.result import Evaluation
 from mamlzoo.experiments.settings import Settings
 from mamlzoo.runs.resolution import TaskLike, plugin
 from mamlzoo.tables import some
@@ -72,7 +75,7 @@ def evaluate(
     constants = trees.tree_map(lambda leaf: leaf.expand(len(first), *leaf.shape), dict(learner.constants))
     bound = Bound(algorithm, replace(learner, spec=resolved.spec), theta, constants)
     episodes = TestSet(resolved, settings.test_tasks, settings.test_seed, first.device, first.dtype)
-    with matrix_products_in(settings.precision), experiment.blame("testing"):
+    with matrix_products_in(settings.precision), blamed(experiment, "testing"):
         how = evaluation.mapping(bound, resolved, episodes, settings.plan)
         events = evaluation.evaluate(
             bound, theta, resolved, episodes, settings.test_steps, how, settings.chunk, settings.most_threads

@@ -9,9 +9,12 @@ import torch
 from mamlzoo import trees
 from mamlzoo.contracts.plugins import Task
 from mamlzoo.engine.binding import Bound
+from mamlzoo.engine.placement import device_of
 from mamlzoo.errors import UsageError
 from mamlzoo.experiments.experiment import Experiment
 from mamlzoo.experiments.result import Result
+from mamlzoo.runs.config import experiment_from
+from mamlzoo.runs.setup import bind
 
 
 def experiment_of(result: Result) -> Experiment:
@@ -20,7 +23,7 @@ def experiment_of(result: Result) -> Experiment:
     Raises:
         UsageError: a part of it came from Python, so that its config does not lead back to it.
     """
-    return result.experiment or Experiment.from_config(result.config)
+    return result.experiment or experiment_from(result.config)
 
 
 def of_seed(result: Result, seed: int | None = None, task: Task | None = None) -> tuple[Experiment, Bound]:
@@ -44,8 +47,8 @@ def of_seed(result: Result, seed: int | None = None, task: Task | None = None) -
     settings = replace(budget, seeds=(chosen,), device="cpu", precision=precision)
     experiment = replace(experiment, task=task or experiment.task, settings=settings)
     row = seeds.index(chosen)
-    meta = trees.cast(trees.index(result.meta, slice(row, row + 1)), torch.float32, experiment.device())
-    bound = experiment.bind()
+    meta = trees.cast(trees.index(result.meta, slice(row, row + 1)), torch.float32, device_of(settings.device))
+    bound = bind(experiment)
     other = trees.difference(meta, bound.meta)
     if other:
         raise UsageError(f"{result.run_dir or result.name} has another θ than its model: {other}")

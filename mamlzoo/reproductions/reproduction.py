@@ -12,6 +12,7 @@ from typing import Any
 
 from mamlzoo import files
 from mamlzoo.comparisons import differences
+from mamlzoo.comparisons.verdicts import NO_VERDICT
 from mamlzoo.contracts.differentiation import differentiating
 from mamlzoo.contracts.recipes import Claim, Recipe, Run
 from mamlzoo.errors import PluginError, UsageError
@@ -21,8 +22,10 @@ from mamlzoo.reproductions import judgement
 from mamlzoo.reproductions.judgement import Judgement
 from mamlzoo.runs import directory as run_directory
 from mamlzoo.runs import recording
-from mamlzoo.runs.recording import DEFAULT, Manner
+from mamlzoo.runs.commands import spelled
+from mamlzoo.runs.policy import DEFAULT, Manner
 from mamlzoo.runs.resolution import combined
+from mamlzoo.runs.setup import rehearse
 from mamlzoo.runs.watching import Part
 from mamlzoo.tables import Table, count, duration, number
 from mamlzoo.verification import central_differences
@@ -133,7 +136,7 @@ def reproduce(recipe: Recipe, directory: Path, manner: Manner = DEFAULT) -> Repr
         results: dict[str, Result] = {}
         for at, (label, experiment) in enumerate(experiments.items()):
             if recipe.runs[at].origin is not None:  # which is there by now
-                experiment.check()
+                rehearse(experiment)
             if not run_directory.is_finished(directory / label):
                 manner.begins(Part("run", at + 1, len(recipe.runs), label, list(experiments.values())[at:]))
             results[label] = recording.record_or_resume(experiment, directory / label, manner)
@@ -166,7 +169,7 @@ def begun(directory: Path) -> str:
 
 def command(recipe: str, directory: Path) -> str:
     """The command that makes a recipe in a directory, or goes on with it."""
-    return f"mamlzoo reproduce {shlex.quote(recipe)} --out {run_directory.spelled(directory)}"
+    return f"mamlzoo reproduce {shlex.quote(recipe)} --out {spelled(directory)}"
 
 
 def experiment_of(run: Run, directory: Path) -> Experiment:
@@ -200,7 +203,7 @@ def check(recipe: Recipe, experiments: Mapping[str, Experiment]) -> None:
             )
     for run in recipe.runs:
         if run.origin is None:
-            experiments[run.label].check()
+            rehearse(experiments[run.label])
 
 
 def _claim_directory(recipe: Recipe, directory: Path) -> None:
@@ -246,9 +249,7 @@ def _verdict(claim: Claim, results: Mapping[str, Result]) -> Verdict:
     first, second = ((label, results[label]) for label in (claim.run, claim.other))
     difference = differences.difference(first, second, claim.step)
     is_better = difference.verdict == f"{claim.run} is better"
-    passed = (
-        is_better if claim.better_than is not None else not is_better and difference.verdict != differences.NO_VERDICT
-    )
+    passed = is_better if claim.better_than is not None else not is_better and difference.verdict != NO_VERDICT
     return Verdict(claim, f"after {count(claim.step, 'step')} {difference.sentence()}", passed)
 
 

@@ -6,13 +6,10 @@ damaged one is known as such, and the one before it is kept as `checkpoint.previ
 
 from __future__ import annotations
 
-import hashlib
 import io
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,96 +17,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mamlzoo import files
-from mamlzoo.contracts.plugins import KINDS, MetaParams
 from mamlzoo.engine.preparation import Choice
 from mamlzoo.engine.steps import Measured
 from mamlzoo.engine.training import TrainingRecord, TrainingState
 from mamlzoo.errors import MamlzooError
+from mamlzoo.experiments.checkpoint import Best, Checkpoint, Seconds, ValidationRecord
 from mamlzoo.runs import layouts
-from mamlzoo.tables import count, number
+from mamlzoo.runs.digests import digest
 
 NAME = "checkpoint.pt"
 PREVIOUS = "checkpoint.previous.pt"
-
-
-class ValidationRecord(NamedTuple):
-    """How good θ is on the validation episodes.
-
-    Attributes:
-        step: meta-steps done.
-        metric: the task's first.
-        values: its mean over validation episodes after all adaptation steps, [seeds].
-    """
-
-    step: int
-    metric: str
-    values: NDArray[np.float64]
-
-    def __repr__(self) -> str:
-        mean = f"{self.metric} {number(float(self.values.mean()))}"
-        over = f", mean of {count(len(self.values), 'seed')}" if len(self.values) > 1 else ""
-        return f"meta-step {self.step}: validation {mean}{over}"
-
-
-@dataclass(frozen=True, repr=False)
-class Best:
-    """The θ of each seed that was best on the validation episodes so far.
-
-    Attributes:
-        meta: θ, with its seed axis.
-        values: its validation metric, [seeds].
-        steps: the meta-steps it is from, [seeds].
-    """
-
-    meta: MetaParams
-    values: NDArray[np.float64]
-    steps: NDArray[np.int64]
-
-    def __repr__(self) -> str:
-        return f"best of meta-step {', '.join(map(str, self.steps))}"
-
-
-class Seconds(NamedTuple):
-    """What was spent so far: on choosing and compiling a plan, on meta-steps, on validating and testing."""
-
-    prepare: float = 0.0
-    train: float = 0.0
-    evaluate: float = 0.0
-
-
-@dataclass(frozen=True, repr=False)
-class Checkpoint:
-    """Where a run stands: all that it needs to go on, besides its config.
-
-    Attributes:
-        plan: how meta-steps are executed. Plans differ in the last bits, so a run ends by the one that it began with.
-        training: θ, the outer optimiser and the number of meta-steps made.
-        history, validation: the records so far.
-        best: the best θ so far, where validation chooses.
-        seconds: spent so far.
-        remarks: what happened on the way that a reader of the result must know.
-    """
-
-    plan: Choice
-    training: TrainingState
-    history: Sequence[TrainingRecord] = ()
-    validation: Sequence[ValidationRecord] = ()
-    best: Best | None = None
-    seconds: Seconds = field(default_factory=Seconds)
-    remarks: Sequence[str] = ()
-
-    def __repr__(self) -> str:
-        return f"checkpoint at meta-step {self.training.step}"
-
-    @property
-    def records(self) -> list[TrainingRecord | ValidationRecord]:
-        """All records, in the order of meta-steps."""
-        return sorted([*self.history, *self.validation], key=_step_of)
-
-    @property
-    def meta(self) -> MetaParams:
-        """The θ to be tested and used: the best on validation where that chooses, else the last."""
-        return self.training.meta if self.best is None else self.best.meta
 
 
 def save(checkpoint: Checkpoint, directory: Path, experiment: str) -> None:
@@ -157,31 +74,6 @@ def load(path: Path, experiment: str) -> Checkpoint:
         return _checkpoint(content)
     except Exception as error:  # whatever is not there, or of another type
         raise MamlzooError(f"{path} has another layout than this mamlzoo's: {layouts.told(error)}") from error
-
-
-def digest(content: Any) -> str:
-    """SHA-256 over nested dicts, lists and tuples of tensors, numbers, words and None."""
-    state = hashlib.sha256()
-    for part in _parts(content):
-        state.update(part)
-    return state.hexdigest()
-
-
-def _parts(value: Any) -> Iterator[bytes]:
-    if isinstance(value, Tensor):
-        yield f"{value.dtype}{list(value.shape)}".encode()
-        yield value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()
-    elif isinstance(value, Mapping):
-        yield f"dict {len(value)}".encode()
-        for key, item in value.items():
-            yield f"{key!r}:".encode()
-            yield from _parts(item)
-    elif isinstance(value, list | tuple):
-        yield f"list {len(value)}".encode()
-        for item in value:
-            yield from _parts(item)
-    else:
-        yield repr(value).encode()
 
 
 def _content(checkpoint: Checkpoint, experiment: str) -> dict[str, Any]:
@@ -246,10 +138,6 @@ def _checkpoint(content: dict[str, Any]) -> Checkpoint:
     )
 
 
-def _step_of(record: TrainingRecord | ValidationRecord) -> int:
-    return record.step
-
-
 def _each_tensor(value: Any, function: Any) -> Any:
     if isinstance(value, Tensor):
         return function(value)
@@ -266,14 +154,3 @@ def _stacked(rows: Sequence[NDArray[np.float64]]) -> Tensor:
 
 def _names(history: Sequence[TrainingRecord]) -> list[str]:
     return list(history[0].logs) if history else []
-
-
-def experiment_digest(config: Mapping[str, Any]) -> str:
-    """The digest of the part of a config that defines the numbers: plugins, options and settings.
-
-    What plugins read is no part of it: other data under the same options are refused (`Experiment.check_data`).
-    """
-    defining: dict[str, Any] = {"settings": config["settings"]}
-    for kind in KINDS:
-        defining[kind] = {key: value for key, value in config[kind].items() if key != "data"}
-    return digest(json.loads(json.dumps(defining, sort_keys=True)))

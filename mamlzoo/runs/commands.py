@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from mamlzoo.contracts import options
@@ -57,3 +58,14 @@ def _seeds(seeds: tuple[int, ...]) -> list[str]:
     if seeds == tuple(range(len(seeds))):
         return ["--seeds", str(len(seeds))]
     return ["--seed-list", ",".join(map(str, seeds))]
+
+
+def resume_command(directory: Path) -> str:
+    """The command that goes on with what is recorded in a directory."""
+    return f"mamlzoo resume {spelled(directory)}"
+
+
+def spelled(directory: Path) -> str:
+    """A directory as an argument, quoted for a POSIX shell and not to be taken for a flag."""
+    name = str(directory)
+    return shlex.quote(f"./{name}" if name.startswith("-") else name)

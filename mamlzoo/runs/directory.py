@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
-import shlex
 import shutil
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -30,9 +29,12 @@ from mamlzoo.contracts.plugins import KINDS
 from mamlzoo.discovery import serialisation
 from mamlzoo.engine.training import TrainingRecord
 from mamlzoo.errors import MamlzooError, UsageError, in_short
-from mamlzoo.experiments.result import Evaluation, Result, Timing, finite_or_null
+from mamlzoo.experiments.checkpoint import Checkpoint, ValidationRecord
+from mamlzoo.experiments.evaluation import Evaluation
+from mamlzoo.experiments.result import Result, Timing, finite_or_null
 from mamlzoo.runs import checkpoints, layouts
-from mamlzoo.runs.checkpoints import Checkpoint, ValidationRecord
+from mamlzoo.runs.commands import resume_command
+from mamlzoo.runs.digests import experiment_digest
 
 FORMAT = 1
 """The version of the layout."""
@@ -141,7 +143,7 @@ def write_config(directory: Path, config: dict[str, Any]) -> None:
 
 def write_checkpoint(directory: Path, checkpoint: Checkpoint, config: dict[str, Any]) -> None:
     """Where the run stands; the checkpoint that was there becomes the previous one."""
-    checkpoints.save(checkpoint, directory, checkpoints.experiment_digest(config))
+    checkpoints.save(checkpoint, directory, experiment_digest(config))
 
 
 def finish(result: Result, into: Path, final: Path, draw: Draw) -> Result:
@@ -228,7 +230,7 @@ def read_checkpoint(directory: Path, name: str, config: dict[str, Any]) -> Check
     Raises:
         MamlzooError: it is damaged, or of another experiment.
     """
-    found = checkpoints.load(directory / name, checkpoints.experiment_digest(config))
+    found = checkpoints.load(directory / name, experiment_digest(config))
     if len(trees.leaves(found.meta)[0]) != len(config["settings"]["seeds"]):
         raise MamlzooError(f"{directory / name} has other seeds than the config.json beside it")
     return found
@@ -269,17 +271,6 @@ def load(directory: str | Path) -> Result:
         ) from error
     rows = [row for row in range(len(seeds)) if row not in checkpoint.training.diverged]
     return Result(config, Evaluation(values, rows, better), checkpoint, timing, directory)
-
-
-def resume_command(directory: Path) -> str:
-    """The command that goes on with what is recorded in a directory."""
-    return f"mamlzoo resume {spelled(directory)}"
-
-
-def spelled(directory: Path) -> str:
-    """A directory as an argument, quoted for a POSIX shell and not to be taken for a flag."""
-    name = str(directory)
-    return shlex.quote(f"./{name}" if name.startswith("-") else name)
 
 
 def free_name(stem: str, taken: Collection[str]) -> str:

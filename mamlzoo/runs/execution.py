@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -13,53 +14,82 @@ from numpy.typing import NDArray
 
 from mamlzoo import trees
 from mamlzoo.contracts.answers import check_remarks
-from mamlzoo.contracts.plugins import MetaParams
+from mamlzoo.contracts.data import MetaParams
+from mamlzoo.discovery.blame import blamed
 from mamlzoo.engine.batch_norm import batch_norms, left_out
 from mamlzoo.engine.binding import Bound
-from mamlzoo.engine.evaluation import EvaluationRecord, Values, evaluate, mapping
+from mamlzoo.engine.evaluation import Values, evaluate, mapping
 from mamlzoo.engine.memory import peak_memory
-from mamlzoo.engine.preparation import Alert, Choice, Notice, prepare
+from mamlzoo.engine.placement import device_of, matrix_products_in
+from mamlzoo.engine.preparation import Choice, prepare
 from mamlzoo.engine.streams import TestSet, TrainingStream
 from mamlzoo.engine.training import TrainingRecord, TrainingState, train
 from mamlzoo.errors import MamlzooError
-from mamlzoo.experiments.result import Evaluation, Result, Timing
-from mamlzoo.runs.checkpoints import Best, Checkpoint, Seconds, ValidationRecord
+from mamlzoo.experiments.checkpoint import Best, Checkpoint, Seconds, ValidationRecord
+from mamlzoo.experiments.evaluation import Evaluation
+from mamlzoo.experiments.events import Events, Listener, T
+from mamlzoo.experiments.experiment import Experiment
+from mamlzoo.experiments.result import Result, Timing
+from mamlzoo.runs.config import config_of
+from mamlzoo.runs.setup import bind, initial
+from mamlzoo.runs.watching import watched
 
-if TYPE_CHECKING:
-    from mamlzoo.experiments.experiment import Experiment
-
-T = TypeVar("T")
-
-
-Event = Alert | Notice | Choice | TrainingRecord | ValidationRecord | Checkpoint | EvaluationRecord
-"""What a run tells as it goes: a remark, the choice of a plan, a record, a checkpoint, a step of the evaluation."""
-Events = Generator[Event, None, T]
+E = TypeVar("E")
 NOTHING = Choice("none", "there is nothing to train")
 
 
-def events(experiment: Experiment, start: Checkpoint | None = None, pauses: Sequence[int] = ()) -> Events[Result]:
+def events(
+    experiment: Experiment, config: dict[str, Any], start: Checkpoint | None = None, pauses: Sequence[int] = ()
+) -> Events[Result]:
     """Train, then test; nothing is printed or saved.
 
     At once, after every quarter of a second of training and after the last meta-step it yields a checkpoint.
     The tensors of a checkpoint are those that training goes on with: copy or write what you keep.
 
     Args:
+        config: of the experiment, for the result.
         start: go on from here, to the same bits as without the stop.
         pauses: there is a checkpoint at multiples of these numbers of meta-steps, too.
+
+    Raises:
+        UsageError: the combination cannot work; before anything is trained.
     """
-    run = _Run(experiment, start)
-    yield from run.train(pauses)
-    return (yield from run.test())
+    with matrix_products_in(experiment.settings.precision):
+        training = _Run(experiment, config, start)
+        yield from training.train(pauses)
+        return (yield from training.test())
+
+
+def finished(events: Generator[E, None, T], tell: Callable[[E], object] = lambda event: None) -> T:
+    """What events end in, each of them told as it comes."""
+    while True:
+        try:
+            event = next(events)
+        except StopIteration as end:
+            ended: T = end.value
+            return ended
+        tell(event)
+
+
+def run(experiment: Experiment, progress: bool | Listener | None = None) -> Result:
+    """Train and test; nothing is saved.
+
+    Args:
+        progress: True for a bar, or a function, which is called with the experiment and every event.
+    """
+    with watched(progress) as watcher:
+        return finished(events(experiment, config_of(experiment)), functools.partial(watcher, experiment))
 
 
 class _Run:
-    def __init__(self, experiment: Experiment, start: Checkpoint | None) -> None:
-        self._experiment, self._settings, self._device = experiment, experiment.settings, experiment.device()
-        self._bound = experiment.bind()
+    def __init__(self, experiment: Experiment, config: dict[str, Any], start: Checkpoint | None) -> None:
+        self._experiment, self._config, self._settings = experiment, config, experiment.settings
+        self._device = device_of(experiment.settings.device)
+        self._bound = bind(experiment)
         if start is None:
-            meta = experiment.initial(self._bound)
+            meta = initial(experiment, self._bound)
             self._bound = replace(self._bound, meta=meta)
-            with experiment.blame("set-up"):
+            with blamed(experiment, "set-up"):
                 remarks = _remarks(self._bound)
             start = Checkpoint(NOTHING, TrainingState(0, meta), remarks=remarks)
         for theta in [start.training.meta, *([start.best.meta] if start.best else [])]:
@@ -73,7 +103,7 @@ class _Run:
         settings, interval = self._settings, self._settings.validation_interval
         yield self._at
         if not self._experiment.is_trained(self._at.training):
-            with self._experiment.blame("training"):
+            with blamed(self._experiment, "training"):
                 training = yield from self._prepare([*pauses, *([interval] if interval else [])])
                 yield self._at
                 while True:
@@ -90,7 +120,7 @@ class _Run:
                         yield from self._validate()
                     yield self._at
         if interval and not any(record.step == self._at.training.step for record in self._at.validation):
-            with self._experiment.blame("validation"):
+            with blamed(self._experiment, "validation"):
                 yield from self._validate()
         yield self._at
 
@@ -137,13 +167,13 @@ class _Run:
     def test(self) -> Events[Result]:
         experiment, settings = self._experiment, self._settings
         episodes = TestSet(experiment.task, settings.test_tasks, settings.test_seed, self._device)
-        with experiment.blame("testing"):
+        with blamed(experiment, "testing"):
             values = yield from self._evaluate(self._at.meta, episodes)
         spent, diverged = self._at.seconds, self._at.training.diverged
         tasks = self._at.training.step * settings.meta_batch * len(settings.seeds)
         metric = next(iter(values))
         return Result(
-            config=experiment.config(),
+            config=self._config,
             evaluation=Evaluation(
                 values,
                 [row for row in range(len(settings.seeds)) if row not in diverged],

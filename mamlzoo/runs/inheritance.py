@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from mamlzoo import trees
-from mamlzoo.contracts.plugins import MetaParams
+from mamlzoo.contracts.data import MetaParams
 from mamlzoo.errors import UsageError
 from mamlzoo.runs import directory as run_directory
 

@@ -11,8 +11,8 @@ from typing import Any
 from mamlzoo.discovery import failures
 from mamlzoo.discovery.registry import installed
 from mamlzoo.errors import MamlzooError, in_short
+from mamlzoo.experiments.events import Event
 from mamlzoo.experiments.experiment import Experiment
-from mamlzoo.runs.execution import Event
 
 
 class Loggers:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import os
-import re
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from mamlzoo import files
 from mamlzoo.contracts import options
@@ -19,83 +19,17 @@ from mamlzoo.discovery import serialisation
 from mamlzoo.engine.preparation import Alert, Choice
 from mamlzoo.engine.training import TrainingRecord
 from mamlzoo.errors import MamlzooError, UsageError
-from mamlzoo.experiments.experiment import Experiment, Listener
+from mamlzoo.experiments.checkpoint import Checkpoint, ValidationRecord
+from mamlzoo.experiments.events import Event
+from mamlzoo.experiments.experiment import Experiment
 from mamlzoo.experiments.result import Result
-from mamlzoo.runs import checkpoints
+from mamlzoo.runs import checkpoints, execution
 from mamlzoo.runs import directory as run_directory
-from mamlzoo.runs.checkpoints import Checkpoint, ValidationRecord
-from mamlzoo.runs.execution import Event
+from mamlzoo.runs.commands import resume_command
+from mamlzoo.runs.config import check_data, config_of, experiment_from
+from mamlzoo.runs.digests import experiment_digest
 from mamlzoo.runs.loggers import Loggers
-from mamlzoo.runs.watching import Part
-
-UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
-
-
-class StoppedError(MamlzooError):
-    """A run was asked to stop, and did so where it can go on."""
-
-    exit_code = 130
-    headline = ""
-
-    def __init__(self, again: str) -> None:
-        """Stop.
-
-        Args:
-            again: the command that goes on.
-        """
-        super().__init__(f"stopped; to go on: {again}")
-
-
-class DiskError(MamlzooError):
-    """The disk refused; what was written before is whole."""
-
-
-@dataclass(frozen=True)
-class Interval:
-    """How often a checkpoint is written: every so many meta-steps, or every so many seconds of wall clock."""
-
-    steps: int | None = None
-    seconds: float | None = None
-
-    @classmethod
-    def parse(cls, text: str) -> Interval:
-        """`200` meta-steps; `30s`, `5m`, `1h`.
-
-        Raises:
-            UsageError: it is neither.
-        """
-        match = re.fullmatch(r"([0-9]+)|([0-9]+(?:\.[0-9]+)?)([smh])", text.strip())
-        if match and match[1] and int(match[1]):
-            return cls(steps=int(match[1]))
-        if match and match[2] and float(match[2]):
-            return cls(seconds=float(match[2]) * UNITS[match[3]])
-        raise UsageError(f"checkpoints every '{text}': it must be meta-steps, as 200, or a time, as 30s, 5m or 1h")
-
-
-@dataclass(frozen=True)
-class Manner:
-    """How a run is recorded.
-
-    Attributes:
-        every: how often a checkpoint is written.
-        progress: called with every event.
-        stop: asked after every event whether to write a checkpoint and stop.
-        loggers: names of loggers, which are told what happens.
-        begins: called with each of several runs when it begins.
-        says: called with a line for a person.
-        draw: gives the figures of what is written down, by name, as PNG.
-    """
-
-    every: Interval = Interval(seconds=30.0)
-    progress: Listener = field(default=lambda experiment, event: None)
-    stop: Callable[[], bool] = field(default=lambda: False)
-    loggers: Sequence[str] = ()
-    begins: Callable[[Part], None] = field(default=lambda part: None)
-    says: Callable[[str], None] = field(default=lambda text: None)
-    draw: run_directory.Draw = run_directory.undrawn
-
-
-DEFAULT = Manner()
+from mamlzoo.runs.policy import DEFAULT, DiskError, Manner, StoppedError
 
 
 def record(experiment: Experiment, directory: Path, manner: Manner = DEFAULT) -> Result:
@@ -106,7 +40,7 @@ def record(experiment: Experiment, directory: Path, manner: Manner = DEFAULT) ->
         StoppedError: it was asked to stop; `resume` goes on.
         MamlzooError: a plugin failed, or the disk; `resume` goes on where a checkpoint was written.
     """
-    config = experiment.config()
+    config = config_of(experiment)
     with run_directory.new_directory(directory, kept=False) as temporary:
         run_directory.write_config(temporary, config)
     with files.locked(directory):
@@ -124,7 +58,7 @@ def resume(directory: Path, manner: Manner = DEFAULT, given: Mapping[str, Plugin
     """Go on with a run where its last good checkpoint stands; a finished one is loaded.
 
     Args:
-        given: by kind, plugins that came from Python; see `Experiment.from_config`.
+        given: by kind, plugins that came from Python; see `experiment_from`.
 
     Raises:
         UsageError: it is no run directory, its plugins are not installed, or what they read has changed.
@@ -171,9 +105,9 @@ def record_or_resume(experiment: Experiment, directory: Path, manner: Manner = D
     if not run_directory.is_run(directory):
         return record(experiment, directory, manner)
     config = run_directory.read_config(directory)
-    if checkpoints.experiment_digest(config) != checkpoints.experiment_digest(experiment.config()):
+    if experiment_digest(config) != experiment_digest(config_of(experiment)):
         raise UsageError(f"{directory} holds another experiment; choose another directory")
-    experiment.check_data(config)
+    check_data(experiment, config)
     return resume(directory, manner, {kind: getattr(experiment, kind) for kind in KINDS})
 
 
@@ -192,21 +126,18 @@ class _Recording:
         with _disk(self._directory), loggers.told(start.training.step if start else 0) as tell:
             self._begin_metrics(start)
             every = self._manner.every.steps
-            events = self._experiment.events(start, [every] if every else [])
-            while True:
-                try:
-                    event = next(events)
-                except StopIteration as end:
-                    result = replace(cast(Result, end.value), config=self._config)
-                    break
-                self._keep(event)
-                tell(event)
-                self._manner.progress(self._experiment, event)
-                if self._manner.stop() and not self._in_training:
-                    raise StoppedError(run_directory.resume_command(self._directory))
+            events = execution.events(self._experiment, self._config, start, [every] if every else [])
+            result = execution.finished(events, functools.partial(self._hear, tell))
             result = run_directory.finish(result, self._directory, self._directory, self._manner.draw)
             loggers.end(result=result)
             return result
+
+    def _hear(self, tell: Callable[[Event], None], event: Event) -> None:
+        self._keep(event)
+        tell(event)
+        self._manner.progress(self._experiment, event)
+        if self._manner.stop() and not self._in_training:
+            raise StoppedError(resume_command(self._directory))
 
     def _remember_code(self) -> None:
         """What is run here may be run again for this directory; a run is not to fail where that cannot be noted."""
@@ -262,14 +193,14 @@ def _experiment(config: dict[str, Any], given: Mapping[str, Plugin]) -> Experime
                 f"{kind} '{name}' came from Python and its code is not in the run directory; give it again: "
                 f"mamlzoo.resume(directory, {kind}=…)"
             )
-    experiment = Experiment.from_config(config, given)
-    experiment.check_data(config)
+    experiment = experiment_from(config, given)
+    check_data(experiment, config)
     return experiment
 
 
 def _changes(config: dict[str, Any], experiment: Experiment) -> list[str]:
     """What differs from when the run began and may change the last bits."""
-    now = experiment.config()
+    now = config_of(experiment)
     pairs = [(f"{name} {old}", f"{name} {now['versions'].get(name)}") for name, old in config["versions"].items()]
     pairs.append((config["machine"]["processor"], now["machine"]["processor"]))
     changed = [(before, after) for before, after in pairs if before != after]
@@ -318,5 +249,5 @@ def _disk(directory: Path) -> Iterator[None]:
     except OSError as error:
         raise DiskError(
             f"{directory} could not be written: {error.strerror or error}; what was written before is whole, and "
-            f"`{run_directory.resume_command(directory)}` goes on from there"
+            f"`{resume_command(directory)}` goes on from there"
         ) from error

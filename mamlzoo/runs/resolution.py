@@ -19,6 +19,7 @@ from mamlzoo.discovery.registry import installed
 from mamlzoo.errors import UsageError
 from mamlzoo.experiments.experiment import Experiment
 from mamlzoo.experiments.settings import MOST_SEEDS, Settings
+from mamlzoo.runs.setup import rehearse
 
 P = TypeVar("P", bound=Plugin)
 TaskLike = str | Task | type[Task]
@@ -43,7 +44,7 @@ def experiments(
     """
     several = combined(tasks, models, algorithms, options=options, seeds=seeds, **settings)
     for experiment in several:
-        experiment.check()
+        rehearse(experiment)
     return several
 
 

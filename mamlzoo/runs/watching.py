@@ -5,13 +5,11 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from mamlzoo.errors import UsageError
-
-if TYPE_CHECKING:
-    from mamlzoo.experiments.experiment import Experiment, Listener
-    from mamlzoo.runs.execution import Event
+from mamlzoo.experiments.events import Event, Listener
+from mamlzoo.experiments.experiment import Experiment
 
 BAR = "mamlzoo.cli.progress"
 """The module that draws. It is named and not imported: the command line stands above all that may be watched."""

@@ -18,10 +18,13 @@ from mamlzoo.engine.preparation import Notice
 from mamlzoo.errors import MamlzooError, UsageError
 from mamlzoo.experiments.experiment import Experiment
 from mamlzoo.experiments.settings import Settings
-from mamlzoo.runs import checkpoints, recording
 from mamlzoo.runs import directory as run_directory
-from mamlzoo.runs.recording import DEFAULT, Manner, StoppedError
+from mamlzoo.runs import recording
+from mamlzoo.runs.config import check_data, config_of
+from mamlzoo.runs.digests import experiment_digest
+from mamlzoo.runs.policy import DEFAULT, Manner, StoppedError
 from mamlzoo.runs.resolution import budget, declared, plugin
+from mamlzoo.runs.setup import rehearse
 from mamlzoo.runs.watching import Part
 from mamlzoo.sweeps import axes as swept
 from mamlzoo.sweeps.axes import Axis
@@ -192,12 +195,12 @@ def _tried(plan: Plan, directory: Path, manner: Manner) -> list[Cell]:
                 cell = _placed(plan, trial, trial.experiment, directory, there, taken)
                 if not _is_finished(cell):
                     manner.progress(trial.experiment, Notice(f"trying cell {at} of {len(plan.trials)}"))
-                    trial.experiment.check()
+                    rehearse(trial.experiment)
             except MamlzooError as error:
                 cell = replace(cell, error=_line(error))
             if cell.run_dir is not None and run_directory.is_run(cell.run_dir):
                 # Not the error of a cell: those that are still to come would be on other data than these.
-                trial.experiment.check_data(run_directory.read_config(cell.run_dir))
+                check_data(trial.experiment, run_directory.read_config(cell.run_dir))
         cells.append(cell)
     if all(cell.error is not None for cell in cells):
         raise UsageError(f"none of the {count(len(cells), 'cell')} can work: {cells[0].error}")
@@ -212,8 +215,8 @@ def _placed(
     there: Mapping[str, list[Path]],
     taken: set[str],
 ) -> Cell:
-    config = experiment.config()
-    digest, cell = checkpoints.experiment_digest(config), Cell(trial.values, {key: config[key] for key in DEFINING})
+    config = config_of(experiment)
+    digest, cell = experiment_digest(config), Cell(trial.values, {key: config[key] for key in DEFINING})
     if there.get(digest):  # two functions from Python may have one config; each takes its own directory
         return replace(cell, run_dir=there[digest].pop(0))
     stem = re.sub(r"[^\w.=]+", "-", Sweep(plan.axes, []).label(cell)).strip("-")[:LONGEST]
@@ -227,7 +230,7 @@ def _recorded(directory: Path) -> dict[str, list[Path]]:
     found: dict[str, list[Path]] = {}
     for path in sorted(directory.glob("*/config.json")):
         if not path.parent.name.startswith("."):  # what a killed process had not finished
-            digest = checkpoints.experiment_digest(run_directory.read_config(path.parent))
+            digest = experiment_digest(run_directory.read_config(path.parent))
             found.setdefault(digest, []).append(path.parent)
     return found
 

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 import mamlzoo
 from mamlzoo import statistics
-from mamlzoo.comparisons.verdicts import NOT_APART
 from mamlzoo.contracts.plugins import KINDS
 from mamlzoo.errors import UsageError
 from mamlzoo.experiments.result import Result, finite_or_null
+from mamlzoo.statistics import NOT_APART
 from mamlzoo.sweeps.axes import Axis, text
 from mamlzoo.tables import Table, csv_cell, duration, named, number, some
 

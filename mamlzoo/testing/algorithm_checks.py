@@ -17,19 +17,25 @@ from torch import Tensor, nn
 from mamlzoo import trees
 from mamlzoo.contracts import options
 from mamlzoo.contracts.answers import check_adapted
+from mamlzoo.contracts.data import Episode, Params, Spec
 from mamlzoo.contracts.inner_loop import adapt
+from mamlzoo.contracts.learner import Learner
 from mamlzoo.contracts.options import Option
-from mamlzoo.contracts.plugins import Episode, Learner, MetaAlgorithm, Params, Spec
+from mamlzoo.contracts.plugins import MetaAlgorithm
 from mamlzoo.engine.binding import Bound, bind_seeds
 from mamlzoo.engine.evaluation import predictions
 from mamlzoo.engine.gradients import EAGER
 from mamlzoo.engine.inspection import ImpureError
 from mamlzoo.errors import PluginError, UsageError
+from mamlzoo.experiments.checkpoint import Checkpoint
+from mamlzoo.experiments.events import Event
 from mamlzoo.experiments.experiment import Experiment
 from mamlzoo.experiments.result import Result
 from mamlzoo.experiments.settings import Settings
 from mamlzoo.runs import checkpoints
-from mamlzoo.runs.checkpoints import Checkpoint
+from mamlzoo.runs.config import config_of
+from mamlzoo.runs.digests import experiment_digest
+from mamlzoo.runs.execution import events, finished
 from mamlzoo.testing import probes
 from mamlzoo.testing.check import FaultError, check, require
 from mamlzoo.verification.central_differences import EpisodeReport, verify
@@ -246,7 +252,7 @@ def resumed_equals_never_stopped(algorithm: MetaAlgorithm) -> None:
     """
     settings = Settings(iterations=2 * HALF, meta_batch=2, test_tasks=1, test_steps=1, plan="loop", threads=1)
     whole = Experiment(probes.task_for(algorithm), probes.model(probes.plain), _fresh(algorithm), settings)
-    digest = checkpoints.experiment_digest(whole.config())
+    digest = experiment_digest(config_of(whole))
     with tempfile.TemporaryDirectory() as folder:
 
         def keep(at: Checkpoint) -> None:
@@ -274,14 +280,12 @@ def _trained(
     experiment: Experiment, start: Checkpoint | None, keep: Callable[[Checkpoint], None] = lambda at: None
 ) -> Result:
     """Train and test; `keep` is called wherever training could be stopped, after HALF of its meta-steps too."""
-    events = experiment.events(start, pauses=[HALF])
-    while True:
-        try:
-            event = next(events)
-        except StopIteration as end:
-            return cast(Result, end.value)
+
+    def kept(event: Event) -> None:
         if isinstance(event, Checkpoint):
             keep(event)
+
+    return finished(events(experiment, config_of(experiment), start, pauses=[HALF]), kept)
 
 
 def _require_batched(algorithm: MetaAlgorithm, network: Network) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 
 from mamlzoo import trees
+from mamlzoo.contracts.data import Batch
 from mamlzoo.contracts.inner_loop import adapt
-from mamlzoo.contracts.plugins import Batch, MetaAlgorithm
+from mamlzoo.contracts.plugins import MetaAlgorithm
 from mamlzoo.engine.binding import bind_seeds
 from mamlzoo.errors import UsageError
 from mamlzoo.testing import probes

@@ -14,8 +14,10 @@ from torch.nn import functional
 
 from mamlzoo import trees
 from mamlzoo.contracts.answers import check_module
+from mamlzoo.contracts.data import Batch, Episode, Params, Spec
 from mamlzoo.contracts.differentiation import differentiable_twice
-from mamlzoo.contracts.plugins import Batch, Episode, Learner, Model, Params, Spec
+from mamlzoo.contracts.learner import Learner
+from mamlzoo.contracts.plugins import Model
 from mamlzoo.discovery.networks import Plain
 from mamlzoo.engine import purity
 from mamlzoo.engine.batch_norm import batch_norms, without_running_statistics

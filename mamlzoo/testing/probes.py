@@ -11,8 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mamlzoo.contracts.data import Batch, Episode, MetaParams, Spec, Split
 from mamlzoo.contracts.inner_loop import GradientDescent, adapt
-from mamlzoo.contracts.plugins import Batch, Episode, Learner, MetaAlgorithm, MetaParams, Model, Spec, Split, Task
+from mamlzoo.contracts.learner import Learner
+from mamlzoo.contracts.plugins import MetaAlgorithm, Model, Task
 from mamlzoo.discovery.networks import model_of
 from mamlzoo.errors import UsageError
 from mamlzoo.testing.check import FaultError

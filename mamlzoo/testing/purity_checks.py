@@ -7,8 +7,9 @@ from typing import cast
 import torch
 
 from mamlzoo import trees
+from mamlzoo.contracts.data import Episode
 from mamlzoo.contracts.inner_loop import adapt
-from mamlzoo.contracts.plugins import Episode, MetaAlgorithm, Model
+from mamlzoo.contracts.plugins import MetaAlgorithm, Model
 from mamlzoo.engine import purity
 from mamlzoo.engine.binding import Bound, bind_seeds, built_with
 from mamlzoo.engine.inspection import foreign_tensors

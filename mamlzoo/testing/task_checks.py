@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.func import vmap
 
 from mamlzoo import trees
-from mamlzoo.contracts.plugins import Batch, Episode, Split, Task
+from mamlzoo.contracts.data import Batch, Episode, Split
+from mamlzoo.contracts.plugins import Task
 from mamlzoo.engine.randomness import Generators
 from mamlzoo.engine.streams import BLOCKS_TRIED, derive_seed
 from mamlzoo.testing.check import check, require

@@ -25,16 +25,21 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from mamlzoo import trees
+from mamlzoo.contracts.data import Episode, MetaParams
 from mamlzoo.contracts.differentiation import differentiating
 from mamlzoo.contracts.inner_loop import adapt
-from mamlzoo.contracts.plugins import Episode, HasClosedForm, Learner, MetaParams
+from mamlzoo.contracts.learner import Learner
+from mamlzoo.contracts.plugins import HasClosedForm
+from mamlzoo.discovery.blame import blamed
 from mamlzoo.engine.batching import TASKS, in_words, off_by
 from mamlzoo.engine.binding import Bound
+from mamlzoo.engine.placement import device_of
 from mamlzoo.engine.streams import draw
 from mamlzoo.engine.underivable import located
 from mamlzoo.experiments.experiment import Experiment
 from mamlzoo.experiments.result import FEW_NUMBERS, finite_or_null
 from mamlzoo.runs.resolution import AlgorithmLike, ModelLike, TaskLike, experiments
+from mamlzoo.runs.setup import bind
 from mamlzoo.runs.watching import counted
 from mamlzoo.tables import Table, count
 
@@ -228,14 +233,14 @@ def verify(
         UsageError: as for `mamlzoo.run`.
     """
     (experiment,) = experiments([task], [model], [algorithm], options=options, seeds=[seed], iterations=0)
-    bound = experiment.bind(torch.float64)
+    bound = bind(experiment, torch.float64)
     learner, meta = bound.learner, trees.index(bound.meta, 0)
-    device = experiment.device()
+    device = device_of(experiment.settings.device)
     drawn = trees.cast(draw(experiment.task, episodes, seed, "train", 0, device), torch.float64, device)
     parameters = sum(leaf.numel() for leaf in trees.leaves(meta))
     checked = min(coordinates, parameters)
     reports = []
-    with counted(f"verify {experiment}", progress) as told, experiment.blame("verification"):
+    with counted(f"verify {experiment}", progress) as told, blamed(experiment, "verification"):
         for at in range(episodes):
 
             def tell(done: int, at: int = at) -> None:
@@ -252,7 +257,7 @@ def verify(
 
 def _batched_off_by(bound: Bound, experiment: Experiment, seed: int, trained: float) -> float:
     """As `Verification` has it, of as many episodes as a run looks at."""
-    episodes = draw(experiment.task, TASKS, seed, "train", 0, experiment.device())
+    episodes = draw(experiment.task, TASKS, seed, "train", 0, device_of(experiment.settings.device))
     one_seed = trees.tree_map(lambda leaf: leaf[None], episodes)
     return off_by(bound, one_seed, experiment.settings.meta_reduction, trained)
 

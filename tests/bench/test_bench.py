@@ -14,7 +14,7 @@ from mamlzoo.bench.plans import Own
 from mamlzoo.bench.torch_peers import torch_contender
 from mamlzoo.bench.worker import contender_for, measure
 from mamlzoo.bench.workload import CannotRunError, Contender, Row, Work
-from mamlzoo.contracts.plugins import Episode
+from mamlzoo.contracts.data import Episode
 from mamlzoo.engine.binding import bind_seeds
 from mamlzoo.engine.gradients import EAGER
 

@@ -22,7 +22,7 @@ from mamlzoo.cli.remaining import Countdown
 from mamlzoo.engine.evaluation import EvaluationRecord
 from mamlzoo.engine.preparation import Alert, Choice, Notice
 from mamlzoo.engine.training import TrainingState
-from mamlzoo.runs.checkpoints import Checkpoint, ValidationRecord
+from mamlzoo.experiments.checkpoint import Checkpoint, ValidationRecord
 from mamlzoo.runs.execution import NOTHING
 from mamlzoo.runs.resolution import combined
 from mamlzoo.runs.watching import Part

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from mamlzoo.contracts.plugins import Spec
+from mamlzoo.contracts.data import Spec
 from mamlzoo.errors import UsageError
 from mamlzoo_models.mlp import ACTIVATIONS, MLP
 from mamlzoo_models.neuron import Neuron

@@ -7,7 +7,7 @@ import random
 import torch
 
 from mamlzoo import option
-from mamlzoo.contracts.plugins import Batch, Episode
+from mamlzoo.contracts.data import Batch, Episode
 from mamlzoo.testing.probes import Lines
 
 

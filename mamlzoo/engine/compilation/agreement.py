@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from mamlzoo import trees
-from mamlzoo.contracts.plugins import Episode, MetaParams
+from mamlzoo.contracts.data import Episode, MetaParams
 from mamlzoo.engine.compilation.program import CompiledSteps
 from mamlzoo.engine.gradients import Gradients
 from mamlzoo.engine.optimizers import OuterOptimizer

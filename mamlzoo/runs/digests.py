@@ -1,0 +1,49 @@
+"""What tells one experiment from another, and a whole file from a damaged one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mamlzoo.contracts.plugins import KINDS
+
+
+def digest(content: Any) -> str:
+    """SHA-256 over nested dicts, lists and tuples of tensors, numbers, words and None."""
+    state = hashlib.sha256()
+    for part in _parts(content):
+        state.update(part)
+    return state.hexdigest()
+
+
+def _parts(value: Any) -> Iterator[bytes]:
+    if isinstance(value, Tensor):
+        yield f"{value.dtype}{list(value.shape)}".encode()
+        yield value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()
+    elif isinstance(value, Mapping):
+        yield f"dict {len(value)}".encode()
+        for key, item in value.items():
+            yield f"{key!r}:".encode()
+            yield from _parts(item)
+    elif isinstance(value, list | tuple):
+        yield f"list {len(value)}".encode()
+        for item in value:
+            yield from _parts(item)
+    else:
+        yield repr(value).encode()
+
+
+def experiment_digest(config: Mapping[str, Any]) -> str:
+    """The digest of the part of a config that defines the numbers: plugins, options and settings.
+
+    What plugins read is no part of it: other data under the same options are refused (`Experiment.check_data`).
+    """
+    defining: dict[str, Any] = {"settings": config["settings"]}
+    for kind in KINDS:
+        defining[kind] = {key: value for key, value in config[kind].items() if key != "data"}
+    return digest(json.loads(json.dumps(defining, sort_keys=True)))

@@ -1,0 +1,134 @@
+"""Before a run: its networks, the θ that it begins with, and a rehearsal of everything."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+
+from mamlzoo import trees
+from mamlzoo.contracts.data import Episode, MetaParams
+from mamlzoo.discovery.blame import blamed
+from mamlzoo.engine import rehearsal
+from mamlzoo.engine.binding import Bound, bind_seeds, built_with
+from mamlzoo.engine.evaluation import evaluate
+from mamlzoo.engine.gradients import EAGER
+from mamlzoo.engine.inspection import inspect_algorithm, inspect_judgement, inspect_networks
+from mamlzoo.engine.optimizers import OuterOptimizer
+from mamlzoo.engine.placement import device_of
+from mamlzoo.engine.purity import repeating
+from mamlzoo.engine.streams import TestSet, TrainingStream, draw
+from mamlzoo.engine.underivable import located
+from mamlzoo.errors import FOREIGN, PluginError
+from mamlzoo.experiments.experiment import Experiment
+from mamlzoo.runs import inheritance
+
+
+def bind(experiment: Experiment, dtype: torch.dtype = torch.float32) -> Bound:
+    """The networks, and the θ⁰ of every seed as the model draws it.
+
+    Raises:
+        UsageError: the combination cannot work.
+    """
+    settings = experiment.settings
+    with blamed(experiment, "set-up"):
+        return bind_seeds(
+            experiment.task,
+            experiment.model,
+            experiment.algorithm,
+            settings.seeds,
+            device_of(settings.device),
+            dtype,
+            recompute=settings.recompute,
+            bf16=settings.precision == "bf16",
+        )
+
+
+def initial(experiment: Experiment, bound: Bound) -> MetaParams:
+    """The θ that training begins with: as the model draws it, or that of the run that `init_from` names.
+
+    Raises:
+        UsageError: that run has another θ, or none for a seed.
+    """
+    settings = experiment.settings
+    if settings.init_from is None:
+        return bound.meta
+    return inheritance.theta_of(settings.init_from, settings.seeds, bound.meta)
+
+
+def rehearse(experiment: Experiment) -> None:
+    """Try everything once, on one episode: what cannot work is said before anything is trained.
+
+    Raises:
+        UsageError, PluginError: it cannot work.
+    """
+    settings = replace(experiment.settings, seeds=experiment.settings.seeds[:1])
+    one_seed = replace(experiment, settings=settings)
+    bound = bind(one_seed)
+    plan = settings.plan if settings.plan in EAGER else "loop"  # what works at all works in a loop
+    if settings.init_from is not None:
+        initial(experiment, bind(experiment))
+    with blamed(experiment, "a trial"):
+        episodes = _episodes(experiment)
+        first = trees.index(episodes, 0)
+        others = built_with(bound, experiment.model, settings.seeds[0] ^ 1)
+        with repeating():
+            inspect_networks(bound, experiment.model, others, first)
+            rehearsal.rehearse(bound, experiment.task, experiment.model, first)
+            inspect_judgement(experiment.task, first.query.y)
+            inspect_algorithm(bound, others, first)
+
+    def hint() -> str:
+        """Whether the loop can do what batching could not."""
+        try:
+            _step(one_seed, bound, episodes, "loop")
+        except FOREIGN:
+            return ""
+        return "by `--plan loop` it works"
+
+    with blamed(experiment, "a trial", hint if plan == "vmap" else None):
+        _step(one_seed, bound, episodes, plan)
+
+
+def _episodes(experiment: Experiment) -> Episode:
+    """Two episodes to train on, [2, …], drawn as a run draws all that it needs.
+
+    Raises:
+        PluginError: the task draws by other random numbers than it is given, or other sizes than it was asked for.
+    """
+    task, settings = experiment.task, experiment.settings
+    device = device_of(settings.device)
+    one, two = (draw(task, 2, 0, "train", 0, device) for _ in range(2))
+    if not trees.equal(one, two):
+        raise PluginError(
+            f"task '{task.name}' gives other episodes for the same generator; all its random numbers must "
+            "come from that, or no run can be repeated",
+            plugin=task,
+        )
+    if experiment.algorithm.trains and settings.iterations:
+        TrainingStream(task, settings.seeds, settings.meta_batch, device).try_sizes()
+    if settings.validation_interval:
+        validation = TestSet(task, 1, settings.test_seed, device, split="valid")
+        validation.try_sizes()
+        validation.episode(0)
+    return trees.cast(one, torch.float32, device)
+
+
+def _step(experiment: Experiment, bound: Bound, episodes: Episode, plan: str) -> None:
+    """Make one meta-gradient and one evaluation.
+
+    Args:
+        episodes: every leaf begins with [meta-batch].
+    """
+    settings, first = experiment.settings, trees.index(episodes, 0)
+    device = device_of(settings.device)
+    if experiment.algorithm.trains and settings.iterations:
+        optimizer = OuterOptimizer(settings.optimizer, settings.outer_lr, bound.meta)
+        batch = trees.tree_map(lambda leaf: leaf[None], episodes)  # a seed axis before the meta-batch
+        with located(bound, first):
+            found = EAGER[plan](bound, "mean", None)(optimizer.meta, batch, torch.tensor(0.0, device=device))
+        rehearsal.check_meta_gradient(bound, found, first)
+    tests = TestSet(experiment.task, 1, settings.test_seed, device)
+    tests.try_sizes()
+    for _ in evaluate(bound, bound.meta, experiment.task, tests, min(1, settings.test_steps), plan):
+        pass
