@@ -31,8 +31,8 @@ from .contracts.points import Points as Points
 from .contracts.points import read_points as read_points
 from .discovery.registry import installed as installed
 from .discovery.registry import make as make
-from .engine.binding import bind as bind
-from .engine.gradients import meta_loss as meta_loss
+from .engine.own_loop import bind as bind
+from .engine.own_loop import meta_loss as meta_loss
 from .engine.training import TrainingRecord as TrainingRecord
 from .errors import MamlzooError as MamlzooError
 from .errors import PluginError as PluginError

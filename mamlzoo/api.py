@@ -22,10 +22,11 @@ from mamlzoo.reports import page
 from mamlzoo.reproductions import reproduction
 from mamlzoo.runs import directory as run_directory
 from mamlzoo.runs import execution, recording
-from mamlzoo.runs.policy import Interval, Manner
+from mamlzoo.runs.policy import Interval, RecordingPolicy
 from mamlzoo.runs.resolution import AlgorithmLike, ModelLike, TaskLike, experiments, plugin, several
 from mamlzoo.runs.watching import watched
 from mamlzoo.sweeps import directory as sweep_directory
+from mamlzoo.sweeps.plan import planned
 from mamlzoo.sweeps.sweep import Sweep
 
 S = TypeVar("S", Result, Comparison)
@@ -70,7 +71,7 @@ def run(
     (experiment,) = experiments([task], [model], [algorithm], options=options, seeds=seeds, **settings)
     if out is None:
         return execution.run(experiment, progress)
-    with manner(checkpoint_every, progress) as how:
+    with policy(checkpoint_every, progress) as how:
         return recording.record(experiment, Path(out), how)
 
 
@@ -98,7 +99,7 @@ def resume(
     likes = {"task": task, "model": model, "algorithm": algorithm}
     given = {kind: plugin(kind, like) for kind, like in likes.items() if like is not None}
     check_resumable(place, given)
-    with manner("30s", progress) as how:
+    with policy("30s", progress) as how:
         return (
             comparison_directory.resume(place, how)
             if comparison_directory.is_comparison(place)
@@ -127,7 +128,7 @@ def compare(
     if out is None:
         with watched(progress) as watcher:
             return comparison_directory.run(chosen, watcher)
-    with manner(checkpoint_every, progress) as how:
+    with policy(checkpoint_every, progress) as how:
         return comparison_directory.record(chosen, Path(out), how)
 
 
@@ -160,9 +161,9 @@ def sweep(
             failed cell.
     """
     chosen = {"task": several(task), "model": several(model), "algorithm": several(algorithm)}
-    planned = sweep_directory.plan(axes, chosen, options or {}, seeds, settings)
-    with manner(checkpoint_every, progress) as how:
-        return sweep_directory.record(planned, Path(out), how)
+    cells = planned(axes, chosen, options or {}, seeds, settings)
+    with policy(checkpoint_every, progress) as how:
+        return sweep_directory.record(cells, Path(out), how)
 
 
 def load(directory: str | Path) -> Result | Comparison:
@@ -236,7 +237,7 @@ def report(what: Result | Comparison, path: str | Path) -> None:
 
 
 @contextmanager
-def manner(checkpoint_every: str, progress: bool | Listener | None) -> Iterator[Manner]:
+def policy(checkpoint_every: str, progress: bool | Listener | None) -> Iterator[RecordingPolicy]:
     """How runs from Python are recorded, and who watches them meanwhile.
 
     Raises:
@@ -244,7 +245,7 @@ def manner(checkpoint_every: str, progress: bool | Listener | None) -> Iterator[
     """
     interval = Interval.parse(checkpoint_every)
     with watched(progress) as watcher:
-        yield Manner(interval, watcher, begins=watcher.begins, says=watcher.says, draw=drawn)
+        yield RecordingPolicy(interval, watcher, begins=watcher.begins, says=watcher.says, draw=drawn)
 
 
 def check_resumable(directory: Path, given: Mapping[str, Any]) -> None:

@@ -16,6 +16,7 @@ from mamlzoo import Experiment, Settings, UsageError
 from mamlzoo.cli.flags import SettingsCommand
 from mamlzoo.cli.request import Request, run_flags
 from mamlzoo.runs.commands import command_of
+from mamlzoo.runs.config import config_of
 from mamlzoo_algorithms.maml import MAML
 from mamlzoo_algorithms.reptile import Reptile
 from mamlzoo_models.mlp import MLP
@@ -29,12 +30,12 @@ def parse(**flags):
     return Request(**flags)
 
 
-def config_of(command: str) -> dict:
+def config_read_from(command: str) -> dict:
     """The config of what a command would run, by the command line's own parser."""
     program, name, *words = shlex.split(command)
     assert (program, name) == ("mamlzoo", "run")
     (experiment,) = parse.main(words, standalone_mode=False).experiments()
-    return experiment.config()
+    return config_of(experiment)
 
 
 def numbers(low, high):
@@ -70,19 +71,19 @@ budgets = st.builds(
 @settings(max_examples=25, deadline=None)
 @given(st.builds(Experiment, tasks, models, algorithms, budgets))
 def test_the_command_line_reads_the_same_config_back(experiment):
-    saved = json.loads(json.dumps(experiment.config()))
-    assert json.loads(json.dumps(config_of(command_of(saved)))) == saved
+    saved = json.loads(json.dumps(config_of(experiment)))
+    assert json.loads(json.dumps(config_read_from(command_of(saved)))) == saved
 
 
 def test_only_what_differs_from_the_defaults_is_said():
-    config = Experiment(Sine(shots=5), MLP(), MAML(inner_lr=0.05), Settings(seeds=(0, 1), iterations=300)).config()
+    config = config_of(Experiment(Sine(shots=5), MLP(), MAML(inner_lr=0.05), Settings(seeds=(0, 1), iterations=300)))
     assert command_of(config) == (
         "mamlzoo run -t sine -m mlp -a maml --task.shots 5 --algorithm.inner-lr 0.05 --seeds 2 --iterations 300"
     )
 
 
 def test_what_a_shell_would_not_leave_alone_is_quoted():
-    config = Experiment(Sine(), MLP(hidden=()), MAML(), Settings(seeds=(7, 3))).config()
+    config = config_of(Experiment(Sine(), MLP(hidden=()), MAML(), Settings(seeds=(7, 3))))
     assert command_of(config) == "mamlzoo run -t sine -m mlp -a maml --model.hidden '' --seed-list 7,3"
 
 
@@ -110,6 +111,6 @@ def test_a_value_that_no_flag_can_spell_is_said(distribution):
         def mamlzoo_plugins():
             return [Tagged]
     ''')  # fmt: skip
-    config = Experiment(mamlzoo.make("task", "tagged", tag="none"), MLP(), MAML()).config()
+    config = config_of(Experiment(mamlzoo.make("task", "tagged", tag="none"), MLP(), MAML()))
     with pytest.raises(UsageError, match="no command makes this run again: no flag can spell tag = 'none'"):
         command_of(config)

@@ -13,8 +13,9 @@ from torch import nn
 
 import mamlzoo
 from mamlzoo import UsageError
-from mamlzoo.experiments.experiment import Experiment
 from mamlzoo.experiments.settings import Settings
+from mamlzoo.runs import execution
+from mamlzoo.runs.config import config_of, experiment_from
 from mamlzoo_algorithms.maml import MAML
 from mamlzoo_models.mlp import MLP
 from mamlzoo_tasks.sine import Sine
@@ -115,7 +116,7 @@ def test_the_progress_listener_hears_of_training_and_testing():
     (name,) = {name for name, _ in heard}
     kinds = [kind for _, kind in heard if kind != "Checkpoint"]
     assert name == "sine × mlp × maml"
-    assert kinds == ["Choice"] + ["TrainingRecord"] * 4 + ["EvaluationRecord"] * 3
+    assert kinds == ["Choice"] + ["TrainingRecord"] * 4 + ["EvaluationProgress"] * 3
 
 
 def test_tables_show_themselves_in_notebooks_and_terminals():
@@ -161,9 +162,9 @@ def test_an_option_of_one_algorithm_goes_to_that_one_alone():
 
 def test_a_config_makes_the_same_experiment_again():
     result = mamlzoo.run("sine", "mlp", "anil", options={"model.hidden": (7, 3), "algorithm.head": "4."}, **QUICK)
-    again = Experiment.from_config(result.config)
-    assert again.config() == result.config
-    assert np.array_equal(numbers(again.run()), numbers(result))
+    again = experiment_from(result.config)
+    assert config_of(again) == result.config
+    assert np.array_equal(numbers(execution.run(again)), numbers(result))
 
 
 def test_a_diverged_seed_is_reported_and_left_out_of_the_mean():

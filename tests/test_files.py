@@ -84,8 +84,8 @@ def test_a_finished_comparison_is_shown_where_nothing_can_be_written(tmp_path, c
 KILLED = """
 import os, sys
 from pathlib import Path
-from mamlzoo import store
-with store.new_directory(Path(sys.argv[1])) as temporary:
+from mamlzoo.runs.directory import new_directory
+with new_directory(Path(sys.argv[1])) as temporary:
     (temporary / "half").write_text("x")
     os.kill(os.getpid(), 9)
 """

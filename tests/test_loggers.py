@@ -10,8 +10,8 @@ import pytest
 
 import mamlzoo
 from mamlzoo import UsageError
-from mamlzoo.runs import recording
-from mamlzoo.runs.policy import Interval, Manner, StoppedError
+from mamlzoo.runs import execution, recording
+from mamlzoo.runs.policy import Interval, RecordingPolicy, StoppedError
 from mamlzoo.runs.resolution import experiments
 
 pytestmark = pytest.mark.usefixtures("no_figures")
@@ -54,21 +54,21 @@ def experiment(**changes):
 
 def test_a_logger_is_told_of_start_progress_and_end(tmp_path, distribution):
     distribution("diary", DIARY)
-    recording.record(experiment(), tmp_path / "run", Manner(loggers=["diary"]))
+    recording.record(experiment(), tmp_path / "run", RecordingPolicy(loggers=["diary"]))
     lines = (tmp_path / "run" / "diary").read_text().splitlines()
     assert lines[0] == "started at 0"
     assert lines[-1] == "ended with Result"
     assert lines.count("TrainingRecord") == 3
-    assert {"Choice", "Checkpoint", "EvaluationRecord"} < set(lines)
+    assert {"Choice", "Checkpoint", "EvaluationProgress"} < set(lines)
 
 
 def test_a_logger_is_told_where_a_run_goes_on(tmp_path, distribution):
     distribution("diary", DIARY)
     heard = []
-    manner = Manner(Interval(steps=1), lambda _, event: heard.append(event), lambda: len(heard) > 5, ["diary"])
+    policy = RecordingPolicy(Interval(steps=1), lambda _, event: heard.append(event), lambda: len(heard) > 5, ["diary"])
     with pytest.raises(StoppedError):
-        recording.record(experiment(), tmp_path / "run", manner)
-    recording.resume(tmp_path / "run", Manner(loggers=["diary"]))
+        recording.record(experiment(), tmp_path / "run", policy)
+    recording.resume(tmp_path / "run", RecordingPolicy(loggers=["diary"]))
     lines = (tmp_path / "run" / "diary").read_text().splitlines()
     at = lines.index("ended with StoppedError")
     assert lines[at + 1].startswith("started at ")
@@ -93,10 +93,10 @@ def test_a_logger_that_fails_is_told_no_more_and_costs_no_numbers(tmp_path, dist
     with pytest.warns(
         UserWarning, match="logger 'broken' of broken 1.5 failed and is told no more: RuntimeError: the server is gone"
     ) as said:
-        logged = recording.record(experiment(), tmp_path / "run", Manner(loggers=["broken"]))
+        logged = recording.record(experiment(), tmp_path / "run", RecordingPolicy(loggers=["broken"]))
     assert len(said) == 1
     assert (Path(said[0].filename).name, said[0].lineno) == ("plugin_of_broken.py", 6)
-    assert logged.document()["evaluation"] == experiment().run().document()["evaluation"]
+    assert logged.document()["evaluation"] == execution.run(experiment()).document()["evaluation"]
 
 
 def test_a_logger_that_cannot_log_is_refused_before_training(tmp_path, distribution):
@@ -108,7 +108,7 @@ def test_a_logger_that_cannot_log_is_refused_before_training(tmp_path, distribut
             raise mamlzoo.UsageError("logger 'lacking' needs something: pip install something")
     ''')  # fmt: skip
     with pytest.raises(UsageError, match="logger 'lacking' needs something"):
-        recording.record(experiment(), tmp_path / "run", Manner(loggers=["lacking"]))
+        recording.record(experiment(), tmp_path / "run", RecordingPolicy(loggers=["lacking"]))
     assert not (tmp_path / "run").exists()
 
 
@@ -129,7 +129,7 @@ def test_tensorboard_shows_what_metrics_and_result_say(tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     result = recording.record(
-        experiment(validate_every=2, valid_tasks=2), tmp_path / "run", Manner(loggers=["tensorboard"])
+        experiment(validate_every=2, valid_tasks=2), tmp_path / "run", RecordingPolicy(loggers=["tensorboard"])
     )
     events = EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload()
 
@@ -147,7 +147,7 @@ def test_tensorboard_shows_what_metrics_and_result_say(tmp_path):
 def test_tensorboard_without_its_extra_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)  # as if it were not installed
     with pytest.raises(UsageError, match=r"pip install 'mamlzoo\[tensorboard\]'"):
-        recording.record(experiment(), tmp_path / "run", Manner(loggers=["tensorboard"]))
+        recording.record(experiment(), tmp_path / "run", RecordingPolicy(loggers=["tensorboard"]))
     assert not (tmp_path / "run").exists()
 
 

@@ -18,6 +18,7 @@ from mamlzoo.experiments.evaluation import Evaluation
 from mamlzoo.reproductions import judgement
 from mamlzoo.reproductions.judgement import judge
 from mamlzoo.reproductions.reproduction import experiment_of, reproduce
+from mamlzoo.runs.setup import rehearse
 
 SMALL = """
 name = "small"
@@ -122,7 +123,7 @@ def test_every_built_in_recipe_names_what_there_is(tmp_path):
     for recipe in installed().recipes.values():
         for run in recipe.runs:
             if run.origin is None:
-                experiment_of(run, tmp_path).check()
+                rehearse(experiment_of(run, tmp_path))
 
 
 def evaluation(values, steps=1):

@@ -28,11 +28,11 @@ from mamlzoo import MamlzooError, UsageError, files
 from mamlzoo.engine.preparation import Alert
 from mamlzoo.engine.training import TrainingRecord
 from mamlzoo.experiments.checkpoint import Checkpoint
-from mamlzoo.runs import checkpoints, recording
+from mamlzoo.runs import checkpoints, execution, recording
 from mamlzoo.runs import directory as run_directory
 from mamlzoo.runs.commands import resume_command
 from mamlzoo.runs.digests import digest
-from mamlzoo.runs.policy import Interval, Manner, StoppedError
+from mamlzoo.runs.policy import Interval, RecordingPolicy, StoppedError
 from mamlzoo.runs.resolution import experiments
 from mamlzoo_algorithms.maml import MAML
 
@@ -64,7 +64,7 @@ def killed_after(events):
 
 def record_until(experiment, directory, events):
     with pytest.raises(Killed):
-        recording.record(experiment, directory, Manner(EVERY_STEP, killed_after(events)))
+        recording.record(experiment, directory, RecordingPolicy(EVERY_STEP, killed_after(events)))
 
 
 def contents(directory):
@@ -94,10 +94,10 @@ def test_a_run_that_is_stopped_and_gone_on_with_ends_with_the_bits_of_one_that_w
     directory = tmp_path_factory.mktemp("stopped") / "run"
     chosen, interval = experiment(validate_every=5, select_best=True, valid_tasks=4), Interval(steps=every)
     try:
-        recording.record(chosen, directory, Manner(interval, killed_after(events)))
+        recording.record(chosen, directory, RecordingPolicy(interval, killed_after(events)))
     except Killed:
         try:
-            recording.resume(directory, Manner(interval, killed_after(again)))
+            recording.resume(directory, RecordingPolicy(interval, killed_after(again)))
         except Killed:
             recording.resume(directory)
     assert contents(directory) == contents(whole)
@@ -130,7 +130,7 @@ def test_a_run_that_goes_on_does_not_begin_again(tmp_path):
     record_until(chosen, tmp_path / "run", 20)
     there = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["step"]
     heard = []
-    recording.resume(tmp_path / "run", Manner(progress=lambda _, event: heard.append(event)))
+    recording.resume(tmp_path / "run", RecordingPolicy(progress=lambda _, event: heard.append(event)))
     assert there > 0
     assert min(event.step for event in heard if isinstance(event, TrainingRecord)) == there + 1
 
@@ -139,7 +139,7 @@ def test_a_run_without_a_checkpoint_begins_again_and_says_so(tmp_path):
     chosen, heard = experiment(), []
     record_until(chosen, tmp_path / "run", 0)
     (tmp_path / "run" / "checkpoint.pt").unlink()  # killed while it was written
-    recording.resume(tmp_path / "run", Manner(progress=lambda _, event: heard.append(event)))
+    recording.resume(tmp_path / "run", RecordingPolicy(progress=lambda _, event: heard.append(event)))
     assert [event.text for event in heard if isinstance(event, Alert)] == [
         f"{tmp_path / 'run'} has no checkpoint, so the run begins again"
     ]
@@ -149,9 +149,9 @@ def test_a_run_without_a_checkpoint_begins_again_and_says_so(tmp_path):
 
 def test_a_wish_to_stop_is_heard_at_the_next_checkpoint_and_nothing_is_lost(tmp_path):
     chosen, seen = experiment(), []
-    manner = Manner(Interval(seconds=3600), lambda _, event: seen.append(event), lambda: len(seen) > 8)
+    policy = RecordingPolicy(Interval(seconds=3600), lambda _, event: seen.append(event), lambda: len(seen) > 8)
     with pytest.raises(StoppedError, match="^stopped; to go on: mamlzoo resume .*run$"):
-        recording.record(chosen, tmp_path / "run", manner)
+        recording.record(chosen, tmp_path / "run", policy)
     steps = [event.step for event in seen if isinstance(event, TrainingRecord)]
     assert torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["step"] == max(steps) > 0
 
@@ -170,7 +170,7 @@ def test_checkpoints_are_written_as_often_as_asked(tmp_path, monkeypatch):
         save(checkpoint, *rest)
 
     monkeypatch.setattr(checkpoints, "save", noting)
-    recording.record(experiment(), tmp_path / "run", Manner(Interval(steps=5)))
+    recording.record(experiment(), tmp_path / "run", RecordingPolicy(Interval(steps=5)))
     assert written == [0, 0, 5, 10, 12]  # θ⁰ at once, again with the plan
 
 
@@ -200,7 +200,7 @@ def test_a_reader_never_sees_half_a_line_or_half_a_file(tmp_path):
                 for line in [path.read_text()] if path.suffix == ".json" else path.read_text().splitlines():
                     json.loads(line)
 
-    recording.record(experiment(), tmp_path / "run", Manner(EVERY_STEP, look))
+    recording.record(experiment(), tmp_path / "run", RecordingPolicy(EVERY_STEP, look))
     assert seen == {".lock", "config.json", "metrics.jsonl", "checkpoint.pt", "checkpoint.previous.pt"}
 
 
@@ -217,7 +217,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_taken(tmp_path):
     record_until(chosen, tmp_path / "run", 20)
     path, heard = tmp_path / "run" / "checkpoint.pt", []
     path.write_bytes(path.read_bytes()[:-100])
-    recording.resume(tmp_path / "run", Manner(progress=lambda _, event: heard.append(event)))
+    recording.resume(tmp_path / "run", RecordingPolicy(progress=lambda _, event: heard.append(event)))
     (notice,) = (event.text for event in heard if isinstance(event, Alert))
     assert "checkpoint.pt is damaged: it cannot be read" in notice
     assert "going on from checkpoint.previous.pt, meta-step " in notice
@@ -290,7 +290,7 @@ def test_a_disk_that_refuses_costs_nothing_that_is_written(name, tmp_path, monke
     with monkeypatch.context() as patch:
         patch.setattr(Path, "replace", refuse_late)
         with pytest.raises(MamlzooError, match="No space left on device; what was written before is whole"):
-            recording.record(chosen, tmp_path / "run", Manner(EVERY_STEP))
+            recording.record(chosen, tmp_path / "run", RecordingPolicy(EVERY_STEP))
     recording.resume(tmp_path / "run")
     recording.record(chosen, tmp_path / "whole")
     assert contents(tmp_path / "run") == contents(tmp_path / "whole")
@@ -301,10 +301,10 @@ def test_a_finished_run_that_is_made_again_is_not_finished_until_it_ends_again(t
     (tmp_path / "run" / "checkpoint.pt").write_bytes(b"damaged")
     heard = []
     with pytest.raises(Killed):
-        recording.resume(tmp_path / "run", Manner(progress=killed_after(3)))
+        recording.resume(tmp_path / "run", RecordingPolicy(progress=killed_after(3)))
     with pytest.raises(UsageError, match="run is not finished; `mamlzoo resume .*run` goes on with it"):
         mamlzoo.load(tmp_path / "run")
-    recording.resume(tmp_path / "run", Manner(progress=lambda _, event: heard.append(event)))
+    recording.resume(tmp_path / "run", RecordingPolicy(progress=lambda _, event: heard.append(event)))
     recording.record(experiment(), tmp_path / "whole")
     assert contents(tmp_path / "run") == contents(tmp_path / "whole")
 
@@ -373,7 +373,7 @@ def test_other_versions_are_said_where_the_run_goes_on_and_where_its_result_stan
     record_until(experiment(), tmp_path / "run", 20)
     path, heard = tmp_path / "run" / "config.json", []
     path.write_text(re.sub(r'"torch": "[^"]+"', '"torch": "2.5.0"', path.read_text()))
-    result = recording.resume(tmp_path / "run", Manner(progress=lambda _, event: heard.append(event)))
+    result = recording.resume(tmp_path / "run", RecordingPolicy(progress=lambda _, event: heard.append(event)))
     (said,) = (event.text for event in heard if isinstance(event, Alert))
     assert said == f"begun with torch 2.5.0, gone on with torch {torch.__version__}: the last bits may differ"
     assert said in str(result.table())
@@ -404,20 +404,20 @@ def test_the_best_theta_is_the_theta_of_its_meta_step(whole, tmp_path):
         if isinstance(event, Checkpoint):
             seen[event.training.step] = event.training.meta["network"]["0.weight"].clone()
 
-    experiment(validate_every=5, select_best=True, valid_tasks=4).run(look)
+    execution.run(experiment(validate_every=5, select_best=True, valid_tasks=4), look)
     for row, step in enumerate(best.steps):
         assert torch.equal(best.meta["network"]["0.weight"][row], seen[step][row])
 
 
 def test_validation_changes_nothing_that_is_not_chosen_by_it(tmp_path):
-    plain, watched = experiment().run(), experiment(validate_every=1, valid_tasks=4).run()
+    plain, watched = map(execution.run, (experiment(), experiment(validate_every=1, valid_tasks=4)))
     assert plain.document()["evaluation"] == watched.document()["evaluation"]
     assert len(watched.validation) == 12
 
 
 def test_an_accuracy_is_best_where_it_is_highest():
     (chosen,) = experiments(["blobs"], ["mlp"], ["protonet"], **(BUDGET | {"validate_every": 2, "select_best": True}))
-    result = chosen.run()
+    result = execution.run(chosen)
     values = np.stack([record.values for record in result.validation])
     assert result.checkpoint.best.values.tolist() == values.max(0).tolist()
 
@@ -430,14 +430,14 @@ def test_validation_records_stand_in_metrics(whole):
 
 def test_a_run_begins_where_another_ended(whole, tmp_path):
     theta = mamlzoo.load(whole).meta["network"]["2.weight"]
-    result = experiment(iterations=0, init_from=str(whole)).run()
+    result = execution.run(experiment(iterations=0, init_from=str(whole)))
     assert torch.equal(result.meta["network"]["2.weight"], theta)
     assert result.config["settings"]["init_from"] == str(whole)
 
 
 def test_the_only_seed_of_a_run_serves_all_seeds(tmp_path):
     recording.record(experiment(seeds=[7]), tmp_path / "one")
-    result = experiment(seeds=3, iterations=0, init_from=str(tmp_path / "one")).run()
+    result = execution.run(experiment(seeds=3, iterations=0, init_from=str(tmp_path / "one")))
     weight = result.meta["network"]["0.weight"]
     assert torch.equal(weight, mamlzoo.load(tmp_path / "one").meta["network"]["0.weight"].expand_as(weight))
     assert "all seeds start from the same θ⁰" in result.remarks
@@ -505,7 +505,7 @@ def small_files():
 
 def test_a_full_disk_is_one_line_and_what_was_written_stays_whole(small_files, tmp_path):
     with pytest.raises(MamlzooError, match="could not be written: File too large; what was written before is whole"):
-        recording.record(experiment(), tmp_path / "run", Manner(EVERY_STEP))
+        recording.record(experiment(), tmp_path / "run", RecordingPolicy(EVERY_STEP))
     names = {".lock", "config.json", "metrics.jsonl", "checkpoint.pt", "checkpoint.previous.pt"}
     assert {path.name for path in (tmp_path / "run").iterdir()} == names
     small_files()
@@ -551,6 +551,7 @@ def test_kill_9_at_random_moments_changes_no_bit(plan, tmp_path):
         directory = tmp_path / f"killed-{number}"
         process = subprocess.Popen([*command, directory.name], cwd=tmp_path, stdout=subprocess.DEVNULL)
         while not (directory / "config.json").exists():
+            assert process.poll() is None
             time.sleep(0.005)
         time.sleep(random_moments.uniform(0, seconds - 2))
         os.kill(process.pid, signal.SIGKILL)

@@ -17,11 +17,13 @@ from torch import nn
 import mamlzoo
 from mamlzoo import MamlzooError, UsageError, files
 from mamlzoo.engine.training import TrainingRecord
-from mamlzoo.runs.policy import Interval, Manner, StoppedError
+from mamlzoo.runs.policy import Interval, RecordingPolicy, StoppedError
 from mamlzoo.runs.watching import Part
 from mamlzoo.sweeps import directory as sweep_directory
 from mamlzoo.sweeps.axes import Axis
-from mamlzoo.sweeps.sweep import Cell, Estimate, Scores, Sweep
+from mamlzoo.sweeps.cells import Cell, Estimate, Scores
+from mamlzoo.sweeps.plan import planned
+from mamlzoo.sweeps.sweep import Sweep
 from mamlzoo_algorithms.maml import MAML
 
 pytestmark = pytest.mark.usefixtures("no_figures")
@@ -157,8 +159,8 @@ def test_the_table_marks_the_best_counts_diverged_seeds_and_shows_errors():
 @given(st.lists(st.integers(1, 3), min_size=3, max_size=3).filter(lambda sizes: max(sizes) > 1))
 def test_there_is_a_cell_for_every_combination_in_the_order_of_the_values(sizes):
     rates, batches, steps = ([at + 1 for at in range(size)] for size in sizes)
-    plan = sweep_directory.plan({"outer_lr": rates, "meta_batch": batches, "test_steps": steps}, ONE, {}, 1, {})
-    found = [trial.experiment.settings for trial in plan.trials]
+    plan = planned({"outer_lr": rates, "meta_batch": batches, "test_steps": steps}, ONE, {}, 1, {})
+    found = [trial.experiment.settings for trial in plan.candidates]
     expected = [(rate, batch, step) for rate in rates for batch in batches for step in steps]
     assert [(one.outer_lr, one.meta_batch, one.test_steps) for one in found] == expected
     assert [axis.key for axis in plan.axes] == [
@@ -168,8 +170,8 @@ def test_there_is_a_cell_for_every_combination_in_the_order_of_the_values(sizes)
 
 def test_an_option_goes_to_the_plugins_that_have_it_and_no_cell_is_made_twice():
     several = {"task": ["blobs"], "model": ["mlp"], "algorithm": ["maml", "protonet"]}
-    plan = sweep_directory.plan({"algorithm.inner_lr": "0.01,0.1", "outer_lr": [1, 2]}, several, {}, 1, {})
-    labels = [Sweep(plan.axes, []).label(Cell(trial.values, None)) for trial in plan.trials]
+    plan = planned({"algorithm.inner_lr": "0.01,0.1", "outer_lr": [1, 2]}, several, {}, 1, {})
+    labels = [Sweep(plan.axes, []).label(Cell(trial.values, None)) for trial in plan.candidates]
     assert labels == [
         "algorithm=maml, inner_lr=0.01, outer_lr=1.0",
         "algorithm=maml, inner_lr=0.01, outer_lr=2.0",
@@ -190,8 +192,8 @@ def test_an_option_goes_to_the_plugins_that_have_it_and_no_cell_is_made_twice():
     ids=["as an option", "as an axis of one value", "as an axis"],
 )
 def test_a_plugin_that_needs_an_option_is_made_with_it(axes, options, folders):
-    plan = sweep_directory.plan(axes, ONE | {"task": ["csv"]}, options, 1, {})
-    assert [trial.experiment.task.folder for trial in plan.trials] == folders
+    plan = planned(axes, ONE | {"task": ["csv"]}, options, 1, {})
+    assert [trial.experiment.task.folder for trial in plan.candidates] == folders
 
 
 def test_what_an_option_is_needed_for_is_said_where_it_is_not_given(tmp_path):
@@ -204,8 +206,8 @@ def test_what_an_option_is_needed_for_is_said_where_it_is_not_given(tmp_path):
     [({}, 2), ({"validate_every": 1}, 1), ({"iterations": 0}, 1), ({"select_best": True, "iterations": 40}, 2)],
 )
 def test_every_cell_is_validated_at_its_end_at_least(changes, interval):
-    plan = sweep_directory.plan(RATES, ONE, {}, 1, BUDGET | changes)
-    assert {trial.experiment.settings.validation_interval for trial in plan.trials} == {interval}
+    plan = planned(RATES, ONE, {}, 1, BUDGET | changes)
+    assert {trial.experiment.settings.validation_interval for trial in plan.candidates} == {interval}
 
 
 PLANS = {
@@ -226,7 +228,7 @@ PLANS = {
 @pytest.mark.parametrize(("axes", "options", "fixed", "line"), PLANS.values(), ids=PLANS)
 def test_what_cannot_be_swept_is_one_clear_line(axes, options, fixed, line):
     with pytest.raises(UsageError) as caught:
-        sweep_directory.plan(axes, ONE, options, 1, fixed)
+        planned(axes, ONE, options, 1, fixed)
     assert str(caught.value).startswith(line)
 
 
@@ -292,7 +294,7 @@ class Breaks(MAML):
 
 def test_a_cell_that_fails_as_it_runs_stops_no_other_and_is_tried_again(tmp_path):
     ended = []
-    plan = sweep_directory.plan({"algorithm.inner_lr": [0.5, 0.01]}, ONE | {"algorithm": [Breaks()]}, {}, 1, BUDGET)
+    plan = planned({"algorithm.inner_lr": [0.5, 0.01]}, ONE | {"algorithm": [Breaks()]}, {}, 1, BUDGET)
 
     def hear(what):
         Breaks.armed = True
@@ -300,7 +302,7 @@ def test_a_cell_that_fails_as_it_runs_stops_no_other_and_is_tried_again(tmp_path
         states = [cell["state"] for cell in json.loads((tmp_path / "all" / "sweep.json").read_text())["cells"]]
         ended.append((said, *states))
 
-    sweep = sweep_directory.record(plan, tmp_path / "all", Manner(begins=hear, says=hear))
+    sweep = sweep_directory.record(plan, tmp_path / "all", RecordingPolicy(begins=hear, says=hear))
     assert ended == [
         ("inner_lr=0.5", "waiting", "waiting"),
         ("failed", "failed", "waiting"),
@@ -333,12 +335,12 @@ def test_two_do_not_work_on_one_sweep(whole):
 
 
 def test_a_stopped_sweep_says_so_and_goes_on_to_the_same_numbers(whole, tmp_path):
-    plan, heard = sweep_directory.plan(RATES, ONE, {}, 2, BUDGET), []
-    manner = Manner(Interval(steps=1), lambda *event: heard.append(event), lambda: any(
+    plan, heard = planned(RATES, ONE, {}, 2, BUDGET), []
+    policy = RecordingPolicy(Interval(steps=1), lambda *event: heard.append(event), lambda: any(
         experiment.algorithm.inner_lr == 0.05 and isinstance(event, TrainingRecord) for experiment, event in heard
     ))  # fmt: skip
     with pytest.raises(StoppedError, match="^stopped; to go on: the same command again$"):
-        sweep_directory.record(plan, tmp_path / "all", manner)
+        sweep_directory.record(plan, tmp_path / "all", policy)
     states = [cell["state"] for cell in json.loads((tmp_path / "all" / "sweep.json").read_text())["cells"]]
     assert states == ["finished", "waiting"]
     on = sweep_directory.record(plan, tmp_path / "all")

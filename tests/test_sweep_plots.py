@@ -15,7 +15,8 @@ from mamlzoo import UsageError
 from mamlzoo.figures.limits import without_outliers
 from mamlzoo.figures.sweep import FRAME
 from mamlzoo.sweeps.axes import Axis
-from mamlzoo.sweeps.sweep import Cell, Estimate, Scores, Sweep
+from mamlzoo.sweeps.cells import Cell, Estimate, Scores
+from mamlzoo.sweeps.sweep import Sweep
 
 
 def swept(axes, score):

@@ -19,9 +19,9 @@ from mamlzoo.contracts import recipes
 from mamlzoo.contracts.plugins import KINDS
 from mamlzoo.discovery import code, trust
 from mamlzoo.errors import PluginError
-from mamlzoo.experiments.experiment import Experiment
 from mamlzoo.runs import checkpoints
 from mamlzoo.runs import directory as run_directory
+from mamlzoo.runs.config import experiment_from
 from mamlzoo.runs.digests import experiment_digest
 
 pytestmark = pytest.mark.usefixtures("no_figures")
@@ -306,7 +306,7 @@ def test_a_run_made_here_goes_on_without_a_word_in_another_process(run, marker, 
 def test_saving_a_result_that_was_loaded_trusts_nothing(handed, tmp_path):
     mamlzoo.load(handed).save(tmp_path / "again")
     with pytest.raises(UsageError, match="never run here"):
-        Experiment.from_config(json.loads((tmp_path / "again" / "config.json").read_text()))
+        experiment_from(json.loads((tmp_path / "again" / "config.json").read_text()))
 
 
 @pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX's")

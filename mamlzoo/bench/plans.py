@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mamlzoo.bench.workload import CannotRunError, Contender, Work
+from mamlzoo.engine.inputs import Block, blocks
 from mamlzoo.engine.placement import computing, device_of
 from mamlzoo.engine.preparation import Training, prepare
-from mamlzoo.engine.steps import Block
 from mamlzoo.engine.streams import TrainingStream
-from mamlzoo.engine.training import blocks
 from mamlzoo.runs.execution import finished
 from mamlzoo.runs.setup import bind
 

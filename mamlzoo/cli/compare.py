@@ -6,8 +6,10 @@ from typing import Any
 
 import click
 
+from mamlzoo.cli.console import report_comparison
 from mamlzoo.cli.flags import SettingsCommand, numeric
-from mamlzoo.cli.request import Request, recorded, report_comparison, run_flags
+from mamlzoo.cli.recording import recorded
+from mamlzoo.cli.request import Request, run_flags
 
 
 class CompareCommand(SettingsCommand):
@@ -39,6 +41,6 @@ def command(baseline: str | None, at_step: int | None, **flags: Any) -> None:
     several = request.experiments()
     differences.check([config_of(experiment) for experiment in several], baseline, at_step)
     directory = request.directory("compare")
-    with recorded(resume_command(directory), request.checkpoint_every, request.loggers, request.quiet) as manner:
-        comparison = comparison_directory.record(several, directory, manner, baseline, at_step)
+    with recorded(resume_command(directory), request.checkpoint_every, request.loggers, request.quiet) as policy:
+        comparison = comparison_directory.record(several, directory, policy, baseline, at_step)
     report_comparison(comparison, directory, quiet=request.quiet, as_json=request.as_json)

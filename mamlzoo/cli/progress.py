@@ -18,7 +18,7 @@ from rich.text import Text
 from mamlzoo.cli import console
 from mamlzoo.cli.lines import Line, as_clock
 from mamlzoo.cli.remaining import Countdown, Run, Work, most_alike
-from mamlzoo.engine.evaluation import EvaluationRecord
+from mamlzoo.engine.evaluation import EvaluationProgress
 from mamlzoo.engine.preparation import Alert, Choice, Notice
 from mamlzoo.engine.training import TrainingRecord
 from mamlzoo.experiments.checkpoint import Checkpoint, ValidationRecord
@@ -154,7 +154,7 @@ class Display(Watcher):
             run.validations = len(event.validation)
             if event.validation:
                 run.validated_at = event.validation[-1].step
-        elif isinstance(event, EvaluationRecord):
+        elif isinstance(event, EvaluationProgress):
             validates = not run.is_trained or run.validations_left > 0
             units = event.done / event.total * (run.work.validated if validates else run.work.tested)
             run.evaluating.add(units - run.evaluated, seconds)

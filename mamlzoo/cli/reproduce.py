@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from mamlzoo.cli import console
-from mamlzoo.cli.request import checkpoint_flag, log_flag, recorded
+from mamlzoo.cli.recording import recorded
+from mamlzoo.cli.request import checkpoint_flag, log_flag
 from mamlzoo.tables import Table
 
 
@@ -54,8 +55,8 @@ def command(
 
     recipe = installed().recipe(name)
     directory = out or run_directory.default_directory(f"reproduce-{name}")
-    with recorded(reproduction.command(name, directory), checkpoint_every, loggers, quiet) as manner:
-        found = reproduction.reproduce(recipe, directory, manner)
+    with recorded(reproduction.command(name, directory), checkpoint_every, loggers, quiet) as policy:
+        found = reproduction.reproduce(recipe, directory, policy)
     if as_json:
         console.print_json(found.document())
     else:

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mamlzoo.cli.console import report_comparison, report_run
 from mamlzoo.cli.flags import KINDS
-from mamlzoo.cli.request import checkpoint_flag, log_flag, recorded, report_comparison, report_run
+from mamlzoo.cli.recording import recorded
+from mamlzoo.cli.request import checkpoint_flag, log_flag
 
 if TYPE_CHECKING:
     from mamlzoo.contracts.plugins import Plugin
@@ -43,11 +45,11 @@ def command(
 
     places = {kind: place for kind, place in moved.items() if place is not None}
     api.check_resumable(directory, places)
-    with recorded(resume_command(directory), checkpoint_every, loggers, quiet) as manner:
+    with recorded(resume_command(directory), checkpoint_every, loggers, quiet) as policy:
         if comparison_directory.is_comparison(directory):
-            comparison = comparison_directory.resume(directory, manner)
+            comparison = comparison_directory.resume(directory, policy)
         else:
-            result = recording.resume(directory, manner, _plugins(directory, places))
+            result = recording.resume(directory, policy, _plugins(directory, places))
     if comparison_directory.is_comparison(directory):
         report_comparison(comparison, directory, quiet=quiet, as_json=as_json)
     else:

@@ -6,8 +6,10 @@ from typing import Any
 
 import click
 
+from mamlzoo.cli.console import report_run
 from mamlzoo.cli.flags import SettingsCommand
-from mamlzoo.cli.request import Request, recorded, report_run, run_flags
+from mamlzoo.cli.recording import recorded
+from mamlzoo.cli.request import Request, run_flags
 
 
 @click.command("run", cls=SettingsCommand)
@@ -24,6 +26,6 @@ def command(**flags: Any) -> None:
     request = Request(**flags)
     (experiment,) = request.experiments()
     directory = request.directory(experiment.name)
-    with recorded(resume_command(directory), request.checkpoint_every, request.loggers, request.quiet) as manner:
-        result = recording.record(experiment, directory, manner)
+    with recorded(resume_command(directory), request.checkpoint_every, request.loggers, request.quiet) as policy:
+        result = recording.record(experiment, directory, policy)
     report_run(result, directory, quiet=request.quiet, as_json=request.as_json)

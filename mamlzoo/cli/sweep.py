@@ -8,7 +8,8 @@ import click
 
 from mamlzoo.cli import console
 from mamlzoo.cli.flags import SettingsCommand
-from mamlzoo.cli.request import Request, recorded, run_flags
+from mamlzoo.cli.recording import recorded
+from mamlzoo.cli.request import Request, run_flags
 from mamlzoo.sweeps import axes
 
 
@@ -36,10 +37,11 @@ def command(ctx: click.Context, /, **flags: Any) -> None:
     """
     from mamlzoo.runs.commands import spelled
     from mamlzoo.sweeps import directory as sweep_directory
+    from mamlzoo.sweeps.plan import planned
 
     request = Request(**flags)
     given = request.options | request.settings
-    plan = sweep_directory.plan(
+    plan = planned(
         {key: values for key, values in given.items() if key not in axes.FIXED},
         request.chosen,
         {},
@@ -48,8 +50,8 @@ def command(ctx: click.Context, /, **flags: Any) -> None:
     )
     directory = request.directory("sweep")
     again = sweep_directory.AGAIN + f", with --out {spelled(directory)}" * (request.out is None)
-    with recorded(again, request.checkpoint_every, request.loggers, request.quiet) as manner:
-        sweep = sweep_directory.record(plan, directory, manner)
+    with recorded(again, request.checkpoint_every, request.loggers, request.quiet) as policy:
+        sweep = sweep_directory.record(plan, directory, policy)
     if request.as_json:
         console.print_json({**sweep.document(), "run_dir": str(directory)})
     else:

@@ -20,7 +20,7 @@ from mamlzoo.runs import execution, layouts, recording
 from mamlzoo.runs.commands import resume_command
 from mamlzoo.runs.config import check_data, config_of, experiment_from
 from mamlzoo.runs.digests import experiment_digest
-from mamlzoo.runs.policy import DEFAULT, Manner
+from mamlzoo.runs.policy import DEFAULT, RecordingPolicy
 from mamlzoo.runs.watching import Part, Watcher
 
 NAME = "comparison.json"
@@ -29,7 +29,7 @@ NAME = "comparison.json"
 def record(
     experiments: Sequence[Experiment],
     directory: Path,
-    manner: Manner = DEFAULT,
+    policy: RecordingPolicy = DEFAULT,
     baseline: str | None = None,
     step: int | None = None,
 ) -> Comparison:
@@ -47,12 +47,12 @@ def record(
     def one(name: str) -> Result:
         experiment = by_name[name]
         assert experiment is not None
-        return recording.record_or_resume(experiment, directory / name, manner)
+        return recording.record_or_resume(experiment, directory / name, policy)
 
-    return _run(directory, one, manner, by_name)
+    return _run(directory, one, policy, by_name)
 
 
-def resume(directory: Path, manner: Manner = DEFAULT) -> Comparison:
+def resume(directory: Path, policy: RecordingPolicy = DEFAULT) -> Comparison:
     """Go on with a comparison: its finished runs are loaded, the others gone on with or begun.
 
     Raises:
@@ -69,16 +69,16 @@ def resume(directory: Path, manner: Manner = DEFAULT) -> Comparison:
         if not run_directory.is_run(directory / name):
             experiment = experiment_from(configs[name])
             check_data(experiment, configs[name])
-            return recording.record(experiment, directory / name, manner)
+            return recording.record(experiment, directory / name, policy)
         there, wanted = (
             experiment_digest(config) for config in (run_directory.read_config(directory / name), configs[name])
         )
         if there != wanted:
             raise UsageError(f"{directory / name} holds another experiment than {directory / NAME} says")
-        return recording.resume(directory / name, manner)
+        return recording.resume(directory / name, policy)
 
     unfinished = {name: config for name, config in configs.items() if not run_directory.is_finished(directory / name)}
-    return _run(directory, one, manner, {name: _experiment(config) for name, config in unfinished.items()})
+    return _run(directory, one, policy, {name: _experiment(config) for name, config in unfinished.items()})
 
 
 def run(experiments: Sequence[Experiment], watcher: Watcher) -> Comparison:
@@ -152,7 +152,7 @@ def _run_directories(directory: Path) -> list[Path]:
 
 
 def _run(
-    directory: Path, one: Callable[[str], Result], manner: Manner, experiments: Mapping[str, Experiment | None]
+    directory: Path, one: Callable[[str], Result], policy: RecordingPolicy, experiments: Mapping[str, Experiment | None]
 ) -> Comparison:
     """Run, or load, all runs of a directory's plan.
 
@@ -167,9 +167,9 @@ def _run(
                 left = [
                     experiments.get(later) for later in names[at:] if not run_directory.is_finished(directory / later)
                 ]
-                manner.begins(Part("run", at + 1, len(names), name, left))
+                policy.begins(Part("run", at + 1, len(names), name, left))
             results.append(one(name))
-        return _finish(Comparison(results, plan["baseline"], plan["step"]), directory, manner.draw)
+        return _finish(Comparison(results, plan["baseline"], plan["step"]), directory, policy.draw)
 
 
 def _experiment(config: dict[str, Any]) -> Experiment | None:

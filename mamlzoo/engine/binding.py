@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -18,10 +17,9 @@ from mamlzoo.contracts.data import MetaParams, Params, Spec
 from mamlzoo.contracts.learner import Learner
 from mamlzoo.contracts.plugins import MetaAlgorithm, Model, Task
 from mamlzoo.engine import purity
-from mamlzoo.engine.batch_norm import left_out, with_trained_statistics, without_running_statistics
+from mamlzoo.engine.batch_norm import with_trained_statistics, without_running_statistics
 from mamlzoo.engine.explanations import explained
 from mamlzoo.engine.held import copy_of, reals_of
-from mamlzoo.engine.own_loop import ANY, judged
 from mamlzoo.engine.randomness import Generators
 from mamlzoo.errors import FOREIGN, MamlzooError, UsageError
 
@@ -108,43 +106,6 @@ def built_with(bound: Bound, model: Model, seed: int) -> dict[str, nn.Module]:
             for like in itertools.islice(reals_of(own), 1):
                 network.to(like.device, like.dtype)
     return networks
-
-
-def bind(
-    algorithm: MetaAlgorithm,
-    network: nn.Module | Mapping[str, nn.Module],
-    loss: Callable[[Tensor, Tensor], Tensor],
-    spec: Spec | None = None,
-) -> tuple[Learner, MetaParams]:
-    """A learner and θ for your own loop. θ holds the network's own parameters, so your optimiser trains them.
-
-    Args:
-        network: any module, or modules by the names that the algorithm wants.
-        loss: (prediction, target) -> scalar. The learner's raises a UsageError for targets that do not fit the outputs.
-        spec: what the data asks of the network, to which `meta_loss` then holds its episodes; only algorithms that
-            classify by it need one.
-
-    Raises:
-        UsageError: the algorithm wants other networks, or one cannot be copied.
-    """
-    networks = {"network": network} if isinstance(network, nn.Module) else dict(network)
-    spec = spec or ANY
-    wanted = algorithm.networks(spec)
-    if set(wanted) != set(networks):
-        raise UsageError(f"algorithm '{algorithm.name}' wants networks named {', '.join(wanted)}")
-    trained = [at for module in networks.values() for at in with_trained_statistics(module)]
-    if trained:
-        warnings.warn(left_out(trained), stacklevel=2)
-    # Copies of the modules around the very same parameters: the caller's norms keep their statistics.
-    try:
-        networks = {name: without_running_statistics(module, keep_parameters=True) for name, module in networks.items()}
-    except UsageError as error:
-        raise UsageError(f"the network {error}") from error
-    params, constants = split_parameters(networks)
-    meta = trees.tree_map(
-        lambda leaf: leaf if leaf.requires_grad else leaf.clone().requires_grad_(), algorithm.init(params)
-    )
-    return Learner(networks, constants, judged(loss), spec), meta
 
 
 def reduce_losses(losses: Tensor, reduction: Reduction) -> Tensor:

@@ -7,7 +7,7 @@ after another, which needs the least memory: no two tasks' graphs exist at once.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar, get_args
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,14 +16,9 @@ from torch.func import vmap
 from mamlzoo import trees
 from mamlzoo.contracts.answers import broken, check_meta_loss
 from mamlzoo.contracts.data import Episode, MetaParams, Params
-from mamlzoo.contracts.learner import Learner
-from mamlzoo.contracts.plugins import MetaAlgorithm
-from mamlzoo.engine.binding import Bound, Reduction, reduce_losses
-from mamlzoo.engine.own_loop import check_meta_batch, check_values_once
+from mamlzoo.engine.binding import Bound, Reduction
+from mamlzoo.engine.mapping import looped
 from mamlzoo.engine.singular import outcomes
-from mamlzoo.errors import UsageError, did_you_mean
-
-T = TypeVar("T")
 
 
 class StepResult(NamedTuple):
@@ -125,58 +120,3 @@ def _eager(plan: Plan) -> Plan:
 
 EAGER: dict[str, Plan] = {"vmap": _eager(vmap_plan), "loop": _eager(loop_plan)}
 """The plans that compute one meta-gradient after another; `compile` is built on `vmap`."""
-
-
-def looped(function: Callable[..., T], in_dims: tuple[int | None, ...]) -> Callable[..., T]:
-    """`torch.vmap(function, in_dims)` as a Python loop: the same results, one example at a time."""
-
-    def mapped(*arguments: object) -> T:
-        over = [argument for argument, dim in zip(arguments, in_dims, strict=True) if dim is not None]
-        results = []
-        for at in range(len(trees.leaves(over)[0])):
-            row = [a if dim is None else trees.index(a, at) for a, dim in zip(arguments, in_dims, strict=True)]
-            results.append(function(*row))
-        return trees.stack(results)
-
-    return mapped
-
-
-MAPS: dict[str, Callable[..., Callable[..., Any]]] = {"vmap": vmap, "loop": looped}
-"""How each plan maps a function over a leading axis where no meta-gradient is wanted."""
-
-
-def meta_loss(
-    algorithm: MetaAlgorithm,
-    learner: Learner,
-    meta: MetaParams,
-    episodes: Episode,
-    *,
-    reduction: Reduction = "mean",
-    progress: float = 0.0,
-    plan: str = "vmap",
-) -> Tensor:
-    """The meta-loss of a meta-batch, a scalar that `backward()` takes to θ.
-
-    Args:
-        episodes: every leaf begins with [meta-batch].
-        reduction: 'mean' or 'sum' over the meta-batch.
-        progress: how much of training is done, in [0, 1].
-        plan: 'vmap', or 'loop' for networks that cannot be batched, such as recurrent ones.
-
-    Raises:
-        UsageError: the episodes have no axis of episodes, do not fit the learner's spec or θ's dtype, or their targets
-            do not fit the network's outputs; a network has a memory, or computes with tensors that θ does not hold.
-    """
-    now = torch.tensor(progress)
-    if plan not in MAPS:
-        raise UsageError(f"there is no plan '{plan}' for one meta-loss; {did_you_mean(plan, MAPS)}")
-    if reduction not in get_args(Reduction):
-        raise UsageError(f"there is no reduction '{reduction}'; {did_you_mean(reduction, get_args(Reduction))}")
-    check_meta_batch(episodes, meta, learner.spec)
-    check_values_once(learner, episodes)
-
-    def one(episode: Episode) -> Tensor:
-        return check_meta_loss(algorithm, algorithm.meta_loss(learner, meta, episode, now))[0]
-
-    losses: Tensor = MAPS[plan](one, in_dims=(0,))(episodes)
-    return reduce_losses(losses, reduction)

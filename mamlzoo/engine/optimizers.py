@@ -83,9 +83,9 @@ class OuterOptimizer:
     def _keeps_nothing(self) -> bool:
         """Whether it never has a state, as SGD without momentum."""
         params = [torch.zeros_like(param) for param in self._params[0]]
-        trial = self._new(params)
-        _step([trial], [params], [[torch.zeros_like(param) for param in params]])
-        return not any(slots for slots in trial.state.values())
+        fresh = self._new(params)
+        _step([fresh], [params], [[torch.zeros_like(param) for param in params]])
+        return not any(slots for slots in fresh.state.values())
 
     def state(self) -> list[Tensor]:
         """Every tensor of the optimisers' states."""

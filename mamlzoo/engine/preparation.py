@@ -23,12 +23,12 @@ from mamlzoo.engine.compilation.graph import roughness
 from mamlzoo.engine.compilation.inductor import reason_of
 from mamlzoo.engine.compilation.program import CompiledSteps, Loop, Replay, TracedSteps, kept_code, machine_code
 from mamlzoo.engine.gradients import EAGER
+from mamlzoo.engine.inputs import Block, blocks
 from mamlzoo.engine.memory import BUDGET, MIB, allocated_by
 from mamlzoo.engine.optimizers import OuterOptimizer
 from mamlzoo.engine.placement import SPREAD, computing, is_busy
-from mamlzoo.engine.steps import Block, EagerSteps, Steps
+from mamlzoo.engine.steps import EagerSteps, Steps
 from mamlzoo.engine.streams import TrainingStream
-from mamlzoo.engine.training import blocks
 from mamlzoo.errors import MamlzooError, UsageError
 from mamlzoo.tables import rate
 
@@ -174,10 +174,10 @@ class _Preparation:
                 why = f"{why}, about {total:.0f} s in all; compiling alone about {expected:.0f} s"
                 return self._chosen(eager, plan, why)
             run = yield from self._machine_code(traced)
-        trial = self._believed(traced, run)
+        compiled = self._believed(traced, run)
         few = min(len(self._block.progress), max(1, int(WHILE / seconds)))
-        with computing(trial.threads):
-            fast = _seconds(lambda: trial.advance(self._block, 0, few)) / few
+        with computing(compiled.threads):
+            fast = _seconds(lambda: compiled.advance(self._block, 0, few)) / few
         rates = f"{self._rate(fast)} against {self._rate(seconds)} by {plan}"
         if fast > seconds:
             return self._chosen(eager, plan, f"compiled is slower: {rates}")
@@ -249,16 +249,16 @@ class _Preparation:
     def _traced(self) -> Preparing[TracedSteps]:
         if (alert := program_cache.place().alert) is not None:
             yield Alert(alert)
-        trial = self._eager("vmap")
+        eager = self._eager("vmap")
         try:
-            measured = trial.advance(self._block, 0, 1)
+            measured = eager.advance(self._block, 0, 1)
         except MamlzooError:
             raise
         except Exception as error:
             raise CannotCompileError(f"its tasks cannot be batched ({reason_of(error)})") from error
         logs, chunk = list(measured.logs), self._compiled_chunk
         with computing(self._threads(chunk)):  # the compiler writes for so many
-            return TracedSteps(self._bound, self._training.reduction, trial.optimizer, self._block, logs, chunk)
+            return TracedSteps(self._bound, self._training.reduction, eager.optimizer, self._block, logs, chunk)
 
     def _kept(self, traced: TracedSteps) -> Preparing[Loop | Replay | None]:
         try:

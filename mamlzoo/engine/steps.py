@@ -9,21 +9,9 @@ import torch
 from torch import Tensor
 
 from mamlzoo import trees
-from mamlzoo.contracts.data import Episode
 from mamlzoo.engine.gradients import Gradients
+from mamlzoo.engine.inputs import Block
 from mamlzoo.engine.optimizers import OuterOptimizer
-
-
-class Block(NamedTuple):
-    """The episodes of several meta-steps.
-
-    Attributes:
-        episodes: every leaf begins with [meta-steps, seeds, meta-batch].
-        progress: how much of training is done before each, [meta-steps].
-    """
-
-    episodes: Episode
-    progress: Tensor
 
 
 class Measured(NamedTuple):

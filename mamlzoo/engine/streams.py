@@ -27,7 +27,7 @@ BLOCK_NUMBERS = 2**20
 """About how many numbers a block holds for one seed."""
 LONGEST_BLOCK = 256
 BLOCKS_TRIED = 8
-"""Of so many blocks a trial looks at the size, before anything is trained."""
+"""Of so many blocks a rehearsal looks at the size, before anything is trained."""
 
 
 def derive_seed(seed: int, stream: Split, position: int = 0) -> int:

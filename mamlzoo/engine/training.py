@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -14,8 +13,9 @@ from numpy.typing import NDArray
 
 from mamlzoo import trees
 from mamlzoo.contracts.data import MetaParams
+from mamlzoo.engine.inputs import blocks
 from mamlzoo.engine.placement import computing
-from mamlzoo.engine.steps import Block, Measured, Steps, joined
+from mamlzoo.engine.steps import Measured, Steps, joined
 from mamlzoo.engine.streams import TrainingStream
 from mamlzoo.tables import count, number
 
@@ -116,14 +116,6 @@ def train(
         if len(diverged) == len(stream.seeds):
             break
     return _state(step, steps, recent, diverged)
-
-
-def blocks(stream: TrainingStream, iterations: int, first: int = 0) -> Iterator[tuple[Block, int]]:
-    """The blocks that hold meta-steps first … iterations − 1, each with the number of its first meta-step."""
-    for position in range(first // stream.block_length, math.ceil(iterations / stream.block_length)):
-        offset = position * stream.block_length
-        steps = torch.arange(offset, offset + stream.block_length, device=stream.device)
-        yield Block(stream.block(position), (steps / iterations).to(stream.dtype)), offset
 
 
 def _state(step: int, steps: Steps, recent: list[Measured], diverged: dict[int, int]) -> TrainingState:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import TypeVar
 
-from mamlzoo.engine.evaluation import EvaluationRecord
+from mamlzoo.engine.evaluation import EvaluationProgress
 from mamlzoo.engine.preparation import Alert, Choice, Notice
 from mamlzoo.engine.training import TrainingRecord
 from mamlzoo.experiments.checkpoint import Checkpoint, ValidationRecord
@@ -13,7 +13,7 @@ from mamlzoo.experiments.experiment import Experiment
 
 T = TypeVar("T")
 
-Event = Alert | Notice | Choice | TrainingRecord | ValidationRecord | Checkpoint | EvaluationRecord
+Event = Alert | Notice | Choice | TrainingRecord | ValidationRecord | Checkpoint | EvaluationProgress
 """What a run tells as it goes: a remark, the choice of a plan, a record, a checkpoint, a step of the evaluation."""
 Events = Generator[Event, None, T]
 Listener = Callable[[Experiment, Event], None]

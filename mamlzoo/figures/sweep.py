@@ -22,7 +22,8 @@ from mamlzoo.figures import legend
 from mamlzoo.figures.limits import finite, of_errors, plain_ticks, set_y, without_outliers
 from mamlzoo.figures.style import COLOURS, PAGE, Figure, in_style, looks, panels
 from mamlzoo.sweeps.axes import Axis, text
-from mamlzoo.sweeps.sweep import Cell, Scores, Sweep
+from mamlzoo.sweeps.cells import Cell, Scores
+from mamlzoo.sweeps.sweep import Sweep
 from mamlzoo.tables import number
 
 Split = Literal["validation", "test"]

@@ -16,9 +16,9 @@ from mamlzoo.contracts.answers import check_adapted
 from mamlzoo.contracts.data import Batch, Fast, Spec
 from mamlzoo.contracts.differentiation import differentiating
 from mamlzoo.discovery.blame import blamed
+from mamlzoo.engine.adaptation import Adaptation, mapping
 from mamlzoo.engine.batch_norm import batch_norms, without_running_statistics
 from mamlzoo.engine.binding import Bound
-from mamlzoo.engine.evaluation import Adaptation, mapping
 from mamlzoo.engine.placement import device_of
 from mamlzoo.engine.streams import TestSet
 from mamlzoo.errors import UsageError, did_you_mean

@@ -17,7 +17,7 @@ from mamlzoo.contracts import options
 from mamlzoo.contracts.answers import broken
 from mamlzoo.contracts.data import Batch, Episode
 from mamlzoo.contracts.plugins import HasGrid, Task
-from mamlzoo.engine.evaluation import predictions
+from mamlzoo.engine.adaptation import predictions
 from mamlzoo.engine.streams import TestSet
 from mamlzoo.errors import UsageError
 from mamlzoo.experiments.result import Result

@@ -16,6 +16,7 @@ from mamlzoo.contracts.learner import Learner
 from mamlzoo.contracts.plugins import MetaAlgorithm, Model, Task
 from mamlzoo.discovery.blame import blamed
 from mamlzoo.engine import evaluation
+from mamlzoo.engine.adaptation import mapping
 from mamlzoo.engine.binding import Bound, check_fit, split_parameters
 from mamlzoo.engine.held import reals_of
 from mamlzoo.engine.placement import matrix_products_in
@@ -76,7 +77,7 @@ def evaluate(
     bound = Bound(algorithm, replace(learner, spec=resolved.spec), theta, constants)
     episodes = TestSet(resolved, settings.test_tasks, settings.test_seed, first.device, first.dtype)
     with matrix_products_in(settings.precision), blamed(experiment, "testing"):
-        how = evaluation.mapping(bound, resolved, episodes, settings.plan)
+        how = mapping(bound, resolved, episodes, settings.plan)
         events = evaluation.evaluate(
             bound, theta, resolved, episodes, settings.test_steps, how, settings.chunk, settings.most_threads
         )

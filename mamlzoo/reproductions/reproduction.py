@@ -23,7 +23,7 @@ from mamlzoo.reproductions.judgement import Judgement
 from mamlzoo.runs import directory as run_directory
 from mamlzoo.runs import recording
 from mamlzoo.runs.commands import spelled
-from mamlzoo.runs.policy import DEFAULT, Manner
+from mamlzoo.runs.policy import DEFAULT, RecordingPolicy
 from mamlzoo.runs.resolution import combined
 from mamlzoo.runs.setup import rehearse
 from mamlzoo.runs.watching import Part
@@ -121,7 +121,7 @@ class Reproduction:
 
 
 @differentiating
-def reproduce(recipe: Recipe, directory: Path, manner: Manner = DEFAULT) -> Reproduction:
+def reproduce(recipe: Recipe, directory: Path, policy: RecordingPolicy = DEFAULT) -> Reproduction:
     """Make all runs of a recipe in a directory, going on where it was stopped, and judge them.
 
     Raises:
@@ -138,8 +138,8 @@ def reproduce(recipe: Recipe, directory: Path, manner: Manner = DEFAULT) -> Repr
             if recipe.runs[at].origin is not None:  # which is there by now
                 rehearse(experiment)
             if not run_directory.is_finished(directory / label):
-                manner.begins(Part("run", at + 1, len(recipe.runs), label, list(experiments.values())[at:]))
-            results[label] = recording.record_or_resume(experiment, directory / label, manner)
+                policy.begins(Part("run", at + 1, len(recipe.runs), label, list(experiments.values())[at:]))
+            results[label] = recording.record_or_resume(experiment, directory / label, policy)
         found = Reproduction(
             recipe,
             results,
@@ -148,7 +148,7 @@ def reproduce(recipe: Recipe, directory: Path, manner: Manner = DEFAULT) -> Repr
             sum(result.timing.seconds for result in results.values()),
             date.today().isoformat(),
         )
-        run_directory.write_figures(found, directory, manner.draw)
+        run_directory.write_figures(found, directory, policy.draw)
         files.write_json(directory / NAME, {"format": run_directory.FORMAT} | found.document())
     return found
 

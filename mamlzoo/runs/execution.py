@@ -16,9 +16,10 @@ from mamlzoo import trees
 from mamlzoo.contracts.answers import check_remarks
 from mamlzoo.contracts.data import MetaParams
 from mamlzoo.discovery.blame import blamed
+from mamlzoo.engine.adaptation import mapping
 from mamlzoo.engine.batch_norm import batch_norms, left_out
 from mamlzoo.engine.binding import Bound
-from mamlzoo.engine.evaluation import Values, evaluate, mapping
+from mamlzoo.engine.evaluation import Values, evaluate
 from mamlzoo.engine.memory import peak_memory
 from mamlzoo.engine.placement import device_of, matrix_products_in
 from mamlzoo.engine.preparation import Choice, prepare

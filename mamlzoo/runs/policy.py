@@ -56,7 +56,7 @@ class Interval:
 
 
 @dataclass(frozen=True)
-class Manner:
+class RecordingPolicy:
     """How a run is recorded.
 
     Attributes:
@@ -78,4 +78,4 @@ class Manner:
     draw: run_directory.Draw = run_directory.undrawn
 
 
-DEFAULT = Manner()
+DEFAULT = RecordingPolicy()

@@ -29,10 +29,10 @@ from mamlzoo.runs.commands import resume_command
 from mamlzoo.runs.config import check_data, config_of, experiment_from
 from mamlzoo.runs.digests import experiment_digest
 from mamlzoo.runs.loggers import Loggers
-from mamlzoo.runs.policy import DEFAULT, DiskError, Manner, StoppedError
+from mamlzoo.runs.policy import DEFAULT, DiskError, RecordingPolicy, StoppedError
 
 
-def record(experiment: Experiment, directory: Path, manner: Manner = DEFAULT) -> Result:
+def record(experiment: Experiment, directory: Path, policy: RecordingPolicy = DEFAULT) -> Result:
     """Run an experiment into a new directory.
 
     Raises:
@@ -45,7 +45,7 @@ def record(experiment: Experiment, directory: Path, manner: Manner = DEFAULT) ->
         run_directory.write_config(temporary, config)
     with files.locked(directory):
         try:
-            return _Recording(experiment, config, directory, manner).run(None)
+            return _Recording(experiment, config, directory, policy).run(None)
         except (StoppedError, DiskError):
             raise
         except MamlzooError:
@@ -54,7 +54,7 @@ def record(experiment: Experiment, directory: Path, manner: Manner = DEFAULT) ->
             raise
 
 
-def resume(directory: Path, manner: Manner = DEFAULT, given: Mapping[str, Plugin] | None = None) -> Result:
+def resume(directory: Path, policy: RecordingPolicy = DEFAULT, given: Mapping[str, Plugin] | None = None) -> Result:
     """Go on with a run where its last good checkpoint stands; a finished one is loaded.
 
     Args:
@@ -78,12 +78,12 @@ def resume(directory: Path, manner: Manner = DEFAULT, given: Mapping[str, Plugin
             changes = _changes(config, experiment)
             start, said = replace(start, remarks=[*start.remarks, *changes]), [*said, *changes]
         for text in [*alerts, *said]:
-            manner.progress(experiment, Alert(text))
+            policy.progress(experiment, Alert(text))
         _tidy(directory)
         run_directory.reopen(directory)
         # As many threads as it began with, where it left the number to the machine: sums depend on it.
         settings = replace(experiment.settings, threads=config["machine"]["threads"])
-        return _Recording(replace(experiment, settings=settings), config, directory, manner).run(start)
+        return _Recording(replace(experiment, settings=settings), config, directory, policy).run(start)
 
 
 def _shown(directory: Path) -> tuple[Result | None, list[str]]:
@@ -96,47 +96,49 @@ def _shown(directory: Path) -> tuple[Result | None, list[str]]:
         return None, [str(error).partition("; ")[0] + "; it is made again"]
 
 
-def record_or_resume(experiment: Experiment, directory: Path, manner: Manner = DEFAULT) -> Result:
+def record_or_resume(experiment: Experiment, directory: Path, policy: RecordingPolicy = DEFAULT) -> Result:
     """The result of an experiment in this directory, whatever of it is there already.
 
     Raises:
         UsageError: the directory holds another experiment, or one on other data.
     """
     if not run_directory.is_run(directory):
-        return record(experiment, directory, manner)
+        return record(experiment, directory, policy)
     config = run_directory.read_config(directory)
     if experiment_digest(config) != experiment_digest(config_of(experiment)):
         raise UsageError(f"{directory} holds another experiment; choose another directory")
     check_data(experiment, config)
-    return resume(directory, manner, {kind: getattr(experiment, kind) for kind in KINDS})
+    return resume(directory, policy, {kind: getattr(experiment, kind) for kind in KINDS})
 
 
 class _Recording:
     """One sitting of a run: what happens goes to its directory."""
 
-    def __init__(self, experiment: Experiment, config: dict[str, Any], directory: Path, manner: Manner) -> None:
-        self._experiment, self._config, self._directory, self._manner = experiment, config, directory, manner
+    def __init__(
+        self, experiment: Experiment, config: dict[str, Any], directory: Path, policy: RecordingPolicy
+    ) -> None:
+        self._experiment, self._config, self._directory, self._policy = experiment, config, directory, policy
         self._written: tuple[int, int, Choice] | None = None
         self._when = time.monotonic()
         self._in_training = False
 
     def run(self, start: Checkpoint | None) -> Result:
         self._remember_code()
-        loggers = Loggers(self._manner.loggers, self._experiment, self._directory)
+        loggers = Loggers(self._policy.loggers, self._experiment, self._directory)
         with _disk(self._directory), loggers.told(start.training.step if start else 0) as tell:
             self._begin_metrics(start)
-            every = self._manner.every.steps
+            every = self._policy.every.steps
             events = execution.events(self._experiment, self._config, start, [every] if every else [])
             result = execution.finished(events, functools.partial(self._hear, tell))
-            result = run_directory.finish(result, self._directory, self._directory, self._manner.draw)
+            result = run_directory.finish(result, self._directory, self._directory, self._policy.draw)
             loggers.end(result=result)
             return result
 
     def _hear(self, tell: Callable[[Event], None], event: Event) -> None:
         self._keep(event)
         tell(event)
-        self._manner.progress(self._experiment, event)
-        if self._manner.stop() and not self._in_training:
+        self._policy.progress(self._experiment, event)
+        if self._policy.stop() and not self._in_training:
             raise StoppedError(resume_command(self._directory))
 
     def _remember_code(self) -> None:
@@ -145,7 +147,7 @@ class _Recording:
             serialisation.remember(getattr(self._experiment, kind) for kind in KINDS)
         except UsageError as error:
             text = f"{error}; so what looks at this run later will ask for its code by name"
-            self._manner.progress(self._experiment, Alert(text))
+            self._policy.progress(self._experiment, Alert(text))
 
     def _begin_metrics(self, start: Checkpoint | None) -> None:
         """As the checkpoint has them: lines after it will come again."""
@@ -157,7 +159,7 @@ class _Recording:
             with (self._directory / "metrics.jsonl").open("a", encoding="utf-8") as file:
                 file.write(run_directory.metrics_line(event))
         elif isinstance(event, Checkpoint):
-            stops = self._manner.stop()
+            stops = self._policy.stop()
             if stops or self._is_due(event):
                 run_directory.write_checkpoint(self._directory, event, self._config)
                 self._written, self._when = _key(event), time.monotonic()
@@ -165,7 +167,7 @@ class _Recording:
             self._in_training = not stops and not self._experiment.is_trained(event.training)
 
     def _is_due(self, checkpoint: Checkpoint) -> bool:
-        step, every = checkpoint.training.step, self._manner.every
+        step, every = checkpoint.training.step, self._policy.every
         if self._written == _key(checkpoint):
             return False
         if self._written is None or step == 0 or self._experiment.is_trained(checkpoint.training):

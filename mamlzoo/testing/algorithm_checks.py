@@ -22,8 +22,8 @@ from mamlzoo.contracts.inner_loop import adapt
 from mamlzoo.contracts.learner import Learner
 from mamlzoo.contracts.options import Option
 from mamlzoo.contracts.plugins import MetaAlgorithm
+from mamlzoo.engine.adaptation import predictions
 from mamlzoo.engine.binding import Bound, bind_seeds
-from mamlzoo.engine.evaluation import predictions
 from mamlzoo.engine.gradients import EAGER
 from mamlzoo.engine.inspection import ImpureError
 from mamlzoo.errors import PluginError, UsageError
@@ -38,7 +38,8 @@ from mamlzoo.runs.digests import experiment_digest
 from mamlzoo.runs.execution import events, finished
 from mamlzoo.testing import probes
 from mamlzoo.testing.check import FaultError, check, require
-from mamlzoo.verification.central_differences import EpisodeReport, verify
+from mamlzoo.verification.central_differences import verify
+from mamlzoo.verification.report import EpisodeReport
 
 Network = Callable[[Spec], nn.Module]
 CPU = torch.device("cpu")

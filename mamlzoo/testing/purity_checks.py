@@ -28,7 +28,7 @@ def same_inputs_give_same_outputs(algorithm: MetaAlgorithm) -> None:
 
     Draw no random numbers, read no clock, and keep nothing between calls.
     """
-    bound, episode = _trial(algorithm)
+    bound, episode = _bound(algorithm)
     learner, meta = bound.learner, trees.index(bound.meta, 0)
     results = []
     for state in (0, 1):
@@ -57,7 +57,7 @@ def depends_on_theta_and_constants_alone(algorithm: MetaAlgorithm) -> None:
     Put what is learned into θ by `init`, call networks by learner.predict, and take constants from learner.constants:
     learner.networks is for their structure alone.
     """
-    bound, episode = _trial(algorithm)
+    bound, episode = _bound(algorithm)
     fault = foreign_tensors(bound, built_with(bound, _model(), 1), episode)
     require(fault is None, f"its results depend on {fault and fault.what}")
 
@@ -66,7 +66,7 @@ def _model() -> Model:
     return cast(Model, plugin("model", probes.plain))
 
 
-def _trial(algorithm: MetaAlgorithm) -> tuple[Bound, Episode]:
+def _bound(algorithm: MetaAlgorithm) -> tuple[Bound, Episode]:
     task = probes.task_for(algorithm)
     bound = bind_seeds(task, _model(), algorithm, (0,), torch.device("cpu"))
     episodes = task.sample(1, split="train", generator=torch.Generator().manual_seed(0))

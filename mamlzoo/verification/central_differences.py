@@ -15,8 +15,7 @@ that of one episode after another.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,17 +30,17 @@ from mamlzoo.contracts.inner_loop import adapt
 from mamlzoo.contracts.learner import Learner
 from mamlzoo.contracts.plugins import HasClosedForm
 from mamlzoo.discovery.blame import blamed
-from mamlzoo.engine.batching import TASKS, in_words, off_by
+from mamlzoo.engine.batching import TASKS, off_by
 from mamlzoo.engine.binding import Bound
 from mamlzoo.engine.placement import device_of
 from mamlzoo.engine.streams import draw
 from mamlzoo.engine.underivable import located
 from mamlzoo.experiments.experiment import Experiment
-from mamlzoo.experiments.result import FEW_NUMBERS, finite_or_null
+from mamlzoo.experiments.result import FEW_NUMBERS
 from mamlzoo.runs.resolution import AlgorithmLike, ModelLike, TaskLike, experiments
 from mamlzoo.runs.setup import bind
 from mamlzoo.runs.watching import counted
-from mamlzoo.tables import Table, count
+from mamlzoo.verification.report import Coordinate, EpisodeReport, Verification, _relative
 
 STEPS = (1e-5, 1e-6, 1e-7)
 """h relative to max(1, |θ_j|). The smaller ones are tried where a kink of the network lies within the larger."""
@@ -49,161 +48,6 @@ TOLERANCE = 1e-6
 CLOSED_FORM_TOLERANCE = 1e-9
 STOPPING = (torch.Tensor.detach, torch.detach, torch.Tensor.data.__get__)  # type: ignore[attr-defined]
 """The functions that make a constant of a tensor."""
-
-
-@dataclass(frozen=True)
-class Coordinate:
-    """One number of θ and the meta-gradient's component there, by each way of computing it.
-
-    Attributes:
-        name: the parameter and the place in it, as in `network.weight[0]`.
-        differences: central differences in float64, with what the algorithm stops held constant.
-        whole: central differences of the whole derivative, without any stop; None of an exact meta-gradient.
-        closed_form: by hand, where the task knows it.
-        passed: whether they agree.
-    """
-
-    name: str
-    autograd: float
-    differences: float
-    whole: float | None
-    closed_form: float | None
-    passed: bool
-
-
-@dataclass(frozen=True)
-class EpisodeReport:
-    """One episode's meta-gradient.
-
-    Attributes:
-        title: which episode.
-        meta_loss: at θ⁰.
-        adapted: φ after the training's adaptation steps, where it has only a few numbers.
-        chain_rule: the closed form's steps.
-    """
-
-    title: str
-    meta_loss: float
-    adapted: Mapping[str, list[Any]] | None
-    coordinates: list[Coordinate]
-    chain_rule: list[tuple[str, float, str]] = field(default_factory=list)
-
-    @property
-    def passed(self) -> bool:
-        """Whether all ways agree at every coordinate."""
-        return all(coordinate.passed for coordinate in self.coordinates)
-
-    @property
-    def largest_error(self) -> float:
-        """Largest |autograd − differences| / max(1, |autograd|)."""
-        return max(_relative(c.autograd, c.differences) for c in self.coordinates)
-
-
-@dataclass(frozen=True, repr=False)
-class Verification:
-    """The meta-gradients of one combination on a few episodes.
-
-    Attributes:
-        name: as in `sine × mlp × maml`.
-        order: what the algorithm declares its meta-gradient to be, as `MetaAlgorithm.order`.
-        parameters: how many numbers θ has.
-        batched_off_by: how far the meta-gradient of several episodes at once is from that of one after another,
-            relative to its largest number; 0 where that is rounding, or where they cannot be computed at once.
-    """
-
-    name: str
-    order: str
-    parameters: int
-    episodes: list[EpisodeReport]
-    batched_off_by: float = 0.0
-
-    @property
-    def passed(self) -> bool:
-        """Whether all ways agree everywhere, and several episodes at once with one after another."""
-        return self._ways_agree and not self.batched_off_by
-
-    @property
-    def verdict(self) -> str:
-        """The outcome in one line."""
-        found = "all ways agree" if self._ways_agree else "they DISAGREE"
-        if self._ways_agree and self.batched_off_by:
-            found = f"batching DISAGREES: {in_words(self.batched_off_by)}; --plan loop takes one after another"
-        return f"{self.name}: {found}"
-
-    @property
-    def _ways_agree(self) -> bool:
-        return all(episode.passed for episode in self.episodes)
-
-    def __repr__(self) -> str:
-        return "\n\n".join([*map(str, self.tables()), self.verdict])
-
-    def tables(self) -> Iterator[Table]:
-        """For each episode the chain rule, if known, and the meta-gradient by each way."""
-        for episode in self.episodes:
-            if episode.chain_rule:
-                rows = [(name, f"{value:.7g}", remark) for name, value, remark in episode.chain_rule]
-                yield Table(
-                    f"{episode.title}: the chain rule in closed form",
-                    ("quantity", "value", "meaning"),
-                    rows,
-                    left=(0, 2),
-                )
-            yield self._gradients(episode)
-
-    def _gradients(self, episode: EpisodeReport) -> Table:
-        shown = episode.coordinates[:: max(1, len(episode.coordinates) // FEW_NUMBERS)][:FEW_NUMBERS]
-        columns = {
-            "parameter": [c.name for c in shown],
-            "autograd": [f"{c.autograd:.7g}" for c in shown],
-            "differences": [f"{c.differences:.7g}" for c in shown],
-        }
-        if shown[0].closed_form is not None:
-            columns["closed form"] = [f"{c.closed_form:.7g}" for c in shown]
-        if shown[0].whole is not None:
-            columns["whole derivative"] = [f"{c.whole:.7g}" for c in shown]
-        columns["agree"] = ["yes" if c.passed else "NO" for c in shown]
-        checked = f"{len(episode.coordinates)} of {count(self.parameters, 'number')} of θ checked"
-        if len(shown) < len(episode.coordinates):
-            checked += f", {len(shown)} of them shown"
-        notes = [f"{checked}; largest relative error {episode.largest_error:.1e}"]
-        if all(coordinate.autograd == 0 for coordinate in episode.coordinates):
-            notes.append("the meta-gradient is zero wherever it was checked, which proves little")
-        if self.order != "exact":
-            notes += [
-                f"a {self.order} meta-gradient: what the algorithm stops is held constant in 'differences'",
-                "'whole derivative', without any stop, is shown for comparison only",
-            ]
-        return Table(
-            f"{episode.title}: the meta-gradient", tuple(columns), list(zip(*columns.values(), strict=True)), notes
-        )
-
-    def document(self) -> dict[str, Any]:
-        """As JSON holds it."""
-        document: dict[str, Any] = finite_or_null(
-            {
-                "combination": self.name,
-                "order": self.order,
-                "passed": self.passed,
-                "parameters": self.parameters,
-                "batched_off_by": self.batched_off_by,
-                "episodes": [
-                    {
-                        "episode": episode.title,
-                        "passed": episode.passed,
-                        "meta_loss": episode.meta_loss,
-                        "adapted": episode.adapted,
-                        "largest_relative_error": episode.largest_error,
-                        "meta_gradient": [vars(coordinate) for coordinate in episode.coordinates],
-                        "chain_rule": [
-                            {"quantity": quantity, "value": value, "meaning": meaning}
-                            for quantity, value, meaning in episode.chain_rule
-                        ],
-                    }
-                    for episode in self.episodes
-                ],
-            }
-        )
-        return document
 
 
 @differentiating
@@ -365,10 +209,6 @@ def _choose(gradient: Sequence[Tensor], count: int, seed: int) -> list[tuple[int
     alive = [(leaf, at) for leaf, at in order if gradient[leaf].flatten()[at] != 0][: (count + 1) // 2]
     taken = set(alive)
     return sorted(alive + [place for place in order if place not in taken][: count - len(alive)])
-
-
-def _relative(a: float, b: float) -> float:
-    return abs(a - b) / max(1.0, abs(a))
 
 
 class _Stops(TorchFunctionMode):

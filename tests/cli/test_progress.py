@@ -19,7 +19,7 @@ from mamlzoo import UsageError
 from mamlzoo.cli.lines import BAR, Line
 from mamlzoo.cli.progress import Display, _in_notebook
 from mamlzoo.cli.remaining import Countdown
-from mamlzoo.engine.evaluation import EvaluationRecord
+from mamlzoo.engine.evaluation import EvaluationProgress
 from mamlzoo.engine.preparation import Alert, Choice, Notice
 from mamlzoo.engine.training import TrainingState
 from mamlzoo.experiments.checkpoint import Checkpoint, ValidationRecord
@@ -84,7 +84,7 @@ class Scene:
 
         def evaluate():
             for done in range(1, 5):
-                self.tell(experiment, EvaluationRecord(done, 4), evaluating / 4)
+                self.tell(experiment, EvaluationProgress(done, 4), evaluating / 4)
 
         def checkpoint(at, seconds, plan="vmap"):
             state = Checkpoint(Choice(plan, ""), TrainingState(at, {}), validation=list(history))

@@ -18,7 +18,8 @@ from mamlzoo.errors import PluginError
 from mamlzoo.figures import drawing, plots
 from mamlzoo.reports import page as report
 from mamlzoo.sweeps.axes import Axis
-from mamlzoo.sweeps.sweep import Cell, Sweep
+from mamlzoo.sweeps.cells import Cell
+from mamlzoo.sweeps.sweep import Sweep
 from mamlzoo.tables import Table
 
 NAUGHTY = "\x1b[31m[/b]$\\frac$[bold]\x9b2J\u202e$^"

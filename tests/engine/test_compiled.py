@@ -19,10 +19,10 @@ from mamlzoo.engine.compilation.cache import CannotCompileError, DamagedError
 from mamlzoo.engine.compilation.inductor import _linking_to_itself, compile_program, load
 from mamlzoo.engine.compilation.program import CompiledSteps, Replay, TracedSteps, kept_code, machine_code
 from mamlzoo.engine.gradients import EAGER
+from mamlzoo.engine.inputs import blocks
 from mamlzoo.engine.optimizers import UNFIT, OuterOptimizer
 from mamlzoo.engine.steps import EagerSteps
 from mamlzoo.engine.streams import TrainingStream
-from mamlzoo.engine.training import blocks
 from mamlzoo.runs.resolution import _as_model
 from mamlzoo_algorithms.maml import MAML
 from mamlzoo_models.mlp import MLP

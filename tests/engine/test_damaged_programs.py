@@ -67,8 +67,8 @@ def trained(steps):
 
 
 def prepared_block():
+    from mamlzoo.engine.inputs import blocks
     from mamlzoo.engine.streams import TrainingStream
-    from mamlzoo.engine.training import blocks
     from mamlzoo_tasks.sine import Sine
 
     return next(blocks(TrainingStream(Sine(), (0, 1), 3, torch.device("cpu")), 20))[0]

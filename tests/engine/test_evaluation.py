@@ -10,8 +10,9 @@ from torch.func import functional_call
 
 from mamlzoo import trees
 from mamlzoo.discovery.registry import installed
+from mamlzoo.engine.adaptation import predictions
 from mamlzoo.engine.binding import bind_seeds
-from mamlzoo.engine.evaluation import evaluate, predictions
+from mamlzoo.engine.evaluation import evaluate
 from mamlzoo.engine.streams import TestSet
 from mamlzoo.errors import PluginError
 from mamlzoo_algorithms.maml import MAML

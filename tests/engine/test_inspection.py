@@ -16,6 +16,7 @@ from mamlzoo import PluginError, UsageError, trees
 from mamlzoo.engine import inspection, purity
 from mamlzoo.engine.binding import built_with
 from mamlzoo.runs.resolution import experiments
+from mamlzoo.runs.setup import bind
 from mamlzoo.testing import outcomes_of
 from mamlzoo_algorithms.maml import MAML
 from mamlzoo_tasks.sine import Sine
@@ -545,7 +546,7 @@ def test_an_algorithms_methods_are_called_no_more_often_than_they_are_compared()
             return super().start(*args)
 
     (experiment,) = experiments(["sine"], ["mlp"], [Noting()], **QUICK)
-    bound = experiment.bind()
+    bound = bind(experiment)
     episode = trees.index(experiment.task.sample(1, split="train", generator=torch.Generator().manual_seed(0)), 0)
     calls.clear()
     inspection.inspect_algorithm(bound, built_with(bound, experiment.model, 1), episode)

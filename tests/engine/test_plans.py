@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from mamlzoo import trees
 from mamlzoo.discovery.registry import installed
 from mamlzoo.engine.binding import bind_seeds
-from mamlzoo.engine.gradients import EAGER, looped
+from mamlzoo.engine.gradients import EAGER
+from mamlzoo.engine.mapping import looped
 from mamlzoo.engine.streams import TrainingStream
 from mamlzoo_models.mlp import MLP
 from mamlzoo_tasks.blobs import Blobs

@@ -35,7 +35,7 @@ def keep(path: Path, content: bytes = CONTENT) -> None:
 BEGIN = """\
 import os, signal, time
 from pathlib import Path
-from mamlzoo.engine import program_cache
+from mamlzoo.engine.compilation import cache as program_cache
 path = Path({!r})
 """
 
@@ -191,6 +191,7 @@ def test_what_a_killed_process_left_is_removed_and_what_another_uses_is_not(prog
         "    time.sleep(60)\n",
     )
     while not list(program.parent.glob("mamlzoo-*/library.so")):
+        assert inside.poll() is None
         time.sleep(0.02)
     keep(program)
     assert list(program.parent.glob("mamlzoo-*/library.so"))

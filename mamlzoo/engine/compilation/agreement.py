@@ -20,9 +20,10 @@ from mamlzoo import trees
 from mamlzoo.contracts.data import Episode, MetaParams
 from mamlzoo.engine.compilation.program import CompiledSteps
 from mamlzoo.engine.gradients import Gradients
+from mamlzoo.engine.inputs import Block
 from mamlzoo.engine.optimizers import OuterOptimizer
 from mamlzoo.engine.placement import computing
-from mamlzoo.engine.steps import Block, EagerSteps
+from mamlzoo.engine.steps import EagerSteps
 
 STEPS = 3
 """Meta-steps that are compared; the one before them is eager by both."""

@@ -28,8 +28,9 @@ from mamlzoo.engine.compilation import cache as program_cache
 from mamlzoo.engine.compilation.graph import traced
 from mamlzoo.engine.compilation.inductor import Compiled, compile_program, load, program_path
 from mamlzoo.engine.gradients import vmap_plan
+from mamlzoo.engine.inputs import Block
 from mamlzoo.engine.optimizers import OuterOptimizer
-from mamlzoo.engine.steps import Block, EagerSteps, Measured, Steps, joined
+from mamlzoo.engine.steps import EagerSteps, Measured, Steps, joined
 
 WARM_UP = 3
 """Passes on a side stream before a CUDA graph is captured, as torch asks for."""

@@ -1,0 +1,183 @@
+"""From axes to cells: what is to be run for each combination of their values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from math import prod
+from typing import Any, cast
+
+from mamlzoo.contracts import options
+from mamlzoo.contracts.options import Option
+from mamlzoo.contracts.plugins import KINDS, MetaAlgorithm, Model, Plugin, Task
+from mamlzoo.errors import MamlzooError, UsageError
+from mamlzoo.experiments.experiment import Experiment
+from mamlzoo.experiments.settings import Settings
+from mamlzoo.runs.resolution import budget, declared, plugin
+from mamlzoo.sweeps import axes as swept
+from mamlzoo.sweeps.axes import Axis
+
+Given = Plugin | type[Plugin]
+"""A plugin, or a class that each cell makes one of, with the cell's options: it may need one to be made at all."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What a cell is to run.
+
+    Attributes:
+        values: by axis; without those that its plugins do not have.
+        experiment: None if there is no such experiment; `error` says why, in one line.
+    """
+
+    values: Mapping[str, Any]
+    experiment: Experiment | None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class SweepPlan:
+    """Axes, and what is to be run for each combination of their values."""
+
+    axes: Sequence[Axis]
+    candidates: Sequence[Candidate]
+
+
+def planned(
+    axes: Mapping[str, Iterable[Any] | str],
+    chosen: Mapping[str, Sequence[Any]],
+    options: Mapping[str, Any],
+    seeds: int | Sequence[int],
+    settings: Mapping[str, Any],
+) -> SweepPlan:
+    """Every combination, each once, in the order in which the values were given; nothing is tried yet.
+
+    Args:
+        axes: values by option or setting; one alone is no axis, but the same for all cells.
+        chosen: plugins by kind; several of a kind are an axis.
+        options, settings: what is the same for all cells, by name.
+
+    Raises:
+        UsageError: an unknown option or setting, a value out of range, nothing with several values, or too many cells.
+    """
+    plugins = {kind: _named([declared(kind, like) for like in chosen[kind]]) for kind in KINDS}
+    found: dict[str, tuple[Any, ...]] = {kind: tuple(several) for kind, several in plugins.items()}
+    for key, given in axes.items():
+        key = key.replace("-", "_")
+        if key in {*options, *settings}:
+            raise UsageError(f"{key} is given twice: as an axis, and as the same for all cells")
+        found[key] = _checked(key, given, plugins)
+    for key, value in options.items():
+        found[key.replace("-", "_")] = _checked(key.replace("-", "_"), [value], plugins)
+    cells = prod(map(len, found.values()))
+    if cells > swept.LIMIT:
+        raise UsageError(f"{cells:,} cells; a sweep has at most {swept.LIMIT:,}")
+    several = {key: values for key, values in found.items() if len(values) > 1}
+    if not several:
+        raise UsageError(
+            "nothing has several values; name some, as in --meta-batch 4,25, or use `mamlzoo run` for a single run"
+        )
+    names = _short(several)
+    candidates: dict[Any, tuple[dict[str, Any], dict[str, Given]]] = {}
+    for values in product(*found.values()):
+        given = dict(zip(found, values, strict=True))
+        parts = {kind: plugins[kind][given[kind]] for kind in KINDS}
+        had = {key: value for key, value in given.items() if _has(key, parts)}
+        candidates.setdefault(tuple(had.items()), (had, parts))
+    return SweepPlan(
+        [Axis(key, names[key], values) for key, values in several.items()],
+        [_candidate(parts, had, several, seeds, settings) for had, parts in candidates.values()],
+    )
+
+
+def _candidate(
+    parts: Mapping[str, Given],
+    had: Mapping[str, Any],
+    several: Mapping[str, Any],
+    seeds: int | Sequence[int],
+    settings: Mapping[str, Any],
+) -> Candidate:
+    values = {key: value for key, value in had.items() if key in several}
+    own: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
+    other = dict(settings)
+    for key, value in had.items():
+        kind, dot, name = key.partition(".")
+        if dot:
+            own[kind][name] = value
+        elif key not in KINDS:
+            other[key] = value
+    try:
+        task, model, algorithm = (plugin(kind, parts[kind], own[kind]) for kind in KINDS)
+        common = budget(seeds, other, (task, model, algorithm))
+        if common.validation_interval is None:  # what chooses must be measured, at the end at least
+            common = replace(common, validate_every=max(1, common.iterations))
+        experiment = Experiment(cast(Task, task), cast(Model, model), cast(MetaAlgorithm, algorithm), common)
+    except MamlzooError as error:
+        return Candidate(values, None, _line(error))
+    return Candidate(values, experiment)
+
+
+def _checked(key: str, given: Any, plugins: Mapping[str, Mapping[str, Given]]) -> tuple[Any, ...]:
+    """The values of an axis, as the first of its plugins that takes them declares them."""
+    refused = None
+    for option in _declared(key, plugins):
+        try:
+            return swept.values(option, given)
+        except UsageError as error:
+            refused = refused or error
+    raise UsageError(f"{key} {refused}")
+
+
+def _declared(key: str, plugins: Mapping[str, Mapping[str, Given]]) -> list[Option]:
+    kind, dot, name = key.partition(".")
+    if not dot:
+        if key in swept.FIXED or key in KINDS:
+            how = f"several are given as {key}=[…]" if key in KINDS else "it is the same for all cells"
+            raise UsageError(f"{key} cannot stand among the axes; {how}")
+        return [_option(Settings, key, "a run")]
+    if kind not in KINDS:
+        raise UsageError(f"option '{key}' must begin with 'task.', 'model.' or 'algorithm.'")
+    several = list(plugins[kind].values())
+    known = [one for one in several if name in options.options_of(_class(one))]
+    return [
+        _option(_class(one), name, f"{kind} '{one.name}'")  # of none that has it, the first says what there is
+        for one in known or several[:1]
+    ]
+
+
+def _option(cls: type, name: str, where: str) -> Option:
+    declared = options.options_of(cls)
+    if name not in declared:
+        options.make(cls, {name: None}, where)  # raises, and says what there is
+    return declared[name]
+
+
+def _has(key: str, parts: Mapping[str, Given]) -> bool:
+    kind, dot, name = key.partition(".")
+    return not dot or name in options.options_of(_class(parts[kind]))
+
+
+def _class(given: Given) -> type[Plugin]:
+    return given if isinstance(given, type) else type(given)
+
+
+def _named(several: Sequence[Given]) -> dict[str, Given]:
+    """Plugins by name; of several of one name the later ones have a number."""
+    named: dict[str, Given] = {}
+    for one in several:
+        if one in named.values():
+            continue
+        count = sum(other.name == one.name for other in named.values())
+        named[f"{one.name} #{count + 1}" if count else one.name] = one
+    return named
+
+
+def _short(keys: Iterable[str]) -> dict[str, str]:
+    """`inner_lr` for `algorithm.inner_lr`, where that is clear."""
+    lasts = {key: key.rpartition(".")[2] for key in keys}
+    return {key: last if list(lasts.values()).count(last) == 1 else key for key, last in lasts.items()}
+
+
+def _line(error: MamlzooError) -> str:
+    return str(error).partition("\n")[0]
