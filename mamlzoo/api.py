@@ -83,11 +83,11 @@ def resume(
     model: ModelLike | None = None,
     algorithm: AlgorithmLike | None = None,
     progress: bool | Listener | None = None,
-) -> Result | Comparison:
+) -> Result | Comparison | Sweep:
     """Go on where the last checkpoint stands, to the bits of what was never stopped; what is finished is loaded.
 
     Args:
-        directory: of a run, or of a comparison. The `sweep` and the recipe that began another go on with it.
+        directory: of a run, a comparison or a sweep. The recipe that began another goes on with it.
         task, model, algorithm: of a run: what came from Python when it began; its code is not in the directory.
         progress: as for `run`.
 
@@ -100,11 +100,11 @@ def resume(
     given = {kind: plugin(kind, like) for kind, like in likes.items() if like is not None}
     check_resumable(place, given)
     with policy("30s", progress) as how:
-        return (
-            comparison_directory.resume(place, how)
-            if comparison_directory.is_comparison(place)
-            else recording.resume(place, how, given)
-        )
+        if comparison_directory.is_comparison(place):
+            return comparison_directory.resume(place, how)
+        if sweep_directory.is_sweep(place):
+            return sweep_directory.resume(place, how)
+        return recording.resume(place, how, given)
 
 
 @differentiating
@@ -166,19 +166,21 @@ def sweep(
         return sweep_directory.record(cells, Path(out), how)
 
 
-def load(directory: str | Path) -> Result | Comparison:
-    """What was recorded in a directory: a run, or a comparison.
+def load(directory: str | Path) -> Result | Comparison | Sweep:
+    """What was recorded in a directory: a run, a comparison or a sweep.
 
     Args:
-        directory: of a finished run, or of a comparison all of whose runs are finished.
+        directory: of a finished run, a comparison all of whose runs are finished, or a sweep whose cells are.
 
     Raises:
         MamlzooError: it is no such directory, not finished, or damaged; a line says what goes on with it.
     """
     place = Path(directory)
-    if sweep_directory.is_sweep(place) or reproduction.is_reproduction(place):
-        raise UsageError(f"{place} is the directory of a sweep or a recipe; load the runs that are in it")
-    return comparison_directory.load(place) if comparison_directory.is_comparison(place) else run_directory.load(place)
+    if reproduction.is_reproduction(place):
+        raise UsageError(f"{place} is a recipe's directory; load the runs that are in it")
+    if comparison_directory.is_comparison(place):
+        return comparison_directory.load(place)
+    return sweep_directory.load(place) if sweep_directory.is_sweep(place) else run_directory.load(place)
 
 
 def save(what: S, directory: str | Path) -> S:
@@ -192,11 +194,9 @@ def save(what: S, directory: str | Path) -> S:
     """
     _check_kind(what, Result, Comparison)
     place = Path(directory)
-    return (
-        run_directory.save(what, place, drawn)
-        if isinstance(what, Result)
-        else comparison_directory.save(what, place, drawn)
-    )
+    if isinstance(what, Result):
+        return run_directory.save(what, place, drawn)
+    return comparison_directory.save(what, place, drawn)
 
 
 def plot(what: Result | Comparison | Sweep, kind: Kind = "curves") -> Figure:
@@ -226,13 +226,21 @@ def plot(what: Result | Comparison | Sweep, kind: Kind = "curves") -> Figure:
     return figures[kind]()
 
 
-def report(what: Result | Comparison, path: str | Path) -> None:
+def report(what: Result | Comparison | Sweep, path: str | Path) -> None:
     """Write one HTML page: tables, figures, configs, and the commands that make the runs again.
 
+    Args:
+        what: of a sweep, the page is of its finished cells.
+
     Raises:
-        UsageError: another ending than .html, or a place that cannot be written.
+        UsageError: another ending than .html, a place that cannot be written, or a sweep of which nothing is finished.
     """
-    _check_kind(what, Result, Comparison)
+    _check_kind(what, Result, Comparison, Sweep)
+    if isinstance(what, Sweep):
+        runs = [cell.run_dir for cell, _ in what.finished if cell.run_dir is not None]
+        if not runs:
+            raise UsageError("no cell of the sweep is finished, so there is nothing to report")
+        what = Comparison([run_directory.load(run) for run in runs])
     page.write(Comparison([what]) if isinstance(what, Result) else what, Path(path))
 
 
@@ -252,16 +260,16 @@ def check_resumable(directory: Path, given: Mapping[str, Any]) -> None:
     """Refuse what goes on by another command, with that command.
 
     Raises:
-        UsageError: it is the directory of a sweep or of a recipe, or of a comparison for which a plugin is given.
+        UsageError: it is a recipe's directory, or a comparison's or a sweep's for which a plugin is given.
     """
-    if sweep_directory.is_sweep(directory):
-        raise UsageError(f"{directory} is a sweep's directory; the `mamlzoo sweep` that began it goes on with it")
     if reproduction.is_reproduction(directory):
         again = reproduction.command(reproduction.begun(directory), directory)
         raise UsageError(f"{directory} is a recipe's directory; `{again}` goes on with it")
-    if given and comparison_directory.is_comparison(directory):
+    several = {"comparison": comparison_directory.is_comparison, "sweep": sweep_directory.is_sweep}
+    whose = next((name for name, is_one in several.items() if given and is_one(directory)), None)
+    if whose is not None:
         raise UsageError(
-            f"{directory} is a comparison's directory; a task, a model or an algorithm is given for one run, as those "
+            f"{directory} is a {whose}'s directory; a task, a model or an algorithm is given for one run, as those "
             "below it"
         )
 

@@ -21,7 +21,7 @@ from torch import nn
 
 import mamlzoo
 from mamlzoo.cli import main
-from mamlzoo.discovery import registry
+from mamlzoo.discovery.installed import installed
 
 pytest_plugins = "pytester"
 collect_ignore = ["example_plugin"]  # a distribution of its own, tested where it is installed
@@ -122,15 +122,21 @@ def cli(tmp_path, monkeypatch) -> Cli:
     return Cli()
 
 
-def distribute(site: Path, name: str, source: str | None, entry_point: str | None = None) -> None:
-    """Write a distribution of one module into a folder, as pip would install it; without a source, one that lost it."""
+def distribute(
+    site: Path, name: str, source: str | None, entry_point: str | None = None, cls: str | None = None
+) -> None:
+    """Write a distribution of one module into a folder, as pip would install it; without a source, one that lost it.
+
+    Args:
+        cls: what of the module its entry point names; None: the module itself, which has hooks.
+    """
     module = f"plugin_of_{name}"
     if source is not None:
         (site / f"{module}.py").write_text(textwrap.dedent(source), encoding="utf-8")
     info = site / f"{name}-1.5.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.5\n")
-    (info / "entry_points.txt").write_text(f"[mamlzoo]\n{entry_point or name} = {module}\n")
+    (info / "entry_points.txt").write_text(f"[mamlzoo]\n{entry_point or name} = {module}{f':{cls}' if cls else ''}\n")
 
 
 @pytest.fixture
@@ -140,12 +146,12 @@ def distribution(tmp_path, monkeypatch) -> Callable[..., None]:
     site.mkdir()
     monkeypatch.syspath_prepend(site)
 
-    def install(name: str, source: str | None, *, entry_point: str | None = None) -> None:
-        distribute(site, name, source, entry_point)
-        registry.installed.cache_clear()
+    def install(name: str, source: str | None, *, entry_point: str | None = None, cls: str | None = None) -> None:
+        distribute(site, name, source, entry_point, cls)
+        installed.cache_clear()
 
     yield install
-    registry.installed.cache_clear()
+    installed.cache_clear()
     for module in [m for m in sys.modules if m.startswith("plugin_of_")]:
         del sys.modules[module]
 

@@ -280,6 +280,22 @@ def test_a_comparison_of_another_layout_is_one_clear_line_or_the_truth(key, run,
         assert_told(f"{key} is {value!r:.20}", "resume", directory, "-q")
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "place", [("format",), ("axes",), ("axes", 0), ("axes", 0, "key"), ("axes", 0, "values"), ("cells",), ("cells", 0)]
+    + [("cells", 0, key) for key in ("values", "config", "run", "error", "best")]
+    + [("cells", 0, "config", kind) for kind in ("task", "settings")]
+)  # fmt: skip
+def test_a_sweep_of_another_layout_is_one_clear_line_or_the_truth(place, tmp_path):
+    directory = tmp_path / "all"
+    budget = {"iterations": 1, "meta_batch": 2, "test_tasks": 2, "test_steps": 1, "valid_tasks": 2, "plan": "loop"}
+    mamlzoo.sweep({"outer_lr": [0.1, 0.2]}, out=directory, **budget)
+    whole = json.loads((directory / "sweep.json").read_text())
+    for value in [*WRONG.values(), [".."], "..", "a/b", ["a\0b"], [None], [{}], GONE]:
+        (directory / "sweep.json").write_text(json.dumps(changed(whole, place, value)))
+        assert_told(f"{place} is {value!r:.20}", "resume", directory, "-q")
+
+
 @pytest.mark.parametrize(
     "text", ["[]", "null", "3", '{"format": []}', '{"format": 1, "recipe": ["; rm -rf ~ \\u001b"]}']
 )

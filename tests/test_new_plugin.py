@@ -7,7 +7,7 @@ import tomllib
 
 import pytest
 
-from mamlzoo.discovery import registry
+from mamlzoo.discovery.installed import installed
 from mamlzoo.scaffold import package as new_plugin
 from mamlzoo.testing import conformance, outcomes_of
 
@@ -20,11 +20,12 @@ PAGES = {
 
 
 @pytest.fixture
-def installed(distribution):
+def known(distribution):
     """Makes the module of a package that was written known to mamlzoo."""
 
     def install(name: str, folder) -> None:
-        distribution(name.replace("-", "_"), (folder / f"{name.replace('-', '_')}.py").read_text(encoding="utf-8"))
+        source = (folder / f"{name.replace('-', '_')}.py").read_text(encoding="utf-8")
+        distribution(name.replace("-", "_"), source, cls="MyThing")
 
     return install
 
@@ -38,16 +39,16 @@ def test_a_package_has_a_module_an_entry_point_tests_a_readme_and_a_licence(cli,
     table = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
     project = table["project"]
     assert project["dependencies"] == ["mamlzoo>=0.1,<0.3"]
-    assert project["entry-points"]["mamlzoo"] == {"my-thing": "my_thing"}
+    assert project["entry-points"]["mamlzoo"] == {"my-thing": "my_thing:MyThing"}
     assert table["tool"]["hatch"]["build"]["targets"]["wheel"]["only-include"] == ["my_thing.py"]
     assert not any("$" in path.read_text(encoding="utf-8") for path in folder.rglob("*") if path.is_file())
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_its_plugin_is_found_passes_every_check_and_runs(cli, tmp_path, installed, kind):
+def test_its_plugin_is_found_passes_every_check_and_runs(cli, tmp_path, known, kind):
     cli("new-plugin", "my-thing", "--kind", kind)
-    installed("my-thing", tmp_path / "my-thing")
-    plugin = registry.installed().make(kind, "my-thing")
+    known("my-thing", tmp_path / "my-thing")
+    plugin = installed().make(kind, "my-thing")
     assert [o.finding for o in outcomes_of(plugin) if o.verdict != "passed"] == []
     printed = cli(
         "run", f"-{kind[0]}", "my-thing", "--iterations", "2", "--test-tasks", "2", "--test-steps", "1"

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mamlzoo import trees
-from mamlzoo.discovery.registry import installed
+from mamlzoo.discovery.installed import installed
 from mamlzoo.engine.binding import bind_seeds
 from mamlzoo.engine.gradients import EAGER
 from mamlzoo.engine.streams import TrainingStream

@@ -8,7 +8,7 @@ from textwrap import dedent
 import pytest
 
 import mamlzoo
-from mamlzoo.discovery import registry
+from mamlzoo.discovery.installed import installed
 from mamlzoo.errors import PluginError, UsageError
 
 GOOD = '''
@@ -87,7 +87,10 @@ BROKEN = {
     "has a contract that is none": (
         "__mamlzoo_contract__ = '1'\n" + dedent(good("x")), None, "its __mamlzoo_contract__ is '1'", "write __mamlzoo_contract__ = 1"
     ),
-    "has no hook": ("x = 1", None, "it has no hook", "add a function mamlzoo_plugins marked with @mamlzoo.hookimpl"),
+    "has no hook": ("x = 1", None, "it has no hook", "name a plugin's class, as package.module:Class, or give the module a hook"),
+    "has a class and no hook": (
+        dedent(good("x")).partition("@")[0], None, "it has no hook", "let the entry point name its class, plugin_of_broken:X"
+    ),
     "has an unmarked hook": (
         "def mamlzoo_plugins():\n    return []", None, "it has no hook", "mark mamlzoo_plugins with @mamlzoo.hookimpl"
     ),
@@ -139,14 +142,14 @@ BROKEN = {
     "takes a taken name": (
         good("mlp"),
         LINE,
-        r"the name of model 'mlp' is taken by mamlzoo 0\.1\.0 \(mamlzoo_models\.mlp\)",
+        r"the name of model 'mlp' is taken by mamlzoo 0\.1\.0 \(mamlzoo_models\.mlp:MLP\)",
         "give Mlp another `name`",
     ),
 }  # fmt: skip
 
 
 def test_the_built_ins_are_found_through_their_entry_points():
-    found = registry.installed()
+    found = installed()
     assert set(found.offers["task"]) >= {"scalar", "sine", "blobs"}
     assert set(found.offers["model"]) >= {"neuron", "mlp"}
     assert set(found.offers["algorithm"]) >= {
@@ -156,22 +159,22 @@ def test_the_built_ins_are_found_through_their_entry_points():
 
 
 def test_every_built_in_names_its_reference_or_its_derivation():
-    for name, offer in registry.installed().offers["algorithm"].items():
+    for name, offer in installed().offers["algorithm"].items():
         assert "Reference: " in offer.cls.__doc__, name
 
 
 def test_a_third_partys_plugin_is_found_with_its_distribution(distribution):
     distribution("linear", good("linear"))
-    offer = registry.installed().offers["model"]["linear"]
+    offer = installed().offers["model"]["linear"]
     assert (offer.origin.distribution, offer.origin.version) == ("linear", "1.5")
 
 
 @pytest.mark.parametrize(("source", "line", "what", "remedy"), BROKEN.values(), ids=BROKEN)
 def test_a_failed_plugin_is_kept_apart_with_what_where_and_what_to_do(distribution, source, line, what, remedy):
-    before = {kind: set(names) for kind, names in registry.installed().offers.items()}
+    before = {kind: set(names) for kind, names in installed().offers.items()}
     distribution("broken", source, entry_point="entry")
     distribution("linear", good("linear"))
-    found = registry.installed()
+    found = installed()
     (failure,) = found.failures
     assert re.search(what, failure.what)
     assert re.search(remedy, failure.remedy)
@@ -183,13 +186,43 @@ def test_a_failed_plugin_is_kept_apart_with_what_where_and_what_to_do(distributi
     assert "linear" in found.offers["model"]
 
 
+def test_an_entry_point_may_name_a_class(distribution):
+    distribution("linear", dedent(good("linear")).partition("@")[0], cls="Linear")
+    found = installed()
+    assert found.failures == []
+    assert found.offers["model"]["linear"].origin.module == "plugin_of_linear:Linear"
+
+
+NAMED = {
+    "is not there": ("Liner", "AttributeError: module 'plugin_of_linear' has no attribute 'Liner'", "--debug list"),
+    "is no plugin": ("mamlzoo.Spec", "Spec is no subclass of mamlzoo.Task", "offer such classes alone"),
+    "is unfinished": ("mamlzoo.Model", "Model lacks build", "define build in Model"),
+    "is an instance": ("made", "names an object of type Linear, which is no class", "name its class, Linear"),
+    "is a function": (
+        "Linear.build",
+        "names an object of type function",
+        "as package.module:Class, or a module that has hooks",
+    ),
+    "was written for a later contract": ("Linear", "written for contract 9", "install a newer mamlzoo"),
+}
+
+
+@pytest.mark.parametrize(("cls", "what", "remedy"), NAMED.values(), ids=NAMED)
+def test_what_an_entry_point_names_wrongly_is_said(distribution, cls, what, remedy):
+    contract = "__mamlzoo_contract__ = 9\n" if "contract" in what else ""
+    distribution("linear", contract + dedent(good("linear")).partition("@")[0] + "made = Linear()\n", cls=cls)
+    (failure,) = installed().failures
+    assert what in failure.what
+    assert remedy in failure.remedy
+
+
 def test_a_fault_in_a_packages_own_module_is_found_there(distribution, tmp_path):
     package = tmp_path / "site" / "plugin_of_deep"
     package.mkdir()
     (package / "__init__.py").write_text("from plugin_of_deep import inner")
     (package / "inner.py").write_text("import json\n\njson.loads('{')")
     distribution("deep", None)
-    (failure,) = registry.installed().failures
+    (failure,) = installed().failures
     assert (failure.file, failure.line) == (str(package / "inner.py"), 3)
 
 
@@ -198,32 +231,32 @@ def test_a_module_that_a_package_has_lost_is_not_called_a_dependency(distributio
     package.mkdir()
     (package / "__init__.py").write_text("import plugin_of_deep.inner")
     distribution("deep", None)
-    (failure,) = registry.installed().failures
+    (failure,) = installed().failures
     assert failure.what == "there is no module 'plugin_of_deep.inner'"
 
 
 def test_a_distribution_without_metadata_harms_no_other(distribution, tmp_path):
     distribution("bare", "x = 1")
     (tmp_path / "site" / "bare-1.5.dist-info" / "METADATA").unlink()
-    (failure,) = registry.installed().failures
+    (failure,) = installed().failures
     assert str(failure).startswith("an unnamed distribution, registering plugin_of_bare (entry point bare, ")
 
 
 def test_ctrl_c_is_no_failure_of_a_plugin(distribution):
     distribution("broken", "raise KeyboardInterrupt")
     with pytest.raises(KeyboardInterrupt):
-        registry.installed()
+        installed()
 
 
 def test_a_contract_that_this_mamlzoo_keeps_is_no_hindrance(distribution):
     distribution("linear", f"__mamlzoo_contract__ = {mamlzoo.CONTRACT}\n" + dedent(good("linear")))
-    assert registry.installed().failures == []
+    assert installed().failures == []
 
 
 def test_one_class_that_is_refused_leaves_the_others_of_its_module(distribution):
     more = "\n\nclass Half(mamlzoo.Model):\n    'Half.'\n    name = 'half'\n"
     distribution("several", dedent(good("fine")).replace("[Fine]", "[int, Half, Fine]") + more)
-    found = registry.installed()
+    found = installed()
     assert "fine" in found.offers["model"]
     assert [failure.name for failure in found.failures] == ["several", "half"]
     with pytest.raises(PluginError, match="model 'half' could not be loaded: several 1.5, .*: Half lacks build"):
@@ -235,7 +268,7 @@ def test_choosing_a_failed_plugin_raises_its_failure(distribution):
     with pytest.raises(
         PluginError, match=r"task 'broken' could not be loaded: broken 1\.5, importing plugin_of_broken"
     ) as caught:
-        registry.installed().get("task", "broken")
+        installed().get("task", "broken")
     assert isinstance(caught.value.__cause__, ModuleNotFoundError)
 
 
@@ -243,7 +276,7 @@ def test_the_strict_mode_raises_the_first_failure(distribution, monkeypatch):
     monkeypatch.setenv("MAMLZOO_STRICT", "1")
     distribution("broken", "import nothing_of_this_name")
     with pytest.raises(PluginError, match=r"broken 1\.5, importing plugin_of_broken"):
-        registry.installed()
+        installed()
 
 
 @pytest.mark.parametrize(("allowed", "found"), [("none", set()), ("one", {"one"}), ("One, two", {"one", "two"})])
@@ -251,34 +284,34 @@ def test_third_party_plugins_can_be_limited_to_named_distributions(distribution,
     monkeypatch.setenv("MAMLZOO_PLUGINS", allowed)
     distribution("one", good("one"))
     distribution("two", good("two"))
-    models = registry.installed().offers["model"]
+    models = installed().offers["model"]
     assert set(models) & {"one", "two"} == found
     assert "mlp" in models
 
 
 def test_an_unknown_name_brings_the_nearest_one():
     with pytest.raises(UsageError, match="there is no task 'sin'; did you mean 'sine'"):
-        registry.installed().get("task", "sin")
+        installed().get("task", "sin")
 
 
 @pytest.mark.parametrize("name", ["Two-Waves", "entry"])
 def test_the_name_of_a_package_or_of_an_entry_point_brings_what_it_offers(distribution, name):
     distribution("two_waves", good("ripples"), entry_point="entry")
-    for looked_up in (lambda: registry.installed().get("model", name), lambda: registry.installed().find(name)):
+    for looked_up in (lambda: installed().get("model", name), lambda: installed().find(name)):
         with pytest.raises(UsageError, match=f"there is no .* '{name}'; the package two_waves offers 'ripples'"):
             looked_up()
 
 
 def test_a_name_of_another_kind_is_told_apart():
     with pytest.raises(UsageError, match="'maml' names no task but another kind, algorithm; tasks are: "):
-        registry.installed().get("task", "maml")
+        installed().get("task", "maml")
 
 
 def test_what_the_environment_leaves_out_or_misspells_is_remembered(distribution, monkeypatch):
     monkeypatch.setenv("MAMLZOO_PLUGINS", "One, tow")
     distribution("one", good("one"))
     distribution("two", good("two"))
-    found = registry.installed()
+    found = installed()
     assert [origin.release for origin in found.left_out] == ["two 1.5"]
     assert found.unknown == ["tow"]
     with pytest.raises(UsageError, match=r"there is no model 'two'; .* \(MAMLZOO_PLUGINS leaves out two\)"):
@@ -292,7 +325,7 @@ def test_a_damaged_list_of_entry_points_is_a_failure_of_its_distribution_alone(d
     distribution("linear", good("linear"))
     distribution("damaged", good("other"))
     (tmp_path / "site" / "damaged-1.5.dist-info" / "entry_points.txt").write_bytes(damage)
-    found = registry.installed()
+    found = installed()
     (failure,) = found.failures
     assert str(failure).startswith("damaged 1.5, ")
     assert "its entry_points.txt cannot be read" in failure.what
@@ -302,13 +335,13 @@ def test_a_damaged_list_of_entry_points_is_a_failure_of_its_distribution_alone(d
 def test_an_entry_point_whose_value_is_no_module_is_told_what_it_must_be(distribution, tmp_path):
     distribution("odd", good("odd"))
     (tmp_path / "site" / "odd-1.5.dist-info" / "entry_points.txt").write_text("[mamlzoo]\nodd = not a module !!\n")
-    (failure,) = registry.installed().failures
-    assert failure.what == "its entry point's value 'not a module !!' names no module"
+    (failure,) = installed().failures
+    assert failure.what == "its entry point's value 'not a module !!' names no class and no module"
 
 
 def test_an_exception_without_a_message_that_can_be_made_is_a_failure_like_any_other(distribution):
     distribution("odd", "class E(Exception):\n    def __str__(self): raise RuntimeError\nraise E")
-    (failure,) = registry.installed().failures
+    (failure,) = installed().failures
     assert failure.what == "E"
 
 

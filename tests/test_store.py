@@ -170,15 +170,15 @@ def test_a_failed_figure_does_not_cost_the_others(result, tmp_path, monkeypatch)
     assert {path.name for path in (tmp_path / "run").glob("*.png")} == {"curves.png", "training.png"}
 
 
-def test_a_comparisons_directory_is_loaded_and_a_sweeps_is_refused(result, tmp_path):
+def test_a_comparisons_and_a_sweeps_directory_are_loaded(result, tmp_path):
     both = mamlzoo.save(mamlzoo.Comparison([result, result]), tmp_path / "both")
     assert isinstance(mamlzoo.load(tmp_path / "both"), mamlzoo.Comparison)
     assert isinstance(mamlzoo.resume(tmp_path / "both"), mamlzoo.Comparison)
     mamlzoo.report(both, tmp_path / "both.html")
     swept = mamlzoo.sweep({"outer_lr": [0.1, 0.2]}, out=tmp_path / "swept", valid_tasks=2, **QUICK)
     assert mamlzoo.plot(swept).axes
-    with pytest.raises(UsageError, match="swept is the directory of a sweep or a recipe; load the runs that are in it"):
-        mamlzoo.load(tmp_path / "swept")
+    assert isinstance(mamlzoo.load(tmp_path / "swept"), mamlzoo.Sweep)
+    assert isinstance(mamlzoo.resume(tmp_path / "swept"), mamlzoo.Sweep)
     with pytest.raises(UsageError, match=r"must be of type mamlzoo.Result or mamlzoo.Comparison, not Sweep"):
         mamlzoo.save(swept, tmp_path / "again")
 

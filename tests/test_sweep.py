@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -334,19 +335,54 @@ def test_two_do_not_work_on_one_sweep(whole):
         mamlzoo.sweep(RATES, out=whole.directory, seeds=2, **BUDGET)
 
 
-def test_a_stopped_sweep_says_so_and_goes_on_to_the_same_numbers(whole, tmp_path):
+@pytest.mark.parametrize(
+    "going_on",
+    [sweep_directory.record, lambda plan, directory: mamlzoo.resume(directory)],
+    ids=["the call again", "resume"],
+)
+def test_a_stopped_sweep_says_so_and_goes_on_to_the_same_numbers(whole, tmp_path, going_on):
     plan, heard = planned(RATES, ONE, {}, 2, BUDGET), []
     policy = RecordingPolicy(Interval(steps=1), lambda *event: heard.append(event), lambda: any(
         experiment.algorithm.inner_lr == 0.05 and isinstance(event, TrainingRecord) for experiment, event in heard
     ))  # fmt: skip
-    with pytest.raises(StoppedError, match="^stopped; to go on: the same command again$"):
+    with pytest.raises(StoppedError, match=r"^stopped; to go on: mamlzoo resume \S+/all$"):
         sweep_directory.record(plan, tmp_path / "all", policy)
     states = [cell["state"] for cell in json.loads((tmp_path / "all" / "sweep.json").read_text())["cells"]]
     assert states == ["finished", "waiting"]
-    on = sweep_directory.record(plan, tmp_path / "all")
+    with pytest.raises(
+        UsageError, match="all is not finished, 1 of 2 cells being left; `mamlzoo resume .*` goes on with it"
+    ):
+        mamlzoo.load(tmp_path / "all")
+    on = going_on(plan, tmp_path / "all")
     assert [(one.valid, one.test) for _, one in on.finished] == [
         (one.valid, one.test) for _, one in whole.sweep.finished
     ]
+
+
+def test_a_sweep_is_loaded_as_it_was(tmp_path):
+    made = mamlzoo.sweep({"model.hidden": "40,40;8"}, algorithm=["maml", "protonet"], out=tmp_path / "all", **BUDGET)
+    loaded = mamlzoo.load(tmp_path / "all")
+    assert (loaded.axes, loaded.finished) == (made.axes, made.finished)
+    assert (repr(loaded), loaded.document()) == (repr(made), made.document())
+    assert len(loaded.failed) == 2
+    mamlzoo.report(loaded, tmp_path / "all.html")
+    assert "hidden=8" in (tmp_path / "all.html").read_text()
+
+
+def test_a_run_of_another_sweep_is_none_of_its_cells(whole, tmp_path):
+    directory = shutil.copytree(whole.directory, tmp_path / "all")
+    document = json.loads((directory / "sweep.json").read_text())
+    document["cells"][0]["run"] = document["cells"][1]["run"]
+    (directory / "sweep.json").write_text(json.dumps(document))
+    with pytest.raises(MamlzooError, match="holds another experiment than .*sweep.json says"):
+        mamlzoo.load(directory)
+
+
+def test_what_came_from_python_is_not_gone_on_with_from_the_directory_alone(tmp_path):
+    mamlzoo.sweep({"outer_lr": [0.1, 0.2]}, model=lambda: nn.Linear(1, 1), out=tmp_path / "all", **BUDGET)
+    shutil.rmtree(tmp_path / "all" / "outer_lr=0.1")
+    with pytest.raises(UsageError, match="came from Python"):
+        mamlzoo.resume(tmp_path / "all")
 
 
 def test_a_diverged_seed_is_counted_and_left_out_of_the_mean():

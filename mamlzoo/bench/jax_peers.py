@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from mamlzoo.bench.workload import CannotRunError, Contender, Work
-from mamlzoo.discovery.registry import installed
+from mamlzoo.discovery.installed import installed
 
 SCANNED = 500
 """Meta-steps of one call of the scan."""

@@ -6,7 +6,6 @@ from typing import Any
 
 import click
 
-from mamlzoo.cli.console import report_comparison
 from mamlzoo.cli.flags import SettingsCommand, numeric
 from mamlzoo.cli.recording import recorded
 from mamlzoo.cli.request import Request, run_flags
@@ -32,6 +31,7 @@ def command(baseline: str | None, at_step: int | None, **flags: Any) -> None:
     it. A second table says which differences are real: between every two, or each and the baseline.
     Saves a directory with a run directory for each combination and one figure for all.
     """
+    from mamlzoo.cli.outcome import show
     from mamlzoo.comparisons import differences
     from mamlzoo.comparisons import directory as comparison_directory
     from mamlzoo.runs.commands import resume_command
@@ -43,4 +43,4 @@ def command(baseline: str | None, at_step: int | None, **flags: Any) -> None:
     directory = request.directory("compare")
     with recorded(resume_command(directory), request.checkpoint_every, request.loggers, request.quiet) as policy:
         comparison = comparison_directory.record(several, directory, policy, baseline, at_step)
-    report_comparison(comparison, directory, quiet=request.quiet, as_json=request.as_json)
+    show(comparison, directory, quiet=request.quiet, as_json=request.as_json)

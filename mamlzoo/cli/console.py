@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import click
 import rich.box
@@ -21,13 +21,8 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.text import Text
 
-from mamlzoo.cli import console
 from mamlzoo.cli.fitting import fitted
-from mamlzoo.tables import Table, duration, plain, rate
-
-if TYPE_CHECKING:
-    from mamlzoo.comparisons.comparison import Comparison
-    from mamlzoo.experiments.result import Result
+from mamlzoo.tables import Table, plain
 
 CONTROLS_IN_JSON = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 """What a terminal may obey and JSON need not escape."""
@@ -103,34 +98,3 @@ def say_where(path: Path) -> None:
 def say_to_copy(text: str) -> None:
     """A line on stderr with a path or a command, which is copied as one line even where a terminal folds it."""
     err().print(text, soft_wrap=True)
-
-
-def report_run(result: Result, directory: Path, *, quiet: bool, as_json: bool) -> None:
-    """Print a run's result, which is saved by now, so that a closed pipe costs nothing; say where it is."""
-    timing = result.timing
-    spent = (
-        f"prepared in {duration(timing.prepare_seconds)}, trained in {duration(timing.train_seconds)} "
-        f"({rate(timing.tasks_per_second, 'task')}), tested in {duration(timing.evaluate_seconds)}; "
-        f"{timing.peak_memory_mb:,.0f} MiB at most"
-    )
-    if as_json:
-        console.print_json(result.document())
-    else:
-        console.print_table(result.table())
-        console.out().print(spent)
-    if not quiet:
-        console.say_where(directory)
-
-
-def report_comparison(comparison: Comparison, directory: Path, *, quiet: bool, as_json: bool) -> None:
-    """Print a comparison, which is saved by now; say where it is."""
-    if as_json:
-        console.print_json({**comparison.document(), "run_dir": str(directory)})
-    else:
-        console.print_table(comparison.table())
-        differences = comparison.differences()
-        if differences.rows:
-            console.out().print()
-            console.print_table(differences.table())
-    if not quiet:
-        console.say_where(directory)

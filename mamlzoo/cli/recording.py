@@ -33,7 +33,7 @@ def recorded(
     Args:
         again: the command that goes on with what was stopped.
     """
-    from mamlzoo.discovery.registry import installed
+    from mamlzoo.discovery.installed import installed
     from mamlzoo.figures.drawing import drawn
     from mamlzoo.runs.policy import Interval, RecordingPolicy, StoppedError
 

@@ -37,7 +37,7 @@ def command(
 
     Exit code 1 if ours are not as published. What was stopped goes on when it is called again with the same --out.
     """
-    from mamlzoo.discovery.registry import installed
+    from mamlzoo.discovery.installed import installed
 
     recipes = installed().recipes
     if name is None:

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mamlzoo.cli.console import report_comparison, report_run
 from mamlzoo.cli.flags import KINDS
 from mamlzoo.cli.recording import recorded
 from mamlzoo.cli.request import checkpoint_flag, log_flag
 
 if TYPE_CHECKING:
+    from mamlzoo.comparisons.comparison import Comparison
     from mamlzoo.contracts.plugins import Plugin
+    from mamlzoo.experiments.result import Result
 
 
 def _place_flags(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -31,34 +32,46 @@ def _place_flags(function: Callable[..., Any]) -> Callable[..., Any]:
 @log_flag
 @click.option("--quiet", "-q", is_flag=True, help="No progress and no logs.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of the table.")
+@click.pass_context
 def command(
-    directory: Path, checkpoint_every: str, loggers: tuple[str, ...], quiet: bool, as_json: bool, **moved: str | None
+    ctx: click.Context,
+    /,
+    directory: Path,
+    checkpoint_every: str,
+    loggers: tuple[str, ...],
+    quiet: bool,
+    as_json: bool,
+    **moved: str | None,
 ) -> None:
-    """Go on with the run or the comparison in DIRECTORY, where its last checkpoint stands.
+    """Go on with the run, the comparison or the sweep in DIRECTORY, where its last checkpoint stands.
 
     It ends with the same bits as if it had never been stopped. One that is finished is shown again.
     """
     from mamlzoo import api
+    from mamlzoo.cli.outcome import show
     from mamlzoo.comparisons import directory as comparison_directory
     from mamlzoo.runs import recording
     from mamlzoo.runs.commands import resume_command
+    from mamlzoo.sweeps import directory as sweep_directory
+    from mamlzoo.sweeps.sweep import Sweep
 
     places = {kind: place for kind, place in moved.items() if place is not None}
     api.check_resumable(directory, places)
+    found: Result | Comparison | Sweep
     with recorded(resume_command(directory), checkpoint_every, loggers, quiet) as policy:
         if comparison_directory.is_comparison(directory):
-            comparison = comparison_directory.resume(directory, policy)
+            found = comparison_directory.resume(directory, policy)
+        elif sweep_directory.is_sweep(directory):
+            found = sweep_directory.resume(directory, policy)
         else:
-            result = recording.resume(directory, policy, _plugins(directory, places))
-    if comparison_directory.is_comparison(directory):
-        report_comparison(comparison, directory, quiet=quiet, as_json=as_json)
-    else:
-        report_run(result, directory, quiet=quiet, as_json=as_json)
+            found = recording.resume(directory, policy, _plugins(directory, places))
+    show(found, directory, quiet=quiet, as_json=as_json)
+    ctx.exit(1 if isinstance(found, Sweep) and found.failed else 0)
 
 
 def _plugins(directory: Path, places: Mapping[str, str]) -> dict[str, Plugin]:
     """The plugins at these places, by kind, with the options that the run began with."""
-    from mamlzoo.discovery.registry import installed
+    from mamlzoo.discovery.installed import installed
     from mamlzoo.runs.directory import read_config
 
     saved = read_config(directory) if places else {}

@@ -6,7 +6,6 @@ from typing import Any
 
 import click
 
-from mamlzoo.cli.console import report_run
 from mamlzoo.cli.flags import SettingsCommand
 from mamlzoo.cli.recording import recorded
 from mamlzoo.cli.request import Request, run_flags
@@ -20,6 +19,7 @@ def command(**flags: Any) -> None:
     Prints the test metric after each number of adaptation steps, and saves a run directory. The options of the plugins
     chosen by -t, -m and -a are listed below; `mamlzoo info NAME` explains them.
     """
+    from mamlzoo.cli.outcome import show
     from mamlzoo.runs import recording
     from mamlzoo.runs.commands import resume_command
 
@@ -28,4 +28,4 @@ def command(**flags: Any) -> None:
     directory = request.directory(experiment.name)
     with recorded(resume_command(directory), request.checkpoint_every, request.loggers, request.quiet) as policy:
         result = recording.record(experiment, directory, policy)
-    report_run(result, directory, quiet=request.quiet, as_json=request.as_json)
+    show(result, directory, quiet=request.quiet, as_json=request.as_json)

@@ -6,7 +6,6 @@ from typing import Any
 
 import click
 
-from mamlzoo.cli import console
 from mamlzoo.cli.flags import SettingsCommand
 from mamlzoo.cli.recording import recorded
 from mamlzoo.cli.request import Request, run_flags
@@ -32,10 +31,11 @@ def command(ctx: click.Context, /, **flags: Any) -> None:
 
     Shows the validation and the test metric of each cell after the last adaptation step. The best is chosen by
     validation, so that its test metric can be reported. Saves a directory with a run directory for each cell,
-    sweep.json, sweep.csv and sweep.png. The same command, or one with more values, goes on with it: what is finished
-    is not run again. Exit code 1 if a cell failed.
+    sweep.json, sweep.csv and sweep.png. `mamlzoo resume`, the same command or one with more values goes on with it:
+    what is finished is not run again. Exit code 1 if a cell failed.
     """
-    from mamlzoo.runs.commands import spelled
+    from mamlzoo.cli.outcome import show
+    from mamlzoo.runs.commands import resume_command
     from mamlzoo.sweeps import directory as sweep_directory
     from mamlzoo.sweeps.plan import planned
 
@@ -49,13 +49,7 @@ def command(ctx: click.Context, /, **flags: Any) -> None:
         {key: value for key, value in given.items() if key in axes.FIXED},
     )
     directory = request.directory("sweep")
-    again = sweep_directory.AGAIN + f", with --out {spelled(directory)}" * (request.out is None)
-    with recorded(again, request.checkpoint_every, request.loggers, request.quiet) as policy:
+    with recorded(resume_command(directory), request.checkpoint_every, request.loggers, request.quiet) as policy:
         sweep = sweep_directory.record(plan, directory, policy)
-    if request.as_json:
-        console.print_json({**sweep.document(), "run_dir": str(directory)})
-    else:
-        console.print_table(sweep.table())
-    if not request.quiet:
-        console.say_where(directory)
+    show(sweep, directory, quiet=request.quiet, as_json=request.as_json)
     ctx.exit(1 if sweep.failed else 0)

@@ -198,7 +198,7 @@ def _plan(directory: Path) -> dict[str, Any]:
     names, configs = plan["runs"], plan["configs"]
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
         raise MamlzooError(f"{path} cannot be read: its runs are no list of names")
-    if any(Path(name).name != name or name in ("", "..") or "\0" in name for name in names):
+    if not all(map(layouts.is_name, names)):
         raise MamlzooError(f"{path} cannot be read: a run's name must not lead elsewhere")
     if not isinstance(configs, list) or len(configs) != len(names):
         raise MamlzooError(f"{path} cannot be read: it has not one config for each run")

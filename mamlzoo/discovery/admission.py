@@ -48,12 +48,19 @@ def check_contract(module: dict[str, Any]) -> None:
         )
 
 
-def hooks_of(module: ModuleType) -> pluggy.HookRelay:
+def hooks_of(module: object) -> pluggy.HookRelay:
     """What calls a module's hooks, and no other's.
 
     Raises:
-        PluginError: it has none, or one that does not exist, or one with an argument that is not given.
+        PluginError: it is no module, has no hook, one that does not exist, or one with an argument that is not given.
     """
+    if not isinstance(module, ModuleType):
+        if isinstance(module, Plugin):
+            remedy = f"name its class, {type(module).__name__}"
+        else:
+            remedy = "name a plugin's class, as package.module:Class, or a module that has hooks"
+        what = f"its entry point names an object of type {type(module).__name__}, which is no class and no module"
+        raise PluginError(what, remedy=remedy)
     manager = pluggy.PluginManager("mamlzoo")
     manager.add_hookspecs(Offering)
     manager.add_hookspecs(Listening)
@@ -70,10 +77,18 @@ def hooks_of(module: ModuleType) -> pluggy.HookRelay:
         if required and not caller.has_spec():
             raise PluginError(f"there is no hook '{caller.name}'", remedy=did_you_mean(caller.name, HOOKS))
     if not manager.get_hookcallers(module):
-        bare = [name for name in HOOKS if callable(getattr(module, name, None))]
-        remedy = f"mark {bare[0]} with" if bare else "add a function mamlzoo_plugins marked with"
-        raise PluginError("it has no hook", remedy=f"{remedy} @mamlzoo.hookimpl")
+        raise PluginError("it has no hook", remedy=_instead_of_hooks(module))
     return manager.hook
+
+
+def _instead_of_hooks(module: ModuleType) -> str:
+    bare = [name for name in HOOKS if callable(getattr(module, name, None))]
+    if bare:
+        return f"mark {bare[0]} with @mamlzoo.hookimpl"
+    for name, value in vars(module).items():
+        if isinstance(value, type) and issubclass(value, Plugin) and value.__module__ == module.__name__:
+            return f"let the entry point name its class, {module.__name__}:{name}"
+    return "let the entry point name a plugin's class, as package.module:Class, or give the module a hook"
 
 
 def answers(relay: pluggy.HookRelay, hook: str) -> list[Any]:

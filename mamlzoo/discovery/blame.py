@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, cast
 from mamlzoo.contracts.learner import Learner
 from mamlzoo.contracts.plugins import Model, Plugin
 from mamlzoo.discovery import oversize
-from mamlzoo.discovery.registry import installed
+from mamlzoo.discovery.installed import installed
 from mamlzoo.engine.explanations import explained
 from mamlzoo.errors import FOREIGN, MamlzooError, PluginError
 from mamlzoo.experiments.experiment import Experiment

@@ -9,7 +9,7 @@ from typing import Any
 from mamlzoo.contracts.plugins import Plugin
 from mamlzoo.discovery import references, trust
 from mamlzoo.discovery.code import Source
-from mamlzoo.discovery.registry import installed, make_brought
+from mamlzoo.discovery.installed import installed, make_referenced
 from mamlzoo.errors import UsageError
 
 Saved = Mapping[str, Any]
@@ -80,7 +80,7 @@ def make(kind: str, saved: Saved) -> Plugin:
         reference = references.unchanged(source, known)
     except UsageError as error:
         raise UsageError(f"{what} cannot be made again: {error}") from None
-    return make_brought(kind, reference, source.sha256, saved["options"])
+    return make_referenced(kind, reference, source.sha256, saved["options"])
 
 
 def remember(plugins: Iterable[Plugin]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -39,32 +40,42 @@ def told(error: Exception) -> str:
 
 
 def check_config(config: Mapping[str, Any]) -> None:
-    """A config as `Experiment.config` gives it; settings and options that this mamlzoo does not know may be in it."""
-    parts: dict[tuple[str, str], type] = {
-        ("settings", "seeds"): list,
-        ("machine", "threads"): int,
-        ("versions", "torch"): str,
-    }
+    """A config as `config_of` gives it; settings and options that this mamlzoo does not know may be in it."""
+    check_experiment(config)
+    _check_parts(config, {("machine", "threads"): int, ("machine", "processor"): str, ("versions", "torch"): str})
+    for part in ("machine", "versions"):
+        for name, value in config[part].items():
+            wanted = int if (part, name) == ("machine", "threads") else str
+            expect(f"{part}.{name}", value, lambda value, wanted=wanted: type(value) is wanted)  # type: ignore[misc]
+
+
+def check_experiment(config: Mapping[str, Any]) -> None:
+    """What of a config makes the experiment: its plugins with their options, and its settings."""
+    parts: dict[tuple[str, str], type] = {("settings", "seeds"): list}
     for kind in KINDS:
         parts |= {(kind, "name"): str, (kind, "options"): dict, (kind, "registered"): bool}
-    for (part, name), wanted in parts.items():
-        if not isinstance(config.get(part), dict) or not isinstance(config[part].get(name), wanted):
-            raise LayoutError(f"it has no {part}.{name}, or not as a {wanted.__name__}")
+    _check_parts(config, parts)
     for kind in KINDS:
         source = config[kind].get("source")  # only of a plugin that was brought along
         if source is not None and not _is_source(source):
             raise LayoutError(f"its {kind}.source is no reference with its sha256")
-        _check_values(f"{kind}.options", config[kind]["options"])
+        check_values(f"{kind}.options", config[kind]["options"])
         for name in ("version", "data"):
-            _expect(f"{kind}.{name}", config[kind].get(name), lambda value: value is None or isinstance(value, str))
+            expect(f"{kind}.{name}", config[kind].get(name), lambda value: value is None or isinstance(value, str))
     _check_settings(config["settings"])
-    needed = [("machine", "processor"), *(("settings", name) for name in SETTINGS)]
-    for part, name in needed:
-        _expect(f"{part}.{name}", config[part].get(name), lambda value: value is not None)
-    for part in ("machine", "versions"):
-        for name, value in config[part].items():
-            wanted = int if (part, name) == ("machine", "threads") else str
-            _expect(f"{part}.{name}", value, lambda value, wanted=wanted: type(value) is wanted)  # type: ignore[misc]
+    for name in SETTINGS:
+        expect(f"settings.{name}", config["settings"].get(name), lambda value: value is not None)
+
+
+def _check_parts(config: Mapping[str, Any], parts: Mapping[tuple[str, str], type]) -> None:
+    for (part, name), wanted in parts.items():
+        if not isinstance(config.get(part), dict) or not isinstance(config[part].get(name), wanted):
+            raise LayoutError(f"it has no {part}.{name}, or not as a {wanted.__name__}")
+
+
+def is_name(found: Any) -> bool:
+    """Whether it can name a directory beside a document, and leads nowhere else."""
+    return isinstance(found, str) and found not in ("", "..") and "\0" not in found and Path(found).name == found
 
 
 def _is_source(found: Any) -> bool:
@@ -72,7 +83,7 @@ def _is_source(found: Any) -> bool:
 
 
 def _check_settings(found: Mapping[str, Any]) -> None:
-    _check_values("settings", found)
+    check_values("settings", found)
     known = options.options_of(Settings)
     for name, value in found.items():
         if name in known:
@@ -85,10 +96,11 @@ def _check_settings(found: Mapping[str, Any]) -> None:
         raise LayoutError("its settings.seeds must be several that differ, one at least")
 
 
-def _check_values(where: str, found: Mapping[str, Any]) -> None:
+def check_values(where: str, found: Mapping[str, Any]) -> None:
+    """Each is a number, a text, a truth value or nothing, or a list of such."""
     for name, value in found.items():
         several = value if isinstance(value, list) else [value]
-        _expect(f"{where}.{name}", several, lambda several: all(map(_is_scalar, several)))
+        expect(f"{where}.{name}", several, lambda several: all(map(_is_scalar, several)))
 
 
 def _is_scalar(value: Any) -> bool:
@@ -111,7 +123,7 @@ def check_arrays(arrays: Mapping[str, NDArray[Any]], seeds: int) -> None:
 
 def check_timing(timing: Any) -> None:
     """Seconds, a rate and an amount of memory."""
-    _expect("timing", timing, lambda found: all(map(_is_amount, found.values())))
+    expect("timing", timing, lambda found: all(map(_is_amount, found.values())))
 
 
 def check_checkpoint(content: Mapping[str, Any]) -> None:
@@ -121,16 +133,16 @@ def check_checkpoint(content: Mapping[str, Any]) -> None:
     if not leaves or any(leaf.ndim == 0 for leaf in leaves) or len({len(leaf) for leaf in leaves}) != 1:
         raise LayoutError("its θ must be tensors of numbers with one seed axis")
     seeds = len(leaves[0])
-    _expect("step", content["step"], _is_count)
-    _expect("diverged", content["diverged"], lambda found: _is_diverged(found, seeds))
+    expect("step", content["step"], _is_count)
+    expect("diverged", content["diverged"], lambda found: _is_diverged(found, seeds))
     plan = content["plan"]
-    _expect("plan", plan, lambda found: set(found) == {"plan", "why"} and _all(str, found.values()))
-    _expect("seconds", content["seconds"], lambda found: all(map(_is_amount, found.values())))
-    _expect("remarks", content["remarks"], lambda found: isinstance(found, list) and _all(str, found))
-    _expect("optimizer", content["optimizer"], _is_optimizer_state)
+    expect("plan", plan, lambda found: set(found) == {"plan", "why"} and _all(str, found.values()))
+    expect("seconds", content["seconds"], lambda found: all(map(_is_amount, found.values())))
+    expect("remarks", content["remarks"], lambda found: isinstance(found, list) and _all(str, found))
+    expect("optimizer", content["optimizer"], _is_optimizer_state)
     recent = content["recent"]
     if recent is not None:
-        _expect("recent", recent, lambda found: isinstance(found, Mapping))
+        expect("recent", recent, lambda found: isinstance(found, Mapping))
         rows = len(recent["losses"])
         _check_columns("recent", [recent["losses"], *recent["logs"].values()], (rows, seeds))
     history, validation, best = content["history"], content["validation"], content["best"]
@@ -142,16 +154,16 @@ def check_checkpoint(content: Mapping[str, Any]) -> None:
     if validation["steps"]:
         _check_columns("validation", [validation["values"]], (len(validation["steps"]), seeds))
     metrics = validation["metrics"]
-    _expect("validation.metrics", metrics, lambda found: len(found) == len(validation["steps"]) and _all(str, found))
+    expect("validation.metrics", metrics, lambda found: len(found) == len(validation["steps"]) and _all(str, found))
     if best is not None:
         theirs = [leaf.shape for leaf in _leaves("best.meta", best["meta"])]
-        _expect("best.meta", theirs, lambda found: found == [leaf.shape for leaf in leaves])
-        _expect("best.values", best["values"], lambda found: len(found) == seeds and _all(float, found))
-        _expect("best.steps", best["steps"], lambda found: len(found) == seeds and all(map(_is_count, found)))
+        expect("best.meta", theirs, lambda found: found == [leaf.shape for leaf in leaves])
+        expect("best.values", best["values"], lambda found: len(found) == seeds and _all(float, found))
+        expect("best.steps", best["steps"], lambda found: len(found) == seeds and all(map(_is_count, found)))
 
 
 def _leaves(where: str, tree: Any) -> list[Tensor]:
-    _expect(where, tree, lambda found: isinstance(found, Mapping) and all(map(_is_numbers, trees.leaves(found))))
+    expect(where, tree, lambda found: isinstance(found, Mapping) and all(map(_is_numbers, trees.leaves(found))))
     return trees.leaves(tree)
 
 
@@ -172,11 +184,11 @@ def _is_optimizer_state(found: Any) -> bool:
 
 
 def _check_steps(where: str, steps: Any) -> None:
-    _expect(f"{where}.steps", steps, lambda found: isinstance(found, list) and all(map(_is_count, found)))
+    expect(f"{where}.steps", steps, lambda found: isinstance(found, list) and all(map(_is_count, found)))
 
 
 def _check_columns(where: str, columns: Sequence[Any], shape: tuple[int, int]) -> None:
-    _expect(where, columns, lambda found: all(_is_numbers(one) and tuple(one.shape) == shape for one in found))
+    expect(where, columns, lambda found: all(_is_numbers(one) and tuple(one.shape) == shape for one in found))
 
 
 def _is_count(value: Any) -> bool:
@@ -191,7 +203,12 @@ def _all(kinds: type | tuple[type, ...], several: Any) -> bool:
     return all(isinstance(value, kinds) for value in several)
 
 
-def _expect(where: str, value: Any, right: Callable[[Any], bool]) -> None:
+def expect(where: str, value: Any, right: Callable[[Any], bool]) -> None:
+    """Refuse a value of which a test does not hold, or that cannot even be put to it.
+
+    Raises:
+        LayoutError: so it is.
+    """
     try:
         is_right = right(value)
     except (TypeError, AttributeError, ValueError, OverflowError):

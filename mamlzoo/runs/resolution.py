@@ -14,8 +14,8 @@ from torch import nn
 from mamlzoo.contracts import options
 from mamlzoo.contracts.numerals import shown
 from mamlzoo.contracts.plugins import KINDS, MetaAlgorithm, Model, Plugin, Task
+from mamlzoo.discovery.installed import installed
 from mamlzoo.discovery.networks import model_of
-from mamlzoo.discovery.registry import installed
 from mamlzoo.errors import UsageError
 from mamlzoo.experiments.experiment import Experiment
 from mamlzoo.experiments.settings import MOST_SEEDS, Settings

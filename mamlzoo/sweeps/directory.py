@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from mamlzoo import files
 from mamlzoo.contracts.plugins import KINDS
@@ -13,19 +15,20 @@ from mamlzoo.engine.preparation import Notice
 from mamlzoo.errors import MamlzooError, UsageError
 from mamlzoo.experiments.experiment import Experiment
 from mamlzoo.runs import directory as run_directory
-from mamlzoo.runs import recording
-from mamlzoo.runs.config import check_data, config_of
+from mamlzoo.runs import layouts, recording
+from mamlzoo.runs.commands import resume_command
+from mamlzoo.runs.config import check_data, config_of, experiment_from
 from mamlzoo.runs.digests import experiment_digest
 from mamlzoo.runs.policy import DEFAULT, RecordingPolicy, StoppedError
 from mamlzoo.runs.setup import rehearse
 from mamlzoo.runs.watching import Part
+from mamlzoo.sweeps.axes import Axis
 from mamlzoo.sweeps.cells import Cell, Scores
-from mamlzoo.sweeps.plan import Candidate, SweepPlan, _line
+from mamlzoo.sweeps.plan import Candidate, SweepPlan, _line, short_names
 from mamlzoo.sweeps.sweep import Sweep
 from mamlzoo.tables import count
 
 NAME = "sweep.json"
-AGAIN = "the same command again"
 DEFINING = (*KINDS, "settings")
 """What of a config tells one cell from another; the rest stands in the cell's own directory."""
 LONGEST = 100
@@ -50,6 +53,102 @@ def record(plan: SweepPlan, directory: Path, policy: RecordingPolicy = DEFAULT) 
         return _run(plan, cells, directory, policy)
 
 
+def resume(directory: Path, policy: RecordingPolicy = DEFAULT) -> Sweep:
+    """Go on with a sweep: its finished cells are loaded, the others gone on with or begun; failed ones are tried again.
+
+    Raises:
+        UsageError: a plugin of a cell is not installed, or came from Python; the call that began it goes on with it.
+        StoppedError, MamlzooError: as `record`.
+    """
+    saved = _read(directory)
+    if all(cell["run"] is not None for cell in saved["cells"]):
+        with contextlib.suppress(MamlzooError):  # a run of it is damaged, and is made again
+            return load(directory)
+    candidates = []
+    for cell in saved["cells"]:
+        experiment = None if cell["config"] is None else experiment_from(cell["config"])
+        if experiment is not None:
+            check_data(experiment, cell["config"])
+        candidates.append(Candidate(cell["values"], experiment, cell["error"] if experiment is None else None))
+    return record(SweepPlan(saved["axes"], candidates), directory, policy)
+
+
+def load(directory: Path) -> Sweep:
+    """A sweep all of whose cells are finished or failed.
+
+    Raises:
+        UsageError: cells are still to be run.
+        MamlzooError: it, or a run of it, cannot be read.
+    """
+    saved, cells = _read(directory), []
+    waiting = sum(cell["run"] is None and cell["error"] is None for cell in saved["cells"])
+    if waiting:
+        again = resume_command(directory)
+        raise UsageError(
+            f"{directory} is not finished, {waiting} of {count(len(saved['cells']), 'cell')} being left; "
+            f"`{again}` goes on with it"
+        )
+    for cell in saved["cells"]:
+        found = Cell(cell["values"], cell["config"], error=cell["error"])
+        if cell["run"] is not None:
+            result = run_directory.load(directory / cell["run"])
+            if experiment_digest(result.config) != experiment_digest(cell["config"]) or not result.validation:
+                raise MamlzooError(f"{result.run_dir} holds another experiment than {directory / NAME} says")
+            found = replace(found, scores=Scores.of(result), run_dir=result.run_dir)
+        cells.append(found)
+    return Sweep(saved["axes"], cells)
+
+
+def _read(directory: Path) -> dict[str, Any]:
+    """Axes and cells as they were written: of a cell its values, its config, the name of its run, and its error.
+
+    Raises:
+        MamlzooError: it cannot be read.
+    """
+    path = directory / NAME
+    document = run_directory.read_document(path)
+    try:
+        axes, cells = document["axes"], document["cells"]
+        layouts.expect("axes", axes, lambda found: bool(found) and all(map(_is_axis, found)))
+        layouts.expect("cells", cells, lambda found: bool(found) and all(map(_is_cell, found)))
+        for cell in cells:
+            if cell["config"] is not None:
+                layouts.check_experiment(cell["config"])
+            layouts.check_values("values", cell["values"])
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise MamlzooError(f"{path} cannot be read: {layouts.told(error)}") from error
+    names = short_names(axis["key"] for axis in axes)
+    return {
+        "axes": [Axis(axis["key"], names[axis["key"]], tuple(map(_value, axis["values"]))) for axis in axes],
+        "cells": [
+            {
+                "values": {key: _value(value) for key, value in cell["values"].items()},
+                **{key: cell[key] for key in ("config", "run", "error")},
+            }
+            for cell in cells
+        ],
+    }
+
+
+def _is_axis(found: Any) -> bool:
+    return isinstance(found["key"], str) and isinstance(found["values"], list) and bool(found["values"])
+
+
+def _is_cell(found: Any) -> bool:
+    run, error, config = found["run"], found["error"], found["config"]
+    return (
+        isinstance(found["values"], dict)
+        and (run is None or (layouts.is_name(run) and config is not None and error is None))
+        and (error is None or isinstance(error, str))
+        and (config is None or isinstance(config, dict))
+    )
+
+
+def _value(found: Any) -> Any:
+    """As an option takes it: what JSON has as a list is a tuple."""
+    return tuple(found) if isinstance(found, list) else found
+
+
 def is_sweep(directory: Path) -> bool:
     """Whether it is a sweep's directory, finished or not."""
     return (directory / NAME).is_file()
@@ -60,7 +159,7 @@ def _run(plan: SweepPlan, cells: list[Cell], directory: Path, policy: RecordingP
     waiting = [at for at, cell in enumerate(cells) if cell.error is None and not _is_finished(cell)]
     for at, (cell, candidate) in enumerate(zip(list(cells), plan.candidates, strict=True)):
         if policy.stop():
-            raise StoppedError(AGAIN)
+            raise StoppedError(resume_command(directory))
         runs = waiting[:1] == [at]
         if runs:
             left = [plan.candidates[later].experiment for later in waiting]
@@ -98,7 +197,7 @@ def _ended(cell: Cell, candidate: Candidate, directory: Path, policy: RecordingP
     try:
         result = recording.record_or_resume(candidate.experiment, cell.run_dir, policy)
     except StoppedError:
-        raise StoppedError(AGAIN) from None
+        raise StoppedError(resume_command(directory)) from None
     except MamlzooError as error:
         return replace(cell, error=_line(error))
     return replace(cell, scores=Scores.of(result))

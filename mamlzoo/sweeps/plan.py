@@ -78,7 +78,7 @@ def planned(
         raise UsageError(
             "nothing has several values; name some, as in --meta-batch 4,25, or use `mamlzoo run` for a single run"
         )
-    names = _short(several)
+    names = short_names(several)
     candidates: dict[Any, tuple[dict[str, Any], dict[str, Given]]] = {}
     for values in product(*found.values()):
         given = dict(zip(found, values, strict=True))
@@ -173,7 +173,7 @@ def _named(several: Sequence[Given]) -> dict[str, Given]:
     return named
 
 
-def _short(keys: Iterable[str]) -> dict[str, str]:
+def short_names(keys: Iterable[str]) -> dict[str, str]:
     """`inner_lr` for `algorithm.inner_lr`, where that is clear."""
     lasts = {key: key.rpartition(".")[2] for key in keys}
     return {key: last if list(lasts.values()).count(last) == 1 else key for key, last in lasts.items()}

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from mamlzoo.contracts import options
 from mamlzoo.contracts.plugins import Plugin
-from mamlzoo.discovery.registry import installed
+from mamlzoo.discovery.installed import installed
 from mamlzoo.errors import FOREIGN, MamlzooError, PluginError, did_you_mean, in_short
 from mamlzoo.testing import algorithm_checks, classifier_checks, model_checks, plugin_checks, purity_checks, task_checks
 from mamlzoo.testing import check as checks

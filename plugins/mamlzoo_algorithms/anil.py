@@ -72,8 +72,3 @@ def _layer(parameter: str) -> str:
     if "parametrizations" in parameter.split("."):
         return parameter.partition("parametrizations")[0].rstrip(".")
     return parameter.rpartition(".")[0]
-
-
-@mamlzoo.hookimpl
-def mamlzoo_plugins() -> list[type[mamlzoo.Plugin]]:
-    return [ANIL]

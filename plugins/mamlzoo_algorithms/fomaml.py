@@ -38,8 +38,3 @@ class FOMAML(mamlzoo.GradientDescent):
             gradient = learner.gradient(mamlzoo.stop_gradient(fast), episode.support)
             fast = mamlzoo.sgd(fast, gradient, self.inner_lr)
         return learner.loss(fast, episode.query), {}
-
-
-@mamlzoo.hookimpl
-def mamlzoo_plugins() -> list[type[mamlzoo.Plugin]]:
-    return [FOMAML]

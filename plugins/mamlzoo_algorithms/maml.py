@@ -33,8 +33,3 @@ class MAML(mamlzoo.GradientDescent):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         fast = mamlzoo.adapt(self, learner, meta, episode.support, self.inner_steps)
         return learner.loss(fast, episode.query), {}
-
-
-@mamlzoo.hookimpl
-def mamlzoo_plugins() -> list[type[mamlzoo.Plugin]]:
-    return [MAML]

@@ -49,8 +49,3 @@ class MetaSGD(mamlzoo.MetaAlgorithm):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         fast = mamlzoo.adapt(self, learner, meta, episode.support, self.inner_steps)
         return learner.loss(fast, episode.query), {}
-
-
-@mamlzoo.hookimpl
-def mamlzoo_plugins() -> list[type[mamlzoo.Plugin]]:
-    return [MetaSGD]

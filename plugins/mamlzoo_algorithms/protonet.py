@@ -73,8 +73,3 @@ class ProtoNet(mamlzoo.MetaAlgorithm):
         prototypes = self.start(learner, meta, episode.support)
         logits = self.predict(learner, meta, prototypes, episode.query.x)
         return learner.criterion(logits, episode.query.y), {}
-
-
-@mamlzoo.hookimpl
-def mamlzoo_plugins() -> list[type[mamlzoo.Plugin]]:
-    return [ProtoNet]

@@ -47,8 +47,3 @@ class Reptile(mamlzoo.GradientDescent):
         stride = max(1, size // self.batch)
         part = [(step + stride * at) % size for at in range(min(self.batch, size))]
         return Batch(data.x[part], data.y[part])
-
-
-@mamlzoo.hookimpl
-def mamlzoo_plugins() -> list[type[mamlzoo.Plugin]]:
-    return [Reptile]

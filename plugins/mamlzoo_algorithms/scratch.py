@@ -26,8 +26,3 @@ class Scratch(mamlzoo.GradientDescent):
         self, learner: Learner, meta: MetaParams, episode: Episode, progress: Tensor
     ) -> tuple[Tensor, dict[str, Tensor]]:
         return learner.loss(meta["network"], episode.support), {}
-
-
-@mamlzoo.hookimpl
-def mamlzoo_plugins() -> list[type[mamlzoo.Plugin]]:
-    return [Scratch]

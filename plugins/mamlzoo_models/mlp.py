@@ -47,8 +47,3 @@ class MLP(mamlzoo.Model):
                 nn.init.zeros_(linear.bias)
             layers += [linear, ACTIVATIONS[self.activation]()]
         return nn.Sequential(*layers[:-1])
-
-
-@mamlzoo.hookimpl
-def mamlzoo_plugins() -> list[type[mamlzoo.Plugin]]:
-    return [MLP]

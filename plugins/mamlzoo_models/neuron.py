@@ -34,8 +34,3 @@ class _Neuron(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.weight * x
-
-
-@mamlzoo.hookimpl
-def mamlzoo_plugins() -> list[type[mamlzoo.Plugin]]:
-    return [Neuron]

@@ -55,8 +55,3 @@ class Blobs(mamlzoo.Task):
     def metrics(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
         correct = prediction.argmax(-1) == target
         return {"accuracy": correct.to(prediction.dtype).mean(), "loss": self.loss(prediction, target)}
-
-
-@mamlzoo.hookimpl
-def mamlzoo_plugins() -> list[type[mamlzoo.Plugin]]:
-    return [Blobs]

@@ -364,8 +364,3 @@ def _distinct(below: Tensor, count: int, generator: torch.Generator) -> Tensor:
     # Their set is uniform, their order is not.
     order = torch.rand(chosen.shape, generator=generator, device=below.device).argsort(1)
     return chosen.gather(1, order)
-
-
-@mamlzoo.hookimpl
-def mamlzoo_plugins() -> list[type[mamlzoo.Plugin]]:
-    return [CSV]

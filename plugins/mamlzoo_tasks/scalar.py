@@ -122,8 +122,3 @@ class _Sums:
 def _title(episode: Episode) -> str:
     first = bool(torch.equal(episode.support.x.float().cpu(), SUPPORT[0, :, :1]))
     return "D1" if first else "D2"
-
-
-@mamlzoo.hookimpl
-def mamlzoo_plugins() -> list[type[mamlzoo.Plugin]]:
-    return [Scalar]

@@ -129,8 +129,3 @@ def _value(wave: Tensor, x: Tensor) -> Tensor:
 
 def _uniform(generator: torch.Generator, low: float, high: float, *shape: int) -> Tensor:
     return low + (high - low) * torch.rand(shape, generator=generator, device=generator.device)
-
-
-@mamlzoo.hookimpl
-def mamlzoo_plugins() -> list[type[mamlzoo.Plugin]]:
-    return [Sine]

@@ -93,8 +93,13 @@ def test_bad_input_is_one_clear_line_and_leaves_nothing_behind(cli, arguments, l
     assert list(Path.cwd().iterdir()) == []
 
 
-def test_resume_leads_to_the_sweep_that_began_it(cli, there):
-    assert cli.error("resume", "all") == "all is a sweep's directory; the `mamlzoo sweep` that began it goes on with it"
+def test_resume_shows_a_finished_sweep_again_and_goes_on_with_one_that_is_not(cli, there, first):
+    before = {path: path.stat().st_mtime_ns for path in Path("all").rglob("*")}
+    assert cli("resume", "all", "-q").stdout == first.result.stdout
+    assert {path: path.stat().st_mtime_ns for path in Path("all").rglob("*")} == before
+    shutil.rmtree(Path("all") / json.loads(Path("all/sweep.json").read_text())["cells"][0]["run"])
+    again = cli("resume", "all", "-q").stdout
+    assert re.sub(r"[\d.]+ s", "", again) == re.sub(r"[\d.]+ s", "", first.result.stdout)
 
 
 @pytest.mark.slow
@@ -104,7 +109,7 @@ def test_sigint_saves_and_the_same_command_goes_on(tmp_path):
         "--meta-batch", "2", "--test-tasks", "5", "--checkpoint-every", "1h", "--out", "all",
     ]  # fmt: skip
     begun = tmp_path / "all" / "outer_lr=0.001" / "metrics.jsonl"
-    assert interrupted(command, tmp_path, begun) == (130, "stopped; to go on: the same command again")
+    assert interrupted(command, tmp_path, begun) == (130, "stopped; to go on: mamlzoo resume all")
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
     document = json.loads((tmp_path / "all" / "sweep.json").read_text())
     assert [cell["state"] for cell in document["cells"]] == ["finished", "finished"]

@@ -7,7 +7,7 @@ import torch
 from test_compiled import ALGORITHMS, OPTIMIZERS, UNTRACEABLE, Trial, bias_free
 from torch import nn
 
-from mamlzoo.discovery.registry import installed
+from mamlzoo.discovery.installed import installed
 from mamlzoo.engine.compilation.agreement import disagreement
 from mamlzoo.engine.compilation.graph import roughness
 from mamlzoo.engine.compilation.program import Replay

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from mamlzoo import trees
-from mamlzoo.discovery.registry import installed
+from mamlzoo.discovery.installed import installed
 from mamlzoo.engine.binding import bind_seeds
 from mamlzoo.engine.compilation.cache import CannotCompileError, DamagedError
 from mamlzoo.engine.compilation.inductor import _linking_to_itself, compile_program, load

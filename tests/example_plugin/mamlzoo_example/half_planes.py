@@ -39,8 +39,3 @@ class HalfPlanes(mamlzoo.Task):
     def metrics(self, prediction, target):
         correct = prediction.argmax(-1) == target
         return {"accuracy": correct.to(prediction.dtype).mean(), "loss": self.loss(prediction, target)}
-
-
-@mamlzoo.hookimpl
-def mamlzoo_plugins():
-    return [HalfPlanes]

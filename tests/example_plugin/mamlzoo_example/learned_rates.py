@@ -39,8 +39,3 @@ class LearnedRates(mamlzoo.MetaAlgorithm):
     def meta_loss(self, learner, meta, episode, progress):
         fast = mamlzoo.adapt(self, learner, meta, episode.support, self.inner_steps)
         return learner.loss(fast, episode.query), {}
-
-
-@mamlzoo.hookimpl
-def mamlzoo_plugins():
-    return [LearnedRates]

@@ -17,8 +17,3 @@ class Normed(mamlzoo.Model):
     def build(self, spec):
         enter, leave = nn.Linear(math.prod(spec.input_shape), self.width), nn.Linear(self.width, spec.output_size)
         return nn.Sequential(nn.Flatten(), enter, nn.BatchNorm1d(self.width), nn.Tanh(), leave)
-
-
-@mamlzoo.hookimpl
-def mamlzoo_plugins():
-    return [Normed]
