@@ -7,6 +7,7 @@ import errno
 import hashlib
 import io
 import json
+import math
 import os
 import re
 import secrets
@@ -18,7 +19,7 @@ from typing import IO, Any
 
 from filelock import FileLock, Timeout
 
-from mamlzoo.errors import MamlzooError
+from mamlzoo.errors import MamlzooError, UsageError
 
 LOCK = ".lock"
 SUMS = "SHA256SUMS"
@@ -50,6 +51,19 @@ def whole(path: Path) -> Iterator[IO[bytes]]:
             error.filename, error.filename2 = str(path), None
         raise
     flush_directory(path.parent)
+
+
+@contextlib.contextmanager
+def named_in_refusal(path: Path) -> Iterator[None]:
+    """Say in one line that a place somebody named cannot be written.
+
+    Raises:
+        UsageError: so it is.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
 def temporary_name(path: Path) -> Path:
@@ -117,6 +131,19 @@ def write_text(path: Path, text: str) -> None:
         file.write(
             text.encode("utf-8", "backslashreplace")
         )  # a path need not be Unicode; in JSON that is the same text
+
+
+def json_document(document: dict[str, Any]) -> dict[str, Any]:
+    """The same document with null for every number that JSON cannot hold, and lists for tuples."""
+    return {key: _json_value(value) for key, value in document.items()}
+
+
+def _json_value(value: Any) -> Any:
+    if isinstance(value, dict):
+        return json_document(value)
+    if isinstance(value, list | tuple):
+        return [_json_value(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def write_json(path: Path, document: Any) -> None:

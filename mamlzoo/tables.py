@@ -138,7 +138,7 @@ def some(names: Iterable[str], most: int, separator: str = ", ") -> str:
 
 def named(noun: str, numbers: Collection[int]) -> str:
     """These of something, as in 'seed 3' or 'seeds 3, 5'."""
-    return f"{noun}{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}"
+    return f"{f'{noun}s' if len(numbers) > 1 else noun} {', '.join(map(str, numbers))}"
 
 
 def rate(value: float, noun: str) -> str:

@@ -114,7 +114,7 @@ GROUPS = (
             "sweeps.axes.Axis", "sweeps.cells.Cell", "sweeps.cells.Scores", "sweeps.cells.Estimate",
             "verification.report.Verification", "verification.report.EpisodeReport",
             "verification.report.Coordinate",
-            "experiments.experiment.Listener", "experiments.events.Event", "experiments.result.Values",
+            "experiments.events.Listener", "experiments.events.Event", "experiments.result.Numbers",
         ),
     ),
 )  # fmt: skip

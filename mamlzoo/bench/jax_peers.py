@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from mamlzoo.bench.workload import CannotRunError, Contender, Work
+from mamlzoo.contracts.plugins import KINDS
 from mamlzoo.discovery.installed import installed
 
 SCANNED = 500
@@ -36,58 +37,14 @@ class JaxMaml(Contender):
 
     def __init__(self, work: Work, scanned: bool) -> None:
         import jax
-        import jax.numpy as jnp
         import optax
 
-        given = {
-            kind: {
-                key.partition(".")[2].replace("-", "_"): value
-                for key, value in work.options.items()
-                if key.startswith(f"{kind}.")
-            }
-            for kind in work.names
-        }
-        task, model, algorithm = (
-            installed().make(kind, work.names[kind], given[kind]) for kind in ("task", "model", "algorithm")
-        )
-        sine: Any = task
-        mlp: Any = model
-        maml: Any = algorithm
+        sine, mlp, maml = _plugins(work)
         if any(getattr(sine, name) != value for name, value in PLAIN.items()) or mlp.activation != "relu":
             raise CannotRunError("the JAX code is written for plain sine waves and ReLU networks")
-        sizes = [1, *mlp.hidden, 1]
+        initial, loss = _network([1, *mlp.hidden, 1])
+        meta_loss, sample = _meta_loss(loss, maml), _sampler(sine, work.meta_batch)
         optimizer = optax.adam(1e-3)
-
-        def initial(key: Any) -> Any:
-            return [
-                (jax.random.uniform(k, (a, b), minval=-1, maxval=1) / math.sqrt(a), jnp.zeros(b))
-                for k, a, b in zip(jax.random.split(key, len(sizes) - 1), sizes[:-1], sizes[1:], strict=True)
-            ]
-
-        def loss(theta: Any, x: Any, y: Any) -> Any:
-            for layer, (weight, bias) in enumerate(theta):
-                x = x @ weight + bias
-                x = jax.nn.relu(x) if layer + 1 < len(theta) else x
-            return jnp.square(x - y).mean()
-
-        def meta_loss(theta: Any, support: Any, query: Any) -> Any:
-            fast = theta
-            for _ in range(maml.inner_steps):
-                gradient = jax.grad(loss)(fast, *support)
-                if maml.order == "first-order":
-                    gradient = jax.lax.stop_gradient(gradient)
-                fast = jax.tree.map(lambda p, g: p - maml.inner_lr * g, fast, gradient)
-            return loss(fast, *query)
-
-        def sample(key: Any) -> Any:
-            shots, queries, tasks = sine.shots, sine.queries, work.meta_batch
-            one, two, three = jax.random.split(key, 3)
-            shape = (tasks, 1, 1)
-            amplitude = jax.random.uniform(one, shape, minval=sine.amplitude_min, maxval=sine.amplitude_max)
-            phase = jax.random.uniform(two, shape, minval=sine.phase_min, maxval=sine.phase_max)
-            x = jax.random.uniform(three, (tasks, shots + queries, 1), minval=sine.x_min, maxval=sine.x_max)
-            y = amplitude * jnp.sin(x + phase)
-            return (x[:, :shots], y[:, :shots]), (x[:, shots:], y[:, shots:])
 
         def step(carry: Any, key: Any) -> Any:
             theta, state = carry
@@ -134,3 +91,74 @@ class JaxMaml(Contender):
         keys = self._split(self._keys)
         self._keys = keys[:, -1] if self._many else keys[-1]
         return keys[:, :-1] if self._many else keys[:-1]
+
+
+def _plugins(work: Work) -> tuple[Any, Any, Any]:
+    """The task, the model and the algorithm, whose options the JAX code takes over."""
+    task, model, algorithm = (
+        installed().make(
+            kind,
+            work.names[kind],
+            {
+                key.partition(".")[2].replace("-", "_"): value
+                for key, value in work.options.items()
+                if key.startswith(f"{kind}.")
+            },
+        )
+        for kind in KINDS
+    )
+    return task, model, algorithm
+
+
+def _network(sizes: list[int]) -> tuple[Any, Any]:
+    """Of a ReLU network: key -> θ, and (θ, x, y) -> mean squared error."""
+    import jax
+    import jax.numpy as jnp
+
+    def initial(key: Any) -> Any:
+        return [
+            (jax.random.uniform(k, (a, b), minval=-1, maxval=1) / math.sqrt(a), jnp.zeros(b))
+            for k, a, b in zip(jax.random.split(key, len(sizes) - 1), sizes[:-1], sizes[1:], strict=True)
+        ]
+
+    def loss(theta: Any, x: Any, y: Any) -> Any:
+        for layer, (weight, bias) in enumerate(theta):
+            x = x @ weight + bias
+            x = jax.nn.relu(x) if layer + 1 < len(theta) else x
+        return jnp.square(x - y).mean()
+
+    return initial, loss
+
+
+def _meta_loss(loss: Any, maml: Any) -> Any:
+    """(θ, support, query) -> the query loss after the inner steps."""
+    import jax
+
+    def meta_loss(theta: Any, support: Any, query: Any) -> Any:
+        fast = theta
+        for _ in range(maml.inner_steps):
+            gradient = jax.grad(loss)(fast, *support)
+            if maml.order == "first-order":
+                gradient = jax.lax.stop_gradient(gradient)
+            fast = jax.tree.map(lambda p, g: p - maml.inner_lr * g, fast, gradient)
+        return loss(fast, *query)
+
+    return meta_loss
+
+
+def _sampler(sine: Any, tasks: int) -> Any:
+    """key -> support and query of a meta-batch of sine waves."""
+    import jax
+    import jax.numpy as jnp
+
+    def sample(key: Any) -> Any:
+        shots, queries = sine.shots, sine.queries
+        one, two, three = jax.random.split(key, 3)
+        shape = (tasks, 1, 1)
+        amplitude = jax.random.uniform(one, shape, minval=sine.amplitude_min, maxval=sine.amplitude_max)
+        phase = jax.random.uniform(two, shape, minval=sine.phase_min, maxval=sine.phase_max)
+        x = jax.random.uniform(three, (tasks, shots + queries, 1), minval=sine.x_min, maxval=sine.x_max)
+        y = amplitude * jnp.sin(x + phase)
+        return (x[:, :shots], y[:, :shots]), (x[:, shots:], y[:, shots:])
+
+    return sample

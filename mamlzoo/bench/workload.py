@@ -48,9 +48,10 @@ class Work:
         Raises:
             UsageError: it cannot work.
         """
+        from mamlzoo.contracts.plugins import KINDS
         from mamlzoo.runs.resolution import experiments
 
-        names = ([self.names[kind]] for kind in ("task", "model", "algorithm"))
+        names = ([self.names[kind]] for kind in KINDS)
         (found,) = experiments(
             *names, options=self.options, seeds=self.seeds, meta_batch=self.meta_batch, device=self.device
         )

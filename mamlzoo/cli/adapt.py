@@ -89,9 +89,9 @@ def command(
 
 def _new_directory(run: Path) -> Path:
     """`adapted-` and the run's name, and a number where that is taken."""
-    stem = f"adapted-{run.resolve().name}"
-    candidates = (Path(stem if i == 1 else f"{stem}-{i}") for i in range(1, 10_000))
-    return next(candidate for candidate in candidates if not candidate.exists())
+    from mamlzoo.runs import directory as run_directory
+
+    return Path(run_directory.free_name(f"adapted-{run.resolve().name}", Path().absolute()))
 
 
 def _export(adapted: Adapted, path: Path) -> None:
@@ -101,10 +101,8 @@ def _export(adapted: Adapted, path: Path) -> None:
 
     data = io.BytesIO()  # torch hides what a disk answers
     torch.save(adapted.state_dict(), data)
-    try:
+    with files.named_in_refusal(path):
         if path.exists():
             raise UsageError(f"{path} exists; nothing is overwritten, choose another")
         with files.whole(path) as file:
             file.write(data.getbuffer())
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror or error}") from error

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mamlzoo.contracts.plugins import Plugin
 
 
-KINDS = {"task": "-t", "model": "-m", "algorithm": "-a"}
+SHORT_FLAGS = {"task": "-t", "model": "-m", "algorithm": "-a"}
 CHOSEN = "mamlzoo.cli.chosen"
 
 
@@ -26,7 +26,9 @@ class DeclaredType(click.ParamType[Any]):
 
     def __init__(self, option: Option, several: bool = False) -> None:
         self.option, self.several = option, several
-        self.name = option.metavar + ("[;...]" if option.many else "[,...]") * several
+        self.name = option.metavar
+        if several:
+            self.name += "[;...]" if option.many else "[,...]"
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
         return self.name
@@ -93,7 +95,7 @@ class PluginCommand(click.Command):
     set, each a tuple of values.
     """
 
-    kinds: Sequence[str] = tuple(KINDS)
+    kinds: Sequence[str] = tuple(SHORT_FLAGS)
     several = False
     sweeps = False
     defaults: Mapping[str, Sequence[str]] = {"task": ["sine"], "model": ["mlp"], "algorithm": ["maml"]}
@@ -136,7 +138,7 @@ class PluginCommand(click.Command):
 
     def _kind_flag(self, kind: str) -> click.Option:
         return click.Option(
-            [KINDS[kind], f"--{kind}", kind],
+            [SHORT_FLAGS[kind], f"--{kind}", kind],
             metavar="NAME",
             multiple=self.several,
             help=f"The {kind}{', or several' * self.several}; FILE.py:NAME for your own.  "
@@ -145,7 +147,7 @@ class PluginCommand(click.Command):
 
     def choose(self, args: list[str]) -> dict[str, list[str]]:
         """What `-t`, `-m` and `-a` say, before the flags that depend on it are known."""
-        kinds = [click.Option([KINDS[kind], f"--{kind}", kind], multiple=True) for kind in self.kinds]
+        kinds = [click.Option([SHORT_FLAGS[kind], f"--{kind}", kind], multiple=True) for kind in self.kinds]
         own = [param for param in self.params if isinstance(param, click.Option)]
         scout = click.Command("scout", params=[*kinds, *own], add_help_option=False)
         context = click.Context(scout, resilient_parsing=True, ignore_unknown_options=True, allow_extra_args=True)
@@ -181,7 +183,7 @@ def _without_dotted(args: Sequence[str]) -> list[str]:
     left: list[str] = []
     rest = iter(args)
     for arg in rest:
-        if arg.startswith(tuple(f"--{kind}." for kind in KINDS)):
+        if arg.startswith(tuple(f"--{kind}." for kind in SHORT_FLAGS)):
             if "=" not in arg:
                 next(rest, None)
         else:

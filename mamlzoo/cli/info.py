@@ -57,7 +57,11 @@ def command(name: str, as_json: bool) -> None:
         )
         console.out().print((_reflowed(told) if console.out().is_terminal else told) + "\n")
         rows = [
-            (f"--{kind}.{option.flag}", option.text(option.default), option.help + f" ({bounds})" * bool(bounds))
+            (
+                f"--{kind}.{option.flag}",
+                option.text(option.default),
+                f"{option.help} ({bounds})" if bounds else option.help,
+            )
             for option, bounds in describe(offer.cls)
         ]
         if rows:

@@ -33,7 +33,8 @@ class Line(NamedTuple):
         'train cell 2: inner_lr=… ━━━━──────  40%  1:40 left'
         """
         full, empty, cut = ("=", "-", "...") if ascii_only else ("━", "─", "…")
-        figures = ("" if self.share is None else f"{int(100 * self.share):3}%") + f"  {self.time}" * bool(self.time)
+        share = "" if self.share is None else f"{int(100 * self.share):3}%"
+        figures = f"{share}  {self.time}" if self.time else share
         room = width - cell_len(figures) - (0 if self.share is None else BAR + 2)
         info = list(self.info)
         while info and cell_len(self.text) + cell_len(_beside(info)) > room:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mamlzoo.cli import console
+from mamlzoo.cli.flags import SHORT_FLAGS
 from mamlzoo.tables import Table
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command("list")
-@click.argument("kind", required=False, type=click.Choice(["task", "model", "algorithm"]))
+@click.argument("kind", required=False, type=click.Choice(list(SHORT_FLAGS)))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(kind: str | None, as_json: bool) -> None:
     """Show the tasks, models, algorithms, recipes and loggers there are, and the plugins that failed."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from mamlzoo.cli.flags import KINDS, numeric, whole_numbers
+from mamlzoo.cli.flags import SHORT_FLAGS, numeric, whole_numbers
 from mamlzoo.errors import UsageError
 from mamlzoo.experiments.settings import MOST_SEEDS
 
@@ -81,7 +81,10 @@ class Request:
         from mamlzoo.runs.resolution import experiments
 
         return experiments(
-            *(self.chosen[kind] for kind in KINDS), options=self.options, seeds=self.which_seeds(), **self.settings
+            *(self.chosen[kind] for kind in SHORT_FLAGS),
+            options=self.options,
+            seeds=self.which_seeds(),
+            **self.settings,
         )
 
     def directory(self, name: str) -> Path:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mamlzoo.cli.flags import KINDS
+from mamlzoo.cli.flags import SHORT_FLAGS
 from mamlzoo.cli.recording import recorded
 from mamlzoo.cli.request import checkpoint_flag, log_flag
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def _place_flags(function: Callable[..., Any]) -> Callable[..., Any]:
-    for kind, short in reversed(KINDS.items()):
+    for kind, short in reversed(SHORT_FLAGS.items()):
         moved = f"Where the {kind} is now, as FILE.py:NAME, if its file has moved."
         function = click.option(short, f"--{kind}", kind, metavar="NAME", help=moved)(function)
     return function

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from mamlzoo.cli import console
-from mamlzoo.cli.flags import PluginCommand, numeric
+from mamlzoo.cli.flags import SHORT_FLAGS, PluginCommand, numeric
 from mamlzoo.contracts.numerals import LARGEST
 
 
@@ -47,7 +47,7 @@ def command(
     """
     from mamlzoo.verification.central_differences import verify
 
-    names = [chosen[kind][0] for kind in ("task", "model", "algorithm")]
+    names = [chosen[kind][0] for kind in SHORT_FLAGS]
     verification = verify(
         *names,
         options=options,

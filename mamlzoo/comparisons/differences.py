@@ -30,7 +30,7 @@ import numpy as np
 
 from mamlzoo.comparisons import verdicts
 from mamlzoo.comparisons.labels import Config, baselines
-from mamlzoo.comparisons.test_sets import test_set, tested_apart, tested_on, values
+from mamlzoo.comparisons.test_sets import test_set, tested_apart, tested_on
 from mamlzoo.comparisons.verdicts import Difference, bracketed
 from mamlzoo.errors import UsageError
 from mamlzoo.experiments.result import Result
@@ -73,7 +73,7 @@ class Differences:
                 row.other,
                 number(row.interval.mean, 3),
                 "–" if math.isnan(row.interval.low) else bracketed(row.interval.low, row.interval.high),
-                f"{len(row.seeds)}" + f" of {len(row.seeds) + len(row.diverged)}" * bool(row.diverged),
+                f"{len(row.seeds)} of {len(row.seeds) + len(row.diverged)}" if row.diverged else f"{len(row.seeds)}",
                 row.verdict,
             ]
             for row in self.rows
@@ -162,7 +162,7 @@ def _step(configs: Sequence[Config], step: int | None) -> int:
 def _rank(result: Result, step: int) -> tuple[bool, float]:
     """The best mean first, one that is not finite last."""
     mean = float(result.evaluation.mean[step])
-    return (not math.isfinite(mean), 0 if math.isnan(mean) else -mean if result.evaluation.higher_is_better else mean)
+    return (not math.isfinite(mean), 0 if math.isnan(mean) else result.evaluation.badness(mean))
 
 
 def difference(
@@ -182,7 +182,7 @@ def difference(
     }
     seeds = [seed for seed in one.seeds if seed in two.seeds and seed not in diverged]
     ours, theirs = (
-        values(result)[[result.seeds.index(seed) for seed in seeds], :, step].astype(np.float64)
+        result.evaluation.main[[result.seeds.index(seed) for seed in seeds], :, step].astype(np.float64)
         for result in (one, two)
     )
     with np.errstate(invalid="ignore"):  # infinities are data here

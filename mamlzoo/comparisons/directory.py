@@ -41,7 +41,7 @@ def record(
     """
     configs = [config_of(experiment) for experiment in experiments]
     with run_directory.new_directory(directory, kept=False) as temporary:
-        _write_plan(temporary, configs, baseline, step)
+        _write_members(temporary, configs, baseline, step)
     by_name: dict[str, Experiment | None] = dict(zip(_names(configs), experiments, strict=True))
 
     def one(name: str) -> Result:
@@ -62,8 +62,8 @@ def resume(directory: Path, policy: RecordingPolicy = DEFAULT) -> Comparison:
     shown = _shown(directory)
     if shown is not None:
         return shown
-    plan = _plan(directory)
-    configs = dict(zip(plan["runs"], plan["configs"], strict=True))
+    members = _members(directory)
+    configs = dict(zip(members["runs"], members["configs"], strict=True))
 
     def one(name: str) -> Result:
         if not run_directory.is_run(directory / name):
@@ -107,8 +107,8 @@ def load(directory: Path) -> Comparison:
         UsageError: a run of it is not finished.
         MamlzooError: it cannot be read.
     """
-    plan = _plan(directory)
-    return Comparison([run_directory.load(run) for run in runs(directory)], plan["baseline"], plan["step"])
+    members = _members(directory)
+    return Comparison([run_directory.load(run) for run in runs(directory)], members["baseline"], members["step"])
 
 
 def save(comparison: Comparison, directory: Path, draw: run_directory.Draw = run_directory.undrawn) -> Comparison:
@@ -119,7 +119,7 @@ def save(comparison: Comparison, directory: Path, draw: run_directory.Draw = run
     """
     configs = [result.config for result in comparison.results]
     with run_directory.new_directory(directory) as temporary:
-        _write_plan(temporary, configs, comparison.baseline, comparison.step)
+        _write_members(temporary, configs, comparison.baseline, comparison.step)
         results = []
         for name, result in zip(_names(configs), comparison.results, strict=True):
             (temporary / name).mkdir()
@@ -137,7 +137,7 @@ def runs(directory: Path) -> list[Path]:
 
     Raises:
         UsageError: a run of it is not finished.
-        MamlzooError: its plan cannot be read.
+        MamlzooError: it cannot be read.
     """
     found = _run_directories(directory)
     missing = [path.name for path in found if not run_directory.is_finished(path)]
@@ -148,20 +148,20 @@ def runs(directory: Path) -> list[Path]:
 
 
 def _run_directories(directory: Path) -> list[Path]:
-    return [directory / name for name in _plan(directory)["runs"]]
+    return [directory / name for name in _members(directory)["runs"]]
 
 
 def _run(
     directory: Path, one: Callable[[str], Result], policy: RecordingPolicy, experiments: Mapping[str, Experiment | None]
 ) -> Comparison:
-    """Run, or load, all runs of a directory's plan.
+    """Run, or load, all runs of a directory.
 
     Args:
         experiments: by a run's name, where they are known beforehand.
     """
     with files.locked(directory):
-        plan = _plan(directory)
-        names, results = plan["runs"], []
+        members = _members(directory)
+        names, results = members["runs"], []
         for at, name in enumerate(names):
             if not run_directory.is_finished(directory / name):
                 left = [
@@ -169,7 +169,7 @@ def _run(
                 ]
                 policy.begins(Part("run", at + 1, len(names), name, left))
             results.append(one(name))
-        return _finish(Comparison(results, plan["baseline"], plan["step"]), directory, policy.draw)
+        return _finish(Comparison(results, members["baseline"], members["step"]), directory, policy.draw)
 
 
 def _experiment(config: dict[str, Any]) -> Experiment | None:
@@ -182,20 +182,20 @@ def _experiment(config: dict[str, Any]) -> Experiment | None:
 
 def _finish(comparison: Comparison, into: Path, draw: run_directory.Draw) -> Comparison:
     run_directory.write_figures(comparison, into, draw)
-    files.write_json(into / NAME, {"format": run_directory.FORMAT} | _plan(into) | comparison.document())
+    files.write_json(into / NAME, {"format": run_directory.FORMAT} | _members(into) | comparison.document())
     return comparison
 
 
-def _write_plan(directory: Path, configs: Sequence[dict[str, Any]], baseline: str | None, step: int | None) -> None:
-    plan = {"runs": _names(configs), "configs": list(configs), "baseline": baseline, "step": step}
-    files.write_json(directory / NAME, {"format": run_directory.FORMAT} | plan)
+def _write_members(directory: Path, configs: Sequence[dict[str, Any]], baseline: str | None, step: int | None) -> None:
+    members = {"runs": _names(configs), "configs": list(configs), "baseline": baseline, "step": step}
+    files.write_json(directory / NAME, {"format": run_directory.FORMAT} | members)
 
 
-def _plan(directory: Path) -> dict[str, Any]:
+def _members(directory: Path) -> dict[str, Any]:
     path = directory / NAME
     document = run_directory.read_document(path)
-    plan = {key: document.get(key) for key in ("runs", "configs", "baseline", "step")}
-    names, configs = plan["runs"], plan["configs"]
+    members = {key: document.get(key) for key in ("runs", "configs", "baseline", "step")}
+    names, configs = members["runs"], members["configs"]
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
         raise MamlzooError(f"{path} cannot be read: its runs are no list of names")
     if not all(map(layouts.is_name, names)):
@@ -208,9 +208,9 @@ def _plan(directory: Path) -> dict[str, Any]:
         except (ValueError, AttributeError) as error:
             raise MamlzooError(f"{path} cannot be read: in a config, {error}") from error
     for key, kind in {"baseline": str, "step": int}.items():
-        if plan[key] is not None and type(plan[key]) is not kind:
-            raise MamlzooError(f"{path} cannot be read: its {key} is {plan[key]!r}")
-    return plan
+        if members[key] is not None and type(members[key]) is not kind:
+            raise MamlzooError(f"{path} cannot be read: its {key} is {members[key]!r}")
+    return members
 
 
 def _names(configs: Sequence[dict[str, Any]]) -> list[str]:

@@ -18,15 +18,10 @@ def test_set(config: Config) -> dict[str, Any]:
 
 def tested_on(result: Result) -> dict[str, Any]:
     """What results must share for their numbers to be of the same metric on the same test tasks."""
-    return test_set(result.config) | {"metric": result.evaluation.metric, "test tasks": values(result).shape[1]}
+    return test_set(result.config) | {"metric": result.evaluation.metric, "test tasks": result.evaluation.main.shape[1]}
 
 
 def tested_apart(results: Sequence[Result]) -> list[str]:
     """In what of this some of the results differ, in words; empty if all were tested on the same."""
     first, *others = map(tested_on, results)
     return [name for name in first if any(other[name] != first[name] for other in others)]
-
-
-def values(result: Result) -> Any:
-    """The metric that tables show, [seeds, test tasks, steps + 1]."""
-    return result.evaluation.values[result.evaluation.metric]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mamlzoo.experiments.evaluation import FEW_TASKS
-from mamlzoo.experiments.result import finite_or_null
+from mamlzoo.files import json_document
 from mamlzoo.statistics import MOST_SEEDS, NOT_APART, Interval
 from mamlzoo.tables import count, named, number
 
@@ -54,8 +54,8 @@ class Difference:
         """What the interval is taken over: whichever there are several of; empty if there is no interval."""
         if math.isnan(self.interval.low):
             return ""
-        several = ["seeds"] * (len(self.seeds) > 1 and not self.alike) + ["test tasks"] * (self.test_tasks > 1)
-        return " and ".join(several)
+        several = {"seeds": len(self.seeds) > 1 and not self.alike, "test tasks": self.test_tasks > 1}
+        return " and ".join(name for name, are_several in several.items() if are_several)
 
     @property
     def winner(self) -> str | None:
@@ -84,7 +84,7 @@ class Difference:
 
     def document(self) -> dict[str, Any]:
         """As JSON holds it; what is not finite is null."""
-        document: dict[str, Any] = finite_or_null(
+        return json_document(
             {
                 "label": self.label,
                 "other": self.other,
@@ -101,7 +101,6 @@ class Difference:
                 "verdict": self.verdict,
             }
         )
-        return document
 
 
 def _sentence(row: Difference) -> str:

@@ -55,6 +55,7 @@ from dataclasses import dataclass, field, fields
 from types import NoneType, UnionType
 from typing import Any, cast, get_args, get_origin, get_type_hints
 
+from mamlzoo.contracts.plugins import KINDS
 from mamlzoo.errors import PluginError
 
 COMMON = ("task", "model", "algorithm", "seeds", "options")
@@ -66,7 +67,7 @@ NONE = "none"
 
 
 @dataclass(frozen=True)
-class Run:
+class RecipeRun:
     """One run of a recipe.
 
     Attributes:
@@ -91,7 +92,7 @@ class Run:
         _check_name("run", self.label)
         if self.seeds < 1:
             raise ValueError(f"run '{self.label}' has {self.seeds} seeds; it needs at least 1")
-        for kind in ("task", "model", "algorithm"):  # and no code beside wherever somebody stands
+        for kind in KINDS:  # and no code beside wherever somebody stands
             _check_name(f"{kind} of run '{self.label}'", getattr(self, kind), "is no name of a plugin")
 
 
@@ -190,7 +191,7 @@ class Recipe:
     summary: str
     source: str
     minutes: float
-    runs: Sequence[Run]
+    runs: Sequence[RecipeRun]
     references: Sequence[Reference] = ()
     gradients: Sequence[Gradients] = ()
     thetas: Sequence[Theta] = ()
@@ -223,7 +224,7 @@ class Recipe:
                 raise ValueError(f"the runs '{claim.run}' and '{claim.other}' of a claim have not the same test tasks")
 
 
-def _tested_on(run: Run) -> tuple[Any, ...]:
+def _tested_on(run: RecipeRun) -> tuple[Any, ...]:
     """What a run's test tasks depend on."""
     options = {key: value for key, value in run.options.items() if key.startswith("task.")}
     return run.task, options, *(run.settings.get(name) for name in ("test_seed", "test_tasks", "device"))
@@ -256,7 +257,7 @@ def parse(text: str) -> Recipe:
     return recipe
 
 
-def _run(label: str, common: Mapping[str, Any], own: Mapping[str, Any]) -> Run:
+def _run(label: str, common: Mapping[str, Any], own: Mapping[str, Any]) -> RecipeRun:
     for name, given in (("common", common), (f"runs.{label}", own)):
         _check_type(name, given, Mapping[str, Any])
         _check_type(f"{name}.options", given.get("options", {}), Mapping[str, Any])
@@ -267,7 +268,7 @@ def _run(label: str, common: Mapping[str, Any], own: Mapping[str, Any]) -> Run:
     if origin is not None:
         settings |= {"iterations": 0}
     stated = {name: merged[name] for name in COMMON}
-    return cast(Run, _made(Run, {"label": label, **stated, "settings": settings, "origin": origin}))
+    return cast(RecipeRun, _made(RecipeRun, {"label": label, **stated, "settings": settings, "origin": origin}))
 
 
 def _made(cls: Any, entry: Mapping[str, Any]) -> Any:

@@ -158,7 +158,8 @@ def _read(path: Path, place: str) -> bytes:
     try:
         return files.read(path)
     except FileNotFoundError:
-        raise UsageError(f"there is no file {place}" + f" ({path})" * (str(path) != place)) from None
+        where = place if str(path) == place else f"{place} ({path})"
+        raise UsageError(f"there is no file {where}") from None
     except OSError as error:
         raise UsageError(f"{place} cannot be read: {error.strerror or error}") from error
 

@@ -56,14 +56,12 @@ def add(sources: Iterable[Source]) -> None:
         return
     where = path()
     text = "".join(f"{source.sha256}  {files.in_one_line(source.reference)}\n" for source in new)
-    try:
+    with files.named_in_refusal(where):
         where.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         _check_private(where.parent.stat(), where.parent)
         handle = os.open(where, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         with os.fdopen(handle, "ab") as file:
             file.write(os.fsencode(text))
-    except OSError as error:
-        raise UsageError(f"{where} cannot be written: {error.strerror or error}") from error
 
 
 def _listed() -> list[Source]:

@@ -31,7 +31,7 @@ def mapping(bound: Bound, task: Task, tests: TestSet, plan: str) -> str:
         return plan
     few = trees.index(next(tests.blocks()), slice(2))
     try:
-        Adaptation(bound, task, "vmap").step(bound.meta, few)
+        Adaptation(bound, task, "vmap").rehearse(bound.meta, few)
         own = trees.index((bound.meta, bound.constants), slice(2))
         meta, bound = own[0], replace(bound, constants=own[1])
         batched, looped = (predictions(bound, meta, few.support, few.query.x, 1, how) for how in ("vmap", "loop"))
@@ -108,7 +108,7 @@ class Adaptation:
         found: dict[str, Tensor] = self._over(metrics, meta, fast, query)
         return found
 
-    def step(self, meta: MetaParams, episodes: Episode) -> None:
+    def rehearse(self, meta: MetaParams, episodes: Episode) -> None:
         """All that an evaluation does, once."""
         fast = self.adapt(meta, self.start(meta, episodes.support), episodes.support)
         self.measure(meta, fast, episodes.query)
@@ -116,7 +116,7 @@ class Adaptation:
     def fitting_chunk(self, meta: MetaParams, episodes: Episode) -> int:
         """How many episodes of each seed may be computed at once within the memory budget."""
         one = trees.index(episodes, slice(1))
-        return max(1, BUDGET // max(1, allocated_by(lambda: self.step(meta, one))))
+        return max(1, BUDGET // max(1, allocated_by(lambda: self.rehearse(meta, one))))
 
     def _over(self, function: Callable[..., Any], meta: MetaParams, fast: Fast, data: Any) -> Any:
         """Map function(learner, θ, φ, data) over seeds (θ, constants and φ) and episodes (φ and data)."""

@@ -29,7 +29,7 @@ class EvaluationProgress(NamedTuple):
         return f"evaluated {self.done} of {self.total}"
 
 
-Values = dict[str, NDArray[np.float32]]
+MetricValues = dict[str, NDArray[np.float32]]
 """By metric, its value for every seed, test episode and number of adaptation steps: [seeds, episodes, steps + 1]."""
 
 
@@ -42,7 +42,7 @@ def evaluate(
     plan: str,
     chunk: int | None = None,
     threads: int = 1,
-) -> Generator[EvaluationProgress, None, Values]:
+) -> Generator[EvaluationProgress, None, MetricValues]:
     """Adapt θ to the support set of every test episode; judge on its query set after 0, 1, … `steps` steps.
 
     Args:

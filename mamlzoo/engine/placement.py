@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 from collections.abc import Iterator
@@ -33,6 +34,15 @@ def device_of(name: str) -> torch.device:
         there = ["cpu"] + [f"cuda:{i}" for i in range(torch.cuda.device_count())]
         raise UsageError(f"there is no device '{name}' here; there are: {', '.join(there)}") from error
     return device
+
+
+@functools.cache
+def cpuinfo() -> tuple[str, ...]:
+    """What Linux says of the processor, line by line; nothing elsewhere."""
+    try:
+        return tuple(Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines())
+    except OSError:
+        return ()
 
 
 def available_threads() -> int:

@@ -212,7 +212,7 @@ class _Preparation:
         if looped * CLEARLY < min(batched, alone) or self._doubles_convolutions():
             return "loop", looped, f"{self._rate(looped)} against {self._rate(batched)} by vmap"
         rates = f"{self._rate(batched)} against {self._rate(looped)} by loop"
-        return "vmap", batched, rates + ", which is not clearly faster" * (looped < batched)
+        return "vmap", batched, f"{rates}, which is not clearly faster" if looped < batched else rates
 
     @functools.cached_property
     def _off(self) -> float:

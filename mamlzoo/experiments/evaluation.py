@@ -37,21 +37,30 @@ class Evaluation:
         return next(iter(self.values))
 
     @property
+    def main(self) -> NDArray[np.float32]:
+        """Its values, [seeds, test episodes, steps + 1]."""
+        return self.values[self.metric]
+
+    def badness(self, value: float) -> float:
+        """The number that is lower for a better value of the metric."""
+        return -value if self.higher_is_better else value
+
+    @property
     def steps(self) -> NDArray[np.int64]:
         """Numbers of adaptation steps: 0, 1, …"""
-        return np.arange(self.values[self.metric].shape[-1])
+        return np.arange(self.main.shape[-1])
 
     @cached_property
     def per_seed(self) -> NDArray[np.float64]:
         """Mean over test episodes, [seeds, steps + 1]."""
         with np.errstate(invalid="ignore", over="ignore"):  # infinities are data here
-            mean: NDArray[np.float64] = self.values[self.metric].astype(np.float64).mean(1)
+            mean: NDArray[np.float64] = self.main.astype(np.float64).mean(1)
         return mean
 
     @property
     def seeds_alike(self) -> bool:
         """Whether several seeds found the very same numbers, so that they say nothing about each other."""
-        counted = self.values[self.metric][list(self.rows)]
+        counted = self.main[list(self.rows)]
         return len(self.rows) > 1 and bool(np.array_equal(counted, np.broadcast_to(counted[:1], counted.shape)))
 
     @property
@@ -66,7 +75,7 @@ class Evaluation:
             return empty, empty
         if self.over == "seeds":
             return statistics.mean_and_ci95(self.per_seed[list(self.rows)])
-        return statistics.mean_and_ci95(self.values[self.metric][self.rows[0]])
+        return statistics.mean_and_ci95(self.main[self.rows[0]])
 
     @property
     def mean(self) -> NDArray[np.float64]:
@@ -107,7 +116,7 @@ class Evaluation:
 
     def basis(self) -> str:
         """Over what the means and intervals are taken."""
-        tests = self.values[self.metric].shape[1]
+        tests = self.main.shape[1]
         few = f"; fewer than {FEW_TASKS} test tasks say little of others" if tests < FEW_TASKS else ""
         over = f"{count(tests, 'test task')} and {count(len(self.rows), 'seed')}"
         return f"mean over {over}; 95% t interval over {self.over}{few}"

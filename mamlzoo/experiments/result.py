@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,9 +20,10 @@ from mamlzoo.engine.training import TrainingRecord
 from mamlzoo.experiments.checkpoint import Checkpoint, ValidationRecord
 from mamlzoo.experiments.evaluation import Evaluation, _alike, _runaways
 from mamlzoo.experiments.experiment import Experiment
-from mamlzoo.tables import Table, count
+from mamlzoo.files import json_document
+from mamlzoo.tables import Table, count, named
 
-Values = ArrayLike | Tensor
+Numbers = ArrayLike | Tensor
 """Numbers as a list, an array or a tensor."""
 FEW_NUMBERS = 8
 """θ of a seed is shown in full if it has no more numbers than this."""
@@ -140,7 +140,7 @@ class Result:
                 "ci95": evaluation.ci95.tolist(),
                 "ci95_over": evaluation.over,
                 "per_seed": evaluation.per_seed.tolist(),
-                "test_tasks": evaluation.values[evaluation.metric].shape[1],
+                "test_tasks": evaluation.main.shape[1],
                 "other_metrics_per_seed": rest,
             },
             "validation": [{"step": record.step, record.metric: record.values.tolist()} for record in self.validation],
@@ -152,8 +152,7 @@ class Result:
             "timing": vars(self.timing),
             "run_dir": None if self.run_dir is None else str(self.run_dir),
         }
-        finite: dict[str, Any] = finite_or_null(document)
-        return finite
+        return json_document(document)
 
     def table(self) -> Table:
         """The metric after each number of adaptation steps."""
@@ -175,9 +174,7 @@ class Result:
         for name, values in (self.theta() or {}).items():
             notes.append(f"θ after training: {name} = " + "; ".join(_short(value) for value in values))
         if self.diverged:
-            many = "s" * (len(self.diverged) > 1)
-            seeds, steps = (", ".join(map(str, several)) for several in (self.diverged, self.diverged.values()))
-            where = f"seed{many} {seeds} diverged at meta-step{many} {steps}"
+            where = f"{named('seed', self.diverged)} diverged at {named('meta-step', self.diverged.values())}"
             notes.append(f"{where}: the meta-loss or θ was not finite; left out of the mean")
         return notes + _runaways(self.evaluation)
 
@@ -185,22 +182,13 @@ class Result:
         """A figure: test metric by adaptation steps, meta-loss by meta-steps, or fits of one sample task."""
         return mamlzoo.plot(self, kind)
 
-    def adapt(self, x: Values, y: Values, *, steps: int = 10, seed: int | None = None) -> mamlzoo.Adapted:
+    def adapt(self, x: Numbers, y: Numbers, *, steps: int = 10, seed: int | None = None) -> mamlzoo.Adapted:
         """Adapt θ to data of your own, as `Adapted.of` does."""
         return mamlzoo.Adapted.of(self, x, y, steps=steps, seed=seed)
 
     def save(self, directory: str | Path) -> Result:
         """Write a run directory, as `mamlzoo.save` does."""
         return mamlzoo.save(self, directory)
-
-
-def finite_or_null(value: Any) -> Any:
-    """The same document with null for every number that JSON cannot hold."""
-    if isinstance(value, dict):
-        return {key: finite_or_null(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite_or_null(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _means(values: NDArray[np.float32]) -> list[list[float]]:

@@ -55,7 +55,7 @@ def curves(
                 alpha = 0.2 if len(own) <= 3 else 0.1
                 axes.fill_between(e.steps, mean - half, mean + half, color=look.colour, alpha=alpha, linewidth=0)
                 edges += [mean - half, mean + half]
-        axes.set(xlabel="adaptation steps", ylabel=f"test {metric}, mean" + " ± 95%" * banded)
+        axes.set(xlabel="adaptation steps", ylabel=f"test {metric}, mean ± 95%" if banded else f"test {metric}, mean")
         _steps(axes, max(map(len, drawn)))
         better = all(result.evaluation.higher_is_better for result, _, _ in own)
         ran_away = not better and _keep_the_rest(drawn)
@@ -98,8 +98,8 @@ def training(
         axes.plot(middle, mean, label=label, **_line(look), markevery=_marked(len(mean), at, len(results)))
         drawn.append(mean)
         around.append(losses.ravel())
-    up_to = "up to " * any(len(result.history) < window for result in results)
-    axes.set(xlabel="meta-steps" + f" (means of {up_to}{window})" * (window > 1), ylabel="meta-loss in training")
+    most = f"up to {window}" if any(len(result.history) < window for result in results) else f"{window}"
+    axes.set(xlabel=f"meta-steps (means of {most})" if window > 1 else "meta-steps", ylabel="meta-loss in training")
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     ran_away = _keep_the_rest(drawn)
     found = of_errors(np.concatenate(drawn), np.concatenate(around))

@@ -166,8 +166,8 @@ def _agreement(axes: Axes, panel: Agreement) -> None:
         axes.scatter(panel.target.ravel(), finite(predicted).ravel(), s=12, marker=MARKS[at % len(MARKS)], color=colour,
                      alpha=1 if last else 0.6, linewidths=0, label=label)  # fmt: skip
     many = panel.target.shape[1]
-    which = f", all {many} outputs" * (many > 1)
-    axes.set(xlabel=f"true y of the query points{which}", ylabel="predicted y")
+    points = f"query points, all {many} outputs" if many > 1 else "query points"
+    axes.set(xlabel=f"true y of the {points}", ylabel="predicted y")
 
 
 def _regions(axes: Axes, panel: Regions) -> None:

@@ -38,12 +38,9 @@ def save(figure: Figure, path: Path) -> None:
         UsageError: another ending, or a place that cannot be written.
     """
     check_format(path)
-    try:
-        metadata = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(path.suffix.lower())
-        with files.whole(path) as file, styled():
-            figure.savefig(file, format=path.suffix[1:].lower(), dpi=DPI, metadata=metadata)
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror or error}") from error
+    metadata = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(path.suffix.lower())
+    with files.named_in_refusal(path), files.whole(path) as file, styled():
+        figure.savefig(file, format=path.suffix[1:].lower(), dpi=DPI, metadata=metadata)
 
 
 def png(figure: Figure) -> bytes:

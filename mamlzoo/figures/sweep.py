@@ -26,8 +26,8 @@ from mamlzoo.sweeps.cells import Cell, Scores
 from mamlzoo.sweeps.sweep import Sweep
 from mamlzoo.tables import number
 
-Split = Literal["validation", "test"]
-SPLITS: tuple[Split, Split] = ("validation", "test")
+Panel = Literal["validation", "test"]
+PANELS: tuple[Panel, Panel] = ("validation", "test")
 LABELLED = 12
 """Up to so many values of an axis each has its tick."""
 WRITTEN = 30
@@ -80,18 +80,18 @@ def _over_one(sweep: Sweep, axis: Axis) -> Figure:
     figure, (axes,) = panels(1)
     if numeric and axis.is_geometric:
         axes.set_xscale("log")
-    estimates = {split: [_estimate(cells[value].scores, split) for value in values] for split in SPLITS}
-    means = {split: finite([mean for mean, _ in estimates[split]]) for split in SPLITS}
+    estimates = {panel: [_estimate(cells[value].scores, panel) for value in values] for panel in PANELS}
+    means = {panel: finite([mean for mean, _ in estimates[panel]]) for panel in PANELS}
     low, high = _range(sweep, means)
     edges = []
-    for split, look, aside in zip(SPLITS, looks(2), (-ASIDE, ASIDE), strict=True):
-        mean, half = means[split], np.nan_to_num(finite([half for _, half in estimates[split]]))
+    for panel, look, aside in zip(PANELS, looks(2), (-ASIDE, ASIDE), strict=True):
+        mean, half = means[panel], np.nan_to_num(finite([half for _, half in estimates[panel]]))
         inside = (mean >= low) & (mean <= high)
         if numeric:
-            axes.plot(x, mean, color=look.colour, marker=look.mark, linestyle=look.dash, label=split)
+            axes.plot(x, mean, color=look.colour, marker=look.mark, linestyle=look.dash, label=panel)
             axes.fill_between(x, mean - half, mean + half, color=look.colour, alpha=0.2, linewidth=0)
         else:
-            axes.errorbar(x + aside, mean, half, fmt=look.mark, color=look.colour, capsize=3, label=split)
+            axes.errorbar(x + aside, mean, half, fmt=look.mark, color=look.colour, capsize=3, label=panel)
         edges += [(mean - half)[inside], (mean + half)[inside]]
     best = [at for at, value in enumerate(values) if _is_best(sweep, {axis.key: value})]
     if best:
@@ -103,8 +103,8 @@ def _over_one(sweep: Sweep, axis: Axis) -> Figure:
         bottom = np.full(len(gaps), 0.03)
         axes.plot(gaps, bottom, "kx", markersize=5, transform=axes.get_xaxis_transform(), label="failed or diverged")
     for far, mark, at in (
-        ([means[split] > high for split in SPLITS], "^", 0.97),
-        ([means[split] < low for split in SPLITS], "v", 0.1),
+        ([means[panel] > high for panel in PANELS], "^", 0.97),
+        ([means[panel] < low for panel in PANELS], "v", 0.1),
     ):
         where = x[np.logical_or(*far)]
         if len(where):
@@ -129,26 +129,26 @@ def _over_two(sweep: Sweep, x: Axis, y: Axis, others: Sequence[Axis]) -> Figure:
     fixed = {axis.key: shown.values.get(axis.key) for axis in others}
     placed = _placed(sweep, x, y, fixed, metric)
     places = [(row, column) for row in range(len(y.values)) for column in range(len(x.values))]
-    maps = {split: np.full((len(y.values), len(x.values)), np.nan) for split in SPLITS}
+    maps = {panel: np.full((len(y.values), len(x.values)), np.nan) for panel in PANELS}
     for place, cell in placed.items():
-        for split in SPLITS:
-            maps[split][place] = finite(_estimate(cell.scores, split)[0])
+        for panel in PANELS:
+            maps[panel][place] = finite(_estimate(cell.scores, panel)[0])
     shades = _range(sweep, maps)
     colours, log = _colours(shades, better=first[1].higher_is_better)
     written = max(len(x.values), len(y.values)) <= WRITTEN
     figure = Figure(figsize=_size(x, y), layout="constrained")
     several = list(figure.subplots(1, 2, sharey=True))
-    for axes, split in zip(several, SPLITS, strict=True):
+    for axes, panel in zip(several, PANELS, strict=True):
         axes.grid(False)
         axes.set_facecolor("#ffffff")
-        axes.pcolormesh(np.ma.masked_invalid(maps[split]), norm=colours.norm, cmap=colours.cmap, edgecolors="#ffffff",
+        axes.pcolormesh(np.ma.masked_invalid(maps[panel]), norm=colours.norm, cmap=colours.cmap, edgecolors="#ffffff",
                         linewidth=0.5)  # fmt: skip
-        axes.set(title=f"{split} {metric}", xlabel=x.name)
+        axes.set(title=f"{panel} {metric}", xlabel=x.name)
         axes.set_xticks(np.arange(len(x.values)) + 0.5, **_tick_labels(x.values))
         axes.set_yticks(np.arange(len(y.values)) + 0.5, [short(value) for value in y.values])
         axes.tick_params(length=0)
         for row, column in places:
-            found, mean = placed.get((row, column)), maps[split][row, column]
+            found, mean = placed.get((row, column)), maps[panel][row, column]
             if found is not None and found.state != "waiting" and np.isnan(mean):
                 hatched: Any = {"facecolor": "#f2f2f2", "edgecolor": "#9a9a9a", "hatch": "////", "linewidth": 0}
                 axes.add_patch(Rectangle((column, row), 1, 1, **hatched))
@@ -201,18 +201,20 @@ def _words(cell: Cell, mean: float, colours: ScalarMappable, shades: tuple[float
         return "diverged", "#000000"
     red, green, blue, _ = (float(part) ** 2.2 for part in colours.to_rgba(np.array(mean)))
     bright = 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.18  # relative luminance, where contrasts are equal
-    some = f"\n{len(cell.scores.diverged)} of {cell.scores.seeds} diverged" * bool(cell.scores.diverged)
-    mark = f" {BEYOND_MARK}" * (not shades[0] <= mean <= shades[1])
-    return number(mean, 3) + mark + some, "#000000" if bright else "#ffffff"
+    shown = number(mean, 3) if shades[0] <= mean <= shades[1] else f"{number(mean, 3)} {BEYOND_MARK}"
+    if cell.scores.diverged:
+        shown += f"\n{len(cell.scores.diverged)} of {cell.scores.seeds} diverged"
+    return shown, "#000000" if bright else "#ffffff"
 
 
 def _titles(sweep: Sweep, metric: str) -> list[str]:
-    several = any(scores.metric != metric for _, scores in sweep.finished)
-    return [sweep.name(), *[f"{metric} alone: not drawn are tasks with another metric"] * several]
+    if all(scores.metric == metric for _, scores in sweep.finished):
+        return [sweep.name()]
+    return [sweep.name(), f"{metric} alone: not drawn are tasks with another metric"]
 
 
 def _best_of(sweep: Sweep) -> str:
-    return f"best{' of each task' * (len(sweep.chosen) > 1)} by validation"
+    return "best of each task by validation" if len(sweep.chosen) > 1 else "best by validation"
 
 
 def _is_best(sweep: Sweep, values: Mapping[str, Any]) -> bool:
@@ -220,10 +222,10 @@ def _is_best(sweep: Sweep, values: Mapping[str, Any]) -> bool:
     return any(all(values.get(key) == value for key, value in cell.values.items()) for cell in sweep.chosen)
 
 
-def _estimate(scores: Scores | None, split: Split) -> tuple[float, float]:
+def _estimate(scores: Scores | None, panel: Panel) -> tuple[float, float]:
     if scores is None:
         return math.nan, math.nan
-    estimate = scores.valid if split == "validation" else scores.test
+    estimate = scores.valid if panel == "validation" else scores.test
     return estimate.mean, estimate.ci95
 
 
@@ -248,7 +250,7 @@ def _size(x: Axis, y: Axis) -> tuple[float, float]:
     return max(PAGE, 1.4 + 0.06 * words + 2 * COLUMN * columns), 1.5 + max(1.2, ROW * rows)
 
 
-def _tips(maps: Mapping[Split, NDArray[np.float64]], shades: tuple[float, float]) -> Any:
+def _tips(maps: Mapping[Panel, NDArray[np.float64]], shades: tuple[float, float]) -> Any:
     """At which ends something lies beyond the scale, as matplotlib calls them."""
     under, over = (any((values < shades[0]).any() for values in maps.values()),
                    any((values > shades[1]).any() for values in maps.values()))  # fmt: skip
@@ -264,7 +266,7 @@ def _colours(shades: tuple[float, float], *, better: bool) -> tuple[ScalarMappab
     return ScalarMappable(norm, colours), log
 
 
-def _range(sweep: Sweep, means: Mapping[Split, NDArray[np.float64]]) -> tuple[float, float]:
+def _range(sweep: Sweep, means: Mapping[Panel, NDArray[np.float64]]) -> tuple[float, float]:
     """Of both splits, without outliers."""
     values = np.concatenate([values.ravel() for values in means.values()])
     return without_outliers(values, higher_is_better=sweep.finished[0][1].higher_is_better)

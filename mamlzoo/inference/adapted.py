@@ -23,7 +23,7 @@ from mamlzoo.engine.placement import device_of
 from mamlzoo.engine.streams import TestSet
 from mamlzoo.errors import UsageError, did_you_mean
 from mamlzoo.experiments.experiment import Experiment
-from mamlzoo.experiments.result import Result, Values
+from mamlzoo.experiments.result import Numbers, Result
 from mamlzoo.inference import theta as trained
 from mamlzoo.tables import count
 
@@ -48,7 +48,7 @@ class Adapted:
 
     @classmethod
     @differentiating
-    def of(cls, result: Result, x: Values, y: Values, *, steps: int = 10, seed: int | None = None) -> Adapted:
+    def of(cls, result: Result, x: Numbers, y: Numbers, *, steps: int = 10, seed: int | None = None) -> Adapted:
         """A result's θ, adapted to data of your own: one data set, or several at once, each by itself.
 
         Lists, numpy arrays and tensors will do; all numbers are cast to float32.
@@ -100,7 +100,7 @@ class Adapted:
         """How many data sets there are; None if it was a single one, without an axis for them."""
         return len(self.losses) if self.losses.ndim == 2 else None
 
-    def predict(self, x: Values) -> NDArray[np.float32]:
+    def predict(self, x: Numbers) -> NDArray[np.float32]:
         """The outputs, as an array: [n, output_size], or [data sets, n, output_size].
 
         Of a classification they are what the task's loss takes: one logit a class.
@@ -115,7 +115,7 @@ class Adapted:
         with blamed(self.experiment, "predicting"):
             return self._array(self._adaptation.predict(self.bound.meta, self.fast, self._for_each(inputs)))
 
-    def measure(self, x: Values, y: Values) -> dict[str, NDArray[np.float32]]:
+    def measure(self, x: Numbers, y: Numbers) -> dict[str, NDArray[np.float32]]:
         """The task's metrics by name, each [] or [data sets].
 
         Args:
@@ -204,13 +204,13 @@ class Adapted:
         return array[0] if self.data_sets is None else array
 
 
-def _examples(x: Values, y: Values, spec: Spec) -> tuple[Batch, bool]:
+def _examples(x: Numbers, y: Numbers, spec: Spec) -> tuple[Batch, bool]:
     """Examples with an axis of data sets before, and whether they came with one."""
     inputs, several = _inputs(x, spec)
     return Batch(inputs, _targets(y, inputs, several, spec)), several
 
 
-def _inputs(values: Values, spec: Spec) -> tuple[Tensor, bool]:
+def _inputs(values: Numbers, spec: Spec) -> tuple[Tensor, bool]:
     """Inputs [data sets, n, *input_shape], and whether they came with the axis of data sets."""
     x = _finite("x", values).float()
     several = x.ndim == len(spec.input_shape) + 2
@@ -223,13 +223,15 @@ def _inputs(values: Values, spec: Spec) -> tuple[Tensor, bool]:
     return x, several
 
 
-def _targets(values: Values, x: Tensor, several: bool, spec: Spec) -> Tensor:
+def _targets(values: Numbers, x: Tensor, several: bool, spec: Spec) -> Tensor:
     """Targets beside inputs [data sets, n, …]: [data sets, n, output_size], or class indices [data sets, n]."""
     y = _finite("y", values)
     given = list(y.shape)
     lead = list(x.shape[:2] if several else x.shape[1:2])
     classes = spec.kind == "classification"
-    right = [lead] if classes else [[*lead, spec.output_size]] + [lead] * (spec.output_size == 1)
+    right = [lead] if classes else [[*lead, spec.output_size]]
+    if not classes and spec.output_size == 1:
+        right.append(lead)
     if given not in right:
         wanted = " or ".join(map(str, right))
         raise UsageError(f"y must have the shape {wanted} beside x of shape {[*lead, *spec.input_shape]}, not {given}")
@@ -241,7 +243,7 @@ def _targets(values: Values, x: Tensor, several: bool, spec: Spec) -> Tensor:
     return y.long().reshape(*x.shape[:2])
 
 
-def _finite(name: str, values: Values) -> Tensor:
+def _finite(name: str, values: Numbers) -> Tensor:
     """Numbers in float64, which holds class indices too; all of them finite in float32."""
     values = values.detach().cpu().double().numpy() if isinstance(values, Tensor) else values
     try:

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from mamlzoo import files
 from mamlzoo.contracts.data import Spec
 from mamlzoo.contracts.points import Points, input_names, numbered
-from mamlzoo.experiments.result import Result, finite_or_null
+from mamlzoo.experiments.result import Result
+from mamlzoo.files import json_document
 from mamlzoo.inference import fits
 from mamlzoo.inference.adapted import Adapted
 from mamlzoo.inference.fits import GRID, Fit
@@ -93,7 +94,7 @@ class Predicted:
         wrong = int((~np.isfinite(self.outputs if shares is None else shares)).any(1).sum())
         if wrong:
             ran_away = np.isfinite(self.adapted.losses[0]) and not np.isfinite(self.adapted.losses[-1])
-            reason = ": adaptation ran to infinity; fewer steps may help" * bool(ran_away)
+            reason = ": adaptation ran to infinity; fewer steps may help" if ran_away else ""
             notes.append(f"the prediction is not finite at {wrong} of {count(len(self.outputs), 'point')}{reason}")
         return notes
 
@@ -119,8 +120,7 @@ class Predicted:
             "notes": self.notes(),
             "directory": str(directory),
         }
-        finite: dict[str, Any] = finite_or_null(document)
-        return finite
+        return json_document(document)
 
     def lines(self) -> list[list[str]]:
         """The lines of predictions.csv, the names of the columns first."""

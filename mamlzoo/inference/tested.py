@@ -85,7 +85,7 @@ def evaluate(
             try:
                 next(events)
             except StopIteration as end:
-                values: evaluation.Values = end.value
+                values: evaluation.MetricValues = end.value
                 break
     rows = [row for row in range(len(first)) if all(is_finite(leaf[row]) for leaf in trees.leaves(theta))]
     return Evaluation(values, rows, next(iter(values)) in resolved.higher_is_better)

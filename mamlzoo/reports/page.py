@@ -18,7 +18,7 @@ import mamlzoo
 from mamlzoo import files
 from mamlzoo.comparisons import labels
 from mamlzoo.comparisons.comparison import Comparison
-from mamlzoo.comparisons.test_sets import tested_apart, values
+from mamlzoo.comparisons.test_sets import tested_apart
 from mamlzoo.contracts.plugins import KINDS
 from mamlzoo.errors import MamlzooError, UsageError, in_short
 from mamlzoo.experiments.result import Result
@@ -53,7 +53,7 @@ PAGE = """<!DOCTYPE html>
 """
 
 
-class Run(NamedTuple):
+class Entry(NamedTuple):
     """A result as the page shows it: by the same name and in the same look throughout."""
 
     label: str
@@ -69,11 +69,8 @@ def write(comparison: Comparison, path: Path) -> None:
     """
     check_path(path)
     text = page(comparison)
-    try:
-        with files.whole(path) as file:
-            file.write(text.encode("utf-8", "replace"))
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror or error}") from error
+    with files.named_in_refusal(path), files.whole(path) as file:
+        file.write(text.encode("utf-8", "replace"))
 
 
 def check_path(path: Path) -> None:
@@ -95,7 +92,7 @@ def page(comparison: Comparison) -> str:
     if not comparison.results:
         raise UsageError("a report needs one result at least")
     results = comparison.results
-    runs = [Run(*run) for run in zip(comparison.labels(), results, plots.looks(len(results)), strict=True)]
+    runs = [Entry(*run) for run in zip(comparison.labels(), results, plots.looks(len(results)), strict=True)]
     names = [_unique(result.config[kind]["name"] for result in results) for kind in KINDS]
     title = escape(" × ".join(", ".join(several) for several in names))
     sections = [
@@ -106,7 +103,7 @@ def page(comparison: Comparison) -> str:
         _section("Training", _training(runs)),
         _section("Fits of test tasks", _fits(runs)),
         _section("Configs", _configs(comparison)),
-        _section("Run again", _again(runs)),
+        _section("Entry again", _again(runs)),
     ]
     style = Path(__file__).with_name("report.css").read_text(encoding="utf-8")
     footer = f"mamlzoo {escape(mamlzoo.__version__)}"
@@ -127,7 +124,7 @@ def what_was_compared(comparison: Comparison) -> str:
     metrics = listed(_unique(f"test {result.evaluation.metric}" for result in results))
     steps = max(int(result.evaluation.steps[-1]) for result in results)
     judged = f"judged by {metrics} after up to {count(steps, 'adaptation step')}"
-    tasks = count(min(values(result).shape[1] for result in results), "test task")
+    tasks = count(min(result.evaluation.main.shape[1] for result in results), "test task")
     if len(results) == 1:
         return f"One run, {judged} on {tasks}."
     first, *others = [result.config for result in results]
@@ -161,7 +158,7 @@ def differences_of_configs(comparison: Comparison) -> Table:
     return Table("what differs", columns, rows, left=range(len(columns)))
 
 
-def _curves(runs: Sequence[Run]) -> list[str]:
+def _curves(runs: Sequence[Entry]) -> list[str]:
     parts, finite = [], []
     for run in runs:
         if np.isfinite(run.result.evaluation.mean).any():
@@ -174,7 +171,7 @@ def _curves(runs: Sequence[Run]) -> list[str]:
     return parts
 
 
-def _training(runs: Sequence[Run]) -> list[str]:
+def _training(runs: Sequence[Entry]) -> list[str]:
     parts = []
     for run in runs:
         if not run.result.history:
@@ -187,7 +184,7 @@ def _training(runs: Sequence[Run]) -> list[str]:
     return parts
 
 
-def _fits(runs: Sequence[Run]) -> list[str]:
+def _fits(runs: Sequence[Entry]) -> list[str]:
     parts, drawn = list[str](), 0
     for run in runs:
         if drawn == FITTED_RUNS:
@@ -203,7 +200,7 @@ def _fits(runs: Sequence[Run]) -> list[str]:
     return parts
 
 
-def _fits_of(run: Run) -> str:
+def _fits_of(run: Entry) -> str:
     """What the first seed that did not diverge predicts on a few test tasks, before, early in and after adaptation."""
     result, last = run.result, int(run.result.evaluation.steps[-1])
     seed = next((seed for seed in result.seeds if seed not in result.diverged), None)
@@ -230,7 +227,7 @@ def _configs(comparison: Comparison) -> list[str]:
     return parts
 
 
-def _again(runs: Sequence[Run]) -> list[str]:
+def _again(runs: Sequence[Entry]) -> list[str]:
     law = "The same plan (--plan fixes it) and versions, on the same machine, give the same bits again."
     parts = [_paragraph(law)]
     for run in runs:
@@ -245,15 +242,15 @@ def _again(runs: Sequence[Run]) -> list[str]:
     return parts
 
 
-def _by_metric(runs: Iterable[Run]) -> dict[str, list[Run]]:
+def _by_metric(runs: Iterable[Entry]) -> dict[str, list[Entry]]:
     """What may share a figure: tasks of different metrics have losses of different units."""
-    groups: dict[str, list[Run]] = {}
+    groups: dict[str, list[Entry]] = {}
     for run in runs:
         groups.setdefault(run.result.evaluation.metric, []).append(run)
     return groups
 
 
-def _columns(runs: Sequence[Run]) -> tuple[list[Result], list[str], list[plots.Look]]:
+def _columns(runs: Sequence[Entry]) -> tuple[list[Result], list[str], list[plots.Look]]:
     return [run.result for run in runs], [run.label for run in runs], [run.look for run in runs]
 
 
@@ -274,7 +271,7 @@ def _table(table: Table) -> str:
     return "\n".join([box, *(_paragraph(note, "note") for note in table.notes)])
 
 
-def _figure(figure: plots.Figure, runs: Sequence[Run], caption: str) -> str:
+def _figure(figure: plots.Figure, runs: Sequence[Entry], caption: str) -> str:
     """A figure with its legend as text of the page, where labels of any length have room."""
     entries = [f"<li>{plots.svg(plots.swatch(run.look), '')}{escape(run.label)}</li>" for run in runs]
     legend = f"<ul>{''.join(entries)}</ul>"

@@ -98,7 +98,7 @@ def judge(reference: Reference, at: int, evaluation: Evaluation, diverged: int, 
 
 def runaways(evaluation: Evaluation) -> list[int]:
     """The rows of seeds on which adaptation ran away on some test task."""
-    values = evaluation.values[evaluation.metric]
+    values = evaluation.main
     with np.errstate(invalid="ignore", over="ignore"):  # that is what is looked for
         most = np.inf if evaluation.higher_is_better else RUNAWAY * values[..., 0].mean(1, keepdims=True)
         calm = np.isfinite(values[..., -1]) & (values[..., -1] <= most)
@@ -122,7 +122,7 @@ def _allowed(reference: Reference, at: int, evaluation: Evaluation, comparisons:
     if reference.halves is not None:
         return reference.halves[at]
     rows = list(evaluation.rows)[: 1 if evaluation.seeds_alike else None]  # seeds that are alike are one
-    values = evaluation.values[evaluation.metric][rows, :, reference.steps[at]].astype(np.float64)
+    values = evaluation.main[rows, :, reference.steps[at]].astype(np.float64)
     ours, theirs = len(values), reference.seeds
     degrees = ours + theirs - 2
     if not ours or degrees < 1:

@@ -14,10 +14,11 @@ from mamlzoo import files
 from mamlzoo.comparisons import differences
 from mamlzoo.comparisons.verdicts import NO_VERDICT
 from mamlzoo.contracts.differentiation import differentiating
-from mamlzoo.contracts.recipes import Claim, Recipe, Run
+from mamlzoo.contracts.recipes import Claim, Recipe, RecipeRun
 from mamlzoo.errors import PluginError, UsageError
 from mamlzoo.experiments.experiment import Experiment
-from mamlzoo.experiments.result import Result, finite_or_null
+from mamlzoo.experiments.result import Result
+from mamlzoo.files import json_document
 from mamlzoo.reproductions import judgement
 from mamlzoo.reproductions.judgement import Judgement
 from mamlzoo.runs import directory as run_directory
@@ -98,7 +99,7 @@ class Reproduction:
 
     def document(self) -> dict[str, Any]:
         """All of it, as JSON holds it."""
-        document: dict[str, Any] = finite_or_null(
+        document: dict[str, Any] = json_document(
             {
                 "recipe": self.recipe.name,
                 "version": self.recipe.version,
@@ -172,7 +173,7 @@ def command(recipe: str, directory: Path) -> str:
     return f"mamlzoo reproduce {shlex.quote(recipe)} --out {spelled(directory)}"
 
 
-def experiment_of(run: Run, directory: Path) -> Experiment:
+def experiment_of(run: RecipeRun, directory: Path) -> Experiment:
     """The experiment of a recipe's run, in a directory that will have the runs before it.
 
     Raises:
@@ -240,7 +241,7 @@ def _judgements(recipe: Recipe, results: Mapping[str, Result]) -> list[Judgement
     return found
 
 
-def _gradients(run: Run, episodes: int) -> list[float]:
+def _gradients(run: RecipeRun, episodes: int) -> list[float]:
     found = central_differences.verify(run.task, run.model, run.algorithm, options=run.options, episodes=episodes)
     return [report.coordinates[0].autograd for report in found.episodes]
 

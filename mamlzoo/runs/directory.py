@@ -31,7 +31,8 @@ from mamlzoo.engine.training import TrainingRecord
 from mamlzoo.errors import MamlzooError, UsageError, in_short
 from mamlzoo.experiments.checkpoint import Checkpoint, ValidationRecord
 from mamlzoo.experiments.evaluation import Evaluation
-from mamlzoo.experiments.result import Result, Timing, finite_or_null
+from mamlzoo.experiments.result import Result, Timing
+from mamlzoo.files import json_document
 from mamlzoo.runs import checkpoints, layouts
 from mamlzoo.runs.commands import resume_command
 from mamlzoo.runs.digests import experiment_digest
@@ -45,8 +46,7 @@ SUMMED = ("config.json", checkpoints.NAME, "test_losses.npz", "result.json")
 def default_directory(name: str, parent: Path = Path("runs")) -> Path:
     """A directory below `parent` that does not exist yet, named after the time and the experiment."""
     stem = f"{datetime.now():%Y%m%d-%H%M%S}-{name.replace(' × ', '-')}"
-    candidates = (parent / (stem if i == 0 else f"{stem}-{i}") for i in range(10_000))
-    return next(candidate for candidate in candidates if not candidate.exists())
+    return parent / free_name(stem, parent)
 
 
 @contextlib.contextmanager
@@ -172,7 +172,7 @@ def metrics_line(record: TrainingRecord | ValidationRecord) -> str:
         line = {"step": record.step, "meta_loss": record.losses.tolist(), "logs": logs}
     else:
         line = {"step": record.step, "valid": {record.metric: record.values.tolist()}}
-    return json.dumps(finite_or_null(line), ensure_ascii=False) + "\n"
+    return json.dumps(json_document(line), ensure_ascii=False) + "\n"
 
 
 def is_run(directory: Path) -> bool:
@@ -273,10 +273,18 @@ def load(directory: str | Path) -> Result:
     return Result(config, Evaluation(values, rows, better), checkpoint, timing, directory)
 
 
-def free_name(stem: str, taken: Collection[str]) -> str:
-    """`stem`, or with the first number that makes it no name of those taken."""
+def free_name(stem: str, taken: Collection[str] | Path) -> str:
+    """`stem`, or with the first number that makes it no name of those taken.
+
+    Args:
+        taken: names; or the folder that has them.
+    """
     numbered = (f"{stem}-{number}" for number in itertools.count(2))
-    return next(name for name in itertools.chain([stem], numbered) if name not in taken)
+    return next(name for name in itertools.chain([stem], numbered) if not _is_taken(name, taken))
+
+
+def _is_taken(name: str, taken: Collection[str] | Path) -> bool:
+    return (taken / name).exists() if isinstance(taken, Path) else name in taken
 
 
 def write_figures(what: object, into: Path, draw: Draw) -> None:

@@ -19,7 +19,7 @@ from mamlzoo.discovery.blame import blamed
 from mamlzoo.engine.adaptation import mapping
 from mamlzoo.engine.batch_norm import batch_norms, left_out
 from mamlzoo.engine.binding import Bound
-from mamlzoo.engine.evaluation import Values, evaluate
+from mamlzoo.engine.evaluation import MetricValues, evaluate
 from mamlzoo.engine.memory import peak_memory
 from mamlzoo.engine.placement import device_of, matrix_products_in
 from mamlzoo.engine.preparation import Choice, prepare
@@ -155,7 +155,7 @@ class _Run:
             self._at = replace(self._at, best=_better(self._at, record, sign))
         yield record
 
-    def _evaluate(self, meta: MetaParams, episodes: TestSet) -> Events[Values]:
+    def _evaluate(self, meta: MetaParams, episodes: TestSet) -> Events[MetricValues]:
         settings, task = self._settings, self._experiment.task
         before = time.perf_counter()
         how = mapping(self._bound, task, episodes, settings.plan)

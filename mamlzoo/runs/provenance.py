@@ -13,6 +13,8 @@ from typing import Any
 
 import torch
 
+from mamlzoo.engine.placement import cpuinfo
+
 HARMLESS = {"core.fsmonitor": "false", "core.hooksPath": os.devnull, "core.untrackedCache": "false"}
 """What a repository may not say for itself: programs that git would run."""
 FILTER = re.compile(rb"filter\..*\.(clean|process)", re.DOTALL)
@@ -82,11 +84,8 @@ def _git(directory: Path, *arguments: str, settings: Mapping[str, str] = HARMLES
     ).stdout
 
 
-@functools.cache
 def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
+    names = [line.partition(":")[2].strip() for line in cpuinfo() if line.startswith("model name")]
+    if names:
+        return names[0]
+    return platform.machine() if cpuinfo() else platform.processor() or platform.machine()

@@ -18,7 +18,7 @@ import mamlzoo
 from mamlzoo import statistics
 from mamlzoo.contracts.plugins import KINDS
 from mamlzoo.errors import UsageError
-from mamlzoo.experiments.result import finite_or_null
+from mamlzoo.files import json_document
 from mamlzoo.statistics import NOT_APART
 from mamlzoo.sweeps.axes import Axis, text
 from mamlzoo.sweeps.cells import Cell, Scores
@@ -85,7 +85,8 @@ class Sweep:
         best, rows = self.chosen, []
         for cell in self.cells:
             swept = [text(cell.values[axis.key]) if axis.key in cell.values else "" for axis in self.axes]
-            rows.append(["best" * any(cell is one for one in best), *swept, *_shown(cell, several=len(metrics) > 1)])
+            mark = "best" if any(cell is one for one in best) else ""
+            rows.append([mark, *swept, *_shown(cell, several=len(metrics) > 1)])
         left = [at for at, axis in enumerate(self.axes, 1) if not axis.is_numeric]
         title = f"{self.name()}: validation and test {metric} after the last adaptation step"
         return Table(title, columns, rows, self._notes(), left=(0, *left), keys=1 + len(self.axes))
@@ -103,8 +104,7 @@ class Sweep:
             "axes": [{"key": axis.key, "values": list(axis.values)} for axis in self.axes],
             "cells": [_document(cell, any(cell is one for one in best)) for cell in self.cells],
         }
-        finite: dict[str, Any] = finite_or_null(document)
-        return finite
+        return json_document(document)
 
     def csv(self) -> str:
         """One row a cell, one column an axis and a number; a field is empty where there is nothing."""

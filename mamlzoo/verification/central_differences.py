@@ -16,6 +16,7 @@ that of one episode after another.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -78,10 +79,10 @@ def verify(
     """
     (experiment,) = experiments([task], [model], [algorithm], options=options, seeds=[seed], iterations=0)
     bound = bind(experiment, torch.float64)
-    learner, meta = bound.learner, trees.index(bound.meta, 0)
     device = device_of(experiment.settings.device)
     drawn = trees.cast(draw(experiment.task, episodes, seed, "train", 0, device), torch.float64, device)
-    parameters = sum(leaf.numel() for leaf in trees.leaves(meta))
+    checker = _Checker(experiment, bound.learner, trees.index(bound.meta, 0), coordinates, seed, trained)
+    parameters = sum(leaf.numel() for leaf in trees.leaves(checker.meta))
     checked = min(coordinates, parameters)
     reports = []
     with counted(f"verify {experiment}", progress) as told, blamed(experiment, "verification"):
@@ -92,9 +93,7 @@ def verify(
 
             episode = trees.index(drawn, at)
             with located(bound, episode):
-                reports.append(
-                    _episode(experiment, learner, meta, episode, f"episode {at}", coordinates, seed, trained, tell)
-                )
+                reports.append(checker.report(episode, f"episode {at}", tell))
         off = _batched_off_by(bound, experiment, seed, trained)
     return Verification(experiment.name, experiment.algorithm.order, parameters, reports, off)
 
@@ -106,55 +105,66 @@ def _batched_off_by(bound: Bound, experiment: Experiment, seed: int, trained: fl
     return off_by(bound, one_seed, experiment.settings.meta_reduction, trained)
 
 
-def _episode(
-    experiment: Experiment,
-    learner: Learner,
-    meta: MetaParams,
-    episode: Episode,
-    title: str,
-    coordinates: int,
-    seed: int,
-    trained: float,
-    tell: Callable[[int], None],
-) -> EpisodeReport:
-    task, algorithm = experiment.task, experiment.algorithm
-    progress = torch.tensor(trained, dtype=torch.float64)
+@dataclass(frozen=True)
+class _Checker:
+    """Computes meta-gradients of one combination in every way there is.
 
-    def loss(theta: MetaParams) -> Tensor:
-        return algorithm.meta_loss(learner, theta, episode, progress)[0]
+    Attributes:
+        coordinates, seed, trained: as for `verify`.
+    """
 
-    tracked = trees.tree_map(lambda leaf: leaf.clone().requires_grad_(), meta)
-    with _Stops() as stops:
-        value = loss(tracked)
-    gradient = torch.autograd.grad(value, trees.leaves(tracked), allow_unused=True, materialize_grads=True)
+    experiment: Experiment
+    learner: Learner
+    meta: MetaParams
+    coordinates: int
+    seed: int
+    trained: float
 
-    def held(theta: MetaParams) -> float:
-        if algorithm.order == "exact":
-            return float(loss(theta))
-        with _Stops(stops.values):
-            return float(loss(theta))
+    def report(self, episode: Episode, title: str, tell: Callable[[int], None]) -> EpisodeReport:
+        """What one episode shows.
 
-    closed = task.closed_form(algorithm, learner, meta, episode) if isinstance(task, HasClosedForm) else None
-    named = trees.named_leaves(meta)
-    found = []
-    for done, (leaf, at) in enumerate(_choose(gradient, coordinates, seed), 1):
-        autograd = float(gradient[leaf].flatten()[at])
-        differences, agree = _difference(held, meta, leaf, at, autograd, float(value.detach()))
-        whole = None
-        if algorithm.order != "exact":
-            whole, _ = _central(lambda theta: float(loss(theta)), meta, leaf, at, STEPS[1])
-        by_hand = None if closed is None else float(trees.leaves(closed.meta_gradient)[leaf].flatten()[at])
-        agree = agree and (by_hand is None or _relative(autograd, by_hand) < CLOSED_FORM_TOLERANCE)
-        place = ", ".join(map(str, np.unravel_index(at, named[leaf][1].shape)))
-        found.append(Coordinate(f"{named[leaf][0]}[{place}]", autograd, differences, whole, by_hand, agree))
-        tell(done)
-    return EpisodeReport(
-        title=title if closed is None else closed.title,
-        meta_loss=float(value.detach()),
-        adapted=_adapted(experiment, learner, meta, episode),
-        coordinates=found,
-        chain_rule=[] if closed is None else closed.steps,
-    )
+        Args:
+            title: where the task's closed form has none.
+            tell: called with how many coordinates are done.
+        """
+        task, algorithm, learner, meta = self.experiment.task, self.experiment.algorithm, self.learner, self.meta
+        progress = torch.tensor(self.trained, dtype=torch.float64)
+
+        def loss(theta: MetaParams) -> Tensor:
+            return algorithm.meta_loss(learner, theta, episode, progress)[0]
+
+        tracked = trees.tree_map(lambda leaf: leaf.clone().requires_grad_(), meta)
+        with _Stops() as stops:
+            value = loss(tracked)
+        gradient = torch.autograd.grad(value, trees.leaves(tracked), allow_unused=True, materialize_grads=True)
+
+        def held(theta: MetaParams) -> float:
+            if algorithm.order == "exact":
+                return float(loss(theta))
+            with _Stops(stops.values):
+                return float(loss(theta))
+
+        closed = task.closed_form(algorithm, learner, meta, episode) if isinstance(task, HasClosedForm) else None
+        named = trees.named_leaves(meta)
+        found = []
+        for done, (leaf, at) in enumerate(_choose(gradient, self.coordinates, self.seed), 1):
+            autograd = float(gradient[leaf].flatten()[at])
+            differences, agree = _difference(held, meta, leaf, at, autograd, float(value.detach()))
+            whole = None
+            if algorithm.order != "exact":
+                whole, _ = _central(lambda theta: float(loss(theta)), meta, leaf, at, STEPS[1])
+            by_hand = None if closed is None else float(trees.leaves(closed.meta_gradient)[leaf].flatten()[at])
+            agree = agree and (by_hand is None or _relative(autograd, by_hand) < CLOSED_FORM_TOLERANCE)
+            place = ", ".join(map(str, np.unravel_index(at, named[leaf][1].shape)))
+            found.append(Coordinate(f"{named[leaf][0]}[{place}]", autograd, differences, whole, by_hand, agree))
+            tell(done)
+        return EpisodeReport(
+            title=title if closed is None else closed.title,
+            meta_loss=float(value.detach()),
+            adapted=_adapted(self.experiment, learner, meta, episode),
+            coordinates=found,
+            chain_rule=[] if closed is None else closed.steps,
+        )
 
 
 def _difference(

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mamlzoo.engine.batching import in_words
-from mamlzoo.experiments.result import FEW_NUMBERS, finite_or_null
+from mamlzoo.experiments.result import FEW_NUMBERS
+from mamlzoo.files import json_document
 from mamlzoo.tables import Table, count
 
 
@@ -139,7 +140,7 @@ class Verification:
 
     def document(self) -> dict[str, Any]:
         """As JSON holds it."""
-        document: dict[str, Any] = finite_or_null(
+        return json_document(
             {
                 "combination": self.name,
                 "order": self.order,
@@ -163,7 +164,6 @@ class Verification:
                 ],
             }
         )
-        return document
 
 
 def _relative(a: float, b: float) -> float:

@@ -84,7 +84,7 @@ def _private() -> tempfile.TemporaryDirectory[str]:
 def _unsafe(folder: Path) -> str | None:
     """Why programs in this folder are not to be trusted; it is no link."""
     if (why := _foreign(folder.stat())) is not None:
-        return f"the cache {folder} {why}" + "; chmod 700 would do" * (why == OPEN)
+        return f"the cache {folder} {why}; chmod 700 would do" if why == OPEN else f"the cache {folder} {why}"
     for parent in folder.parents:
         mode = parent.stat().st_mode
         if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:

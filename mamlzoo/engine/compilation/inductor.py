@@ -28,6 +28,7 @@ from torch.fx import GraphModule
 
 from mamlzoo.engine.compilation import cache as program_cache
 from mamlzoo.engine.compilation.cache import CannotCompileError, DamagedError
+from mamlzoo.engine.placement import cpuinfo
 
 Compiled = Callable[..., Sequence[Tensor]]
 
@@ -67,12 +68,10 @@ def program_path(graph: GraphModule, inputs: Sequence[Tensor], folder: Path) -> 
 
 def _processor() -> tuple[str, ...]:
     """What tells this processor from others: its code is written for just its instructions, and kills others."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
+    if not cpuinfo():
         return (platform.machine(), platform.processor(), torch.backends.cpu.get_cpu_capability())
     telling = ("model name", "flags", "Features", "CPU implementer", "CPU part")
-    return (platform.machine(), *sorted({line for line in lines if line.startswith(telling)}))
+    return (platform.machine(), *sorted({line for line in cpuinfo() if line.startswith(telling)}))
 
 
 def load(path: Path, device: str = "cpu") -> Compiled | None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -34,6 +34,33 @@ from mamlzoo.engine.steps import EagerSteps, Measured, Steps, joined
 
 WARM_UP = 3
 """Passes on a side stream before a CUDA graph is captured, as torch asks for."""
+
+
+class _Carried(NamedTuple):
+    """What a pass hands to the next.
+
+    Attributes:
+        theta: as one vector for each seed.
+        measures: the meta-loss and the algorithm's own scalars, [meta-steps, seeds, 1 + scalars].
+        gradient: what the passes of a meta-step have of it so far; empty where there is one pass.
+        state: the optimiser's.
+    """
+
+    theta: Tensor
+    measures: Tensor
+    gradient: tuple[Tensor, ...]
+    state: tuple[Tensor, ...]
+
+    @classmethod
+    def of(cls, tensors: Sequence[Tensor], *, accumulates: bool) -> _Carried:
+        """The tensors of `all`, taken apart again."""
+        theta, measures, *rest = tensors
+        return cls(theta, measures, tuple(rest[:1]) if accumulates else (), tuple(rest[1:] if accumulates else rest))
+
+    @property
+    def all(self) -> list[Tensor]:
+        """Its tensors, one after another."""
+        return [self.theta, self.measures, *self.gradient, *self.state]
 
 
 class TracedSteps:
@@ -90,11 +117,11 @@ class TracedSteps:
         self.path = program_path(self.graph, self.inputs, program_cache.place().folder)
 
     def carried(self, optimizer: OuterOptimizer) -> list[Tensor]:
-        """What a pass hands to the next: θ, measures, the gradient so far if there are several passes, the state."""
+        """What the first pass is handed."""
         theta = optimizer.theta
         measures = theta.new_zeros(self.length, self.seeds, 1 + len(self.logs))
-        gradient = [torch.zeros_like(theta)] if self._accumulates else []
-        return [theta, measures, *gradient, *optimizer.state()]
+        gradient = (torch.zeros_like(theta),) if self._accumulates else ()
+        return _Carried(theta, measures, gradient, tuple(optimizer.state())).all
 
     def given(self, block: Block) -> list[Tensor]:
         """What stays the same for a block: progress, constants, episodes in pieces."""
@@ -120,13 +147,15 @@ class TracedSteps:
 
     def finish(self, optimizer: OuterOptimizer, carried: Sequence[Tensor], first: int, last: int) -> Measured:
         """Take θ and the optimiser's state from the last pass; what was measured on the way."""
-        theta, measures, *rest = carried
-        optimizer.load(theta, rest[1:] if self._accumulates else rest)
-        losses, *logs = measures[first:last].unbind(-1)
+        last_pass = _Carried.of(carried, accumulates=self._accumulates)
+        optimizer.load(last_pass.theta, list(last_pass.state))
+        losses, *logs = last_pass.measures[first:last].unbind(-1)
         return Measured(losses, dict(zip(self.logs, logs, strict=True)))
 
-    def _pass(self, at: Tensor, theta: Tensor, measures: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
-        state, (progress, *data) = rest[: self.carries - 2], rest[self.carries - 2 :]
+    def _pass(self, at: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
+        carried = _Carried.of(tensors[: self.carries], accumulates=self._accumulates)
+        theta, measures, state = carried.theta, carried.measures, carried.state
+        progress, *data = tensors[self.carries :]
         before = len(trees.leaves(self._bound.constants))
         constants, episodes = data[:before], [leaf.index_select(0, at.reshape(1))[0] for leaf in data[before:]]
         step = (at // self.passes).reshape(1)
@@ -141,15 +170,17 @@ class TracedSteps:
         update = functionalize(self._update)
         if not self._accumulates:
             theta, state = update(theta, state, gradient)
-            return (at + 1, theta, measures.index_copy(0, step, row[None]), *state)
+            measures = measures.index_copy(0, step, row[None])
+            return (at + 1, *_Carried(theta, measures, (), tuple(state)).all)
         share = 1.0 if self._reduction == "sum" else 1.0 / self.passes
-        summed, state = state[0] + share * gradient, state[1:]
+        summed = carried.gradient[0] + share * gradient
         is_last = at % self.passes == self.passes - 1
         new_theta, new_state = update(theta, state, summed)
         theta = torch.where(is_last, new_theta, theta)
         state = tuple(torch.where(is_last, new, old) for new, old in zip(new_state, state, strict=True))
         summed = torch.where(is_last, torch.zeros_like(summed), summed)
-        return (at + 1, theta, measures.index_add(0, step, row[None] / self.passes), summed, *state)
+        measures = measures.index_add(0, step, row[None] / self.passes)
+        return (at + 1, *_Carried(theta, measures, (summed,), state).all)
 
 
 class CompiledSteps(Steps):
