@@ -15,7 +15,7 @@ copyright = "the mamlzoo developers"
 version = release = __version__
 
 extensions = ["myst_parser"]
-myst_heading_anchors = 4  # the anchors that GitHub gives headings
+myst_heading_anchors = 5  # the anchors that GitHub gives headings
 smartquotes = False  # a quoted word is often one to type
 highlight_language = "none"  # blocks without a language are formulas and trees of files
 

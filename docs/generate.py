@@ -1,6 +1,6 @@
 """Write the generated files of this folder.
 
-python docs/generate.py                  the reference, from the docstrings
+python docs/generate.py                  the reference and the picture of the house, from the source
 python docs/generate.py public-names     the record of the public names: at a release only
 """
 
@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import sys
 
-from apidoc import record, reference
+from apidoc import house, record, reference
 from apidoc.names import ROOT
 
 REFERENCE = ROOT / "docs" / "reference.md"
+HOUSE = ROOT / "docs" / "images" / "house.svg"
 PUBLIC_NAMES = ROOT / "docs" / "public-names.txt"
 CHANGELOG = ROOT / "CHANGELOG.md"
 
@@ -21,6 +22,7 @@ def main(arguments: list[str]) -> int:
     match arguments:
         case []:
             REFERENCE.write_text(reference.page(), encoding="utf-8")
+            HOUSE.write_text(house.picture(), encoding="utf-8")
         case ["public-names"]:
             text = record.text(CHANGELOG.read_text(encoding="utf-8"))
             PUBLIC_NAMES.write_text(text, encoding="utf-8")

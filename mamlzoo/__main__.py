@@ -1,4 +1,4 @@
-"""`python -m mamlzoo`."""
+"""`python -m mamlzoo`: the command line."""
 
 from mamlzoo.cli import main
 

@@ -15,7 +15,7 @@ import pytest
 
 import generate
 import mamlzoo
-from apidoc import docstrings, names, record, reference
+from apidoc import docstrings, house, names, record, reference
 
 DOCS = Path(__file__).parent.parent / "docs"
 NEXT = "# Changes\n\n## 0.2.0 (unreleased)\n\n{}\n\n## 0.1.0\n\n- `gone`, `Fit`, `train`\n"
@@ -41,6 +41,16 @@ def test_the_reference_is_what_the_docstrings_say():
     if os.environ.get("MAMLZOO_UPDATE_DOCS") == "1":
         generate.REFERENCE.write_text(made, encoding="utf-8")
     assert generate.REFERENCE.read_text(encoding="utf-8") == made, "run `python docs/generate.py`"
+
+
+def test_the_picture_of_the_house_is_what_the_rules_say():
+    assert generate.HOUSE.read_text(encoding="utf-8") == house.picture(), "run `python docs/generate.py`"
+
+
+def test_every_package_says_in_a_line_what_it_holds():
+    for layer in house.layers():
+        for name in layer:
+            assert 20 < len(house.summary(name)) <= 105, name
 
 
 def test_every_public_name_has_one_place_in_the_reference():

@@ -43,7 +43,7 @@ def exported(module: str) -> tuple[str, ...]:
     return tuple(f"{module}.{name}" for name in importlib.import_module(f"mamlzoo.{module}").__all__)
 
 
-GROUPS = (
+USE = (
     Group(
         "Run and compare",
         "A task, a model and an algorithm, each a name, a class or an instance, and a budget.",
@@ -52,21 +52,12 @@ GROUPS = (
     Group(
         "Results",
         "What `run`, `compare` and `sweep` return, and what is in it. Arrays are NumPy's.",
-        ("Result", "Comparison", "Sweep", "Adapted", "Checkpoint", "TrainingRecord", "ValidationRecord", "Figure"),
+        ("Result", "Comparison", "Sweep", "Adapted", "Checkpoint", "Figure"),
     ),
     Group(
-        "What a plugin is",
-        "A plugin is a final subclass of `Task`, `Model` or `MetaAlgorithm`. It becomes a frozen dataclass by itself,\n"
-        "and each field declared with `option` is an option of it: a keyword in Python and a flag on the command line.",
-        ("Task", "Model", "MetaAlgorithm", "Plugin", "option", "Spec", "Batch", "Episode", "Split", "ClosedForm"),
-    ),
-    Group(
-        "Write an algorithm",
-        "Every method of an algorithm is a pure function of one episode; mamlzoo batches it over tasks and seeds.",
-        (
-            "GradientDescent", "Learner", "adapt", "sgd", "stop_gradient", "tree_map", "leaves", "named_leaves",
-            "Params", "MetaParams", "contracts.data.Fast",
-        ),
+        "What a run tells",
+        "What `progress` and loggers are called with, as it comes.",
+        ("Event", "Notice", "Alert", "Choice", "TrainingRecord", "ValidationRecord", "EvaluationProgress"),
     ),
     Group(
         "A loop of your own",
@@ -80,9 +71,52 @@ GROUPS = (
          "discovery.failures.Origin"),
     ),
     Group(
+        "Errors",
+        "One clear line each; the command line prints it without a traceback and ends with the exit code.",
+        ("MamlzooError", "UsageError", "PluginError"),
+    ),
+    Group(
+        "Types met on the way",
+        "What the names above take, hold or return, each with the module that it is in.",
+        (
+            "runs.resolution.TaskLike", "runs.resolution.ModelLike", "runs.resolution.AlgorithmLike",
+            "experiments.evaluation.Evaluation", "experiments.result.Timing", "tables.Table",
+            "comparisons.differences.Differences", "comparisons.verdicts.Difference", "statistics.Interval",
+            "sweeps.axes.Axis", "sweeps.cells.Cell", "sweeps.cells.Scores", "sweeps.cells.Estimate",
+            "verification.report.Verification", "verification.report.EpisodeReport", "verification.report.Coordinate",
+            "experiments.events.Listener", "experiments.result.Numbers",
+        ),
+    ),
+)  # fmt: skip
+WRITE = (
+    Group(
+        "What a plugin is",
+        "A plugin is a final subclass of `Task`, `Model` or `MetaAlgorithm`. It becomes a frozen dataclass by itself,\n"
+        "and each field declared with `option` is an option of it: a keyword in Python and a flag on the command line.",
+        ("Task", "Model", "MetaAlgorithm", "Plugin", "option", "Spec", "Batch", "Episode", "Split", "ClosedForm"),
+    ),
+    Group(
+        "Write an algorithm",
+        "Every method of an algorithm is a pure function of one episode; mamlzoo batches it over tasks and seeds.",
+        (
+            "GradientDescent",
+            "Learner",
+            "adapt",
+            "sgd",
+            "stop_gradient",
+            "tree_map",
+            "leaves",
+            "named_leaves",
+            "Params",
+            "MetaParams",
+            "contracts.data.Fast",
+        ),
+    ),
+    Group(
         "Hooks",
-        "What a module that an entry point of the group `mamlzoo` names can offer: functions of these names, marked\n"
-        "with `hookimpl`. A function may leave out arguments that it does not use.",
+        "What a module that an entry point of the group `mamlzoo` names can offer, and what it can hear of runs:\n"
+        "functions of these names, marked with `hookimpl`. A function may leave out arguments that it does not use.\n"
+        "(An entry point that names a plugin's class needs none.)",
         (
             "hookimpl",
             "CONTRACT",
@@ -98,26 +132,10 @@ GROUPS = (
         "The conformance kit: what each kind of plugin promises, one check a promise. `mamlzoo check` runs the same.",
         exported("testing"),
     ),
-    Group(
-        "Errors",
-        "One clear line each; the command line prints it without a traceback and ends with the exit code.",
-        ("MamlzooError", "UsageError", "PluginError"),
-    ),
-    Group(
-        "Types met on the way",
-        "What the names above take, hold or return, each with the module that it is in.",
-        (
-            "runs.resolution.TaskLike", "runs.resolution.ModelLike", "runs.resolution.AlgorithmLike",
-            "experiments.evaluation.Evaluation", "experiments.result.Timing", "engine.preparation.Choice",
-            "tables.Table",
-            "comparisons.differences.Differences", "comparisons.verdicts.Difference", "statistics.Interval",
-            "sweeps.axes.Axis", "sweeps.cells.Cell", "sweeps.cells.Scores", "sweeps.cells.Estimate",
-            "verification.report.Verification", "verification.report.EpisodeReport",
-            "verification.report.Coordinate",
-            "experiments.events.Listener", "experiments.events.Event", "experiments.result.Numbers",
-        ),
-    ),
-)  # fmt: skip
+)
+PARTS = {"Use": USE, "Write a plugin": WRITE}
+"""The reference's two parts: for those who run what there is, and for those who add to it."""
+GROUPS = (*USE, *WRITE)
 
 
 @functools.cache

@@ -11,14 +11,15 @@ from itertools import groupby
 import griffe
 
 from apidoc import docstrings, signatures
-from apidoc.names import GROUPS, Documented, members, public
+from apidoc.names import PARTS, Documented, Group, members, public
 from mamlzoo.contracts import options
 
 HEAD = """\
 # Reference
 
-Every public name, its signature and what it promises, made from the source by `python docs/generate.py`. What is not
-here is not public and may change at any time; [what a version promises](compatibility.md) says the rest.
+Every public name, its signature and what it promises, in two parts: [to use](#use) what there is, and to
+[write a plugin](#write-a-plugin). It is made from the source by `python docs/generate.py`. What is not here is not
+public and may change at any time; [what a version promises](compatibility.md) says the rest.
 
 Shapes stand in brackets: `[n, *input_shape]`. θ are the meta-parameters, φ the fast parameters of one episode; the
 [theory](theory.md) has the notation. Names without a module are imported from `mamlzoo`.
@@ -31,14 +32,21 @@ def page() -> str:
 
 
 def _sections() -> Iterator[str]:
-    for group in GROUPS:
-        yield f"## {group.title}"
-        yield group.text
-        for path, (name, found) in zip(group.paths, public(group), strict=True):
-            yield f"### {name}"
-            if "." in path and found.parent is not None and found.parent.is_module:
-                yield f"In `mamlzoo.{path.rpartition('.')[0]}`."
-            yield from _described(name, found)
+    for title, groups in PARTS.items():
+        yield f"## {title}"
+        yield ", ".join(f"[{group.title}](#{slug(group.title)})" for group in groups) + "."
+        for group in groups:
+            yield from _group(group)
+
+
+def _group(group: Group) -> Iterator[str]:
+    yield f"### {group.title}"
+    yield group.text
+    for path, (name, found) in zip(group.paths, public(group), strict=True):
+        yield f"#### {name}"
+        if "." in path and found.parent is not None and found.parent.is_module:
+            yield f"In `mamlzoo.{path.rpartition('.')[0]}`."
+        yield from _described(name, found)
 
 
 def _described(name: str, found: Documented) -> Iterator[str]:
@@ -68,7 +76,7 @@ def _class(name: str, found: griffe.Class) -> Iterator[str]:
         if method.docstring is None:
             silent.append(f"`{member}`")
             continue
-        yield f"#### {name}.{member}"
+        yield f"##### {name}.{member}"
         yield _code(("@classmethod\n" if "classmethod" in method.labels else "") + signatures.function(member, method))
         yield docstrings.markdown(method)
     if silent:
@@ -108,11 +116,18 @@ def _options(found: griffe.Class) -> dict[str, str]:
     if not any(signatures.is_option(field.value) for field in fields):
         return {}
     cls = getattr(importlib.import_module(found.module.path), found.name)
-    return {option.name: option.help + f" ({bounds})" * bool(bounds) for option, bounds in options.describe(cls)}
+    return {
+        option.name: f"{option.help} ({bounds})" if bounds else option.help for option, bounds in options.describe(cls)
+    }
 
 
 def _code(text: str) -> str:
     return f"```py\n{text}\n```"
+
+
+def slug(heading: str) -> str:
+    """The anchor of a heading, as GitHub makes it."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
 def linked(text: str) -> str:
@@ -121,9 +136,9 @@ def linked(text: str) -> str:
     anchors: dict[str, str] = {}
     seen: Counter[str] = Counter()
     for heading in [part.lstrip("# ") for part in parts if part.startswith("#")]:
-        slug = re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
-        anchors.setdefault(heading, f"{slug}-{seen[slug]}" if seen[slug] else slug)
-        seen[slug] += 1
+        anchor = slug(heading)
+        anchors.setdefault(heading, f"{anchor}-{seen[anchor]}" if seen[anchor] else anchor)
+        seen[anchor] += 1
 
     def link(found: re.Match[str]) -> str:
         name = found["name"]

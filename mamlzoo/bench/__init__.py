@@ -1,1 +1,1 @@
-"""How fast the plans are, side by side with other libraries on the same work: `mamlzoo bench`."""
+"""How fast a combination trains, beside other libraries; each contender in a process of its own."""

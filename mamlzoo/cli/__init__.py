@@ -1,4 +1,4 @@
-"""The command line. Commands are imported when they are called, so that `mamlzoo --help` starts without torch."""
+"""The command line, the only place that prints; its commands are imported when they are called."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""comparisons."""
+"""Results side by side, and which of them really differ."""

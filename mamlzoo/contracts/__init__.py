@@ -1,1 +1,1 @@
-"""contracts."""
+"""What tasks, models and algorithms are to each other: what a plugin is written against."""

@@ -1,1 +1,1 @@
-"""Find plugins: those that are installed, and those that are brought along in a file."""
+"""Where plugins come from: entry points, files and networks of one's own; and whose fault a failure is."""

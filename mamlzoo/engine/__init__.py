@@ -1,1 +1,1 @@
-"""How experiments are executed: data streams, networks, plans, optimising, evaluation. It knows the interfaces only."""
+"""Meta-training and evaluation as pure functions on explicit state: data, gradients, plans, steps."""

@@ -1,1 +1,1 @@
-"""inference."""
+"""A trained θ in use: adapted to data, its fits and its predictions."""

@@ -1,1 +1,1 @@
-"""Results on a page."""
+"""One HTML page from several results."""

@@ -1,1 +1,1 @@
-"""reproductions."""
+"""Published experiments made again, and judged beside their numbers."""

@@ -1,1 +1,1 @@
-"""scaffold."""
+"""A plugin package to begin from."""

@@ -1,1 +1,1 @@
-"""sweeps."""
+"""Every combination of several values: planned, run, chosen by validation."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from test_compiled import Trial
+from test_program import Trial
 
 import mamlzoo
 from mamlzoo.engine.compilation.program import Replay, machine_code

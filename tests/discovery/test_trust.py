@@ -193,7 +193,7 @@ def test_the_plan_of_a_handed_over_comparison_executes_nothing(run, marker, tmp_
     directory.mkdir()
     config = run_directory.read_config(run)
     config["model"].update(as_source(f"{tmp_path}/handed/evil.py:Net", code.digest(f"{tmp_path}/handed/evil.py")))
-    comparison_directory._write_plan(directory, [config], None, None)
+    comparison_directory._write_members(directory, [config], None, None)
     assert "model 'Net' is code that was never run here" in cli.error("resume", directory, "-q")
     assert not marker.exists()
 
@@ -440,8 +440,8 @@ def test_going_on_with_a_comparison_executes_no_code_of_its_finished_runs(run, m
     directory.mkdir()
     finished, unfinished = run_directory.read_config(run), run_directory.read_config(run)
     finished["model"].update(saved, options={})
-    comparison_directory._write_plan(directory, [finished, unfinished], None, None)
-    first, second = comparison_directory._plan(directory)["runs"]
+    comparison_directory._write_members(directory, [finished, unfinished], None, None)
+    first, second = comparison_directory._members(directory)["runs"]
     crafted(run, directory / first, lambda config: config["model"].update(saved, options={}))
     cli("resume", directory, "-q")
     assert run_directory.is_finished(directory / second)

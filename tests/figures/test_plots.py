@@ -423,7 +423,7 @@ INLINE = "module://matplotlib_inline.backend_inline"
 
 
 @pytest.mark.parametrize(
-    ("backend", "module"), [(INLINE, "plots"), ("no backend at all", "figures"), ("svg", "figures")]
+    ("backend", "module"), [(INLINE, "figures.plots"), ("no backend at all", "figures"), ("svg", "figures")]
 )
 def test_the_environments_backend_is_of_no_concern(tmp_path, backend, module):
     code = f"import os, mamlzoo.{module}, matplotlib; print(os.environ['MPLBACKEND'], matplotlib.rcParams['backend'])"

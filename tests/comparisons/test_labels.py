@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from test_paired import found, noisy
+from test_differences import found, noisy
 
 from mamlzoo.comparisons.comparison import Comparison
 from mamlzoo.comparisons.labels import LONGEST, labels, legend

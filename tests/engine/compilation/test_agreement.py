@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from test_compiled import ALGORITHMS, OPTIMIZERS, UNTRACEABLE, Trial, bias_free
+from test_program import ALGORITHMS, OPTIMIZERS, UNTRACEABLE, Trial, bias_free
 from torch import nn
 
 from mamlzoo.discovery.installed import installed
