@@ -9,7 +9,7 @@ from mamlzoo.contracts.plugins import KINDS
 from mamlzoo.errors import UsageError, did_you_mean
 
 Config = Mapping[str, Any]
-"""What `Experiment.config` gives: names, options, settings and versions."""
+"""What `config_of` gives: names, options, settings and versions."""
 LONGEST = 30
 """A label that would be longer is a number instead: it heads a column."""
 

@@ -1,7 +1,7 @@
 """Code of a user's own: a file that is no part of a package, or an importable module.
 
 A file is executed once a process for each content that it has had, as a module of its own name, so that two files may
-be called alike. What it imports from its folder belongs to its code (`neighbours`), and hides nothing installed.
+be called alike. What it imports from its folder belongs to its code (`siblings`), and hides nothing installed.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Code(NamedTuple):
 
     Attributes:
         place: what leads to it from anywhere: a file's absolute path, or a module's full name.
-        sha256: in hexadecimal. Of a file that was executed, with its neighbours (`Family.sha256`); of an importable
+        sha256: in hexadecimal. Of a file that was executed, with its siblings (`Family.sha256`); of an importable
             module, of its own file alone, as that was when it was first asked for here. Where other code had imported
             it before and it was edited in between, that is not what runs: Python does not keep what it executed.
     """

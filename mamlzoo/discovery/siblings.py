@@ -37,7 +37,7 @@ class Part(NamedTuple):
 
 
 class Family(NamedTuple):
-    """A file and its neighbours.
+    """A file and its siblings.
 
     Attributes:
         path: of the file.
@@ -49,7 +49,7 @@ class Family(NamedTuple):
 
     @property
     def sha256(self) -> str:
-        """Of the file; where it has neighbours, of the sorted names and SHA-256s of all."""
+        """Of the file; where it has siblings, of the sorted names and SHA-256s of all."""
         digests = {str(part.path): hashlib.sha256(part.source).hexdigest() for part in self.parts.values()}
         own = digests.pop(str(self.path))
         if not digests:
@@ -65,7 +65,7 @@ class Family(NamedTuple):
 
 
 def family(path: Path, source: bytes) -> Family:
-    """A file with all its neighbours as they are now; nothing is executed."""
+    """A file with all its siblings as they are now; nothing is executed."""
     name = path.stem if path.stem.isidentifier() else path.stem.replace(".", "-")  # nothing imports that one
     found = {name: Part(path, source, is_package=False)}
     waiting = [source]
@@ -167,7 +167,7 @@ def _meet() -> None:
 
 
 class _Renamed(ast.NodeTransformer):
-    """Imports of neighbours by the names that they have for this file alone."""
+    """Imports of siblings by the names that they have for this file alone."""
 
     def __init__(self, own: Mapping[str, str]) -> None:
         self._own = own

@@ -111,7 +111,7 @@ class Evaluation:
             for row, low, high in zip(rows, per_seed.min(0), per_seed.max(0), strict=True):
                 row += [number(low), number(high)]
         title = f"test {self.metric} after adaptation"
-        notes = [*_alike(self), *self._left_out(), *_runaways(self)] if caveats is None else caveats
+        notes = [*alike(self), *self._left_out(), *runaways(self)] if caveats is None else caveats
         return Table(f"{of}: {title}" if of else title, columns, rows, [self.basis(), *notes])
 
     def basis(self) -> str:
@@ -127,13 +127,13 @@ class Evaluation:
         return [f"{out} of {count(seeds, 'seed')} left out of the mean: θ is not finite"] if out else []
 
 
-def _alike(evaluation: Evaluation) -> list[str]:
+def alike(evaluation: Evaluation) -> list[str]:
     """A line where several seeds found the very same numbers."""
     line = "all seeds found the very same numbers: nothing was random, so there is no interval over them"
     return [line] if evaluation.seeds_alike else []
 
 
-def _runaways(evaluation: Evaluation) -> list[str]:
+def runaways(evaluation: Evaluation) -> list[str]:
     """A line where some number is not finite though θ is."""
     line = "'diverged': adaptation ran to infinity on some test task; a smaller inner rate may help"
     return [] if np.isfinite(evaluation.per_seed[list(evaluation.rows)]).all() else [line]

@@ -18,7 +18,7 @@ from mamlzoo.contracts.plugins import KINDS
 from mamlzoo.engine.preparation import Choice
 from mamlzoo.engine.training import TrainingRecord
 from mamlzoo.experiments.checkpoint import Checkpoint, ValidationRecord
-from mamlzoo.experiments.evaluation import Evaluation, _alike, _runaways
+from mamlzoo.experiments.evaluation import Evaluation, alike, runaways
 from mamlzoo.experiments.experiment import Experiment
 from mamlzoo.files import json_document
 from mamlzoo.tables import Table, count, named
@@ -164,7 +164,7 @@ class Result:
 
     def caveats(self) -> list[str]:
         """What else a reader of the numbers must know: θ where it is small, what diverged."""
-        notes = [*_alike(self.evaluation), *self.remarks]
+        notes = [*alike(self.evaluation), *self.remarks]
         best = self.checkpoint.best
         if best is not None:
             steps = ", ".join(str(step) for step in best.steps)
@@ -176,7 +176,7 @@ class Result:
         if self.diverged:
             where = f"{named('seed', self.diverged)} diverged at {named('meta-step', self.diverged.values())}"
             notes.append(f"{where}: the meta-loss or θ was not finite; left out of the mean")
-        return notes + _runaways(self.evaluation)
+        return notes + runaways(self.evaluation)
 
     def plot(self, kind: Literal["curves", "training", "adaptation"] = "curves") -> mamlzoo.Figure:
         """A figure: test metric by adaptation steps, meta-loss by meta-steps, or fits of one sample task."""

@@ -95,7 +95,14 @@ def _over_one(sweep: Sweep, axis: Axis) -> Figure:
         edges += [(mean - half)[inside], (mean + half)[inside]]
     best = [at for at, value in enumerate(values) if _is_best(sweep, {axis.key: value})]
     if best:
-        ring: Any = {"s": 90, "facecolors": "none", "edgecolors": "#000000", "linewidths": 1.2, "zorder": 3}
+        ring: Any = {
+            "s": 90,
+            "facecolors": "none",
+            "edgecolors": "#000000",
+            "linewidths": 1.2,
+            "zorder": 3,
+            "clip_on": False,
+        }
         where = x[best] - (0 if numeric else ASIDE)
         axes.scatter(where, means["validation"][best], label=_best_of(sweep), **ring)
     gaps = x[np.isnan(means["validation"]) | np.isnan(means["test"])]
@@ -267,6 +274,8 @@ def _colours(shades: tuple[float, float], *, better: bool) -> tuple[ScalarMappab
 
 
 def _range(sweep: Sweep, means: Mapping[Panel, NDArray[np.float64]]) -> tuple[float, float]:
-    """Of both splits, without outliers."""
-    values = np.concatenate([values.ravel() for values in means.values()])
-    return without_outliers(values, higher_is_better=sweep.finished[0][1].higher_is_better)
+    """Of both panels, without the outliers of each: validation and test tasks may lie far apart, and neither is one."""
+    higher = sweep.finished[0][1].higher_is_better
+    known = [values.ravel() for values in means.values() if np.isfinite(values).any()]
+    found = [without_outliers(values, higher_is_better=higher) for values in known] or [(0.0, 1.0)]
+    return min(low for low, _ in found), max(high for _, high in found)

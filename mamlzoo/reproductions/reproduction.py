@@ -191,7 +191,7 @@ def check(recipe: Recipe, experiments: Mapping[str, Experiment]) -> None:
 
     Raises:
         PluginError: the recipe says something of steps after which its run is not tested.
-        MamlzooError: as `Experiment.check`, of a run that begins with its own θ.
+        MamlzooError: as `rehearse`, of a run that begins with its own θ.
     """
     said = [(reference.run, step) for reference in recipe.references for step in reference.steps]
     said += [(label, claim.step) for claim in recipe.claims for label in (claim.run, claim.other)]

@@ -41,7 +41,7 @@ def _parts(value: Any) -> Iterator[bytes]:
 def experiment_digest(config: Mapping[str, Any]) -> str:
     """The digest of the part of a config that defines the numbers: plugins, options and settings.
 
-    What plugins read is no part of it: other data under the same options are refused (`Experiment.check_data`).
+    What plugins read is no part of it: other data under the same options are refused (`check_data`).
     """
     defining: dict[str, Any] = {"settings": config["settings"]}
     for kind in KINDS:

@@ -24,7 +24,7 @@ from mamlzoo.runs.setup import rehearse
 from mamlzoo.runs.watching import Part
 from mamlzoo.sweeps.axes import Axis
 from mamlzoo.sweeps.cells import Cell, Scores
-from mamlzoo.sweeps.plan import Candidate, SweepPlan, _line, short_names
+from mamlzoo.sweeps.plan import Candidate, SweepPlan, first_line, short_names
 from mamlzoo.sweeps.sweep import Sweep
 from mamlzoo.tables import count
 
@@ -199,7 +199,7 @@ def _ended(cell: Cell, candidate: Candidate, directory: Path, policy: RecordingP
     except StoppedError:
         raise StoppedError(resume_command(directory)) from None
     except MamlzooError as error:
-        return replace(cell, error=_line(error))
+        return replace(cell, error=first_line(error))
     return replace(cell, scores=Scores.of(result))
 
 
@@ -217,7 +217,7 @@ def _tried(plan: SweepPlan, directory: Path, policy: RecordingPolicy) -> list[Ce
                     policy.progress(candidate.experiment, Notice(f"trying cell {at} of {len(plan.candidates)}"))
                     rehearse(candidate.experiment)
             except MamlzooError as error:
-                cell = replace(cell, error=_line(error))
+                cell = replace(cell, error=first_line(error))
             if cell.run_dir is not None and run_directory.is_run(cell.run_dir):
                 # Not the error of a cell: those that are still to come would be on other data than these.
                 check_data(candidate.experiment, run_directory.read_config(cell.run_dir))

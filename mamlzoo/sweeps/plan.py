@@ -114,7 +114,7 @@ def _candidate(
             common = replace(common, validate_every=max(1, common.iterations))
         experiment = Experiment(cast(Task, task), cast(Model, model), cast(MetaAlgorithm, algorithm), common)
     except MamlzooError as error:
-        return Candidate(values, None, _line(error))
+        return Candidate(values, None, first_line(error))
     return Candidate(values, experiment)
 
 
@@ -179,5 +179,5 @@ def short_names(keys: Iterable[str]) -> dict[str, str]:
     return {key: last if list(lasts.values()).count(last) == 1 else key for key, last in lasts.items()}
 
 
-def _line(error: MamlzooError) -> str:
+def first_line(error: MamlzooError) -> str:
     return str(error).partition("\n")[0]

@@ -41,7 +41,7 @@ from mamlzoo.experiments.result import FEW_NUMBERS
 from mamlzoo.runs.resolution import AlgorithmLike, ModelLike, TaskLike, experiments
 from mamlzoo.runs.setup import bind
 from mamlzoo.runs.watching import counted
-from mamlzoo.verification.report import Coordinate, EpisodeReport, Verification, _relative
+from mamlzoo.verification.report import Coordinate, EpisodeReport, Verification, relative_error
 
 STEPS = (1e-5, 1e-6, 1e-7)
 """h relative to max(1, |θ_j|). The smaller ones are tried where a kink of the network lies within the larger."""
@@ -154,7 +154,7 @@ class _Checker:
             if algorithm.order != "exact":
                 whole, _ = _central(lambda theta: float(loss(theta)), meta, leaf, at, STEPS[1])
             by_hand = None if closed is None else float(trees.leaves(closed.meta_gradient)[leaf].flatten()[at])
-            agree = agree and (by_hand is None or _relative(autograd, by_hand) < CLOSED_FORM_TOLERANCE)
+            agree = agree and (by_hand is None or relative_error(autograd, by_hand) < CLOSED_FORM_TOLERANCE)
             place = ", ".join(map(str, np.unravel_index(at, named[leaf][1].shape)))
             found.append(Coordinate(f"{named[leaf][0]}[{place}]", autograd, differences, whole, by_hand, agree))
             tell(done)

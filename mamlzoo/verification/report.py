@@ -57,7 +57,7 @@ class EpisodeReport:
     @property
     def largest_error(self) -> float:
         """Largest |autograd − differences| / max(1, |autograd|)."""
-        return max(_relative(c.autograd, c.differences) for c in self.coordinates)
+        return max(relative_error(c.autograd, c.differences) for c in self.coordinates)
 
 
 @dataclass(frozen=True, repr=False)
@@ -166,5 +166,5 @@ class Verification:
         )
 
 
-def _relative(a: float, b: float) -> float:
+def relative_error(a: float, b: float) -> float:
     return abs(a - b) / max(1.0, abs(a))

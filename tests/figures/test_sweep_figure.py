@@ -19,14 +19,14 @@ from mamlzoo.sweeps.cells import Cell, Estimate, Scores
 from mamlzoo.sweeps.sweep import Sweep
 
 
-def swept(axes, score):
-    """A sweep over axes given as {key: values}, whose validation metric is a function of the values; test is 1 more."""
+def swept(axes, score, gap=1):
+    """A sweep over axes given as {key: values}, whose validation metric is a function of the values; test is so much more."""
     cells = []
     for combination in product(*axes.values()):
         values = dict(zip(axes, combination, strict=True))
         found = score(**values)
         scores = found and Scores(
-            "mse", False, Estimate(found, 0.1, ()), Estimate(found + 1, 0.2, ()), "basis", "seeds", 3, {}, 1.0
+            "mse", False, Estimate(found, 0.1, ()), Estimate(found + gap, 0.2, ()), "basis", "seeds", 3, {}, 1.0
         )
         config = {kind: {"name": kind, "options": {}} for kind in ("task", "model", "algorithm")}
         cells.append(Cell(values, config, scores or None, None if found else "it broke"))
@@ -127,6 +127,14 @@ def test_one_bad_cell_of_a_line_is_marked_where_it_leaves_the_axis():
     assert axes.get_ylim()[1] < 5
     (mark,) = [line for line in axes.lines if line.get_label() == "beyond the axis"]
     assert mark.get_xdata().tolist() == [0.4]
+
+
+@pytest.mark.parametrize("cells", [2, 3, 4])
+def test_validation_and_test_may_lie_far_apart_and_both_are_drawn(cells):
+    (axes,) = swept({"rate": [*range(1, cells + 1)]}, lambda rate: float(rate), gap=1000).plot().axes
+    assert not [line for line in axes.lines if line.get_label() == "beyond the axis"]
+    low, high = axes.get_ylim()
+    assert all(low < y < high for line in axes.lines[:2] for y in line.get_ydata())
 
 
 def test_a_cell_that_is_still_to_be_run_is_not_called_failed():
