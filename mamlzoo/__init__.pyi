@@ -9,6 +9,8 @@ from .api import run as run
 from .api import save as save
 from .api import sweep as sweep
 from .comparisons.comparison import Comparison as Comparison
+from .contracts.csv_points import Points as Points
+from .contracts.csv_points import read_points as read_points
 from .contracts.data import Batch as Batch
 from .contracts.data import Episode as Episode
 from .contracts.data import MetaParams as MetaParams
@@ -27,16 +29,14 @@ from .contracts.plugins import MetaAlgorithm as MetaAlgorithm
 from .contracts.plugins import Model as Model
 from .contracts.plugins import Plugin as Plugin
 from .contracts.plugins import Task as Task
-from .contracts.points import Points as Points
-from .contracts.points import read_points as read_points
 from .discovery.installed import installed as installed
 from .discovery.installed import make as make
 from .engine.evaluation import EvaluationProgress as EvaluationProgress
 from .engine.own_loop import bind as bind
 from .engine.own_loop import meta_loss as meta_loss
-from .engine.preparation import Alert as Alert
-from .engine.preparation import Choice as Choice
-from .engine.preparation import Notice as Notice
+from .engine.plan_choice import Alert as Alert
+from .engine.plan_choice import Choice as Choice
+from .engine.plan_choice import Notice as Notice
 from .engine.training import TrainingRecord as TrainingRecord
 from .errors import MamlzooError as MamlzooError
 from .errors import PluginError as PluginError
@@ -49,7 +49,7 @@ from .experiments.result import Result as Result
 from .experiments.settings import Settings as Settings
 from .figures.style import Figure as Figure
 from .inference.adapted import Adapted as Adapted
-from .inference.tested import evaluate as evaluate
+from .inference.own_evaluation import evaluate as evaluate
 from .sweeps.sweep import Sweep as Sweep
 from .trees import leaves as leaves
 from .trees import named_leaves as named_leaves

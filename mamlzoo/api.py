@@ -15,16 +15,16 @@ from mamlzoo.experiments.events import Listener
 from mamlzoo.experiments.result import Result
 from mamlzoo.figures import plots
 from mamlzoo.figures import sweep as sweep_figure
-from mamlzoo.figures.drawing import drawn
+from mamlzoo.figures.figure_files import drawn
 from mamlzoo.figures.plots import Figure
 from mamlzoo.inference import fits
 from mamlzoo.reports import page
 from mamlzoo.reproductions import reproduction
 from mamlzoo.runs import directory as run_directory
 from mamlzoo.runs import execution, recording
-from mamlzoo.runs.policy import Interval, RecordingPolicy
-from mamlzoo.runs.resolution import AlgorithmLike, ModelLike, TaskLike, experiments, plugin, several
-from mamlzoo.runs.watching import watched
+from mamlzoo.runs.name_resolution import AlgorithmLike, ModelLike, TaskLike, experiments, plugin, several
+from mamlzoo.runs.recording_policy import Interval, RecordingPolicy
+from mamlzoo.runs.watchers import watched
 from mamlzoo.sweeps import directory as sweep_directory
 from mamlzoo.sweeps.plan import planned
 from mamlzoo.sweeps.sweep import Sweep

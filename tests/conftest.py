@@ -90,7 +90,7 @@ def interrupted(command: list[str], folder: Path, begun: Path) -> tuple[int, str
 def no_figures():
     """Figures take longer than the runs of many tests."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mamlzoo.figures.drawing._of_run", lambda result: {})
+        patch.setattr("mamlzoo.figures.figure_files._of_run", lambda result: {})
         yield
 
 

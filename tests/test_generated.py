@@ -47,6 +47,16 @@ def test_the_picture_of_the_house_is_what_the_rules_say():
     assert generate.HOUSE.read_text(encoding="utf-8") == house.picture(), "run `python docs/generate.py`"
 
 
+def test_the_files_that_the_documents_name_are_there():
+    pages = [*DOCS.glob("*.md"), DOCS.parent / "CONTRIBUTING.md", DOCS.parent / "README.md"]
+    named = {
+        path for page in pages for path in re.findall(r"`((?:[a-z_]+/)+\w+\.py)`", page.read_text(encoding="utf-8"))
+    }
+    assert "engine/singular_matrices.py" in named
+    missing = {path for path in named if not any((DOCS.parent / root / path).exists() for root in (".", "mamlzoo"))}
+    assert not missing
+
+
 def test_every_package_says_in_a_line_what_it_holds():
     for layer in house.layers():
         for name in layer:

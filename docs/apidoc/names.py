@@ -20,7 +20,7 @@ class Group(NamedTuple):
 
     Attributes:
         text: what a reader needs to know before them, as Markdown.
-        paths: where each is, below `mamlzoo`: "run", "experiments.evaluation.Evaluation".
+        paths: where each is, below `mamlzoo`: "run", "experiments.metrics.Evaluation".
     """
 
     title: str
@@ -79,8 +79,8 @@ USE = (
         "Types met on the way",
         "What the names above take, hold or return, each with the module that it is in.",
         (
-            "runs.resolution.TaskLike", "runs.resolution.ModelLike", "runs.resolution.AlgorithmLike",
-            "experiments.evaluation.Evaluation", "experiments.result.Timing", "tables.Table",
+            "runs.name_resolution.TaskLike", "runs.name_resolution.ModelLike", "runs.name_resolution.AlgorithmLike",
+            "experiments.metrics.Evaluation", "experiments.result.Timing", "tables.Table",
             "comparisons.differences.Differences", "comparisons.verdicts.Difference", "statistics.Interval",
             "sweeps.axes.Axis", "sweeps.cells.Cell", "sweeps.cells.Scores", "sweeps.cells.Estimate",
             "verification.report.Verification", "verification.report.EpisodeReport", "verification.report.Coordinate",
@@ -122,7 +122,7 @@ WRITE = (
             "CONTRACT",
             *(f"contracts.hooks.Offering.mamlzoo_{hook}" for hook in ("plugins", "recipes")),
             *(
-                f"experiments.listening.Listening.mamlzoo_{hook}"
+                f"experiments.logger_hooks.Listening.mamlzoo_{hook}"
                 for hook in ("run_started", "run_progressed", "run_ended")
             ),
         ),

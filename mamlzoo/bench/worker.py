@@ -20,7 +20,7 @@ def contender_for(work: Work) -> Contender:
         CannotRunError: it is not installed, or cannot do this work.
     """
     if work.contender in PLANS:
-        from mamlzoo.bench.plans import Own
+        from mamlzoo.bench.own_plans import Own
 
         return Own(work)
     if work.contender.startswith("jax-"):

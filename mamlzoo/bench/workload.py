@@ -49,7 +49,7 @@ class Work:
             UsageError: it cannot work.
         """
         from mamlzoo.contracts.plugins import KINDS
-        from mamlzoo.runs.resolution import experiments
+        from mamlzoo.runs.name_resolution import experiments
 
         names = ([self.names[kind]] for kind in KINDS)
         (found,) = experiments(

@@ -9,7 +9,7 @@ import re
 import click
 
 from mamlzoo import __version__
-from mamlzoo.cli import streams
+from mamlzoo.cli import standard_streams
 from mamlzoo.errors import MamlzooError
 
 COMMANDS = {
@@ -58,7 +58,7 @@ class Commands(click.Group):
             ctx.exit(error.exit_code)
 
     def invoke(self, ctx: click.Context) -> object:
-        with streams.steady():
+        with standard_streams.steady():
             return self._invoke(ctx)
 
     def _invoke(self, ctx: click.Context) -> object:

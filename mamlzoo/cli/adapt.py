@@ -53,16 +53,15 @@ def command(
     where the task is from one number to one number, fit.png.
     """
     from mamlzoo import files
-    from mamlzoo.contracts import points
+    from mamlzoo.contracts import csv_points
     from mamlzoo.figures import plots
-    from mamlzoo.inference import predictions
-    from mamlzoo.inference import theta as trained
+    from mamlzoo.inference import meta_parameters, predictions
     from mamlzoo.runs import directory as run_directory
 
     result = run_directory.load(run)
-    task = trained.experiment_of(result).task
-    given = points.read(support, task, targets=True)
-    asked = None if query is None else points.read(query, task, targets=False)
+    task = meta_parameters.experiment_of(result).task
+    given = csv_points.read(support, task, targets=True)
+    asked = None if query is None else csv_points.read(query, task, targets=False)
     directory = out or _new_directory(run)
     with run_directory.new_directory(directory) as temporary:
         found = predictions.predict(result, given, asked, steps=steps, seed=seed)

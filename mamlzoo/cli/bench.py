@@ -8,7 +8,7 @@ import click
 
 from mamlzoo.cli import console
 from mamlzoo.cli.flags import PluginCommand, numeric, whole_numbers
-from mamlzoo.contracts.numerals import shown
+from mamlzoo.contracts.numbers_as_text import shown
 from mamlzoo.errors import UsageError
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from mamlzoo.cli.flags import SettingsCommand, numeric
-from mamlzoo.cli.recording import recorded
-from mamlzoo.cli.request import Request, run_flags
+from mamlzoo.cli.run_flags import Request, run_flags
+from mamlzoo.cli.stopping import recorded
 
 
 class CompareCommand(SettingsCommand):
@@ -31,7 +31,7 @@ def command(baseline: str | None, at_step: int | None, **flags: Any) -> None:
     it. A second table says which differences are real: between every two, or each and the baseline.
     Saves a directory with a run directory for each combination and one figure for all.
     """
-    from mamlzoo.cli.outcome import show
+    from mamlzoo.cli.results import show
     from mamlzoo.comparisons import differences
     from mamlzoo.comparisons import directory as comparison_directory
     from mamlzoo.runs.commands import resume_command

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from mamlzoo.contracts import numerals
+from mamlzoo.contracts import numbers_as_text
 from mamlzoo.contracts.options import Option
 from mamlzoo.errors import UsageError
 from mamlzoo.sweeps import axes
@@ -53,10 +53,10 @@ def whole_numbers(flag: str, text: str, minimum: int | None = None, *, such_as: 
     Raises:
         UsageError: it is no such list.
     """
-    found = numerals.wholes(text)
+    found = numbers_as_text.wholes(text)
     if found is None or (minimum is not None and min(found) < minimum):
         bound = f" from {minimum} up," if minimum else ""
-        raise UsageError(f"{flag}: {numerals.shown(text)} is no list of whole numbers{bound} such as {such_as}")
+        raise UsageError(f"{flag}: {numbers_as_text.shown(text)} is no list of whole numbers{bound} such as {such_as}")
     return found
 
 

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 import click
 
 from mamlzoo.cli import console
-from mamlzoo.cli.directories import expanded, runs_argument
 from mamlzoo.cli.flags import PluginCommand, numeric, whole_numbers
+from mamlzoo.cli.run_arguments import expanded, runs_argument
 from mamlzoo.errors import MamlzooError
 
 F = TypeVar("F", bound=Callable[..., Any])

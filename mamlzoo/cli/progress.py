@@ -16,13 +16,13 @@ from rich.live import Live
 from rich.text import Text
 
 from mamlzoo.cli import console
-from mamlzoo.cli.lines import Line, as_clock
-from mamlzoo.cli.remaining import Countdown, Run, Work, most_alike
+from mamlzoo.cli.progress_lines import Line, as_clock
+from mamlzoo.cli.time_left import Countdown, Run, Work, most_alike
 from mamlzoo.engine.evaluation import EvaluationProgress
-from mamlzoo.engine.preparation import Alert, Choice, Notice
+from mamlzoo.engine.plan_choice import Alert, Choice, Notice
 from mamlzoo.engine.training import TrainingRecord
 from mamlzoo.experiments.checkpoint import Checkpoint, ValidationRecord
-from mamlzoo.runs.watching import Part, Watcher
+from mamlzoo.runs.watchers import Part, Watcher
 from mamlzoo.tables import count, number, rate
 
 if TYPE_CHECKING:

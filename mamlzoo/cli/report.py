@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from mamlzoo.cli import console
-from mamlzoo.cli.directories import expanded, runs_argument
+from mamlzoo.cli.run_arguments import expanded, runs_argument
 
 
 @click.command("report")

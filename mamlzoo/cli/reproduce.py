@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from mamlzoo.cli import console
-from mamlzoo.cli.recording import recorded
-from mamlzoo.cli.request import checkpoint_flag, log_flag
+from mamlzoo.cli.run_flags import checkpoint_flag, log_flag
+from mamlzoo.cli.stopping import recorded
 from mamlzoo.tables import Table
 
 

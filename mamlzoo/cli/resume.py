@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mamlzoo.cli.flags import SHORT_FLAGS
-from mamlzoo.cli.recording import recorded
-from mamlzoo.cli.request import checkpoint_flag, log_flag
+from mamlzoo.cli.run_flags import checkpoint_flag, log_flag
+from mamlzoo.cli.stopping import recorded
 
 if TYPE_CHECKING:
     from mamlzoo.comparisons.comparison import Comparison
@@ -48,7 +48,7 @@ def command(
     It ends with the same bits as if it had never been stopped. One that is finished is shown again.
     """
     from mamlzoo import api
-    from mamlzoo.cli.outcome import show
+    from mamlzoo.cli.results import show
     from mamlzoo.comparisons import directory as comparison_directory
     from mamlzoo.runs import recording
     from mamlzoo.runs.commands import resume_command

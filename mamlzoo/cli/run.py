@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from mamlzoo.cli.flags import SettingsCommand
-from mamlzoo.cli.recording import recorded
-from mamlzoo.cli.request import Request, run_flags
+from mamlzoo.cli.run_flags import Request, run_flags
+from mamlzoo.cli.stopping import recorded
 
 
 @click.command("run", cls=SettingsCommand)
@@ -19,7 +19,7 @@ def command(**flags: Any) -> None:
     Prints the test metric after each number of adaptation steps, and saves a run directory. The options of the plugins
     chosen by -t, -m and -a are listed below; `mamlzoo info NAME` explains them.
     """
-    from mamlzoo.cli.outcome import show
+    from mamlzoo.cli.results import show
     from mamlzoo.runs import recording
     from mamlzoo.runs.commands import resume_command
 

@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from mamlzoo.cli.flags import SettingsCommand
-from mamlzoo.cli.recording import recorded
-from mamlzoo.cli.request import Request, run_flags
+from mamlzoo.cli.run_flags import Request, run_flags
+from mamlzoo.cli.stopping import recorded
 from mamlzoo.sweeps import axes
 
 
@@ -34,7 +34,7 @@ def command(ctx: click.Context, /, **flags: Any) -> None:
     sweep.json, sweep.csv and sweep.png. `mamlzoo resume`, the same command or one with more values goes on with it:
     what is finished is not run again. Exit code 1 if a cell failed.
     """
-    from mamlzoo.cli.outcome import show
+    from mamlzoo.cli.results import show
     from mamlzoo.runs.commands import resume_command
     from mamlzoo.sweeps import directory as sweep_directory
     from mamlzoo.sweeps.plan import planned

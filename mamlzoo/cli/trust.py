@@ -17,7 +17,7 @@ def command(references: tuple[str, ...]) -> None:
     until you have read its code. Code that is changed later must be named again. Nothing is executed by this command.
     """
     from mamlzoo.discovery import trust
-    from mamlzoo.discovery.code import source_at
+    from mamlzoo.discovery.source_code import source_at
 
     sources = [source_at(text) for text in references]
     trust.add(sources)

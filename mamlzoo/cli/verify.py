@@ -8,7 +8,7 @@ import click
 
 from mamlzoo.cli import console
 from mamlzoo.cli.flags import SHORT_FLAGS, PluginCommand, numeric
-from mamlzoo.contracts.numerals import LARGEST
+from mamlzoo.contracts.numbers_as_text import LARGEST
 
 
 @click.command("verify", cls=PluginCommand)

@@ -11,7 +11,7 @@ from typing import Any
 import mamlzoo
 from mamlzoo.comparisons import differences as paired
 from mamlzoo.comparisons import labels
-from mamlzoo.experiments.evaluation import Evaluation
+from mamlzoo.experiments.metrics import Evaluation
 from mamlzoo.experiments.result import Result
 from mamlzoo.tables import Table, grouped, number
 

@@ -16,12 +16,12 @@ from mamlzoo.errors import MamlzooError, UsageError
 from mamlzoo.experiments.experiment import Experiment
 from mamlzoo.experiments.result import Result
 from mamlzoo.runs import directory as run_directory
-from mamlzoo.runs import execution, layouts, recording
+from mamlzoo.runs import execution, file_layouts, recording
 from mamlzoo.runs.commands import resume_command
 from mamlzoo.runs.config import check_data, config_of, experiment_from
 from mamlzoo.runs.digests import experiment_digest
-from mamlzoo.runs.policy import DEFAULT, RecordingPolicy
-from mamlzoo.runs.watching import Part, Watcher
+from mamlzoo.runs.recording_policy import DEFAULT, RecordingPolicy
+from mamlzoo.runs.watchers import Part, Watcher
 
 NAME = "comparison.json"
 
@@ -198,13 +198,13 @@ def _members(directory: Path) -> dict[str, Any]:
     names, configs = members["runs"], members["configs"]
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
         raise MamlzooError(f"{path} cannot be read: its runs are no list of names")
-    if not all(map(layouts.is_name, names)):
+    if not all(map(file_layouts.is_name, names)):
         raise MamlzooError(f"{path} cannot be read: a run's name must not lead elsewhere")
     if not isinstance(configs, list) or len(configs) != len(names):
         raise MamlzooError(f"{path} cannot be read: it has not one config for each run")
     for config in configs:
         try:
-            layouts.check_config(config)
+            file_layouts.check_config(config)
         except (ValueError, AttributeError) as error:
             raise MamlzooError(f"{path} cannot be read: in a config, {error}") from error
     for key, kind in {"baseline": str, "step": int}.items():

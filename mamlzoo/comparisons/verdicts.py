@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mamlzoo.experiments.evaluation import FEW_TASKS
+from mamlzoo.experiments.metrics import FEW_TASKS
 from mamlzoo.files import json_document
 from mamlzoo.statistics import MOST_SEEDS, NOT_APART, Interval
 from mamlzoo.tables import count, named, number

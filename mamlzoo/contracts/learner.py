@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad
 
-from mamlzoo.contracts.batchable import composed
+from mamlzoo.contracts.batchable_layers import composed
 from mamlzoo.contracts.data import Batch, Params, Spec
 from mamlzoo.contracts.differentiation import differentiable_twice
 from mamlzoo.errors import UsageError

@@ -20,8 +20,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
-from mamlzoo.contracts import numerals
-from mamlzoo.contracts.numerals import LARGEST, shown
+from mamlzoo.contracts import numbers_as_text
+from mamlzoo.contracts.numbers_as_text import LARGEST, shown
 from mamlzoo.errors import PluginError, UsageError, did_you_mean
 
 Scalar = int | float | bool | str
@@ -89,7 +89,7 @@ class Option:
             raise UsageError(f"{shown(text)} is neither true nor false")
         if self.type is str:
             return text
-        value = numerals.whole(text) if self.type is int else numerals.real(text)
+        value = numbers_as_text.whole(text) if self.type is int else numbers_as_text.real(text)
         if value is None:
             raise UsageError(f"{shown(text)} is not {'a whole number' if self.type is int else 'a number'}")
         return value

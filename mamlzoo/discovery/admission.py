@@ -16,7 +16,7 @@ from mamlzoo.contracts import options
 from mamlzoo.contracts.hooks import CONTRACT, Offering
 from mamlzoo.contracts.plugins import KINDS, Plugin
 from mamlzoo.errors import PluginError, UsageError, did_you_mean
-from mamlzoo.experiments.listening import Listening
+from mamlzoo.experiments.logger_hooks import Listening
 
 OFFERING, LISTENING = (
     tuple(name for name in vars(specification) if name.startswith("mamlzoo_"))
@@ -70,7 +70,7 @@ def hooks_of(module: object) -> pluggy.HookRelay:
         raise PluginError(
             str(error).rpartition("\n")[2],
             remedy="`python -m pydoc mamlzoo.contracts.hooks` shows the hooks and their arguments, and "
-            "`… mamlzoo.experiments.listening` those of loggers",
+            "`… mamlzoo.experiments.logger_hooks` those of loggers",
         ) from error
     for caller in manager.get_hookcallers(module) or []:
         required = [implementation for implementation in caller.get_hookimpls() if not implementation.optionalhook]

@@ -18,9 +18,9 @@ from typing import Any, NamedTuple, cast
 
 from mamlzoo.contracts.learner import Learner
 from mamlzoo.contracts.plugins import Model, Plugin
-from mamlzoo.discovery import oversize
+from mamlzoo.discovery import memory_blame
 from mamlzoo.discovery.installed import installed
-from mamlzoo.engine.explanations import explained
+from mamlzoo.engine.torch_errors import explained
 from mamlzoo.errors import FOREIGN, MamlzooError, PluginError
 from mamlzoo.experiments.experiment import Experiment
 
@@ -35,7 +35,7 @@ def blamed(experiment: Experiment, stage: str, hint: Callable[[], str] | None = 
     try:
         yield
     except FOREIGN as error:
-        oversized = oversize.too_large(error, experiment)
+        oversized = memory_blame.too_large(error, experiment)
         if oversized is not None:
             raise oversized from error
         if isinstance(error, MamlzooError):

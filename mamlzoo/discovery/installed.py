@@ -75,7 +75,7 @@ def make(kind: str, name: str, **given: Any) -> Plugin:
 
 
 def make_referenced(kind: str, reference: str, sha256: str, given: Mapping[str, Any]) -> Plugin:
-    """A plugin as `file.py:Lines`, of that code alone: of any other nothing is executed (`code.load`).
+    """A plugin as `file.py:Lines`, of that code alone: of any other nothing is executed (`source_code.load`).
 
     Raises:
         UsageError: there is other code by now; or as `make`.

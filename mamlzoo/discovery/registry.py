@@ -12,7 +12,7 @@ import pluggy
 from mamlzoo.contracts import options
 from mamlzoo.contracts.plugins import KINDS, Plugin
 from mamlzoo.contracts.recipes import Recipe
-from mamlzoo.discovery import references
+from mamlzoo.discovery import file_references
 from mamlzoo.discovery.failures import Failure, Origin
 from mamlzoo.errors import PluginError, UsageError, did_you_mean
 
@@ -51,7 +51,7 @@ class Registry:
     unknown: list[str] = field(default_factory=list)
 
     def get(self, kind: str, name: str) -> type[Plugin]:
-        """The class of that kind and name; a name as `file.py:Lines` is looked up in that file (`brought`).
+        """The class of that kind and name; a name as `file.py:Lines` is looked up in that file (`file_references`).
 
         Raises:
             PluginError: a plugin of that name failed to load.
@@ -59,7 +59,7 @@ class Registry:
         """
         if name in self.offers[kind]:
             return self.offers[kind][name].cls
-        if references.is_reference(name):
+        if file_references.is_reference(name):
             return self.referenced(name, kind)
         self._raise_failure(kind, name)
         elsewhere = [other for other in KINDS if name in self.offers[other]]
@@ -75,7 +75,7 @@ class Registry:
             PluginError, UsageError: as `get`.
         """
         found = [offers[name] for offers in self.offers.values() if name in offers]
-        if not found and references.is_reference(name):
+        if not found and file_references.is_reference(name):
             return [_offer(name, self.referenced(name))]
         if not found:
             self._raise_failure("plugin", name)
@@ -117,7 +117,7 @@ class Registry:
             UsageError: there is none, there is other code by now, or its name is a built-in's.
             PluginError: it failed to load.
         """
-        cls = references.find(text, kind, sha256)
+        cls = file_references.find(text, kind, sha256)
         taken = self.offers[cls.kind].get(cls.name)
         if taken is not None and taken.cls is not cls and taken.origin.distribution == OWN:
             raise UsageError(f"{text}: its name '{cls.name}' is taken by {OWN}; give it another")
@@ -159,7 +159,7 @@ def normal_name(distribution: str) -> str:
 
 
 def _offer(name: str, cls: type[Plugin]) -> Offer:
-    source = references.source_of(cls)
+    source = file_references.source_of(cls)
     assert source is not None
     place = source.reference.rpartition(":")[0]
     return Offer(cls, Origin(place, f"SHA-256 {source.sha256[:12]}…", name, place))

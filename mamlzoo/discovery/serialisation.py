@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mamlzoo.contracts.plugins import Plugin
-from mamlzoo.discovery import references, trust
-from mamlzoo.discovery.code import Source
+from mamlzoo.discovery import file_references, trust
 from mamlzoo.discovery.installed import installed, make_referenced
+from mamlzoo.discovery.source_code import Source
 from mamlzoo.errors import UsageError
 
 Saved = Mapping[str, Any]
@@ -21,7 +21,7 @@ def of(plugin: Plugin) -> dict[str, Any]:
     offer = installed().offers[plugin.kind].get(plugin.name)
     if offer is not None and offer.cls is type(plugin):
         return {"registered": True, "version": f"{offer.origin.distribution} {offer.origin.version}"}
-    source = references.source_of(type(plugin))
+    source = file_references.source_of(type(plugin))
     return {"registered": False, "version": None} | ({"source": source._asdict()} if source else {})
 
 
@@ -63,21 +63,21 @@ def make(kind: str, saved: Saved) -> Plugin:
     name, source = saved["name"], _source(saved)
     what = f"{kind} '{name}'"
     if saved["registered"]:
-        if name not in installed().offers[kind] and references.is_reference(name):  # which `make` would look up
+        if name not in installed().offers[kind] and file_references.is_reference(name):  # which `make` would look up
             raise UsageError(f"there is no {what} among the installed plugins")
         return installed().make(kind, name, saved["options"])
     if source is None:
         raise UsageError(
             f"{what} came from Python and its code is not in the run directory; use it in the process that ran it"
         )
-    known = [*trust.places(source), *references.places(source)]
+    known = [*trust.places(source), *file_references.places(source)]
     if not known:
         raise UsageError(
             f"{what} is code that was never run here, {source.reference} with SHA-256 {source.sha256}, and none of it "
             f"was executed; read it, and if you trust it: `mamlzoo trust {shlex.quote(source.reference)}`"
         )
     try:
-        reference = references.unchanged(source, known)
+        reference = file_references.unchanged(source, known)
     except UsageError as error:
         raise UsageError(f"{what} cannot be made again: {error}") from None
     return make_referenced(kind, reference, source.sha256, saved["options"])
@@ -94,7 +94,7 @@ def remember(plugins: Iterable[Plugin]) -> None:
 
 def _leading_back(plugin: Plugin) -> Source | None:
     """What leads back to the code of a plugin that is none of the installed ones."""
-    return None if of(plugin)["registered"] else references.source_of(type(plugin))
+    return None if of(plugin)["registered"] else file_references.source_of(type(plugin))
 
 
 def check_same(kind: str, saved: Saved, plugin: Plugin) -> None:
@@ -103,7 +103,7 @@ def check_same(kind: str, saved: Saved, plugin: Plugin) -> None:
     Raises:
         UsageError: it came from a file of another content.
     """
-    before, now = _source(saved), references.source_of(type(plugin))
+    before, now = _source(saved), file_references.source_of(type(plugin))
     if before is not None and now is not None and before.sha256 != now.sha256:
         raise UsageError(
             f"the {kind} given is not '{saved['name']}' with the code that the run began with (SHA-256 "

@@ -14,8 +14,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mamlzoo import files
-from mamlzoo.discovery import code
-from mamlzoo.discovery.code import Source
+from mamlzoo.discovery import source_code
+from mamlzoo.discovery.source_code import Source
 from mamlzoo.errors import UsageError
 
 NAME = "trusted"
@@ -94,7 +94,7 @@ def _same(one: Source, other: Source) -> bool:
 def _called(source: Source) -> str:
     """What of a reference does not change when its file is moved: the name in it; of a module all of it."""
     place, _, name = source.reference.rpartition(":")
-    return name if code.is_file(place) else source.reference
+    return name if source_code.is_file(place) else source.reference
 
 
 def _check_private(status: os.stat_result, where: Path) -> None:

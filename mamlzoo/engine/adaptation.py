@@ -10,15 +10,15 @@ import torch
 from torch import Tensor
 
 from mamlzoo import trees
-from mamlzoo.contracts.answers import check_metrics
 from mamlzoo.contracts.data import Batch, Episode, Fast, MetaParams, Params
 from mamlzoo.contracts.learner import Learner
 from mamlzoo.contracts.plugins import Task
+from mamlzoo.contracts.return_values import check_metrics
 from mamlzoo.engine.binding import Bound
+from mamlzoo.engine.episodes import TestSet
 from mamlzoo.engine.mapping import MAPS
 from mamlzoo.engine.memory import BUDGET, allocated_by
-from mamlzoo.engine.singular import outcomes
-from mamlzoo.engine.streams import TestSet
+from mamlzoo.engine.singular_matrices import outcomes
 from mamlzoo.errors import MamlzooError
 
 ROUGHLY = 0.01

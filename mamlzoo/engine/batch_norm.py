@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 
-from mamlzoo.engine.held import copy_of
+from mamlzoo.engine.held_tensors import copy_of
 
 
 def without_running_statistics(network: nn.Module, keep_parameters: bool = False) -> nn.Module:

@@ -12,15 +12,15 @@ import torch
 from torch import Tensor, nn
 
 from mamlzoo import trees
-from mamlzoo.contracts.answers import broken, check_init, check_module, check_networks, check_spec
 from mamlzoo.contracts.data import MetaParams, Params, Spec
 from mamlzoo.contracts.learner import Learner
 from mamlzoo.contracts.plugins import MetaAlgorithm, Model, Task
+from mamlzoo.contracts.return_values import broken, check_init, check_module, check_networks, check_spec
 from mamlzoo.engine import purity
 from mamlzoo.engine.batch_norm import with_trained_statistics, without_running_statistics
-from mamlzoo.engine.explanations import explained
-from mamlzoo.engine.held import copy_of, reals_of
-from mamlzoo.engine.randomness import Generators
+from mamlzoo.engine.generators import Generators
+from mamlzoo.engine.held_tensors import copy_of, reals_of
+from mamlzoo.engine.torch_errors import explained
 from mamlzoo.errors import FOREIGN, MamlzooError, UsageError
 
 Reduction = Literal["mean", "sum"]

@@ -15,8 +15,8 @@ from mamlzoo.contracts.data import Episode, Fast, MetaParams
 from mamlzoo.contracts.plugins import Task
 from mamlzoo.engine.adaptation import Adaptation
 from mamlzoo.engine.binding import Bound
+from mamlzoo.engine.episodes import TestSet
 from mamlzoo.engine.placement import computing
-from mamlzoo.engine.streams import TestSet
 
 
 class EvaluationProgress(NamedTuple):

@@ -14,11 +14,11 @@ from torch import Tensor
 from torch.func import vmap
 
 from mamlzoo import trees
-from mamlzoo.contracts.answers import broken, check_meta_loss
 from mamlzoo.contracts.data import Episode, MetaParams, Params
+from mamlzoo.contracts.return_values import broken, check_meta_loss
 from mamlzoo.engine.binding import Bound, Reduction
 from mamlzoo.engine.mapping import looped
-from mamlzoo.engine.singular import outcomes
+from mamlzoo.engine.singular_matrices import outcomes
 
 
 class StepResult(NamedTuple):

@@ -14,14 +14,14 @@ import torch
 from torch import Tensor, nn
 
 from mamlzoo import trees
-from mamlzoo.contracts.answers import check_meta_loss
 from mamlzoo.contracts.data import Episode, MetaParams
 from mamlzoo.contracts.learner import Learner
 from mamlzoo.contracts.plugins import MetaAlgorithm, Model, Plugin, Task
+from mamlzoo.contracts.return_values import check_meta_loss
 from mamlzoo.engine import purity
 from mamlzoo.engine.binding import Bound
-from mamlzoo.engine.held import Held, around, held_by, same
-from mamlzoo.engine.randomness import Generators
+from mamlzoo.engine.generators import Generators
+from mamlzoo.engine.held_tensors import Held, around, held_by, same
 from mamlzoo.errors import FOREIGN, PluginError
 
 FEW = 3

@@ -10,14 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from mamlzoo import trees
-from mamlzoo.contracts.answers import check_meta_loss
 from mamlzoo.contracts.data import Episode, MetaParams, Spec
 from mamlzoo.contracts.learner import Learner
 from mamlzoo.contracts.plugins import MetaAlgorithm
+from mamlzoo.contracts.return_values import check_meta_loss
 from mamlzoo.engine.batch_norm import left_out, with_trained_statistics, without_running_statistics
 from mamlzoo.engine.binding import Reduction, reduce_losses, split_parameters
 from mamlzoo.engine.mapping import MAPS
-from mamlzoo.engine.own_data import ANY, check_meta_batch, check_values_once, judged
+from mamlzoo.engine.own_loop_checks import ANY, check_meta_batch, check_values_once, judged
 from mamlzoo.errors import UsageError, did_you_mean
 
 

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from mamlzoo import trees
-from mamlzoo.engine.held import Held, around, copied, differing, held_by, registered_in, same
-from mamlzoo.engine.randomness import Generators
+from mamlzoo.engine.generators import Generators
+from mamlzoo.engine.held_tensors import Held, around, copied, differing, held_by, registered_in, same
 from mamlzoo.errors import FOREIGN
 from mamlzoo.tables import some
 

@@ -10,7 +10,10 @@ import torch
 from torch import Tensor
 
 from mamlzoo import trees
-from mamlzoo.contracts.answers import (
+from mamlzoo.contracts.data import Episode, Fast, MetaParams, Params
+from mamlzoo.contracts.learner import Learner
+from mamlzoo.contracts.plugins import Model, Task
+from mamlzoo.contracts.return_values import (
     broken,
     check_fast,
     check_loss,
@@ -19,13 +22,10 @@ from mamlzoo.contracts.answers import (
     check_prediction,
     is_finite,
 )
-from mamlzoo.contracts.data import Episode, Fast, MetaParams, Params
-from mamlzoo.contracts.learner import Learner
-from mamlzoo.contracts.plugins import Model, Task
 from mamlzoo.engine.binding import Bound
-from mamlzoo.engine.explanations import explained
 from mamlzoo.engine.gradients import StepResult
-from mamlzoo.engine.singular import outcomes
+from mamlzoo.engine.singular_matrices import outcomes
+from mamlzoo.engine.torch_errors import explained
 from mamlzoo.errors import FOREIGN
 
 PATIENCE = 100

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from mamlzoo import trees
+from mamlzoo.engine.blocks import Block
 from mamlzoo.engine.gradients import Gradients
-from mamlzoo.engine.inputs import Block
-from mamlzoo.engine.optimizers import OuterOptimizer
+from mamlzoo.engine.outer_optimizer import OuterOptimizer
 
 
 class Measured(NamedTuple):

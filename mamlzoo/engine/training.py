@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from mamlzoo import trees
 from mamlzoo.contracts.data import MetaParams
-from mamlzoo.engine.inputs import blocks
+from mamlzoo.engine.blocks import blocks
+from mamlzoo.engine.episodes import TrainingStream
 from mamlzoo.engine.placement import computing
 from mamlzoo.engine.steps import Measured, Steps, joined
-from mamlzoo.engine.streams import TrainingStream
 from mamlzoo.tables import count, number
 
 RECORDS = 500

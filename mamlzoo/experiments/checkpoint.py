@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mamlzoo.contracts.data import MetaParams
-from mamlzoo.engine.preparation import Choice
+from mamlzoo.engine.plan_choice import Choice
 from mamlzoo.engine.training import TrainingRecord, TrainingState
 from mamlzoo.tables import count, number
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator
 from typing import TypeVar
 
 from mamlzoo.engine.evaluation import EvaluationProgress
-from mamlzoo.engine.preparation import Alert, Choice, Notice
+from mamlzoo.engine.plan_choice import Alert, Choice, Notice
 from mamlzoo.engine.training import TrainingRecord
 from mamlzoo.experiments.checkpoint import Checkpoint, ValidationRecord
 from mamlzoo.experiments.experiment import Experiment

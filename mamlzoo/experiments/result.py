@@ -15,11 +15,11 @@ import mamlzoo
 from mamlzoo import trees
 from mamlzoo.contracts.data import MetaParams
 from mamlzoo.contracts.plugins import KINDS
-from mamlzoo.engine.preparation import Choice
+from mamlzoo.engine.plan_choice import Choice
 from mamlzoo.engine.training import TrainingRecord
 from mamlzoo.experiments.checkpoint import Checkpoint, ValidationRecord
-from mamlzoo.experiments.evaluation import Evaluation, alike, runaways
 from mamlzoo.experiments.experiment import Experiment
+from mamlzoo.experiments.metrics import Evaluation, alike, runaways
 from mamlzoo.files import json_document
 from mamlzoo.tables import Table, count, named
 

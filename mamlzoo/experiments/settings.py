@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Literal
 
 from mamlzoo.contracts import options
-from mamlzoo.contracts.numerals import LARGEST
-from mamlzoo.engine.optimizers import optimizer_class
+from mamlzoo.contracts.numbers_as_text import LARGEST
+from mamlzoo.engine.outer_optimizer import optimizer_class
 from mamlzoo.engine.placement import available_threads
-from mamlzoo.engine.preparation import Training
+from mamlzoo.engine.plan_choice import Training
 from mamlzoo.errors import UsageError
 
 MOST_SEEDS = 10_000

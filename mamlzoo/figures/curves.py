@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mamlzoo.errors import UsageError
 from mamlzoo.experiments.result import Result
 from mamlzoo.figures import legend as legends
-from mamlzoo.figures.limits import LOG_SPREAD, finite, of_errors, set_y
+from mamlzoo.figures.axis_limits import LOG_SPREAD, finite, of_errors, set_y
 from mamlzoo.figures.style import Figure, Look, in_style, looks, panels
 
 MARKED = 21

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mamlzoo import tables
 from mamlzoo.figures import legend as legends
-from mamlzoo.figures.limits import Limits, finite, limits, shared
+from mamlzoo.figures.axis_limits import Limits, finite, limits, shared
 from mamlzoo.figures.style import (
     COLOURS,
     DASHES,

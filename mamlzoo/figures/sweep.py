@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from mamlzoo.errors import UsageError
 from mamlzoo.figures import legend
-from mamlzoo.figures.limits import finite, of_errors, plain_ticks, set_y, without_outliers
+from mamlzoo.figures.axis_limits import finite, of_errors, plain_ticks, set_y, without_outliers
 from mamlzoo.figures.style import COLOURS, PAGE, Figure, in_style, looks, panels
 from mamlzoo.sweeps.axes import Axis, text
 from mamlzoo.sweeps.cells import Cell, Scores

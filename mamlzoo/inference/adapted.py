@@ -12,19 +12,19 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mamlzoo import trees
-from mamlzoo.contracts.answers import check_adapted
 from mamlzoo.contracts.data import Batch, Fast, Spec
 from mamlzoo.contracts.differentiation import differentiating
+from mamlzoo.contracts.return_values import check_adapted
 from mamlzoo.discovery.blame import blamed
 from mamlzoo.engine.adaptation import Adaptation, mapping
 from mamlzoo.engine.batch_norm import batch_norms, without_running_statistics
 from mamlzoo.engine.binding import Bound
+from mamlzoo.engine.episodes import TestSet
 from mamlzoo.engine.placement import device_of
-from mamlzoo.engine.streams import TestSet
 from mamlzoo.errors import UsageError, did_you_mean
 from mamlzoo.experiments.experiment import Experiment
 from mamlzoo.experiments.result import Numbers, Result
-from mamlzoo.inference import theta as trained
+from mamlzoo.inference import meta_parameters
 from mamlzoo.tables import count
 
 
@@ -63,7 +63,7 @@ class Adapted:
             UsageError: x or y has another shape or holds a number that is not possible, the seed was not trained, or a
                 part of a loaded result came from Python.
         """
-        experiment, bound = trained.of_seed(result, seed)
+        experiment, bound = meta_parameters.of_seed(result, seed)
         support, several = _examples(x, y, experiment.task.spec)
         if steps < 0:
             raise UsageError(f"steps must be at least 0, not {steps}")

@@ -14,14 +14,14 @@ from torch import Tensor
 
 from mamlzoo import tables
 from mamlzoo.contracts import options
-from mamlzoo.contracts.answers import broken
 from mamlzoo.contracts.data import Batch, Episode
 from mamlzoo.contracts.plugins import HasGrid, Task
+from mamlzoo.contracts.return_values import broken
 from mamlzoo.engine.adaptation import predictions
-from mamlzoo.engine.streams import TestSet
+from mamlzoo.engine.episodes import TestSet
 from mamlzoo.errors import UsageError
 from mamlzoo.experiments.result import Result
-from mamlzoo.inference import theta as trained
+from mamlzoo.inference import meta_parameters
 from mamlzoo.runs.config import check_data
 
 GRID = 200
@@ -130,7 +130,7 @@ def fit(result: Result, **given: Any) -> Fit:
     Raises:
         UsageError: it is another task, or as `panels`.
     """
-    task = trained.experiment_of(result).task
+    task = meta_parameters.experiment_of(result).task
     if not is_curve(task):
         raise UsageError(f"task '{task.name}' is not from one number to one number")
     (panel,) = panels(result, **given)
@@ -161,7 +161,7 @@ def panels(
     Raises:
         UsageError: the seed was not trained, there is no such episode, or what the task reads has changed.
     """
-    run = trained.experiment_of(result)
+    run = meta_parameters.experiment_of(result)
     check_data(run, result.config)
     own = run.task
     task = replace(own, **task_options) if _checked(own, task_options) else own
@@ -169,7 +169,7 @@ def panels(
     if episode < 0 or (available is not None and episode >= available):
         raise UsageError(f"task '{task.name}' has {available} test episodes, numbered from 0; there is no {episode}")
 
-    experiment, bound = trained.of_seed(result, seed, task)
+    experiment, bound = meta_parameters.of_seed(result, seed, task)
     drawn = _drawn(task, episode, experiment.settings.test_seed)
 
     def predict(x: Tensor) -> dict[int, NDArray[np.float32]]:

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mamlzoo import files
+from mamlzoo.contracts.csv_points import Points, input_names, numbered
 from mamlzoo.contracts.data import Spec
-from mamlzoo.contracts.points import Points, input_names, numbered
 from mamlzoo.experiments.result import Result
 from mamlzoo.files import json_document
 from mamlzoo.inference import fits

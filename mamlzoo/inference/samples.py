@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from mamlzoo.contracts.plugins import HasGrid, Task
-from mamlzoo.engine.streams import TestSet
+from mamlzoo.engine.episodes import TestSet
 from mamlzoo.errors import UsageError
 from mamlzoo.inference.fits import CLASSES, GRID
 

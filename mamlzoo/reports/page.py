@@ -24,7 +24,7 @@ from mamlzoo.errors import MamlzooError, UsageError, in_short
 from mamlzoo.experiments.result import Result
 from mamlzoo.figures import plots
 from mamlzoo.inference import fits
-from mamlzoo.inference.theta import experiment_of
+from mamlzoo.inference.meta_parameters import experiment_of
 from mamlzoo.runs.commands import command_of
 from mamlzoo.tables import Table, count, listed, plain
 

@@ -27,7 +27,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mamlzoo.contracts.recipes import Reference
-from mamlzoo.experiments.evaluation import Evaluation
+from mamlzoo.experiments.metrics import Evaluation
 from mamlzoo.statistics import t_quantile
 from mamlzoo.tables import count
 

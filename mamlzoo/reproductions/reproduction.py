@@ -24,10 +24,10 @@ from mamlzoo.reproductions.judgement import Judgement
 from mamlzoo.runs import directory as run_directory
 from mamlzoo.runs import recording
 from mamlzoo.runs.commands import spelled
-from mamlzoo.runs.policy import DEFAULT, RecordingPolicy
-from mamlzoo.runs.resolution import combined
+from mamlzoo.runs.name_resolution import combined
+from mamlzoo.runs.recording_policy import DEFAULT, RecordingPolicy
 from mamlzoo.runs.setup import rehearse
-from mamlzoo.runs.watching import Part
+from mamlzoo.runs.watchers import Part
 from mamlzoo.tables import Table, count, duration, number
 from mamlzoo.verification import central_differences
 

@@ -30,16 +30,16 @@ from mamlzoo.discovery import serialisation
 from mamlzoo.engine.training import TrainingRecord
 from mamlzoo.errors import MamlzooError, UsageError, in_short
 from mamlzoo.experiments.checkpoint import Checkpoint, ValidationRecord
-from mamlzoo.experiments.evaluation import Evaluation
+from mamlzoo.experiments.metrics import Evaluation
 from mamlzoo.experiments.result import Result, Timing
 from mamlzoo.files import json_document
-from mamlzoo.runs import checkpoints, layouts
+from mamlzoo.runs import checkpoint_file, file_layouts
 from mamlzoo.runs.commands import resume_command
 from mamlzoo.runs.digests import experiment_digest
 
 FORMAT = 1
 """The version of the layout."""
-SUMMED = ("config.json", checkpoints.NAME, "test_losses.npz", "result.json")
+SUMMED = ("config.json", checkpoint_file.NAME, "test_losses.npz", "result.json")
 """The files that a result is loaded from."""
 
 
@@ -143,7 +143,7 @@ def write_config(directory: Path, config: dict[str, Any]) -> None:
 
 def write_checkpoint(directory: Path, checkpoint: Checkpoint, config: dict[str, Any]) -> None:
     """Where the run stands; the checkpoint that was there becomes the previous one."""
-    checkpoints.save(checkpoint, directory, experiment_digest(config))
+    checkpoint_file.save(checkpoint, directory, experiment_digest(config))
 
 
 def finish(result: Result, into: Path, final: Path, draw: Draw) -> Result:
@@ -197,7 +197,7 @@ def read_config(directory: Path) -> dict[str, Any]:
     path = directory / "config.json"
     config = read_document(path)
     try:
-        layouts.check_config(config)
+        file_layouts.check_config(config)
     except ValueError as error:
         raise MamlzooError(f"{path} cannot be read: {error}") from error
     return config
@@ -230,7 +230,7 @@ def read_checkpoint(directory: Path, name: str, config: dict[str, Any]) -> Check
     Raises:
         MamlzooError: it is damaged, or of another experiment.
     """
-    found = checkpoints.load(directory / name, experiment_digest(config))
+    found = checkpoint_file.load(directory / name, experiment_digest(config))
     if len(trees.leaves(found.meta)[0]) != len(config["settings"]["seeds"]):
         raise MamlzooError(f"{directory / name} has other seeds than the config.json beside it")
     return found
@@ -252,22 +252,22 @@ def load(directory: str | Path) -> Result:
         raise UsageError(f"{directory} is not finished; `{resume_command(directory)}` goes on with it")
     try:
         files.check_sums(directory, SUMMED)
-        checkpoint = read_checkpoint(directory, checkpoints.NAME, config)
+        checkpoint = read_checkpoint(directory, checkpoint_file.NAME, config)
     except MamlzooError as error:
         raise MamlzooError(f"{error}; `{resume_command(directory)}` makes it again") from error
     seeds = config["settings"]["seeds"]
     try:
         document = files.read_json(directory / "result.json")
-        layouts.check_timing(document["timing"])
+        file_layouts.check_timing(document["timing"])
         timing, better = Timing(**document["timing"]), document["evaluation"]["higher_is_better"]
         if not isinstance(better, bool):
-            raise layouts.LayoutError("its evaluation.higher_is_better is neither true nor false")
+            raise file_layouts.LayoutError("its evaluation.higher_is_better is neither true nor false")
         with files.open_regular(directory / "test_losses.npz") as file, np.load(file) as arrays:
             values = {name: arrays[name] for name in arrays.files}
-        layouts.check_arrays(values, len(seeds))
+        file_layouts.check_arrays(values, len(seeds))
     except Exception as error:  # each format has its own errors for a damaged file
         raise MamlzooError(
-            f"{directory} cannot be read: {layouts.told(error)}; `{resume_command(directory)}` makes it again"
+            f"{directory} cannot be read: {file_layouts.told(error)}; `{resume_command(directory)}` makes it again"
         ) from error
     rows = [row for row in range(len(seeds)) if row not in checkpoint.training.diverged]
     return Result(config, Evaluation(values, rows, better), checkpoint, timing, directory)

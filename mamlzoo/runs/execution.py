@@ -13,27 +13,27 @@ import torch
 from numpy.typing import NDArray
 
 from mamlzoo import trees
-from mamlzoo.contracts.answers import check_remarks
 from mamlzoo.contracts.data import MetaParams
+from mamlzoo.contracts.return_values import check_remarks
 from mamlzoo.discovery.blame import blamed
 from mamlzoo.engine.adaptation import mapping
 from mamlzoo.engine.batch_norm import batch_norms, left_out
 from mamlzoo.engine.binding import Bound
+from mamlzoo.engine.episodes import TestSet, TrainingStream
 from mamlzoo.engine.evaluation import MetricValues, evaluate
 from mamlzoo.engine.memory import peak_memory
 from mamlzoo.engine.placement import device_of, matrix_products_in
-from mamlzoo.engine.preparation import Choice, prepare
-from mamlzoo.engine.streams import TestSet, TrainingStream
+from mamlzoo.engine.plan_choice import Choice, prepare
 from mamlzoo.engine.training import TrainingRecord, TrainingState, train
 from mamlzoo.errors import MamlzooError
 from mamlzoo.experiments.checkpoint import Best, Checkpoint, Seconds, ValidationRecord
-from mamlzoo.experiments.evaluation import Evaluation
 from mamlzoo.experiments.events import Events, Listener, T
 from mamlzoo.experiments.experiment import Experiment
+from mamlzoo.experiments.metrics import Evaluation
 from mamlzoo.experiments.result import Result, Timing
 from mamlzoo.runs.config import config_of
 from mamlzoo.runs.setup import bind, initial
-from mamlzoo.runs.watching import watched
+from mamlzoo.runs.watchers import watched
 
 E = TypeVar("E")
 NOTHING = Choice("none", "there is nothing to train")

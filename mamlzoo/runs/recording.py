@@ -16,20 +16,20 @@ from mamlzoo import files
 from mamlzoo.contracts import options
 from mamlzoo.contracts.plugins import KINDS, Plugin
 from mamlzoo.discovery import serialisation
-from mamlzoo.engine.preparation import Alert, Choice
+from mamlzoo.engine.plan_choice import Alert, Choice
 from mamlzoo.engine.training import TrainingRecord
 from mamlzoo.errors import MamlzooError, UsageError
 from mamlzoo.experiments.checkpoint import Checkpoint, ValidationRecord
 from mamlzoo.experiments.events import Event
 from mamlzoo.experiments.experiment import Experiment
 from mamlzoo.experiments.result import Result
-from mamlzoo.runs import checkpoints, execution
+from mamlzoo.runs import checkpoint_file, execution
 from mamlzoo.runs import directory as run_directory
 from mamlzoo.runs.commands import resume_command
 from mamlzoo.runs.config import check_data, config_of, experiment_from
 from mamlzoo.runs.digests import experiment_digest
 from mamlzoo.runs.loggers import Loggers
-from mamlzoo.runs.policy import DEFAULT, DiskError, RecordingPolicy, StoppedError
+from mamlzoo.runs.recording_policy import DEFAULT, DiskError, RecordingPolicy, StoppedError
 
 
 def record(experiment: Experiment, directory: Path, policy: RecordingPolicy = DEFAULT) -> Result:
@@ -212,7 +212,7 @@ def _changes(config: dict[str, Any], experiment: Experiment) -> list[str]:
 def _last_good(directory: Path, config: dict[str, Any]) -> tuple[Checkpoint | None, list[str]]:
     """The newest checkpoint that is whole, None if none was ever written; and what to say of it."""
     damage: list[str] = []
-    for name in (checkpoints.NAME, checkpoints.PREVIOUS):
+    for name in (checkpoint_file.NAME, checkpoint_file.PREVIOUS):
         if not os.path.lexists(directory / name):
             damage.append(f"{directory / name} is not there")
             continue

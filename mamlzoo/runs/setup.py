@@ -11,17 +11,17 @@ from mamlzoo.contracts.data import Episode, MetaParams
 from mamlzoo.discovery.blame import blamed
 from mamlzoo.engine import rehearsal
 from mamlzoo.engine.binding import Bound, bind_seeds, built_with
+from mamlzoo.engine.episodes import TestSet, TrainingStream, draw
 from mamlzoo.engine.evaluation import evaluate
 from mamlzoo.engine.gradients import EAGER
 from mamlzoo.engine.inspection import inspect_algorithm, inspect_judgement, inspect_networks
-from mamlzoo.engine.optimizers import OuterOptimizer
+from mamlzoo.engine.missing_derivatives import located
+from mamlzoo.engine.outer_optimizer import OuterOptimizer
 from mamlzoo.engine.placement import device_of
 from mamlzoo.engine.purity import repeating
-from mamlzoo.engine.streams import TestSet, TrainingStream, draw
-from mamlzoo.engine.underivable import located
 from mamlzoo.errors import FOREIGN, PluginError
 from mamlzoo.experiments.experiment import Experiment
-from mamlzoo.runs import inheritance
+from mamlzoo.runs import init_from
 
 
 def bind(experiment: Experiment, dtype: torch.dtype = torch.float32) -> Bound:
@@ -53,7 +53,7 @@ def initial(experiment: Experiment, bound: Bound) -> MetaParams:
     settings = experiment.settings
     if settings.init_from is None:
         return bound.meta
-    return inheritance.theta_of(settings.init_from, settings.seeds, bound.meta)
+    return init_from.theta_of(settings.init_from, settings.seeds, bound.meta)
 
 
 def rehearse(experiment: Experiment) -> None:

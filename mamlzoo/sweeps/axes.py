@@ -9,8 +9,8 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
-from mamlzoo.contracts import numerals
-from mamlzoo.contracts.numerals import shown
+from mamlzoo.contracts import numbers_as_text
+from mamlzoo.contracts.numbers_as_text import shown
 from mamlzoo.contracts.options import Option
 from mamlzoo.errors import UsageError
 
@@ -150,7 +150,7 @@ def _geometric(part: str, start: Decimal, stop: Decimal, count: Decimal) -> list
 
 def _number(word: str) -> Decimal | None:
     """A finite number, exactly as it is written; None if it is none."""
-    value = numerals.real(word)
+    value = numbers_as_text.real(word)
     if value is None or not math.isfinite(value):
         return None
     return Decimal(word.strip()) if value else Decimal(0)  # what floats take for 0 may be a power without end

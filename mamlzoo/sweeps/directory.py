@@ -11,17 +11,17 @@ from typing import Any
 
 from mamlzoo import files
 from mamlzoo.contracts.plugins import KINDS
-from mamlzoo.engine.preparation import Notice
+from mamlzoo.engine.plan_choice import Notice
 from mamlzoo.errors import MamlzooError, UsageError
 from mamlzoo.experiments.experiment import Experiment
 from mamlzoo.runs import directory as run_directory
-from mamlzoo.runs import layouts, recording
+from mamlzoo.runs import file_layouts, recording
 from mamlzoo.runs.commands import resume_command
 from mamlzoo.runs.config import check_data, config_of, experiment_from
 from mamlzoo.runs.digests import experiment_digest
-from mamlzoo.runs.policy import DEFAULT, RecordingPolicy, StoppedError
+from mamlzoo.runs.recording_policy import DEFAULT, RecordingPolicy, StoppedError
 from mamlzoo.runs.setup import rehearse
-from mamlzoo.runs.watching import Part
+from mamlzoo.runs.watchers import Part
 from mamlzoo.sweeps.axes import Axis
 from mamlzoo.sweeps.cells import Cell, Scores
 from mamlzoo.sweeps.plan import Candidate, SweepPlan, first_line, short_names
@@ -109,14 +109,14 @@ def _read(directory: Path) -> dict[str, Any]:
     document = run_directory.read_document(path)
     try:
         axes, cells = document["axes"], document["cells"]
-        layouts.expect("axes", axes, lambda found: bool(found) and all(map(_is_axis, found)))
-        layouts.expect("cells", cells, lambda found: bool(found) and all(map(_is_cell, found)))
+        file_layouts.expect("axes", axes, lambda found: bool(found) and all(map(_is_axis, found)))
+        file_layouts.expect("cells", cells, lambda found: bool(found) and all(map(_is_cell, found)))
         for cell in cells:
             if cell["config"] is not None:
-                layouts.check_experiment(cell["config"])
-            layouts.check_values("values", cell["values"])
+                file_layouts.check_experiment(cell["config"])
+            file_layouts.check_values("values", cell["values"])
     except (LookupError, TypeError, ValueError, AttributeError) as error:
-        raise MamlzooError(f"{path} cannot be read: {layouts.told(error)}") from error
+        raise MamlzooError(f"{path} cannot be read: {file_layouts.told(error)}") from error
     names = short_names(axis["key"] for axis in axes)
     return {
         "axes": [Axis(axis["key"], names[axis["key"]], tuple(map(_value, axis["values"]))) for axis in axes],
@@ -138,7 +138,7 @@ def _is_cell(found: Any) -> bool:
     run, error, config = found["run"], found["error"], found["config"]
     return (
         isinstance(found["values"], dict)
-        and (run is None or (layouts.is_name(run) and config is not None and error is None))
+        and (run is None or (file_layouts.is_name(run) and config is not None and error is None))
         and (error is None or isinstance(error, str))
         and (config is None or isinstance(config, dict))
     )

@@ -14,7 +14,7 @@ from mamlzoo.contracts.plugins import KINDS, MetaAlgorithm, Model, Plugin, Task
 from mamlzoo.errors import MamlzooError, UsageError
 from mamlzoo.experiments.experiment import Experiment
 from mamlzoo.experiments.settings import Settings
-from mamlzoo.runs.resolution import budget, declared, plugin
+from mamlzoo.runs.name_resolution import budget, declared, plugin
 from mamlzoo.sweeps import axes as swept
 from mamlzoo.sweeps.axes import Axis
 

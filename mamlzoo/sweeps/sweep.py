@@ -7,25 +7,18 @@ import io
 import json
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 import mamlzoo
-from mamlzoo import statistics
 from mamlzoo.contracts.plugins import KINDS
 from mamlzoo.errors import UsageError
 from mamlzoo.files import json_document
-from mamlzoo.statistics import NOT_APART
 from mamlzoo.sweeps.axes import Axis, text
 from mamlzoo.sweeps.cells import Cell, Scores
-from mamlzoo.tables import Table, csv_cell, duration, named, some
-
-NAMED = 3
-"""So many cells that may be as good as the best are named."""
+from mamlzoo.sweeps.selection import best_of, by_seed, rivals
+from mamlzoo.tables import Table, csv_cell, duration, named
 
 
 @dataclass(frozen=True, repr=False)
@@ -70,7 +63,7 @@ class Sweep:
 
     def best_of_each_task(self) -> list[Cell]:
         """For each task, with its options, the best cell, as `best`; without the tasks that have none."""
-        found = [_best(group) for group in self._by_task().values()]
+        found = [best_of(group) for group in self._by_task().values()]
         return [cell for cell in found if cell is not None]
 
     def label(self, cell: Cell) -> str:
@@ -151,8 +144,8 @@ class Sweep:
             for cell, scores in group:
                 if any(cell is one for one in chosen):
                     notes.append(_verdict(self.label(cell), cell, scores, several=several))
-                    others = {self.label(other): _valid(other) for other, _ in group if other is not cell}
-                    notes += _rivals(self.label(cell), _valid(cell), others, higher=scores.higher_is_better)
+                    others = {self.label(other): by_seed(other) for other, _ in group if other is not cell}
+                    notes += rivals(self.label(cell), by_seed(cell), others, higher=scores.higher_is_better)
         if several and not chosen:
             notes.append("every cell is a task of its own, so there is nothing to choose between")
         for cell, scores in finished:
@@ -164,14 +157,6 @@ class Sweep:
                 "'diverged' for a mean: adaptation ran to infinity on some task; a smaller inner rate may help"
             )
         return notes + [f"{self.label(cell)}: failed: {cell.error}" for cell in self.failed]
-
-
-def _best(cells: Sequence[tuple[Cell, Scores]]) -> Cell | None:
-    finite = [(cell, scores) for cell, scores in cells if math.isfinite(scores.valid.mean)]
-    sound = [(cell, scores) for cell, scores in finite if not scores.diverged] or finite
-    if not sound:
-        return None
-    return min(sound, key=lambda one: -one[1].valid.mean if one[1].higher_is_better else one[1].valid.mean)[0]
 
 
 def _shown(cell: Cell, *, several: bool) -> list[str]:
@@ -187,50 +172,6 @@ def _verdict(label: str, cell: Cell, scores: Scores, *, several: bool) -> str:
     task = f" of {cell.config['task']['name']}" if several and cell.config is not None else ""
     report = f"the figure to report is its test {scores.metric}, {scores.test}"
     return f"best{task} by validation: {label} ({cell.run_dir}); {report}"
-
-
-def _valid(cell: Cell) -> dict[int, float]:
-    """By seed, what those that did not diverge found on the validation tasks; empty if its mean is infinite."""
-    assert cell.config is not None
-    assert cell.scores is not None
-    if not math.isfinite(cell.scores.valid.mean):
-        return {}
-    values = zip(cell.config["settings"]["seeds"], cell.scores.valid.per_seed, strict=True)
-    return {seed: value for seed, value in values if seed not in cell.scores.diverged}
-
-
-def _rivals(
-    label: str, best: Mapping[int, float], others: Mapping[str, Mapping[int, float]], *, higher: bool
-) -> list[str]:
-    """Which of the others may be as good as the best: more seeds might choose one of them.
-
-    As where results are compared (`paired`): seed by seed, at 1 − 0.05/m for the m pairs among all cells, since the
-    best is chosen by the same numbers; and one seed says nothing, so of a cell that has no two in common with the best
-    nothing is said.
-    """
-    if not others:
-        return []
-    if len(best) < 2:
-        return [f"one seed says nothing of another training run, for which another than {label} may be best"]
-    cells = len(others) + 1
-    confidence = 1 - 0.05 / (cells * (cells - 1) / 2)
-    paired = {
-        other: np.array([best[seed] - values[seed] for seed in best if seed in values])
-        for other, values in others.items()
-        if len({*best} & {*values}) > 1
-    }
-    near = [other for other, difference in paired.items() if not _is_better(difference, confidence, higher=higher)]
-    if not near:
-        which = "" if len(paired) == len(others) else " that has two seeds to compare"
-        return [f"on the validation tasks {label} is better than every other{which}"] if paired else []
-    # Labels hold commas where an option is a list.
-    return [f"with {len(best)} seeds these {NOT_APART} from {label}: {some(near, NAMED, '; ')}"]
-
-
-def _is_better(difference: NDArray[np.float64], confidence: float, *, higher: bool) -> bool:
-    """Whether ours less theirs, seed by seed, shows it."""
-    _, low, high = statistics.Crossed.of(difference[:, None]).interval(confidence)
-    return bool(low > 0 if higher else high < 0)
 
 
 def _document(cell: Cell, best: bool) -> dict[str, Any]:

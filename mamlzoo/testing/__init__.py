@@ -12,7 +12,7 @@ fails a check says so, with the reason: `exempt_from = {"splits-are-disjoint": "
 
 from __future__ import annotations
 
-from mamlzoo.testing.check import Check, FaultError, Outcome
+from mamlzoo.testing.checks import Check, FaultError, Outcome
 from mamlzoo.testing.kit import checks_of, conformance, examples, outcomes_of
 
 __all__ = ["Check", "FaultError", "Outcome", "checks_of", "conformance", "examples", "outcomes_of"]

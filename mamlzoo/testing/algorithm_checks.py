@@ -16,12 +16,12 @@ from torch import Tensor, nn
 
 from mamlzoo import trees
 from mamlzoo.contracts import options
-from mamlzoo.contracts.answers import check_adapted
 from mamlzoo.contracts.data import Episode, Params, Spec
 from mamlzoo.contracts.inner_loop import adapt
 from mamlzoo.contracts.learner import Learner
 from mamlzoo.contracts.options import Option
 from mamlzoo.contracts.plugins import MetaAlgorithm
+from mamlzoo.contracts.return_values import check_adapted
 from mamlzoo.engine.adaptation import predictions
 from mamlzoo.engine.binding import Bound, bind_seeds
 from mamlzoo.engine.gradients import EAGER
@@ -32,12 +32,12 @@ from mamlzoo.experiments.events import Event
 from mamlzoo.experiments.experiment import Experiment
 from mamlzoo.experiments.result import Result
 from mamlzoo.experiments.settings import Settings
-from mamlzoo.runs import checkpoints
+from mamlzoo.runs import checkpoint_file
 from mamlzoo.runs.config import config_of
 from mamlzoo.runs.digests import experiment_digest
 from mamlzoo.runs.execution import events, finished
 from mamlzoo.testing import probes
-from mamlzoo.testing.check import FaultError, check, require
+from mamlzoo.testing.checks import FaultError, check, require
 from mamlzoo.verification.central_differences import verify
 from mamlzoo.verification.report import EpisodeReport
 
@@ -258,10 +258,10 @@ def resumed_equals_never_stopped(algorithm: MetaAlgorithm) -> None:
 
         def keep(at: Checkpoint) -> None:
             if at.training.step <= HALF:
-                checkpoints.save(at, Path(folder), digest)
+                checkpoint_file.save(at, Path(folder), digest)
 
         result = _trained(whole, None, keep)
-        half = checkpoints.load(Path(folder) / checkpoints.NAME, digest)
+        half = checkpoint_file.load(Path(folder) / checkpoint_file.NAME, digest)
     resumed = _trained(replace(whole, algorithm=_fresh(algorithm)), half)
     for (name, one), two in zip(trees.named_leaves(result.meta), trees.leaves(resumed.meta), strict=True):
         require(torch.equal(one, two), f"θ differs in {name} from that of training that was never stopped")

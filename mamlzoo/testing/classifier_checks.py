@@ -11,7 +11,7 @@ from mamlzoo.contracts.plugins import MetaAlgorithm
 from mamlzoo.engine.binding import bind_seeds
 from mamlzoo.errors import UsageError
 from mamlzoo.testing import probes
-from mamlzoo.testing.check import check, require
+from mamlzoo.testing.checks import check, require
 
 ABSENT = 2
 """The class of three that has no support point."""

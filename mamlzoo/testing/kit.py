@@ -8,9 +8,16 @@ from mamlzoo.contracts import options
 from mamlzoo.contracts.plugins import Plugin
 from mamlzoo.discovery.installed import installed
 from mamlzoo.errors import FOREIGN, MamlzooError, PluginError, did_you_mean, in_short
-from mamlzoo.testing import algorithm_checks, classifier_checks, model_checks, plugin_checks, purity_checks, task_checks
-from mamlzoo.testing import check as checks
-from mamlzoo.testing.check import Check, FaultError, Outcome, require
+from mamlzoo.testing import (
+    algorithm_checks,
+    checks,
+    classifier_checks,
+    model_checks,
+    plugin_checks,
+    purity_checks,
+    task_checks,
+)
+from mamlzoo.testing.checks import Check, FaultError, Outcome, require
 
 PluginLike = str | Plugin | type[Plugin]
 MODULES = (task_checks, model_checks, algorithm_checks, purity_checks, classifier_checks, plugin_checks)

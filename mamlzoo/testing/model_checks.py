@@ -13,21 +13,21 @@ from torch.func import functional_call, grad, vmap
 from torch.nn import functional
 
 from mamlzoo import trees
-from mamlzoo.contracts.answers import check_module
 from mamlzoo.contracts.data import Batch, Episode, Params, Spec
 from mamlzoo.contracts.differentiation import differentiable_twice
 from mamlzoo.contracts.learner import Learner
 from mamlzoo.contracts.plugins import Model
-from mamlzoo.discovery.networks import Plain
+from mamlzoo.contracts.return_values import check_module
+from mamlzoo.discovery.torch_modules import Plain
 from mamlzoo.engine import purity
 from mamlzoo.engine.batch_norm import batch_norms, without_running_statistics
-from mamlzoo.engine.batching import SEEDS, TASKS, in_words, off_by
+from mamlzoo.engine.batching_check import SEEDS, TASKS, in_words, off_by
 from mamlzoo.engine.binding import Bound, split_parameters
 from mamlzoo.engine.gradients import EAGER
 from mamlzoo.errors import FOREIGN, MamlzooError, UsageError
 from mamlzoo.tables import count
 from mamlzoo.testing import probes
-from mamlzoo.testing.check import FaultError, check, require
+from mamlzoo.testing.checks import FaultError, check, require
 
 SPECS = (
     Spec((1,), 1),

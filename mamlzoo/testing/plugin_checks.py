@@ -6,7 +6,7 @@ import json
 
 from mamlzoo.contracts import options
 from mamlzoo.contracts.plugins import Plugin
-from mamlzoo.testing.check import check, require
+from mamlzoo.testing.checks import check, require
 
 
 @check()

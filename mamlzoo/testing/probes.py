@@ -15,9 +15,9 @@ from mamlzoo.contracts.data import Batch, Episode, MetaParams, Spec, Split
 from mamlzoo.contracts.inner_loop import GradientDescent, adapt
 from mamlzoo.contracts.learner import Learner
 from mamlzoo.contracts.plugins import MetaAlgorithm, Model, Task
-from mamlzoo.discovery.networks import model_of
+from mamlzoo.discovery.torch_modules import model_of
 from mamlzoo.errors import UsageError
-from mamlzoo.testing.check import FaultError
+from mamlzoo.testing.checks import FaultError
 
 HIDDEN = 6
 

@@ -12,11 +12,11 @@ from mamlzoo.contracts.inner_loop import adapt
 from mamlzoo.contracts.plugins import MetaAlgorithm, Model
 from mamlzoo.engine import purity
 from mamlzoo.engine.binding import Bound, bind_seeds, built_with
+from mamlzoo.engine.generators import Generators
 from mamlzoo.engine.inspection import foreign_tensors
-from mamlzoo.engine.randomness import Generators
-from mamlzoo.runs.resolution import plugin
+from mamlzoo.runs.name_resolution import plugin
 from mamlzoo.testing import probes
-from mamlzoo.testing.check import check, require
+from mamlzoo.testing.checks import check, require
 
 STEPS = 2
 """Adaptation steps."""

@@ -12,9 +12,9 @@ from torch.func import vmap
 from mamlzoo import trees
 from mamlzoo.contracts.data import Batch, Episode, Split
 from mamlzoo.contracts.plugins import Task
-from mamlzoo.engine.randomness import Generators
-from mamlzoo.engine.streams import BLOCKS_TRIED, derive_seed
-from mamlzoo.testing.check import check, require
+from mamlzoo.engine.episodes import BLOCKS_TRIED, derive_seed
+from mamlzoo.engine.generators import Generators
+from mamlzoo.testing.checks import check, require
 
 SPLITS: tuple[Split, ...] = get_args(Split)
 MANY = 8

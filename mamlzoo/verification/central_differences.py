@@ -31,16 +31,16 @@ from mamlzoo.contracts.inner_loop import adapt
 from mamlzoo.contracts.learner import Learner
 from mamlzoo.contracts.plugins import HasClosedForm
 from mamlzoo.discovery.blame import blamed
-from mamlzoo.engine.batching import TASKS, off_by
+from mamlzoo.engine.batching_check import TASKS, off_by
 from mamlzoo.engine.binding import Bound
+from mamlzoo.engine.episodes import draw
+from mamlzoo.engine.missing_derivatives import located
 from mamlzoo.engine.placement import device_of
-from mamlzoo.engine.streams import draw
-from mamlzoo.engine.underivable import located
 from mamlzoo.experiments.experiment import Experiment
 from mamlzoo.experiments.result import FEW_NUMBERS
-from mamlzoo.runs.resolution import AlgorithmLike, ModelLike, TaskLike, experiments
+from mamlzoo.runs.name_resolution import AlgorithmLike, ModelLike, TaskLike, experiments
 from mamlzoo.runs.setup import bind
-from mamlzoo.runs.watching import counted
+from mamlzoo.runs.watchers import counted
 from mamlzoo.verification.report import Coordinate, EpisodeReport, Verification, relative_error
 
 STEPS = (1e-5, 1e-6, 1e-7)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mamlzoo.engine.batching import in_words
+from mamlzoo.engine.batching_check import in_words
 from mamlzoo.experiments.result import FEW_NUMBERS
 from mamlzoo.files import json_document
 from mamlzoo.tables import Table, count

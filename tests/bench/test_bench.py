@@ -10,7 +10,7 @@ import torch
 import mamlzoo
 from mamlzoo import trees
 from mamlzoo.bench.benchmark import Benchmark, benchmark
-from mamlzoo.bench.plans import Own
+from mamlzoo.bench.own_plans import Own
 from mamlzoo.bench.torch_peers import torch_contender
 from mamlzoo.bench.worker import contender_for, measure
 from mamlzoo.bench.workload import CannotRunError, Contender, Row, Work

@@ -12,7 +12,7 @@ import time
 
 import torch
 
-from mamlzoo.bench.plans import Own
+from mamlzoo.bench.own_plans import Own
 from mamlzoo.bench.workload import Work
 
 HIDDEN, POINTS = 40, 10

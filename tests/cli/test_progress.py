@@ -16,16 +16,16 @@ from rich.cells import cell_len
 
 import mamlzoo
 from mamlzoo import UsageError
-from mamlzoo.cli.lines import BAR, Line
 from mamlzoo.cli.progress import Display, _in_notebook
-from mamlzoo.cli.remaining import Countdown
+from mamlzoo.cli.progress_lines import BAR, Line
+from mamlzoo.cli.time_left import Countdown
 from mamlzoo.engine.evaluation import EvaluationProgress
-from mamlzoo.engine.preparation import Alert, Choice, Notice
+from mamlzoo.engine.plan_choice import Alert, Choice, Notice
 from mamlzoo.engine.training import TrainingState
 from mamlzoo.experiments.checkpoint import Checkpoint, ValidationRecord
 from mamlzoo.runs.execution import NOTHING
-from mamlzoo.runs.resolution import combined
-from mamlzoo.runs.watching import Part
+from mamlzoo.runs.name_resolution import combined
+from mamlzoo.runs.watchers import Part
 
 QUICK = {"iterations": 4, "meta_batch": 2, "test_tasks": 6, "test_steps": 1, "plan": "loop"}
 

@@ -15,7 +15,7 @@ import mamlzoo
 from mamlzoo.cli import console
 from mamlzoo.contracts import recipes
 from mamlzoo.errors import PluginError
-from mamlzoo.figures import drawing, plots
+from mamlzoo.figures import figure_files, plots
 from mamlzoo.reports import page as report
 from mamlzoo.sweeps.axes import Axis
 from mamlzoo.sweeps.cells import Cell
@@ -104,7 +104,7 @@ def test_figures_and_pages_show_names_as_they_stand(result):
     naughty = replace(result, config=config)
     evaluation = naughty.evaluation
     naughty = replace(naughty, evaluation=replace(evaluation, values={NAUGHTY: evaluation.values[evaluation.metric]}))
-    for make in drawing.figures_of(naughty).values():
+    for make in figure_files.figures_of(naughty).values():
         figure = make()
         assert "frac" in plots.svg(figure, NAUGHTY)
         figure.savefig(io.BytesIO(), format="png")

@@ -13,10 +13,10 @@ import mamlzoo
 from mamlzoo import UsageError
 from mamlzoo.comparisons.comparison import Comparison
 from mamlzoo.comparisons.verdicts import Difference
-from mamlzoo.engine.preparation import Choice
+from mamlzoo.engine.plan_choice import Choice
 from mamlzoo.engine.training import TrainingState
 from mamlzoo.experiments.checkpoint import Checkpoint
-from mamlzoo.experiments.evaluation import Evaluation
+from mamlzoo.experiments.metrics import Evaluation
 from mamlzoo.experiments.result import Result, Timing
 
 QUICK = {"iterations": 4, "meta_batch": 2, "test_tasks": 6, "test_steps": 2}

@@ -11,8 +11,8 @@ import torch
 from mamlzoo import trees
 from mamlzoo.discovery.installed import installed
 from mamlzoo.engine.binding import bind_seeds
+from mamlzoo.engine.episodes import TrainingStream
 from mamlzoo.engine.gradients import EAGER
-from mamlzoo.engine.streams import TrainingStream
 from mamlzoo_models.mlp import MLP
 from mamlzoo_tasks.blobs import Blobs
 from mamlzoo_tasks.sine import Sine
@@ -44,7 +44,7 @@ from mamlzoo import trees
 from mamlzoo.engine.binding import bind_seeds
 from mamlzoo.engine.memory import peak_memory
 from mamlzoo.engine.gradients import EAGER
-from mamlzoo.engine.streams import TrainingStream
+from mamlzoo.engine.episodes import TrainingStream
 from mamlzoo_algorithms.maml import MAML
 from mamlzoo_models.mlp import MLP
 from mamlzoo_tasks.sine import Sine

@@ -284,7 +284,7 @@ def test_a_rate_that_is_far_too_large_is_an_outcome_and_no_fault(steps):
 def test_large_finite_numbers_are_finite():
     large = changed("support", y=lambda leaf: torch.full_like(leaf, 3e38))  # their sum is not
     task = variant(Sine, sample=large)()
-    drawn = mamlzoo.engine.streams.draw(task, 2, 0, "train", 0, torch.device("cpu"))
+    drawn = mamlzoo.engine.episodes.draw(task, 2, 0, "train", 0, torch.device("cpu"))
     assert np.isfinite(drawn.support.y.numpy()).all()
 
 

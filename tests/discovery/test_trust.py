@@ -17,9 +17,9 @@ from mamlzoo import UsageError, files
 from mamlzoo.comparisons import directory as comparison_directory
 from mamlzoo.contracts import recipes
 from mamlzoo.contracts.plugins import KINDS
-from mamlzoo.discovery import code, trust
+from mamlzoo.discovery import source_code, trust
 from mamlzoo.errors import PluginError
-from mamlzoo.runs import checkpoints
+from mamlzoo.runs import checkpoint_file
 from mamlzoo.runs import directory as run_directory
 from mamlzoo.runs.config import experiment_from
 from mamlzoo.runs.digests import experiment_digest
@@ -71,7 +71,7 @@ def marker(tmp_path, monkeypatch) -> Path:
     monkeypatch.setattr(sys, "path", [str(folder), *sys.path])
     monkeypatch.chdir(folder)
     (folder / "support.csv").write_text("x,y\n1,1\n2,2\n")
-    trust.add([code.Source(f"{folder}/good.py:Net", code.digest("good.py"))])
+    trust.add([source_code.Source(f"{folder}/good.py:Net", source_code.digest("good.py"))])
     return place
 
 
@@ -79,7 +79,7 @@ def crafted(run: Path, directory: Path, change) -> Path:
     """A copy of a run whose config was changed, with sums and digests that fit."""
     shutil.copytree(run, directory)
     config = run_directory.read_config(run)
-    checkpoint = checkpoints.load(run / checkpoints.NAME, experiment_digest(config))
+    checkpoint = checkpoint_file.load(run / checkpoint_file.NAME, experiment_digest(config))
     change(config)
     run_directory.write_config(directory, config)
     run_directory.write_checkpoint(directory, checkpoint, config)
@@ -120,7 +120,7 @@ def with_another_digest(reference, sha256):
 
 
 def with_a_digest_that_is_trusted(reference, sha256):
-    return as_source(reference, code.digest("good.py"))
+    return as_source(reference, source_code.digest("good.py"))
 
 
 FORMS = [as_registered, as_source, with_another_digest, with_a_digest_that_is_trusted]
@@ -135,7 +135,7 @@ def test_code_that_a_handed_over_directory_names_is_not_executed(form, reference
     text = REFERENCES[reference].format(folder=tmp_path / "handed")
     place = text.rpartition(":")[0] or text
     kind = list(KINDS)[len(text) % 3]
-    saved = form(text, code.digest(place))
+    saved = form(text, source_code.digest(place))
     run = crafted(run, tmp_path / "run", lambda config: config[kind].update(saved, options={}))
     refused = cli.error("adapt", run, "--support", "support.csv")
     if form is not with_a_digest_that_is_trusted:  # there the code of that digest is taken, from where it was trusted
@@ -154,7 +154,7 @@ def test_code_that_a_handed_over_directory_names_is_not_executed(form, reference
 def test_what_is_shown_of_a_handed_over_directory_needs_none_of_its_code(form, reference, run, marker, tmp_path, cli):
     os.chdir(tmp_path / "handed")
     text = REFERENCES[reference].format(folder=tmp_path / "handed")
-    saved = form(text, code.digest(text.rpartition(":")[0]))
+    saved = form(text, source_code.digest(text.rpartition(":")[0]))
     run = crafted(run, tmp_path / "run", lambda config: config["model"].update(saved, options={}))
     cli("resume", run, "-q")
     cli("plot", "curves", run)
@@ -165,7 +165,7 @@ def test_what_is_shown_of_a_handed_over_directory_needs_none_of_its_code(form, r
 
 
 def test_a_name_that_was_not_trusted_in_a_file_that_was_is_refused(run, marker, tmp_path):
-    saved = as_source(f"{tmp_path}/handed/good.py:other", code.digest("good.py"))
+    saved = as_source(f"{tmp_path}/handed/good.py:other", source_code.digest("good.py"))
     run = crafted(run, tmp_path / "run", lambda config: config["model"].update(saved, options={}))
     with pytest.raises(UsageError, match="model 'Net' is code that was never run here"):
         mamlzoo.load(run).adapt([[1.0]], [1.0])
@@ -173,7 +173,7 @@ def test_a_name_that_was_not_trusted_in_a_file_that_was_is_refused(run, marker, 
 
 
 def test_a_source_beside_the_name_of_an_installed_plugin_is_not_executed(run, marker, tmp_path):
-    saved = as_source(f"{tmp_path}/handed/evil.py:Net", code.digest("evil.py"))
+    saved = as_source(f"{tmp_path}/handed/evil.py:Net", source_code.digest("evil.py"))
     run = crafted(
         run, tmp_path / "run", lambda config: config["model"].update(saved, name="mlp", registered=True)
     )  # fmt: skip
@@ -182,7 +182,7 @@ def test_a_source_beside_the_name_of_an_installed_plugin_is_not_executed(run, ma
 
 
 def test_a_run_that_begins_with_the_theta_of_a_handed_over_one_executes_nothing(run, marker, tmp_path):
-    saved = as_source(f"{tmp_path}/handed/evil.py:Net", code.digest("evil.py"))
+    saved = as_source(f"{tmp_path}/handed/evil.py:Net", source_code.digest("evil.py"))
     run = crafted(run, tmp_path / "run", lambda config: config["model"].update(saved, options={}))
     mamlzoo.run(**QUICK, init_from=str(run))
     assert not marker.exists()
@@ -192,7 +192,9 @@ def test_the_plan_of_a_handed_over_comparison_executes_nothing(run, marker, tmp_
     directory = tmp_path / "both"
     directory.mkdir()
     config = run_directory.read_config(run)
-    config["model"].update(as_source(f"{tmp_path}/handed/evil.py:Net", code.digest(f"{tmp_path}/handed/evil.py")))
+    config["model"].update(
+        as_source(f"{tmp_path}/handed/evil.py:Net", source_code.digest(f"{tmp_path}/handed/evil.py"))
+    )
     comparison_directory._write_members(directory, [config], None, None)
     assert "model 'Net' is code that was never run here" in cli.error("resume", directory, "-q")
     assert not marker.exists()
@@ -218,17 +220,17 @@ def handed(run, marker, tmp_path) -> Path:
 
 def made_with(tmp_path: Path, model: str) -> Path:
     """A run made here with some code, once the list no longer knows it and in a process that did not execute it."""
-    from mamlzoo.discovery import references
+    from mamlzoo.discovery import file_references
 
     mamlzoo.run(model=model, **QUICK, out=tmp_path / "made")
     trust.path().unlink()
-    references._known.clear()
+    file_references._known.clear()
     return tmp_path / "made"
 
 
 def test_the_line_says_which_code_and_how_it_is_trusted_and_then_it_runs(handed, tmp_path, cli):
     os.chdir(tmp_path / "handed")
-    sha256, place = code.digest("net.py"), f"{tmp_path}/handed/net.py:Net"
+    sha256, place = source_code.digest("net.py"), f"{tmp_path}/handed/net.py:Net"
     assert cli.error("adapt", handed, "--support", "support.csv") == (
         f"model 'Net' is code that was never run here, {place} with SHA-256 {sha256}, and none of it was executed; "
         f"read it, and if you trust it: `mamlzoo trust {place}`"
@@ -294,12 +296,12 @@ def test_naming_it_to_resume_trusts_it_for_later(handed, tmp_path, cli):
 
 
 def test_a_run_made_here_goes_on_without_a_word_in_another_process(run, marker, tmp_path, cli):
-    from mamlzoo.discovery import references
+    from mamlzoo.discovery import file_references
 
     os.chdir(tmp_path / "handed")
     Path("net.py").write_text(NET)
     mamlzoo.run(model="net.py:Net", **QUICK).save(tmp_path / "made")
-    references._known.clear()
+    file_references._known.clear()
     cli("adapt", tmp_path / "made", "--support", "support.csv")
 
 
@@ -334,21 +336,21 @@ def test_a_run_is_made_where_the_list_cannot_be_written(marker, tmp_path, monkey
 @pytest.mark.parametrize("place", ["good.py", "evil_module"])
 def test_what_is_executed_is_what_was_compared(place, marker, tmp_path, monkeypatch):
     """A file or a module that is edited between the look for it and its execution is not executed."""
-    from mamlzoo.discovery import references, serialisation
+    from mamlzoo.discovery import file_references, serialisation
 
     path, saved = tmp_path / "handed" / f"{place.removesuffix('.py')}.py", f"{place}:Net"
     path.write_text(NET)
-    reference = code.reference_of(saved)
-    source = code.Source(reference, code.digest(place))
+    reference = source_code.reference_of(saved)
+    source = source_code.Source(reference, source_code.digest(place))
     trust.add([source])
-    evil, looked_at = (tmp_path / "handed" / "evil.py").read_text(), references.unchanged
+    evil, looked_at = (tmp_path / "handed" / "evil.py").read_text(), file_references.unchanged
 
     def then_edited(*arguments):
         found = looked_at(*arguments)
         path.write_text(evil)
         return found
 
-    monkeypatch.setattr(references, "unchanged", then_edited)
+    monkeypatch.setattr(file_references, "unchanged", then_edited)
     with pytest.raises(UsageError, match=f"is not the code that was asked for .SHA-256 {source.sha256}, now "):
         serialisation.make("model", as_source(reference, source.sha256) | {"options": {}})
     assert not marker.exists()
@@ -357,43 +359,43 @@ def test_what_is_executed_is_what_was_compared(place, marker, tmp_path, monkeypa
 def test_a_module_that_is_edited_after_its_digest_was_made_runs_as_it_was_then(marker, tmp_path, monkeypatch):
     path = tmp_path / "handed" / "raced_module.py"
     path.write_text(NET)
-    compared = code._check_same
+    compared = source_code._check_same
 
     def then_edited(*arguments):
         compared(*arguments)
         path.write_text((tmp_path / "handed" / "evil.py").read_text())
 
-    monkeypatch.setattr(code, "_check_same", then_edited)
-    loaded = code.load("raced_module")
+    monkeypatch.setattr(source_code, "_check_same", then_edited)
+    loaded = source_code.load("raced_module")
     assert not marker.exists()
     assert loaded.module is sys.modules["raced_module"]
     assert loaded.sha256 == hashlib.sha256(NET.encode()).hexdigest()
 
 
 def test_a_module_that_was_imported_before_it_was_edited_is_not_taken_for_what_it_is_now(marker, tmp_path):
-    from mamlzoo.discovery import references, serialisation
+    from mamlzoo.discovery import file_references, serialisation
 
     path = tmp_path / "handed" / "edited_module.py"
     path.write_text(NET)
-    references.find("edited_module:Net")
+    file_references.find("edited_module:Net")
     path.write_text(NET + "# edited\n")
-    source = code.Source("edited_module:Net", code.digest("edited_module"))
+    source = source_code.Source("edited_module:Net", source_code.digest("edited_module"))
     trust.add([source])
     with pytest.raises(UsageError, match="in a new process"):
         serialisation.make("model", as_source(*source) | {"options": {}})
 
 
 def test_trusted_code_is_executed_where_it_was_trusted_not_where_the_directory_says(marker, tmp_path):
-    from mamlzoo.discovery import references, serialisation
+    from mamlzoo.discovery import file_references, serialisation
 
     for folder in ("mine", "theirs"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "net.py").write_text(NET)
     mine, theirs = tmp_path / "mine/net.py", tmp_path / "theirs/net.py"
-    sha256 = code.digest(str(mine))
-    trust.add([code.Source(f"{mine}:Net", sha256)])
+    sha256 = source_code.digest(str(mine))
+    trust.add([source_code.Source(f"{mine}:Net", sha256)])
     saved = as_source(f"{theirs}:Net", sha256) | {"options": {}}
-    assert references.source_of(type(serialisation.make("model", saved))).reference == f"{mine}:Net"
+    assert file_references.source_of(type(serialisation.make("model", saved))).reference == f"{mine}:Net"
     mine.unlink()
     with pytest.raises(UsageError, match=f"it came from {mine}:Net, and there is no file {mine}"):
         serialisation.make("model", saved)
@@ -401,8 +403,8 @@ def test_trusted_code_is_executed_where_it_was_trusted_not_where_the_directory_s
 
 @pytest.mark.parametrize("end", ["\n", "\r", "\r\n", "\x0b", "\x0c", "\x1c", "\x85", "\u2028"], ids=ascii)
 def test_a_path_with_a_line_end_puts_its_own_entry_into_the_list_and_no_other(end, marker, tmp_path):
-    other = code.Source(f"{tmp_path}/handed/evil.py:Net", code.digest("evil.py"))
-    source = code.Source(f"{tmp_path}/a{end}{other.sha256}  {other.reference}", "1" * 64)
+    other = source_code.Source(f"{tmp_path}/handed/evil.py:Net", source_code.digest("evil.py"))
+    source = source_code.Source(f"{tmp_path}/a{end}{other.sha256}  {other.reference}", "1" * 64)
     trust.add([source])
     lines = trust.path().read_text().splitlines()
     assert len(lines) == 2
@@ -418,7 +420,7 @@ def test_a_file_in_a_folder_whose_name_has_a_line_end_can_be_trusted(marker, tmp
     folder = tmp_path / f"a\n{'0' * 64}  b"
     folder.mkdir()
     (folder / "net.py").write_text(NET)
-    source = code.Source(f"{folder}/net.py:Net", code.digest(f"{folder}/net.py"))
+    source = source_code.Source(f"{folder}/net.py:Net", source_code.digest(f"{folder}/net.py"))
     trust.add([source])
     assert serialisation.make("model", as_source(*source) | {"options": {}}).name == "Net"
 
@@ -434,8 +436,8 @@ def test_a_line_of_the_list_that_means_nothing_is_none(line, marker):
 def test_going_on_with_a_comparison_executes_no_code_of_its_finished_runs(run, marker, tmp_path, cli):
     """Trusted code too: nothing is asked of a run that has its result."""
     place = f"{tmp_path}/handed/evil.py"
-    saved = as_source(f"{place}:Net", code.digest(place))
-    trust.add([code.Source(**saved["source"])])
+    saved = as_source(f"{place}:Net", source_code.digest(place))
+    trust.add([source_code.Source(**saved["source"])])
     directory = tmp_path / "both"
     directory.mkdir()
     finished, unfinished = run_directory.read_config(run), run_directory.read_config(run)

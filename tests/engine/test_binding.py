@@ -11,7 +11,7 @@ from mamlzoo import Batch, Episode
 from mamlzoo.engine.batch_norm import without_running_statistics
 from mamlzoo.engine.binding import bind_seeds
 from mamlzoo.errors import PluginError, UsageError
-from mamlzoo.runs.resolution import _as_model
+from mamlzoo.runs.name_resolution import _as_model
 from mamlzoo_algorithms.maml import MAML
 from mamlzoo_algorithms.meta_sgd import MetaSGD
 from mamlzoo_algorithms.protonet import ProtoNet

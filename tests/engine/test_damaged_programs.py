@@ -22,13 +22,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_preparation import prepared
+from test_plan_choice import prepared
 
-from mamlzoo.engine import preparation
-from mamlzoo.engine.compilation import cache as program_cache
-from mamlzoo.engine.compilation.cache import CannotCompileError, DamagedError
+from mamlzoo.engine import plan_choice
+from mamlzoo.engine.compilation import program_cache
 from mamlzoo.engine.compilation.inductor import load
-from mamlzoo.engine.preparation import Alert
+from mamlzoo.engine.compilation.program_cache import CannotCompileError, DamagedError
+from mamlzoo.engine.plan_choice import Alert
 
 pytestmark = pytest.mark.slow
 RANDOM, AIMED = 300, 60
@@ -55,7 +55,7 @@ def program(clean, tmp_path, monkeypatch):
         raise CannotCompileError("nothing is compiled here")
 
     monkeypatch.setenv("MAMLZOO_CACHE", str(tmp_path))
-    monkeypatch.setattr(preparation, "machine_code", no_compiler)
+    monkeypatch.setattr(plan_choice, "machine_code", no_compiler)
     return Path(shutil.copy2(clean[0], tmp_path))
 
 
@@ -67,8 +67,8 @@ def trained(steps):
 
 
 def prepared_block():
-    from mamlzoo.engine.inputs import blocks
-    from mamlzoo.engine.streams import TrainingStream
+    from mamlzoo.engine.blocks import blocks
+    from mamlzoo.engine.episodes import TrainingStream
     from mamlzoo_tasks.sine import Sine
 
     return next(blocks(TrainingStream(Sine(), (0, 1), 3, torch.device("cpu")), 20))[0]

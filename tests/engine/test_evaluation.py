@@ -12,8 +12,8 @@ from mamlzoo import trees
 from mamlzoo.discovery.installed import installed
 from mamlzoo.engine.adaptation import predictions
 from mamlzoo.engine.binding import bind_seeds
+from mamlzoo.engine.episodes import TestSet
 from mamlzoo.engine.evaluation import evaluate
-from mamlzoo.engine.streams import TestSet
 from mamlzoo.errors import PluginError
 from mamlzoo_algorithms.maml import MAML
 from mamlzoo_models.mlp import MLP

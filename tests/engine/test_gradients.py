@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from mamlzoo import trees
 from mamlzoo.discovery.installed import installed
 from mamlzoo.engine.binding import bind_seeds
+from mamlzoo.engine.episodes import TrainingStream
 from mamlzoo.engine.gradients import EAGER
 from mamlzoo.engine.mapping import looped
-from mamlzoo.engine.streams import TrainingStream
 from mamlzoo_models.mlp import MLP
 from mamlzoo_tasks.blobs import Blobs
 from mamlzoo_tasks.sine import Sine

@@ -15,7 +15,7 @@ import mamlzoo
 from mamlzoo import PluginError, UsageError, trees
 from mamlzoo.engine import inspection, purity
 from mamlzoo.engine.binding import built_with
-from mamlzoo.runs.resolution import experiments
+from mamlzoo.runs.name_resolution import experiments
 from mamlzoo.runs.setup import bind
 from mamlzoo.testing import outcomes_of
 from mamlzoo_algorithms.maml import MAML

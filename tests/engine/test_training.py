@@ -10,9 +10,9 @@ from torch.func import functional_call
 
 from mamlzoo import trees
 from mamlzoo.engine.binding import bind_seeds
+from mamlzoo.engine.episodes import TrainingStream
 from mamlzoo.engine.gradients import EAGER
-from mamlzoo.engine.preparation import Training, prepare
-from mamlzoo.engine.streams import TrainingStream
+from mamlzoo.engine.plan_choice import Training, prepare
 from mamlzoo.engine.training import TrainingRecord, train
 from mamlzoo.errors import PluginError
 from mamlzoo_algorithms.fomaml import FOMAML

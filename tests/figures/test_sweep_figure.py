@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from matplotlib.colors import LogNorm
 
 from mamlzoo import UsageError
-from mamlzoo.figures.limits import without_outliers
+from mamlzoo.figures.axis_limits import without_outliers
 from mamlzoo.figures.sweep import FRAME
 from mamlzoo.sweeps.axes import Axis
 from mamlzoo.sweeps.cells import Cell, Estimate, Scores

@@ -16,7 +16,7 @@ from torch import nn
 
 import mamlzoo
 from mamlzoo import UsageError
-from mamlzoo.engine.streams import TestSet
+from mamlzoo.engine.episodes import TestSet
 from mamlzoo_algorithms.maml import MAML
 
 QUICK = {"iterations": 2, "meta_batch": 2, "test_tasks": 4, "test_steps": 2, "plan": "vmap"}

@@ -11,7 +11,7 @@ import torch
 from conftest import diverged
 
 import mamlzoo
-from mamlzoo.contracts.points import Points
+from mamlzoo.contracts.csv_points import Points
 from mamlzoo.figures import plots
 from mamlzoo.inference.predictions import predict
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import mamlzoo
 from mamlzoo import UsageError
-from mamlzoo.engine.streams import TestSet
+from mamlzoo.engine.episodes import TestSet
 from mamlzoo.figures import plots
 from mamlzoo.inference import fits
 from mamlzoo_tasks.csv import CSV, _distinct

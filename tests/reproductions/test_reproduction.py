@@ -14,7 +14,7 @@ from mamlzoo import MamlzooError, PluginError, UsageError
 from mamlzoo.contracts import recipes
 from mamlzoo.contracts.recipes import Reference
 from mamlzoo.discovery.installed import installed
-from mamlzoo.experiments.evaluation import Evaluation
+from mamlzoo.experiments.metrics import Evaluation
 from mamlzoo.reproductions import judgement
 from mamlzoo.reproductions.judgement import judge
 from mamlzoo.reproductions.reproduction import experiment_of, reproduce

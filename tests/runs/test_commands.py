@@ -14,7 +14,7 @@ from torch import nn
 import mamlzoo
 from mamlzoo import Experiment, Settings, UsageError
 from mamlzoo.cli.flags import SettingsCommand
-from mamlzoo.cli.request import Request, run_flags
+from mamlzoo.cli.run_flags import Request, run_flags
 from mamlzoo.runs.commands import command_of
 from mamlzoo.runs.config import config_of
 from mamlzoo_algorithms.maml import MAML

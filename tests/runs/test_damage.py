@@ -25,7 +25,7 @@ from click.testing import CliRunner
 import mamlzoo
 from mamlzoo import MamlzooError, files
 from mamlzoo.cli import main
-from mamlzoo.runs import checkpoints
+from mamlzoo.runs import checkpoint_file
 from mamlzoo.runs import directory as run_directory
 from mamlzoo.runs.digests import digest, experiment_digest
 
@@ -102,12 +102,12 @@ def changed(document: Any, path: tuple[Any, ...], value: Any) -> Any:
 
 def fresh(run: Path, content: dict[str, Any] | None = None) -> None:
     """Digests and sums that fit what was changed."""
-    content = content or torch.load(run / checkpoints.NAME, weights_only=True)
+    content = content or torch.load(run / checkpoint_file.NAME, weights_only=True)
     content.pop("digest", None)
     with contextlib.suppress(KeyError, TypeError, AttributeError, RecursionError):  # what no digest can be made of
         content["experiment"] = experiment_digest(json.loads((run / "config.json").read_text()))
     found = digest(content) if content.get("meta") is not TENSORS["a sparse tensor"] else ""
-    torch.save(content | {"digest": found}, run / checkpoints.NAME)
+    torch.save(content | {"digest": found}, run / checkpoint_file.NAME)
     files.write_sums(run, [name for name in run_directory.SUMMED if (run / name).is_file()])
 
 
@@ -122,11 +122,11 @@ def in_json(name: str, path: tuple[Any, ...], value: Any) -> Damage:
 
 def in_checkpoint(path: tuple[Any, ...], value: Any) -> Damage:
     def damage(run: Path) -> None:
-        content = changed(torch.load(run / checkpoints.NAME, weights_only=True), path, value)
+        content = changed(torch.load(run / checkpoint_file.NAME, weights_only=True), path, value)
         try:
             fresh(run, content)
         except (RuntimeError, RecursionError, NotImplementedError):  # what has no digest
-            torch.save(content | {"digest": "0"}, run / checkpoints.NAME)
+            torch.save(content | {"digest": "0"}, run / checkpoint_file.NAME)
             files.write_sums(run, run_directory.SUMMED)
 
     return damage
@@ -192,7 +192,7 @@ def damages(run: Path) -> list[tuple[str, Damage]]:
             if name == "config.json" or path[0] in ("timing", "evaluation", "config"):
                 several = {**WRONG, "gone": GONE}.items()
                 found += [(f"{name}: {path} is {what}", in_json(name, path, value)) for what, value in several]
-    for path in paths(torch.load(run / checkpoints.NAME, weights_only=True)):
+    for path in paths(torch.load(run / checkpoint_file.NAME, weights_only=True)):
         several = {**WRONG, **TENSORS, "gone": GONE}.items()
         found += [(f"checkpoint.pt: {path} is {what}", in_checkpoint(path, value)) for what, value in several]
     random.Random(11).shuffle(found)

@@ -11,8 +11,8 @@ import pytest
 import mamlzoo
 from mamlzoo import UsageError
 from mamlzoo.runs import execution, recording
-from mamlzoo.runs.policy import Interval, RecordingPolicy, StoppedError
-from mamlzoo.runs.resolution import experiments
+from mamlzoo.runs.name_resolution import experiments
+from mamlzoo.runs.recording_policy import Interval, RecordingPolicy, StoppedError
 
 pytestmark = pytest.mark.usefixtures("no_figures")
 DIARY = """

@@ -25,15 +25,15 @@ from hypothesis import strategies as st
 
 import mamlzoo
 from mamlzoo import MamlzooError, UsageError, files
-from mamlzoo.engine.preparation import Alert
+from mamlzoo.engine.plan_choice import Alert
 from mamlzoo.engine.training import TrainingRecord
 from mamlzoo.experiments.checkpoint import Checkpoint
-from mamlzoo.runs import checkpoints, execution, recording
+from mamlzoo.runs import checkpoint_file, execution, recording
 from mamlzoo.runs import directory as run_directory
 from mamlzoo.runs.commands import resume_command
 from mamlzoo.runs.digests import digest
-from mamlzoo.runs.policy import Interval, RecordingPolicy, StoppedError
-from mamlzoo.runs.resolution import experiments
+from mamlzoo.runs.name_resolution import experiments
+from mamlzoo.runs.recording_policy import Interval, RecordingPolicy, StoppedError
 from mamlzoo_algorithms.maml import MAML
 
 pytestmark = pytest.mark.usefixtures("no_figures")
@@ -163,13 +163,13 @@ def test_a_finished_run_is_shown_and_not_made_again(whole):
 
 
 def test_checkpoints_are_written_as_often_as_asked(tmp_path, monkeypatch):
-    written, save = [], checkpoints.save
+    written, save = [], checkpoint_file.save
 
     def noting(checkpoint, *rest):
         written.append(checkpoint.training.step)
         save(checkpoint, *rest)
 
-    monkeypatch.setattr(checkpoints, "save", noting)
+    monkeypatch.setattr(checkpoint_file, "save", noting)
     recording.record(experiment(), tmp_path / "run", RecordingPolicy(Interval(steps=5)))
     assert written == [0, 0, 5, 10, 12]  # θ⁰ at once, again with the plan
 

@@ -18,8 +18,8 @@ from torch import nn
 import mamlzoo
 from mamlzoo import MamlzooError, UsageError, files
 from mamlzoo.engine.training import TrainingRecord
-from mamlzoo.runs.policy import Interval, RecordingPolicy, StoppedError
-from mamlzoo.runs.watching import Part
+from mamlzoo.runs.recording_policy import Interval, RecordingPolicy, StoppedError
+from mamlzoo.runs.watchers import Part
 from mamlzoo.sweeps import directory as sweep_directory
 from mamlzoo.sweeps.axes import Axis
 from mamlzoo.sweeps.cells import Cell, Estimate, Scores

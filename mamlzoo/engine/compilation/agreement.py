@@ -18,10 +18,10 @@ from torch import Tensor
 
 from mamlzoo import trees
 from mamlzoo.contracts.data import Episode, MetaParams
+from mamlzoo.engine.blocks import Block
 from mamlzoo.engine.compilation.program import CompiledSteps
 from mamlzoo.engine.gradients import Gradients
-from mamlzoo.engine.inputs import Block
-from mamlzoo.engine.optimizers import OuterOptimizer
+from mamlzoo.engine.outer_optimizer import OuterOptimizer
 from mamlzoo.engine.placement import computing
 from mamlzoo.engine.steps import EagerSteps
 

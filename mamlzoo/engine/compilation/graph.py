@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.fx import GraphModule, Node
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from mamlzoo.engine.compilation.cache import CannotCompileError
 from mamlzoo.engine.compilation.inductor import reason_of
+from mamlzoo.engine.compilation.program_cache import CannotCompileError
 
 aten = torch.ops.aten
 TF32 = 2.0**-10

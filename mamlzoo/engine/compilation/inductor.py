@@ -26,8 +26,8 @@ import torch
 from torch import Tensor, nn
 from torch.fx import GraphModule
 
-from mamlzoo.engine.compilation import cache as program_cache
-from mamlzoo.engine.compilation.cache import CannotCompileError, DamagedError
+from mamlzoo.engine.compilation import program_cache
+from mamlzoo.engine.compilation.program_cache import CannotCompileError, DamagedError
 from mamlzoo.engine.placement import cpuinfo
 
 Compiled = Callable[..., Sequence[Tensor]]

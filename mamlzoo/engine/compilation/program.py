@@ -24,12 +24,12 @@ from torch.fx import GraphModule
 
 from mamlzoo import trees
 from mamlzoo.engine.binding import Bound, Reduction
-from mamlzoo.engine.compilation import cache as program_cache
+from mamlzoo.engine.blocks import Block
+from mamlzoo.engine.compilation import program_cache
 from mamlzoo.engine.compilation.graph import traced
 from mamlzoo.engine.compilation.inductor import Compiled, compile_program, load, program_path
 from mamlzoo.engine.gradients import vmap_plan
-from mamlzoo.engine.inputs import Block
-from mamlzoo.engine.optimizers import OuterOptimizer
+from mamlzoo.engine.outer_optimizer import OuterOptimizer
 from mamlzoo.engine.steps import EagerSteps, Measured, Steps, joined
 
 WARM_UP = 3

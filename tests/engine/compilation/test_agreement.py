@@ -12,7 +12,7 @@ from mamlzoo.engine.compilation.agreement import disagreement
 from mamlzoo.engine.compilation.graph import roughness
 from mamlzoo.engine.compilation.program import Replay
 from mamlzoo.engine.gradients import EAGER
-from mamlzoo.runs.resolution import _as_model
+from mamlzoo.runs.name_resolution import _as_model
 from mamlzoo_algorithms.maml import MAML
 
 

@@ -15,15 +15,15 @@ from torch import nn
 from mamlzoo import trees
 from mamlzoo.discovery.installed import installed
 from mamlzoo.engine.binding import bind_seeds
-from mamlzoo.engine.compilation.cache import CannotCompileError, DamagedError
+from mamlzoo.engine.blocks import blocks
 from mamlzoo.engine.compilation.inductor import _linking_to_itself, compile_program, load
 from mamlzoo.engine.compilation.program import CompiledSteps, Replay, TracedSteps, kept_code, machine_code
+from mamlzoo.engine.compilation.program_cache import CannotCompileError, DamagedError
+from mamlzoo.engine.episodes import TrainingStream
 from mamlzoo.engine.gradients import EAGER
-from mamlzoo.engine.inputs import blocks
-from mamlzoo.engine.optimizers import UNFIT, OuterOptimizer
+from mamlzoo.engine.outer_optimizer import UNFIT, OuterOptimizer
 from mamlzoo.engine.steps import EagerSteps
-from mamlzoo.engine.streams import TrainingStream
-from mamlzoo.runs.resolution import _as_model
+from mamlzoo.runs.name_resolution import _as_model
 from mamlzoo_algorithms.maml import MAML
 from mamlzoo_models.mlp import MLP
 from mamlzoo_tasks.blobs import Blobs

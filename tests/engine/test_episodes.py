@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import mamlzoo
 from mamlzoo import option, trees
 from mamlzoo.contracts.data import Batch, Episode, Spec
-from mamlzoo.engine.streams import TestSet, TrainingStream, derive_seed
+from mamlzoo.engine.episodes import TestSet, TrainingStream, derive_seed
 from mamlzoo.errors import PluginError
 from mamlzoo_tasks.blobs import Blobs
 from mamlzoo_tasks.scalar import Scalar

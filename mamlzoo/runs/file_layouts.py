@@ -17,7 +17,7 @@ from torch import Tensor
 
 from mamlzoo import trees
 from mamlzoo.contracts import options
-from mamlzoo.contracts.numerals import LARGEST
+from mamlzoo.contracts.numbers_as_text import LARGEST
 from mamlzoo.contracts.plugins import KINDS
 from mamlzoo.errors import UsageError, in_short
 from mamlzoo.experiments.settings import Settings

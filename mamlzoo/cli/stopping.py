@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from mamlzoo.cli import console
 from mamlzoo.cli.progress import display
-from mamlzoo.engine.preparation import Notice
+from mamlzoo.engine.plan_choice import Notice
 
 if TYPE_CHECKING:
     from mamlzoo.experiments.events import Event
     from mamlzoo.experiments.experiment import Experiment
-    from mamlzoo.runs.policy import RecordingPolicy
+    from mamlzoo.runs.recording_policy import RecordingPolicy
 
 
 @contextmanager
@@ -34,8 +34,8 @@ def recorded(
         again: the command that goes on with what was stopped.
     """
     from mamlzoo.discovery.installed import installed
-    from mamlzoo.figures.drawing import drawn
-    from mamlzoo.runs.policy import Interval, RecordingPolicy, StoppedError
+    from mamlzoo.figures.figure_files import drawn
+    from mamlzoo.runs.recording_policy import Interval, RecordingPolicy, StoppedError
 
     for logger in loggers:
         installed().logger(logger)

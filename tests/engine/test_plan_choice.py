@@ -7,14 +7,14 @@ import torch
 from conftest import Recurrent
 from torch import nn
 
-from mamlzoo.engine import preparation
+from mamlzoo.engine import plan_choice
 from mamlzoo.engine.binding import bind_seeds
-from mamlzoo.engine.compilation.cache import CannotCompileError
 from mamlzoo.engine.compilation.program import CompiledSteps, Loop
-from mamlzoo.engine.preparation import Alert, Notice, Training, prepare
+from mamlzoo.engine.compilation.program_cache import CannotCompileError
+from mamlzoo.engine.episodes import TrainingStream
+from mamlzoo.engine.plan_choice import Alert, Notice, Training, prepare
 from mamlzoo.engine.steps import EagerSteps
-from mamlzoo.engine.streams import TrainingStream
-from mamlzoo.runs.resolution import _as_model
+from mamlzoo.runs.name_resolution import _as_model
 from mamlzoo_algorithms.fomaml import FOMAML
 from mamlzoo_algorithms.maml import MAML
 from mamlzoo_models.mlp import MLP
@@ -57,7 +57,7 @@ def test_without_a_compiler_the_next_plan_goes_on_and_says_why(monkeypatch):
     def machine_code(traced):
         raise CannotCompileError("no C++ compiler was found")
 
-    monkeypatch.setattr(preparation, "kept_code", machine_code)
+    monkeypatch.setattr(plan_choice, "kept_code", machine_code)
     steps, choice, _ = prepared("compile")
     assert isinstance(steps, EagerSteps)
     assert choice.plan == "vmap"
@@ -66,7 +66,7 @@ def test_without_a_compiler_the_next_plan_goes_on_and_says_why(monkeypatch):
 
 @pytest.mark.parametrize("plan", ["compile", "auto"])
 def test_a_network_that_cannot_be_batched_is_looped_over(plan, monkeypatch):
-    monkeypatch.setattr(preparation, "WORTH_A_THOUGHT", 0)
+    monkeypatch.setattr(plan_choice, "WORTH_A_THOUGHT", 0)
     steps, choice, _ = prepared(plan, model=_as_model(Recurrent))
     assert isinstance(steps, EagerSteps)
     assert choice.plan == "loop"
@@ -88,9 +88,9 @@ def test_a_short_job_is_not_compiled():
 
 @pytest.mark.parametrize("plan", ["auto", "vmap"])
 def test_where_one_thread_is_faster_than_several_that_is_said_and_does_not_make_looping_look_fast(plan, monkeypatch):
-    monkeypatch.setattr(preparation, "SPREAD", 0)
-    monkeypatch.setattr(preparation, "is_busy", lambda: True)
-    monkeypatch.setattr(preparation, "_pace", lambda steps, block, threads: 0.001 * threads**3)
+    monkeypatch.setattr(plan_choice, "SPREAD", 0)
+    monkeypatch.setattr(plan_choice, "is_busy", lambda: True)
+    monkeypatch.setattr(plan_choice, "_pace", lambda steps, block, threads: 0.001 * threads**3)
     steps, choice, notices = prepared(plan, threads=2)
     assert [type(notice) for notice in notices] == [Alert]
     assert notices[0].text == (
@@ -101,9 +101,9 @@ def test_where_one_thread_is_faster_than_several_that_is_said_and_does_not_make_
 
 
 def test_a_plan_that_a_clock_chose_is_said_with_the_flags_that_repeat_it(monkeypatch):
-    monkeypatch.setattr(preparation, "_pace", lambda steps, block, threads: 0.001 / threads)
+    monkeypatch.setattr(plan_choice, "_pace", lambda steps, block, threads: 0.001 / threads)
     assert prepared("auto", threads=2)[1].why.endswith(" s in all; --plan vmap repeats it")
-    monkeypatch.setattr(preparation, "SPREAD", 0)
+    monkeypatch.setattr(plan_choice, "SPREAD", 0)
     _, choice, notices = prepared("auto", threads=2)
     assert choice.why.endswith(" s in all; --plan vmap --threads 2 repeats it")
     assert notices == []
@@ -112,8 +112,8 @@ def test_a_plan_that_a_clock_chose_is_said_with_the_flags_that_repeat_it(monkeyp
 def test_a_cache_that_is_not_safe_is_said(tmp_path, monkeypatch):
     tmp_path.chmod(0o770)
     monkeypatch.setenv("MAMLZOO_CACHE", str(tmp_path))
-    monkeypatch.setattr(preparation, "COMPILING", 1e9)
-    monkeypatch.setattr(preparation, "WORTH_A_THOUGHT", 0)
+    monkeypatch.setattr(plan_choice, "COMPILING", 1e9)
+    monkeypatch.setattr(plan_choice, "WORTH_A_THOUGHT", 0)
     why = "may be written by others; chmod 700 would do; what is compiled is not kept"
     assert prepared("auto")[2] == [Alert(f"the cache {tmp_path} {why}")]
     assert list(tmp_path.iterdir()) == []
@@ -127,7 +127,7 @@ def test_a_damaged_program_is_said_and_made_again(tmp_path, monkeypatch):
         compiled.append(traced.path)
         raise CannotCompileError("nothing is compiled here")
 
-    monkeypatch.setattr(preparation, "machine_code", machine_code)
+    monkeypatch.setattr(plan_choice, "machine_code", machine_code)
     prepared("compile")
     compiled[0].write_bytes(b"no program")
     damaged, compiling = prepared("compile")[2]
@@ -137,8 +137,8 @@ def test_a_damaged_program_is_said_and_made_again(tmp_path, monkeypatch):
 
 
 def test_a_job_shorter_than_compiling_is_not_compiled(monkeypatch):
-    monkeypatch.setattr(preparation, "WORTH_A_THOUGHT", 0)
-    monkeypatch.setattr(preparation, "COMPILING", 1e9)
+    monkeypatch.setattr(plan_choice, "WORTH_A_THOUGHT", 0)
+    monkeypatch.setattr(plan_choice, "COMPILING", 1e9)
     steps, choice, notices = prepared("auto", model=MLP(hidden=(9,)))
     assert isinstance(steps, EagerSteps)
     assert "compiling alone about" in choice.why
@@ -148,7 +148,7 @@ def test_a_job_shorter_than_compiling_is_not_compiled(monkeypatch):
 @pytest.mark.slow
 def test_a_long_job_is_compiled_and_the_gain_is_said(monkeypatch):
     prepared("compile")
-    monkeypatch.setattr(preparation, "WORTH_A_THOUGHT", 0)
+    monkeypatch.setattr(plan_choice, "WORTH_A_THOUGHT", 0)
     steps, choice, _ = prepared("auto")
     assert isinstance(steps, CompiledSteps)
     assert choice.plan == "compile"
@@ -157,7 +157,7 @@ def test_a_long_job_is_compiled_and_the_gain_is_said(monkeypatch):
 
 @pytest.mark.parametrize("plan", ["loop", "vmap", pytest.param("compile", marks=pytest.mark.slow), "auto"])
 def test_nothing_is_trained_while_a_plan_is_chosen(plan, monkeypatch):
-    monkeypatch.setattr(preparation, "WORTH_A_THOUGHT", 0)
+    monkeypatch.setattr(plan_choice, "WORTH_A_THOUGHT", 0)
     steps, *_ = prepared(plan)
     fresh, *_ = prepared("loop")
     assert torch.equal(steps.optimizer.theta, fresh.optimizer.theta)
@@ -168,10 +168,10 @@ def test_tasks_are_cut_into_chunks_where_they_would_not_fit(monkeypatch):
     bound = bind_seeds(Sine(), MLP(hidden=(8,)), MAML(), (0, 1), CPU)
     episodes = TrainingStream(Sine(), (0, 1), 3, CPU).block(0)
     one, wide = (
-        preparation.bytes_of_a_task(bind_seeds(Sine(), MLP(hidden=(h,)), MAML(), (0, 1), CPU), episodes)
+        plan_choice.bytes_of_a_task(bind_seeds(Sine(), MLP(hidden=(h,)), MAML(), (0, 1), CPU), episodes)
         for h in (8, 80)
     )
-    assert preparation.bytes_of_a_task(bound, episodes) == one
+    assert plan_choice.bytes_of_a_task(bound, episodes) == one
     assert 1_000 < one < wide
 
 
@@ -192,7 +192,7 @@ def test_a_program_that_fails_is_replaced(monkeypatch):
 
         return run
 
-    monkeypatch.setattr(preparation, "kept_code", failing)
+    monkeypatch.setattr(plan_choice, "kept_code", failing)
     steps, choice, _ = prepared("compile")
     assert isinstance(steps, EagerSteps)
     assert choice.why.startswith("'compile' cannot: the program fails: no such kernel; ")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from mamlzoo.errors import MamlzooError, UsageError
 from mamlzoo.experiments.events import Listener
 from mamlzoo.runs import directory as run_directory
-from mamlzoo.runs.watching import Part
+from mamlzoo.runs.watchers import Part
 
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 

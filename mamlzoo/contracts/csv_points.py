@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mamlzoo import tables
-from mamlzoo.contracts import numerals
+from mamlzoo.contracts import numbers_as_text
 from mamlzoo.contracts.data import Spec
-from mamlzoo.contracts.numerals import shown
+from mamlzoo.contracts.numbers_as_text import shown
 from mamlzoo.contracts.plugins import Task
 from mamlzoo.errors import UsageError
 
@@ -181,7 +181,7 @@ def _plainly(cells: Sequence[str]) -> list[float]:
     """Many numbers at once.
 
     Raises:
-        ValueError: one is none, or may be one that only Python takes for a number (`numerals`).
+        ValueError: one is none, or may be one that only Python takes for a number (`numbers_as_text`).
     """
     joined = "".join(cells)
     if "_" in joined or not joined.isascii():
@@ -219,7 +219,7 @@ def _lines(path: Path) -> list[_Line]:
 
 
 def _check_header(where: str, header: Sequence[str], names: Sequence[str], takes: str) -> None:
-    if all(numerals.real(name) is not None for name in header):
+    if all(numbers_as_text.real(name) is not None for name in header):
         raise UsageError(f"{where}: there is no header; the first line names the columns, and {takes}")
     separator = next((mark for mark in ";\t" if len(header) == 1 and mark in header[0]), None)
     if separator:
@@ -236,7 +236,7 @@ def _check_header(where: str, header: Sequence[str], names: Sequence[str], takes
 
 
 def _number(cell: _Cell) -> float:
-    value = numerals.real(cell.text)
+    value = numbers_as_text.real(cell.text)
     if value is None:
         raise cell.error("is not a number")
     if not abs(value) <= LARGEST:
@@ -245,7 +245,7 @@ def _number(cell: _Cell) -> float:
 
 
 def _class_index(cell: _Cell, classes: int) -> int:
-    value = numerals.real(cell.text)
+    value = numbers_as_text.real(cell.text)
     if value is None:
         raise cell.error(
             f"is not a class index from 0 to {classes - 1}; number the classes, in any order if the task draws it anew "

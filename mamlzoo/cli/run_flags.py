@@ -78,7 +78,7 @@ class Request:
         Raises:
             UsageError: something was asked for that cannot be.
         """
-        from mamlzoo.runs.resolution import experiments
+        from mamlzoo.runs.name_resolution import experiments
 
         return experiments(
             *(self.chosen[kind] for kind in SHORT_FLAGS),

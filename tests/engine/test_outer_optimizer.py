@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mamlzoo import trees
-from mamlzoo.engine.optimizers import UNFIT, OuterOptimizer, optimizer_class
+from mamlzoo.engine.outer_optimizer import UNFIT, OuterOptimizer, optimizer_class
 from mamlzoo.errors import UsageError
 
 NAMES = sorted(

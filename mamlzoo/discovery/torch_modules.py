@@ -10,7 +10,7 @@ from torch import nn
 
 from mamlzoo.contracts.data import Spec
 from mamlzoo.contracts.plugins import Model
-from mamlzoo.engine.held import copy_of
+from mamlzoo.engine.held_tensors import copy_of
 from mamlzoo.errors import UsageError
 
 NetworkLike = nn.Module | type[nn.Module] | Callable[..., nn.Module]

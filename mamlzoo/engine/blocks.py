@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mamlzoo.contracts.data import Episode
-from mamlzoo.engine.streams import TrainingStream
+from mamlzoo.engine.episodes import TrainingStream
 
 
 class Block(NamedTuple):

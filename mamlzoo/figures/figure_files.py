@@ -10,8 +10,7 @@ from mamlzoo.experiments.result import Result
 from mamlzoo.figures import plots
 from mamlzoo.figures import sweep as sweep_figure
 from mamlzoo.figures.plots import Figure
-from mamlzoo.inference import fits
-from mamlzoo.inference import theta as trained
+from mamlzoo.inference import fits, meta_parameters
 from mamlzoo.reproductions.reproduction import Reproduction
 from mamlzoo.sweeps.sweep import Sweep
 
@@ -43,7 +42,7 @@ def _of_run(result: Result) -> dict[str, Callable[[], Figure]]:
     figures = {"curves": lambda: plots.curves([result])}
     if result.history:
         figures["training"] = lambda: plots.training([result])
-    if len(trained.experiment_of(result).task.spec.input_shape) == 1:  # images would take too long
+    if len(meta_parameters.experiment_of(result).task.spec.input_shape) == 1:  # images would take too long
         steps = sorted({step for step in (0, 1, 10) if step <= len(result.evaluation.steps) - 1})
         figures["adaptation"] = lambda: plots.adaptation(fits.panels(result, steps=steps))
     return figures

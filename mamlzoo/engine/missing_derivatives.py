@@ -12,10 +12,10 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from mamlzoo import trees
-from mamlzoo.contracts.answers import described
 from mamlzoo.contracts.data import Episode
+from mamlzoo.contracts.return_values import described
 from mamlzoo.engine.binding import Bound
-from mamlzoo.engine.explanations import lacks_derivative
+from mamlzoo.engine.torch_errors import lacks_derivative
 
 CALLED = {
     "cdist_forward": ("cdist",),

@@ -16,10 +16,10 @@ import numpy as np
 import torch
 
 from mamlzoo import trees
-from mamlzoo.contracts.answers import broken, check_episodes, check_size
 from mamlzoo.contracts.data import Episode, Split
 from mamlzoo.contracts.plugins import Task
-from mamlzoo.engine.explanations import explained
+from mamlzoo.contracts.return_values import broken, check_episodes, check_size
+from mamlzoo.engine.torch_errors import explained
 from mamlzoo.errors import FOREIGN, MamlzooError
 
 STREAM_IDS = {"train": 0, "valid": 1, "test": 2}

@@ -15,9 +15,9 @@ from typing import Any
 from torch import nn
 
 from mamlzoo.contracts.plugins import KINDS, Model, Plugin
-from mamlzoo.discovery import admission, code, siblings
-from mamlzoo.discovery.code import Code, Source
-from mamlzoo.discovery.networks import model_of
+from mamlzoo.discovery import admission, sibling_files, source_code
+from mamlzoo.discovery.source_code import Code, Source
+from mamlzoo.discovery.torch_modules import model_of
 from mamlzoo.errors import PluginError, UsageError, did_you_mean
 
 _known: dict[Source, type[Plugin]] = {}
@@ -34,7 +34,7 @@ def find(text: str, kind: str | None = None, sha256: str | None = None) -> type[
 
     Args:
         kind: which it must be; None: any.
-        sha256: which its code must have, or nothing of it is executed (`code.load`); None: any.
+        sha256: which its code must have, or nothing of it is executed (`source_code.load`); None: any.
 
     Raises:
         UsageError: there is no such file, module or name, or it is of another kind or has another SHA-256.
@@ -43,7 +43,7 @@ def find(text: str, kind: str | None = None, sha256: str | None = None) -> type[
     place, _, name = text.rpartition(":") if ":" in text else (text, "", "")
     if not place:
         raise UsageError(f"'{text}' names no file; write path/to/file.py:{name or 'Name'} or package.module:Name")
-    loaded = code.load(place, sha256)
+    loaded = source_code.load(place, sha256)
     try:
         admission.check_contract(vars(loaded.module))
     except PluginError as error:
@@ -79,11 +79,11 @@ def unchanged(source: Source, known: Sequence[str]) -> str:
     """
     for reference in known:
         with suppress(UsageError):
-            if code.digest(reference.rpartition(":")[0]) == source.sha256:
+            if source_code.digest(reference.rpartition(":")[0]) == source.sha256:
                 return reference
     reference = source.reference if source.reference in known else known[0]
     try:
-        now = code.digest(reference.rpartition(":")[0])
+        now = source_code.digest(reference.rpartition(":")[0])
     except UsageError as error:
         raise UsageError(
             f"it came from {reference}, and {error}; put it back, name its new place to `mamlzoo resume` by "
@@ -99,10 +99,10 @@ def unchanged(source: Source, known: Sequence[str]) -> str:
 def _home(cls: type[Plugin]) -> Source | None:
     """Of a class that was only imported into what named it: the importable module that defines it, whose code it is."""
     module = sys.modules.get(cls.__module__)
-    if module is None or siblings.is_executed(cls.__module__) or vars(module).get(cls.__name__) is not cls:
+    if module is None or sibling_files.is_executed(cls.__module__) or vars(module).get(cls.__name__) is not cls:
         return None
     try:
-        loaded = code.load(cls.__module__)
+        loaded = source_code.load(cls.__module__)
     except UsageError:  # made by hand, as a notebook's
         return None
     return Source(f"{loaded.place}:{cls.__name__}", loaded.sha256)

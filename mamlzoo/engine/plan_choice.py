@@ -14,21 +14,21 @@ from torch.nn.modules.conv import _ConvNd
 
 from mamlzoo import trees
 from mamlzoo.contracts.data import Episode
-from mamlzoo.engine.batching import in_words, off_by
+from mamlzoo.engine.batching_check import in_words, off_by
 from mamlzoo.engine.binding import Bound, Reduction
-from mamlzoo.engine.compilation import cache as program_cache
+from mamlzoo.engine.blocks import Block, blocks
+from mamlzoo.engine.compilation import program_cache
 from mamlzoo.engine.compilation.agreement import disagreement
-from mamlzoo.engine.compilation.cache import CannotCompileError, DamagedError
 from mamlzoo.engine.compilation.graph import roughness
 from mamlzoo.engine.compilation.inductor import reason_of
 from mamlzoo.engine.compilation.program import CompiledSteps, Loop, Replay, TracedSteps, kept_code, machine_code
+from mamlzoo.engine.compilation.program_cache import CannotCompileError, DamagedError
+from mamlzoo.engine.episodes import TrainingStream
 from mamlzoo.engine.gradients import EAGER
-from mamlzoo.engine.inputs import Block, blocks
 from mamlzoo.engine.memory import BUDGET, MIB, allocated_by
-from mamlzoo.engine.optimizers import OuterOptimizer
+from mamlzoo.engine.outer_optimizer import OuterOptimizer
 from mamlzoo.engine.placement import SPREAD, computing, is_busy
 from mamlzoo.engine.steps import EagerSteps, Steps
-from mamlzoo.engine.streams import TrainingStream
 from mamlzoo.errors import MamlzooError, UsageError
 from mamlzoo.tables import rate
 

@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mamlzoo import files
-from mamlzoo.engine.preparation import Choice
+from mamlzoo.engine.plan_choice import Choice
 from mamlzoo.engine.steps import Measured
 from mamlzoo.engine.training import TrainingRecord, TrainingState
 from mamlzoo.errors import MamlzooError
 from mamlzoo.experiments.checkpoint import Best, Checkpoint, Seconds, ValidationRecord
-from mamlzoo.runs import layouts
+from mamlzoo.runs import file_layouts
 from mamlzoo.runs.digests import digest
 
 NAME = "checkpoint.pt"
@@ -70,10 +70,10 @@ def load(path: Path, experiment: str) -> Checkpoint:
     if content.get("experiment") != experiment:
         raise MamlzooError(f"{path} does not belong to the config.json beside it")
     try:
-        layouts.check_checkpoint(content)
+        file_layouts.check_checkpoint(content)
         return _checkpoint(content)
     except Exception as error:  # whatever is not there, or of another type
-        raise MamlzooError(f"{path} has another layout than this mamlzoo's: {layouts.told(error)}") from error
+        raise MamlzooError(f"{path} has another layout than this mamlzoo's: {file_layouts.told(error)}") from error
 
 
 def _content(checkpoint: Checkpoint, experiment: str) -> dict[str, Any]:

@@ -11,9 +11,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mamlzoo.contracts import options
-from mamlzoo.contracts.numerals import LARGEST, real, shown, whole
+from mamlzoo.contracts.csv_points import read_points
+from mamlzoo.contracts.numbers_as_text import LARGEST, real, shown, whole
 from mamlzoo.contracts.options import option, options_of
-from mamlzoo.contracts.points import read_points
 from mamlzoo.errors import UsageError
 from mamlzoo.sweeps import axes
 

@@ -12,10 +12,10 @@ from typing import Any, TypeVar, cast
 from torch import nn
 
 from mamlzoo.contracts import options
-from mamlzoo.contracts.numerals import shown
+from mamlzoo.contracts.numbers_as_text import shown
 from mamlzoo.contracts.plugins import KINDS, MetaAlgorithm, Model, Plugin, Task
 from mamlzoo.discovery.installed import installed
-from mamlzoo.discovery.networks import model_of
+from mamlzoo.discovery.torch_modules import model_of
 from mamlzoo.errors import UsageError
 from mamlzoo.experiments.experiment import Experiment
 from mamlzoo.experiments.settings import MOST_SEEDS, Settings

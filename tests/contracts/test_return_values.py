@@ -7,7 +7,7 @@ import torch
 
 import mamlzoo
 from mamlzoo import Spec
-from mamlzoo.engine.streams import TestSet, draw
+from mamlzoo.engine.episodes import TestSet, draw
 from mamlzoo.errors import PluginError
 from mamlzoo.testing.probes import Lines
 

@@ -1,7 +1,7 @@
 """Code of a user's own: a file that is no part of a package, or an importable module.
 
 A file is executed once a process for each content that it has had, as a module of its own name, so that two files may
-be called alike. What it imports from its folder belongs to its code (`siblings`), and hides nothing installed.
+be called alike. What it imports from its folder belongs to its code (`sibling_files`), and hides nothing installed.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from types import ModuleType
 from typing import NamedTuple
 
 from mamlzoo import files
-from mamlzoo.discovery import failures, siblings
-from mamlzoo.discovery.siblings import Family, Part
+from mamlzoo.discovery import failures, sibling_files
+from mamlzoo.discovery.sibling_files import Family, Part
 from mamlzoo.errors import FOREIGN, PluginError, UsageError, did_you_mean, in_short
 
 
@@ -149,7 +149,7 @@ def _names_in(path: Path, source: bytes) -> set[str] | None:
 def _family(path: Path, place: str) -> Family:
     source = _read(path, place)
     try:
-        return siblings.family(path, source)
+        return sibling_files.family(path, source)
     except OSError as error:
         raise UsageError(f"{error.filename}, beside {place}, cannot be read: {error.strerror or error}") from error
 
@@ -205,7 +205,7 @@ def _imported(name: str, expected: str | None) -> Code:
     spec = _spec(name)
     try:
         if spec is not None and type(spec.loader) is SourceFileLoader:
-            module = siblings.imported(name, Part(path, source, is_package=path.stem == "__init__"))
+            module = sibling_files.imported(name, Part(path, source, is_package=path.stem == "__init__"))
         else:  # not by Python's own reader of source, as a compiled extension, which reads its file itself
             module = importlib.import_module(name)
         _modules[name] = Code(module, name, sha256)
@@ -225,7 +225,7 @@ def _check_same(place: str, sha256: str, expected: str | None) -> None:
 def _executed(code: Family) -> ModuleType:
     try:
         with redirect_stdout(sys.stderr):  # what it prints is no part of our output
-            return siblings.execute(code)
+            return sibling_files.execute(code)
     except UsageError:
         raise
     except FOREIGN as error:

@@ -19,7 +19,7 @@ import torch
 
 import mamlzoo
 from mamlzoo import MamlzooError, PluginError, UsageError
-from mamlzoo.discovery import code, references, serialisation
+from mamlzoo.discovery import file_references, serialisation, source_code
 from mamlzoo.discovery.installed import installed
 from mamlzoo_tasks.sine import Sine
 
@@ -150,7 +150,7 @@ def test_a_name_may_stand_in_a_module(folder):
 def test_a_file_is_the_same_however_its_path_is_written(folder, monkeypatch, text):
     (folder / "sub").mkdir()
     monkeypatch.setenv("HOME", str(folder))
-    assert references.find(text.format(folder)) is references.find("nets.py:Net")
+    assert file_references.find(text.format(folder)) is file_references.find("nets.py:Net")
 
 
 def test_the_name_may_be_left_out_where_there_is_one_alone(folder):
@@ -166,10 +166,10 @@ def test_a_file_is_executed_once_and_again_when_it_has_changed(folder):
     try:
         for _ in range(3):
             with pytest.raises(UsageError, match="must be given in_features, out_features"):
-                references.find("count.py:net")
+                file_references.find("count.py:net")
         assert sys.counted == 1
         write("count.py", "import sys\nfrom torch import nn\nsys.counted += 1\nnet = nn.Flatten()\n")
-        assert references.find("count.py:net").kind == "model"
+        assert file_references.find("count.py:net").kind == "model"
         assert sys.counted == 2
     finally:
         del sys.counted
@@ -204,11 +204,11 @@ def test_a_file_may_import_what_lies_beside_it(folder):
 def test_nothing_that_is_installed_is_hidden_and_what_would_be_is_refused(folder):
     write("sub/json.py", "")
     write("sub/net.py", "from torch import nn\n\n\ndef net():\n    return nn.Linear(1, 1)\n")
-    references.find("sub/net.py:net")
+    file_references.find("sub/net.py:net")
     assert json.__file__ != str(folder / "sub" / "json.py")
     write("sub/net.py", "import json\n")
     with pytest.raises(UsageError) as caught:
-        references.find("sub/net.py:net")
+        file_references.find("sub/net.py:net")
     here = folder / "sub"
     assert str(caught.value) == (
         f"{here / 'net.py'} imports 'json', and {here / 'json.py'} is hidden by {json.__file__}; give it another name"
@@ -260,7 +260,7 @@ def test_what_cannot_be_is_refused_in_one_line(folder, kind, text, line):
 def test_a_file_that_raises_is_named_with_its_line(folder, cli, source, said):
     write("bad.py", source)
     with pytest.raises(PluginError) as caught:
-        references.find("bad.py:Net")
+        file_references.find("bad.py:Net")
     assert str(caught.value) == f"{folder / 'bad.py'}, {said} (`mamlzoo --debug` shows where)"
     assert cli.error("run", "-m", "bad.py:Net", code=1) == str(caught.value)
     assert not [name for name in sys.modules if name.startswith("bad_")]
@@ -291,7 +291,7 @@ def test_info_of_what_has_no_docstring_of_its_own_says_so(folder, cli, name):
 def test_an_option_without_its_type_is_told_how_it_is_declared(folder):
     write("bad.py", "import mamlzoo\n\n\nclass Net(mamlzoo.Model):\n    width = mamlzoo.option(3, 'of it')\n")
     with pytest.raises(PluginError) as caught:
-        references.find("bad.py:Net")
+        file_references.find("bad.py:Net")
     assert str(caught.value) == (
         f"{folder / 'bad.py'}, line 4: Net has an unusable option: 'width' is a field but has no type annotation; "
         "an option is declared as shots: int = mamlzoo.option(10, 'support points of an episode')"
@@ -329,7 +329,7 @@ def test_a_file_in_a_clone_of_mamlzoo_uses_the_mamlzoo_that_runs(folder):
     (folder / "mamlzoo").mkdir()
     (folder / "mamlzoo" / "__init__.py").write_text("raise RuntimeError('another mamlzoo')")
     write("own.py", "import mamlzoo\nfrom mamlzoo_tasks.sine import Sine\n\n\nclass Own(Sine):\n    name = 'own'\n")
-    assert issubclass(references.find("own.py:Own"), mamlzoo.Task)
+    assert issubclass(file_references.find("own.py:Own"), mamlzoo.Task)
 
 
 def test_info_explains_a_file(folder, cli):
@@ -471,12 +471,12 @@ def test_files_never_share_what_lies_beside_them_at_any_depth(folder):
 def test_what_lies_beside_a_file_belongs_to_its_code(folder, edited):
     text = family("sub", "near", 2.0)
     before = mamlzoo.make("task", text)
-    source = references.source_of(type(before))
-    references.unchanged(source, [source.reference])
+    source = file_references.source_of(type(before))
+    file_references.unchanged(source, [source.reference])
     path = folder / "sub" / edited
     path.write_text(path.read_text() + "SCALE = 5.0\n")
     with pytest.raises(UsageError, match="has changed since, or what it imports from its folder has"):
-        references.unchanged(source, [source.reference])
+        file_references.unchanged(source, [source.reference])
     assert (scale(mamlzoo.make("task", text)), scale(before)) == (5, 2)
     assert before.late() == 2  # what was read is executed, also later
     assert pickle.loads(pickle.dumps(before)) == before
@@ -487,17 +487,17 @@ def test_an_imported_class_leads_back_to_the_module_that_defines_it(folder, monk
     monkeypatch.syspath_prepend(folder / "library")
     for file in ("one.py", "two.py"):
         write(file, f"from lib_waves import Waves  # {file}\n")
-    found = [references.find(f"{file}:Waves") for file in ("one.py", "two.py")]
-    source = references.source_of(found[1])
+    found = [file_references.find(f"{file}:Waves") for file in ("one.py", "two.py")]
+    source = file_references.source_of(found[1])
     assert found[0] is found[1]
     assert source.reference == "lib_waves:Waves"
     assert source.sha256 == hashlib.sha256((folder / "library" / "lib_waves.py").read_bytes()).hexdigest()
     write("one.py", "")
-    references.unchanged(source, [source.reference])
+    file_references.unchanged(source, [source.reference])
 
 
 def test_a_file_without_neighbours_has_its_own_sha256(folder):
-    source = references.source_of(references.find("nets.py:Net"))
+    source = file_references.source_of(file_references.find("nets.py:Net"))
     assert source.sha256 == hashlib.sha256((folder / "nets.py").read_bytes()).hexdigest()
 
 
@@ -506,7 +506,7 @@ def test_what_would_be_hidden_is_refused_at_any_depth(folder):
     write("sub/far/inside.py", "def later():\n    import json\nSCALE = 1.0\n")
     write("sub/json.py", "")
     with pytest.raises(UsageError) as caught:
-        references.find(text)
+        file_references.find(text)
     sub = folder / "sub"
     assert str(caught.value).startswith(f"{sub}/far/inside.py imports 'json', and {sub}/json.py is hidden by ")
 
@@ -525,14 +525,14 @@ def test_a_neighbour_that_raises_leaves_nothing_behind(folder):
     write("sub/near_too.py", "")
     before = set(sys.modules)
     with pytest.raises(PluginError, match=r"net.py, line 1: RuntimeError: no"):
-        references.find("sub/net.py:net")
+        file_references.find("sub/net.py:net")
     assert set(sys.modules) == before
 
 
 def test_a_file_that_asks_for_itself_is_told_so(folder):
     write("own.py", "import mamlzoo\nfrom torch import nn\nnet = nn.Linear(1, 1)\nmamlzoo.run('sine', 'own.py:net')\n")
     with pytest.raises(UsageError) as caught:
-        references.find("own.py:net")
+        file_references.find("own.py:net")
     assert str(caught.value) == (
         f"{folder}/own.py asks for itself while it is executed; put that under `if __name__ == '__main__':`"
     )
@@ -560,7 +560,7 @@ def test_what_is_no_failure_of_a_file_ends_the_process_as_it_would_anywhere(fold
         ),
     )
     with pytest.raises(stop):
-        references.find("stops.py:Net")
+        file_references.find("stops.py:Net")
     assert not [name for name in sys.modules if name.startswith("stops_")]
 
 
@@ -572,4 +572,4 @@ def test_a_folder_whose_name_has_line_ends_stands_for_no_other_files(folder):
         write(name, "")
     write("one/net.py", "import far, zoo\n")
     write("two/net.py", "import far, zoo\n")
-    assert code.digest("one/net.py") != code.digest("two/net.py")
+    assert source_code.digest("one/net.py") != source_code.digest("two/net.py")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import mamlzoo
 from mamlzoo import Spec, UsageError
-from mamlzoo.contracts.points import read, read_points
+from mamlzoo.contracts.csv_points import read, read_points
 from mamlzoo_tasks.blobs import Blobs
 from mamlzoo_tasks.sine import Sine
 

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mamlzoo import MamlzooError
-from mamlzoo.engine.preparation import Choice
+from mamlzoo.engine.plan_choice import Choice
 from mamlzoo.engine.steps import Measured
 from mamlzoo.engine.training import TrainingRecord, TrainingState
 from mamlzoo.experiments.checkpoint import Best, Checkpoint, Seconds, ValidationRecord
-from mamlzoo.runs import checkpoints
+from mamlzoo.runs import checkpoint_file
 from mamlzoo.runs.digests import digest
 
 EXPERIMENT = "a digest"
@@ -40,12 +40,12 @@ def example(step=7):
 
 @pytest.fixture
 def saved(tmp_path):
-    checkpoints.save(example(), tmp_path, EXPERIMENT)
+    checkpoint_file.save(example(), tmp_path, EXPERIMENT)
     return tmp_path / "checkpoint.pt"
 
 
 def test_what_is_loaded_is_what_was_saved(saved):
-    loaded, original = checkpoints.load(saved, EXPERIMENT), example()
+    loaded, original = checkpoint_file.load(saved, EXPERIMENT), example()
     for part in ("plan", "seconds", "remarks"):
         assert getattr(loaded, part) == getattr(original, part)
     assert torch.equal(loaded.training.meta["network"]["weight"], original.training.meta["network"]["weight"])
@@ -68,9 +68,10 @@ def test_a_file_that_is_not_full_of_code(saved):
 
 def test_the_checkpoint_before_is_kept(tmp_path):
     for step in (1, 2, 3):
-        checkpoints.save(example(step), tmp_path, EXPERIMENT)
+        checkpoint_file.save(example(step), tmp_path, EXPERIMENT)
     steps = [
-        checkpoints.load(tmp_path / name, EXPERIMENT).training.step for name in (checkpoints.NAME, checkpoints.PREVIOUS)
+        checkpoint_file.load(tmp_path / name, EXPERIMENT).training.step
+        for name in (checkpoint_file.NAME, checkpoint_file.PREVIOUS)
     ]
     assert steps == [3, 2]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint.previous.pt", "checkpoint.pt"]
@@ -79,7 +80,7 @@ def test_the_checkpoint_before_is_kept(tmp_path):
 def test_a_view_of_a_large_tensor_is_saved_as_what_it_shows(tmp_path):
     whole = torch.zeros(1_000_000)
     state = TrainingState(0, {"network": {"weight": whole[:2].view(1, 2)}})
-    checkpoints.save(Checkpoint(Choice("none", ""), state), tmp_path, EXPERIMENT)
+    checkpoint_file.save(Checkpoint(Choice("none", ""), state), tmp_path, EXPERIMENT)
     assert (tmp_path / "checkpoint.pt").stat().st_size < 20_000
 
 
@@ -87,20 +88,20 @@ def test_a_view_of_a_large_tensor_is_saved_as_what_it_shows(tmp_path):
 @given(data=st.data())
 def test_a_changed_byte_is_found_or_changes_nothing(tmp_path_factory, data):
     directory = tmp_path_factory.mktemp("damaged")
-    checkpoints.save(example(), directory, EXPERIMENT)
+    checkpoint_file.save(example(), directory, EXPERIMENT)
     path = directory / "checkpoint.pt"
     raw, expected = bytearray(path.read_bytes()), torch.load(path, weights_only=True)["digest"]
     at, bit = data.draw(st.integers(0, len(raw) - 1)), data.draw(st.integers(0, 7))
     raw[at] ^= 1 << bit
     path.write_bytes(raw)
     try:
-        loaded = checkpoints.load(path, EXPERIMENT)
+        loaded = checkpoint_file.load(path, EXPERIMENT)
     except MamlzooError as error:
         assert "is damaged" in str(error)  # noqa: PT017
     else:
         again = directory / "again"
         again.mkdir()
-        checkpoints.save(loaded, again, EXPERIMENT)
+        checkpoint_file.save(loaded, again, EXPERIMENT)
         assert torch.load(again / "checkpoint.pt", weights_only=True)["digest"] == expected
 
 
@@ -108,16 +109,16 @@ def test_a_changed_byte_is_found_or_changes_nothing(tmp_path_factory, data):
 @settings(max_examples=30, deadline=None)
 def test_a_file_cut_short_is_damaged(tmp_path_factory, length):
     directory = tmp_path_factory.mktemp("short")
-    checkpoints.save(example(), directory, EXPERIMENT)
+    checkpoint_file.save(example(), directory, EXPERIMENT)
     path = directory / "checkpoint.pt"
     path.write_bytes(path.read_bytes()[:length][:-1])
     with pytest.raises(MamlzooError, match="checkpoint.pt is damaged"):
-        checkpoints.load(path, EXPERIMENT)
+        checkpoint_file.load(path, EXPERIMENT)
 
 
 def test_the_checkpoint_of_another_experiment_is_refused(saved):
     with pytest.raises(MamlzooError, match="does not belong to the config.json beside it"):
-        checkpoints.load(saved, "another digest")
+        checkpoint_file.load(saved, "another digest")
 
 
 def test_the_digest_sees_values_names_types_and_shapes():

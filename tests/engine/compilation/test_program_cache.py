@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mamlzoo.engine.compilation import cache as program_cache
-from mamlzoo.engine.compilation.cache import CannotCompileError, DamagedError
+from mamlzoo.engine.compilation import program_cache
+from mamlzoo.engine.compilation.program_cache import CannotCompileError, DamagedError
 
 CONTENT = bytes(range(256)) * 3
 
@@ -35,7 +35,7 @@ def keep(path: Path, content: bytes = CONTENT) -> None:
 BEGIN = """\
 import os, signal, time
 from pathlib import Path
-from mamlzoo.engine.compilation import cache as program_cache
+from mamlzoo.engine.compilation import program_cache
 path = Path({!r})
 """
 

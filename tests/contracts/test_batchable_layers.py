@@ -9,11 +9,11 @@ from torch.func import vmap
 
 import mamlzoo
 from mamlzoo import UsageError
-from mamlzoo.engine.batching import off_by
+from mamlzoo.engine.batching_check import off_by
 from mamlzoo.engine.binding import bind_seeds
+from mamlzoo.engine.episodes import draw
 from mamlzoo.engine.gradients import EAGER
-from mamlzoo.engine.streams import draw
-from mamlzoo.runs.resolution import plugin
+from mamlzoo.runs.name_resolution import plugin
 from mamlzoo_algorithms.fomaml import FOMAML
 from mamlzoo_algorithms.maml import MAML
 from mamlzoo_tasks.sine import Sine

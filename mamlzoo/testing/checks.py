@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from mamlzoo.contracts.plugins import KINDS, Plugin
 from mamlzoo.discovery import blame
-from mamlzoo.engine.explanations import explained
+from mamlzoo.engine.torch_errors import explained
 from mamlzoo.errors import FOREIGN, MamlzooError, in_short
 
 Verdict = Literal["passed", "failed", "exempt"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mamlzoo.bench.workload import CannotRunError, Contender, Work
-from mamlzoo.engine.inputs import Block, blocks
+from mamlzoo.engine.blocks import Block, blocks
+from mamlzoo.engine.episodes import TrainingStream
 from mamlzoo.engine.placement import computing, device_of
-from mamlzoo.engine.preparation import Training, prepare
-from mamlzoo.engine.streams import TrainingStream
+from mamlzoo.engine.plan_choice import Training, prepare
 from mamlzoo.runs.execution import finished
 from mamlzoo.runs.setup import bind
 

@@ -16,7 +16,7 @@ import numpy as np
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from mamlzoo.engine.explanations import explained
+from mamlzoo.engine.torch_errors import explained
 from mamlzoo.errors import FOREIGN, UsageError, in_short
 
 Held = dict[str, object]

@@ -9,23 +9,23 @@ import torch
 
 from mamlzoo import trees
 from mamlzoo.contracts import options
-from mamlzoo.contracts.answers import check_networks, is_finite
 from mamlzoo.contracts.data import MetaParams
 from mamlzoo.contracts.differentiation import differentiating
 from mamlzoo.contracts.learner import Learner
 from mamlzoo.contracts.plugins import MetaAlgorithm, Model, Task
+from mamlzoo.contracts.return_values import check_networks, is_finite
 from mamlzoo.discovery.blame import blamed
 from mamlzoo.engine import evaluation
 from mamlzoo.engine.adaptation import mapping
 from mamlzoo.engine.binding import Bound, check_fit, split_parameters
-from mamlzoo.engine.held import reals_of
+from mamlzoo.engine.episodes import TestSet
+from mamlzoo.engine.held_tensors import reals_of
 from mamlzoo.engine.placement import matrix_products_in
-from mamlzoo.engine.streams import TestSet
 from mamlzoo.errors import UsageError
-from mamlzoo.experiments.evaluation import Evaluation
 from mamlzoo.experiments.experiment import Experiment
+from mamlzoo.experiments.metrics import Evaluation
 from mamlzoo.experiments.settings import Settings
-from mamlzoo.runs.resolution import TaskLike, plugin
+from mamlzoo.runs.name_resolution import TaskLike, plugin
 from mamlzoo.tables import some
 
 NAMED = 4

@@ -9,7 +9,7 @@ from torch.func import grad, vmap
 
 import mamlzoo
 from mamlzoo import trees
-from mamlzoo.engine.singular import outcomes
+from mamlzoo.engine.singular_matrices import outcomes
 from mamlzoo_algorithms.maml import MAML
 
 NAN = float("nan")
