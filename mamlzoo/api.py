@@ -13,11 +13,8 @@ from mamlzoo.contracts.differentiation import differentiating
 from mamlzoo.errors import UsageError
 from mamlzoo.experiments.events import Listener
 from mamlzoo.experiments.result import Result
-from mamlzoo.figures import plots
-from mamlzoo.figures import sweep as sweep_figure
-from mamlzoo.figures.figure_files import drawn
+from mamlzoo.figures.figure_files import drawn, kinds_of
 from mamlzoo.figures.plots import Figure
-from mamlzoo.inference import fits
 from mamlzoo.reports import page
 from mamlzoo.reproductions import reproduction
 from mamlzoo.runs import directory as run_directory
@@ -26,7 +23,7 @@ from mamlzoo.runs.name_resolution import AlgorithmLike, ModelLike, TaskLike, exp
 from mamlzoo.runs.recording_policy import Interval, RecordingPolicy
 from mamlzoo.runs.watchers import watched
 from mamlzoo.sweeps import directory as sweep_directory
-from mamlzoo.sweeps.plan import planned
+from mamlzoo.sweeps.grid import grid_of
 from mamlzoo.sweeps.sweep import Sweep
 
 S = TypeVar("S", Result, Comparison)
@@ -161,9 +158,9 @@ def sweep(
             failed cell.
     """
     chosen = {"task": several(task), "model": several(model), "algorithm": several(algorithm)}
-    cells = planned(axes, chosen, options or {}, seeds, settings)
+    grid = grid_of(axes, chosen, options or {}, seeds, settings)
     with policy(checkpoint_every, progress) as how:
-        return sweep_directory.record(cells, Path(out), how)
+        return sweep_directory.record(grid, Path(out), how)
 
 
 def load(directory: str | Path) -> Result | Comparison | Sweep:
@@ -211,16 +208,7 @@ def plot(what: Result | Comparison | Sweep, kind: Kind = "curves") -> Figure:
         UsageError: it has no such figure, or nothing of it is finished.
     """
     _check_kind(what, Result, Comparison, Sweep)
-    if isinstance(what, Sweep):
-        figures = {"curves": lambda: sweep_figure.figure(what)}
-    elif isinstance(what, Comparison):
-        figures = {"curves": lambda: plots.curves(what.results, what.labels())}
-    else:
-        figures = {
-            "curves": lambda: plots.curves([what]),
-            "training": lambda: plots.training([what]),
-            "adaptation": lambda: plots.adaptation(fits.panels(what)),
-        }
+    figures = kinds_of(what)
     if kind not in figures:
         raise UsageError(f"there is no plot '{kind}'; there are: {', '.join(figures)}")
     return figures[kind]()

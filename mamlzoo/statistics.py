@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 
 MOST_SEEDS = 1000
 """More are not suggested to anybody."""
-NOT_APART = "cannot be told apart"
-"""What is said of two whose difference has an interval that holds 0."""
 
 
 def t_probability(t: float, degrees: int) -> float:

@@ -38,6 +38,10 @@ def csv_cell(text: str) -> str:
     return text
 
 
+NOT_APART = "cannot be told apart"
+"""What is said of two whose difference has an interval that holds 0."""
+
+
 @dataclass(frozen=True)
 class Table:
     """Rows of text under named columns, a title above and notes below.

@@ -224,7 +224,9 @@ class Broken(MAML):
 
 
 def test_a_plugin_that_raises_is_named():
-    with pytest.raises(mamlzoo.PluginError, match="sine × mlp × broken failed in a trial: ValueError: no such thing"):
+    with pytest.raises(
+        mamlzoo.PluginError, match="sine × mlp × broken failed in its rehearsal: ValueError: no such thing"
+    ):
         mamlzoo.run(algorithm=Broken, **QUICK)
 
 

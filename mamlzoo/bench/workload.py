@@ -48,6 +48,7 @@ class Work:
         Raises:
             UsageError: it cannot work.
         """
+        # Not before the worker has bound itself to its cores.
         from mamlzoo.contracts.plugins import KINDS
         from mamlzoo.runs.name_resolution import experiments
 

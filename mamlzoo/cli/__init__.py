@@ -16,7 +16,7 @@ COMMANDS = {
     "list": "Show the tasks, models, algorithms, recipes and loggers there are, and the plugins that failed.",
     "info": "Explain one plugin: its maths, its options, its reference.",
     "run": "Train and test one task × model × algorithm.",
-    "resume": "Go on with a run or a comparison that was stopped.",
+    "resume": "Go on with a run, a comparison or a sweep that was stopped.",
     "compare": "Train and test several combinations and show them side by side.",
     "sweep": "Run every combination of several values of any options, and choose by validation.",
     "trust": "Let run directories that you were handed have code of their own run.",

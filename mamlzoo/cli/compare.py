@@ -39,8 +39,10 @@ def command(baseline: str | None, at_step: int | None, **flags: Any) -> None:
 
     request = Request(**flags)
     several = request.experiments()
-    differences.check([config_of(experiment) for experiment in several], baseline, at_step)
+    differences.check_request([config_of(experiment) for experiment in several], baseline, at_step)
     directory = request.directory("compare")
-    with recorded(resume_command(directory), request.checkpoint_every, request.loggers, request.quiet) as policy:
+    with recorded(
+        lambda: resume_command(directory), request.checkpoint_every, request.loggers, request.quiet
+    ) as policy:
         comparison = comparison_directory.record(several, directory, policy, baseline, at_step)
     show(comparison, directory, quiet=request.quiet, as_json=request.as_json)

@@ -55,7 +55,7 @@ def command(
 
     recipe = installed().recipe(name)
     directory = out or run_directory.default_directory(f"reproduce-{name}")
-    with recorded(reproduction.command(name, directory), checkpoint_every, loggers, quiet) as policy:
+    with recorded(lambda: reproduction.command(name, directory), checkpoint_every, loggers, quiet) as policy:
         found = reproduction.reproduce(recipe, directory, policy)
     if as_json:
         console.print_json(found.document())

@@ -45,7 +45,8 @@ def command(
 ) -> None:
     """Go on with the run, the comparison or the sweep in DIRECTORY, where its last checkpoint stands.
 
-    It ends with the same bits as if it had never been stopped. One that is finished is shown again.
+    It ends with the same bits as if it had never been stopped. One that is finished is shown again. Of a sweep, cells
+    that failed are tried again; exit code 1 if one failed.
     """
     from mamlzoo import api
     from mamlzoo.cli.results import show
@@ -58,7 +59,7 @@ def command(
     places = {kind: place for kind, place in moved.items() if place is not None}
     api.check_resumable(directory, places)
     found: Result | Comparison | Sweep
-    with recorded(resume_command(directory), checkpoint_every, loggers, quiet) as policy:
+    with recorded(lambda: resume_command(directory), checkpoint_every, loggers, quiet) as policy:
         if comparison_directory.is_comparison(directory):
             found = comparison_directory.resume(directory, policy)
         elif sweep_directory.is_sweep(directory):

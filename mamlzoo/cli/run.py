@@ -26,6 +26,8 @@ def command(**flags: Any) -> None:
     request = Request(**flags)
     (experiment,) = request.experiments()
     directory = request.directory(experiment.name)
-    with recorded(resume_command(directory), request.checkpoint_every, request.loggers, request.quiet) as policy:
+    with recorded(
+        lambda: resume_command(directory), request.checkpoint_every, request.loggers, request.quiet
+    ) as policy:
         result = recording.record(experiment, directory, policy)
     show(result, directory, quiet=request.quiet, as_json=request.as_json)

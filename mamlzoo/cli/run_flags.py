@@ -1,4 +1,4 @@
-"""What `run`, `compare` and `sweep` share: their flags, how they record and stop, and what they print in the end."""
+"""The flags that `run`, `compare` and `sweep` share, and what is asked for by them."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def recorded(
-    again: str,
+    again: Callable[[], str],
     checkpoint_every: str,
     loggers: Sequence[str] = (),
     quiet: bool = False,
@@ -31,7 +31,7 @@ def recorded(
     The first SIGINT or SIGTERM asks for a checkpoint and a stop; a second one stops at once, at the last checkpoint.
 
     Args:
-        again: the command that goes on with what was stopped.
+        again: gives what goes on with what was stopped, once it has been.
     """
     from mamlzoo.discovery.installed import installed
     from mamlzoo.figures.figure_files import drawn
@@ -51,7 +51,7 @@ def recorded(
                 interval, progress, lambda: stop.asked is not None, loggers, watcher.begins, watcher.says, drawn
             )
         except (KeyboardInterrupt, StoppedError):
-            stopped = StoppedError(again)
+            stopped = StoppedError(again())
             stopped.exit_code = 128 + (stop.asked or signal.SIGINT)
             raise stopped from None
 

@@ -37,11 +37,11 @@ def command(ctx: click.Context, /, **flags: Any) -> None:
     from mamlzoo.cli.results import show
     from mamlzoo.runs.commands import resume_command
     from mamlzoo.sweeps import directory as sweep_directory
-    from mamlzoo.sweeps.plan import planned
+    from mamlzoo.sweeps.grid import grid_of
 
     request = Request(**flags)
     given = request.options | request.settings
-    plan = planned(
+    grid = grid_of(
         {key: values for key, values in given.items() if key not in axes.FIXED},
         request.chosen,
         {},
@@ -49,7 +49,12 @@ def command(ctx: click.Context, /, **flags: Any) -> None:
         {key: value for key, value in given.items() if key in axes.FIXED},
     )
     directory = request.directory("sweep")
-    with recorded(resume_command(directory), request.checkpoint_every, request.loggers, request.quiet) as policy:
-        sweep = sweep_directory.record(plan, directory, policy)
+
+    def again() -> str:
+        """Before all cells are tried, nothing is there to go on with."""
+        return resume_command(directory) if sweep_directory.is_sweep(directory) else "the same command again"
+
+    with recorded(again, request.checkpoint_every, request.loggers, request.quiet) as policy:
+        sweep = sweep_directory.record(grid, directory, policy)
     show(sweep, directory, quiet=request.quiet, as_json=request.as_json)
     ctx.exit(1 if sweep.failed else 0)

@@ -34,8 +34,8 @@ from mamlzoo.comparisons.test_sets import test_set, tested_apart, tested_on
 from mamlzoo.comparisons.verdicts import Difference, bracketed
 from mamlzoo.errors import UsageError
 from mamlzoo.experiments.result import Result
-from mamlzoo.statistics import NOT_APART, Crossed, Interval
-from mamlzoo.tables import Table, count, grouped, listed, number
+from mamlzoo.statistics import Crossed, Interval
+from mamlzoo.tables import NOT_APART, Table, count, grouped, listed, number
 
 NO_INTERVAL = Interval(math.nan, math.nan, math.nan)
 
@@ -141,7 +141,7 @@ def differences(
     return Differences(rows, step, baseline, remarks)
 
 
-def check(configs: Sequence[Config], baseline: str | None, step: int | None) -> None:
+def check_request(configs: Sequence[Config], baseline: str | None, step: int | None) -> None:
     """Refuse, before anything is trained, a question that `differences` could not answer.
 
     Raises:

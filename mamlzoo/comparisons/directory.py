@@ -42,6 +42,7 @@ def record(
     configs = [config_of(experiment) for experiment in experiments]
     with run_directory.new_directory(directory, kept=False) as temporary:
         _write_members(temporary, configs, baseline, step)
+    recording.remember_code(experiments, policy)
     by_name: dict[str, Experiment | None] = dict(zip(_names(configs), experiments, strict=True))
 
     def one(name: str) -> Result:

@@ -9,8 +9,8 @@ from typing import Any
 
 from mamlzoo.experiments.metrics import FEW_TASKS
 from mamlzoo.files import json_document
-from mamlzoo.statistics import MOST_SEEDS, NOT_APART, Interval
-from mamlzoo.tables import count, named, number
+from mamlzoo.statistics import MOST_SEEDS, Interval
+from mamlzoo.tables import NOT_APART, count, named, number
 
 NO_VERDICT = "no verdict"
 
@@ -76,11 +76,32 @@ class Difference:
 
     def sentence(self) -> str:
         """The verdict and what it rests on."""
-        return _sentence(self)
+        if hindrance(self):
+            here = (
+                f" (in {named('seed', self.seeds)}, {self.label}'s {_amount(self)})"
+                if len(self.seeds) == 1 and self.over
+                else ""
+            )
+            said = f"no verdict on {pair(self)}: {hindrance(self)}{here}"
+        elif self.winner is not None:
+            said = f"{self.verdict} than {self.other}: its {_amount(self)}"
+        elif is_zero(self):
+            said = f"{pair(self)} found the very same numbers"
+        else:
+            said = f"{pair(self)} {NOT_APART} with {evidence(self)}: {self.label}'s {_amount(self)}; {remedy(self)}"
+        return f"{said}; this rests on {left(self)}" if left(self) and self.seeds else said
 
     def basis(self) -> str:
         """What an interval was taken over, and what it does not speak of."""
-        return _basis(self)
+        tasks, seeds = count(self.test_tasks, "test task"), count(len(self.seeds), "seed")
+        said = f"paired on the same {tasks} and {seeds}; {100 * self.confidence:.4g}% t interval over {self.over}"
+        if "seeds" not in self.over:
+            if self.alike:
+                return f"{said} only, as the seeds found the very same differences"
+            return f"{said} only, as there is one seed: it says nothing of another training run"
+        if "test tasks" not in self.over:
+            return f"{said} only, as there is one test task: it says nothing of another task"
+        return said
 
     def document(self) -> dict[str, Any]:
         """As JSON holds it; what is not finite is null."""
@@ -101,37 +122,6 @@ class Difference:
                 "verdict": self.verdict,
             }
         )
-
-
-def _sentence(row: Difference) -> str:
-    """The verdict and what it rests on."""
-    if hindrance(row):
-        here = (
-            f" (in {named('seed', row.seeds)}, {row.label}'s {_amount(row)})"
-            if len(row.seeds) == 1 and row.over
-            else ""
-        )
-        said = f"no verdict on {pair(row)}: {hindrance(row)}{here}"
-    elif row.winner is not None:
-        said = f"{row.verdict} than {row.other}: its {_amount(row)}"
-    elif is_zero(row):
-        said = f"{pair(row)} found the very same numbers"
-    else:
-        said = f"{pair(row)} {NOT_APART} with {evidence(row)}: {row.label}'s {_amount(row)}; {remedy(row)}"
-    return f"{said}; this rests on {left(row)}" if left(row) and row.seeds else said
-
-
-def _basis(row: Difference) -> str:
-    """What an interval was taken over, and what it does not speak of."""
-    tasks, seeds = count(row.test_tasks, "test task"), count(len(row.seeds), "seed")
-    said = f"paired on the same {tasks} and {seeds}; {100 * row.confidence:.4g}% t interval over {row.over}"
-    if "seeds" not in row.over:
-        if row.alike:
-            return f"{said} only, as the seeds found the very same differences"
-        return f"{said} only, as there is one seed: it says nothing of another training run"
-    if "test tasks" not in row.over:
-        return f"{said} only, as there is one test task: it says nothing of another task"
-    return said
 
 
 def hindrance(row: Difference) -> str:

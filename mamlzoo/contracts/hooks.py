@@ -1,6 +1,6 @@
-"""What a module can offer to the zoo: plugins and recipes; what it can hear of runs is in `experiments.listening`.
+"""What a module can offer to the zoo: plugins and recipes; what it can hear of runs is in `experiments.logger_hooks`.
 
-A plugin module, named by an entry point of the group `mamlzoo`, has at least one of these functions:
+An entry point of the group `mamlzoo` names a plugin's class, or a module that has one of these functions at least:
 
     @mamlzoo.hookimpl
     def mamlzoo_plugins():

@@ -90,3 +90,7 @@ class Learner:
         """∂loss/∂params, itself differentiable."""
         gradient: Params = grad(lambda p: self.loss(p, batch, network))(params)
         return gradient
+
+
+NETWORK_CALL = Learner._output.__code__
+"""The code that calls a model's network: whose frame it is, the model's is what lies within."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple, cast
 
-from mamlzoo.contracts.learner import Learner
+from mamlzoo.contracts.learner import NETWORK_CALL
 from mamlzoo.contracts.plugins import Model, Plugin
 from mamlzoo.discovery import memory_blame
 from mamlzoo.discovery.installed import installed
@@ -108,7 +108,7 @@ def _owner(frame: FrameType, plugins: Sequence[Plugin], files: dict[int, str | N
     itself = frame.f_locals.get("self")
     if any(itself is plugin for plugin in plugins):
         return cast(Plugin, itself)
-    if frame.f_code is Learner._output.__code__:
+    if frame.f_code is NETWORK_CALL:
         return next((plugin for plugin in plugins if isinstance(plugin, Model)), None)
     owners = [plugin for plugin in plugins if files[id(plugin)] == frame.f_code.co_filename]
     return owners[0] if len(owners) == 1 else None

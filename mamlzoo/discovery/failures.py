@@ -18,12 +18,22 @@ UNKNOWN = "?"
 
 
 class Origin(NamedTuple):
-    """Where a plugin comes from."""
+    """Where a plugin comes from.
+
+    Attributes:
+        entry_point: its name.
+        value: what it names: a module, or a class as `package.module:Class`.
+    """
 
     distribution: str
     version: str
     entry_point: str
-    module: str
+    value: str
+
+    @property
+    def module(self) -> str:
+        """The module that is imported."""
+        return self.value.partition(":")[0]
 
     @property
     def release(self) -> str:
@@ -64,7 +74,7 @@ class Failure(NamedTuple):
     def __str__(self) -> str:
         origin = self.origin
         places = ", ".join(filter(None, [f"entry point {origin.entry_point}", self.where]))
-        whose = f"{origin.release}, {self.stage} {origin.module} ({places})"
+        whose = f"{origin.release}, {self.stage} {origin.value} ({places})"
         return f"{whose}: {self.what}; {self.remedy}"
 
 
@@ -84,7 +94,7 @@ def place(origin: Origin, error: BaseException, refused: object = None) -> tuple
     """The file and line that the error is about: the innermost of the plugin's own package."""
     if isinstance(refused, Path):
         return str(refused), None
-    file, own = _module_file(origin.module.partition(":")[0])
+    file, own = _module_file(origin.module)
     if isinstance(refused, type):
         with suppress(OSError, TypeError):
             return inspect.getsourcefile(refused) or file, inspect.getsourcelines(refused)[1]
@@ -119,7 +129,7 @@ def _explained(origin: Origin, error: BaseException) -> tuple[str, str]:
 def _missing(origin: Origin, module: str) -> tuple[str, str]:
     """A module that is not there: the plugin's own, or one that it needs."""
     top = module.partition(".")[0]
-    if top == origin.module.partition(":")[0].partition(".")[0]:
+    if top == origin.module.partition(".")[0]:
         return f"there is no module '{module}'", (
             f"the wheel of {_named(origin)} may not contain it (see [tool.hatch.build.targets.wheel], or your build "
             "backend's list of files), or it was removed; see to that, and install it again"

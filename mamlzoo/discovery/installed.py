@@ -205,7 +205,7 @@ def _add_recipe(registry: Registry, recipe: Recipe) -> None:
 def _add(registry: Registry, cls: type[Plugin], origin: Origin) -> None:
     taken = registry.offers[cls.kind].get(cls.name)
     if taken is not None:
-        by = f"{taken.origin.release} ({taken.origin.module})"
+        by = f"{taken.origin.release} ({taken.origin.value})"
         raise PluginError(
             f"the name of {cls.kind} '{cls.name}' is taken by {by}", remedy=f"give {cls.__name__} another `name`"
         )

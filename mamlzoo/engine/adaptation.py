@@ -25,7 +25,7 @@ ROUGHLY = 0.01
 """How far predictions of several episodes at once may be from those of one after another, relative to the largest."""
 
 
-def mapping(bound: Bound, task: Task, tests: TestSet, plan: str) -> str:
+def mapping_for(bound: Bound, task: Task, tests: TestSet, plan: str) -> str:
     """'loop' where that was asked for, or where test episodes cannot be batched; else 'vmap'."""
     if plan in MAPS:
         return plan

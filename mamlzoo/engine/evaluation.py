@@ -16,7 +16,7 @@ from mamlzoo.contracts.plugins import Task
 from mamlzoo.engine.adaptation import Adaptation
 from mamlzoo.engine.binding import Bound
 from mamlzoo.engine.episodes import TestSet
-from mamlzoo.engine.placement import computing
+from mamlzoo.engine.processor import computing
 
 
 class EvaluationProgress(NamedTuple):

@@ -1,4 +1,4 @@
-"""A trial of what nobody sees in numbers: that networks and algorithms are pure functions of θ, constants and episode.
+"""A look at what nobody sees in numbers: that networks and algorithms are pure functions of θ, constants and episode.
 
 One that is not gives numbers all the same: of another seed, of the calls before, of a generator that nobody seeded.
 """

@@ -1,24 +1,13 @@
-"""Where and how numbers are computed: the device, its threads, the precision."""
+"""Where numbers are computed, and in which precision: the device."""
 
 from __future__ import annotations
 
-import functools
-import math
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import torch
 
-from mamlzoo.engine.memory import MIB
 from mamlzoo.errors import UsageError
-
-SPREAD = 8 * MIB
-"""What the tensors of a batched call take together, from which on several threads are faster than one; measured."""
-
-QUOTA = Path("/sys/fs/cgroup/cpu.max")
-"""How many microseconds of processor time a container may use in how many."""
 
 
 def device_of(name: str) -> torch.device:
@@ -36,33 +25,6 @@ def device_of(name: str) -> torch.device:
     return device
 
 
-@functools.cache
-def cpuinfo() -> tuple[str, ...]:
-    """What Linux says of the processor, line by line; nothing elsewhere."""
-    try:
-        return tuple(Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines())
-    except OSError:
-        return ()
-
-
-def available_threads() -> int:
-    """One for each core that this process may use, or for each core's worth of time where a container has less."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        allowed, period = map(int, QUOTA.read_text(encoding="utf-8").split())
-    except (OSError, ValueError):  # there is none, or it says 'max'
-        return cores
-    return max(1, min(cores, math.ceil(allowed / period)))
-
-
-def is_busy() -> bool:
-    """Whether more processes want to compute than there are cores."""
-    try:
-        return os.getloadavg()[0] > (os.cpu_count() or 1)
-    except (AttributeError, OSError):  # it is not known
-        return False
-
-
 @contextmanager
 def matrix_products_in(precision: str) -> Iterator[None]:
     """Let float32 matrix products on a GPU be computed in TF32 meanwhile, if `precision` is 'tf32'; else not."""
@@ -72,22 +34,3 @@ def matrix_products_in(precision: str) -> Iterator[None]:
         yield
     finally:
         torch.set_float32_matmul_precision(before)
-
-
-@contextmanager
-def computing(threads: int) -> Iterator[None]:
-    """Compute with so many threads meanwhile; numbers below 1e-38 count as 0, as on a GPU and in JAX.
-
-    An optimiser's averages of gradients that have become 0 decay into that range, where a processor takes a hundred
-    times as long for each operation.
-    """
-    before, flushed = torch.get_num_threads(), bool(torch.tensor(1e-40) * 1 == 0)
-    torch.set_flush_denormal(True)
-    if threads != before:
-        torch.set_num_threads(threads)
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(flushed)
-        if threads != before:
-            torch.set_num_threads(before)

@@ -27,7 +27,7 @@ from mamlzoo.engine.episodes import TrainingStream
 from mamlzoo.engine.gradients import EAGER
 from mamlzoo.engine.memory import BUDGET, MIB, allocated_by
 from mamlzoo.engine.outer_optimizer import OuterOptimizer
-from mamlzoo.engine.placement import SPREAD, computing, is_busy
+from mamlzoo.engine.processor import SPREAD, computing, is_busy
 from mamlzoo.engine.steps import EagerSteps, Steps
 from mamlzoo.errors import MamlzooError, UsageError
 from mamlzoo.tables import rate

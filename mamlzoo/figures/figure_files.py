@@ -1,9 +1,9 @@
-"""The figures that are written beside a value, by the name of their file."""
+"""The figures of a value: those that can be asked for, and those that are written beside it."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from mamlzoo.comparisons.comparison import Comparison
 from mamlzoo.experiments.result import Result
@@ -14,36 +14,54 @@ from mamlzoo.inference import fits, meta_parameters
 from mamlzoo.reproductions.reproduction import Reproduction
 from mamlzoo.sweeps.sweep import Sweep
 
+Draw = Callable[[], Figure]
+
+
+def kinds_of(what: Result | Comparison | Sweep) -> Mapping[str, Draw]:
+    """What draws each kind of figure that there is of it, whether or not it has the numbers for one."""
+    if isinstance(what, Sweep):
+        return {"curves": lambda: sweep_figure.figure(what)}
+    if isinstance(what, Comparison):
+        return {"curves": lambda: plots.curves(what.results, what.labels())}
+    return {
+        "curves": lambda: plots.curves([what]),
+        "training": lambda: plots.training([what]),
+        "adaptation": lambda: plots.adaptation(fits.panels(what)),
+    }
+
 
 def drawn(what: object) -> dict[str, Callable[[], bytes]]:
-    """What draws them, as PNG: of a result, a comparison, a sweep or a reproduction; of anything else there is none."""
+    """What draws the figures that are written beside a value, as PNG, by the name of their file.
 
-    def as_png(make: Callable[[], Figure]) -> Callable[[], bytes]:
-        return lambda: plots.png(make())
+    Those of a result, a comparison, a sweep or a reproduction that it has numbers for; of anything else there is none.
+    """
 
-    return {name: as_png(make) for name, make in figures_of(what).items()}
+    def as_png(draw: Draw) -> Callable[[], bytes]:
+        return lambda: plots.png(draw())
+
+    return {name: as_png(draw) for name, draw in _written(what).items()}
 
 
-def figures_of(what: object) -> dict[str, Callable[[], Figure]]:
-    """The same, to be drawn in any format."""
+def _written(what: object) -> Mapping[str, Draw]:
     if isinstance(what, Result):
         return _of_run(what)
     if isinstance(what, Comparison):
-        return {"curves": lambda: plots.curves(what.results, what.labels())}
+        return kinds_of(what)
     if isinstance(what, Sweep):
-        return {"sweep": lambda: sweep_figure.figure(what)}
+        return {"sweep": kinds_of(what)["curves"]}
     if isinstance(what, Reproduction):
         return {name: functools.partial(_curves, what, labels) for name, labels in what.recipe.figures.items()}
     return {}
 
 
-def _of_run(result: Result) -> dict[str, Callable[[], Figure]]:
-    """Only those that the result has something for."""
-    figures = {"curves": lambda: plots.curves([result])}
-    if result.history:
-        figures["training"] = lambda: plots.training([result])
-    if len(meta_parameters.experiment_of(result).task.spec.input_shape) == 1:  # images would take too long
-        steps = sorted({step for step in (0, 1, 10) if step <= len(result.evaluation.steps) - 1})
+def _of_run(result: Result) -> Mapping[str, Draw]:
+    figures = dict(kinds_of(result))
+    if not result.history:
+        del figures["training"]
+    if len(meta_parameters.experiment_of(result).task.spec.input_shape) > 1:  # of images it would take too long
+        del figures["adaptation"]
+    else:  # after no more steps than were tested
+        steps = [step for step in fits.STEPS if step < len(result.evaluation.steps)]
         figures["adaptation"] = lambda: plots.adaptation(fits.panels(result, steps=steps))
     return figures
 

@@ -16,7 +16,7 @@ from mamlzoo.contracts.data import Batch, Fast, Spec
 from mamlzoo.contracts.differentiation import differentiating
 from mamlzoo.contracts.return_values import check_adapted
 from mamlzoo.discovery.blame import blamed
-from mamlzoo.engine.adaptation import Adaptation, mapping
+from mamlzoo.engine.adaptation import Adaptation, mapping_for
 from mamlzoo.engine.batch_norm import batch_norms, without_running_statistics
 from mamlzoo.engine.binding import Bound
 from mamlzoo.engine.episodes import TestSet
@@ -70,7 +70,7 @@ class Adapted:
         plan = "loop"  # a single data set gains nothing from being batched
         if several:
             tests = TestSet(experiment.task, 1, experiment.settings.test_seed, device_of(experiment.settings.device))
-            plan = mapping(bound, experiment.task, tests, experiment.settings.plan)
+            plan = mapping_for(bound, experiment.task, tests, experiment.settings.plan)
         adaptation = Adaptation(bound, experiment.task, plan)
         with blamed(experiment, "adapting"):
             fast = adaptation.start(bound.meta, support)

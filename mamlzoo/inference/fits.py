@@ -24,6 +24,8 @@ from mamlzoo.experiments.result import Result
 from mamlzoo.inference import meta_parameters
 from mamlzoo.runs.config import check_data
 
+STEPS = (0, 1, 10)
+"""Numbers of adaptation steps after which a figure shows what is predicted."""
 GRID = 200
 """Points of a curve."""
 ALONG = 60
@@ -141,7 +143,7 @@ def fit(result: Result, **given: Any) -> Fit:
 def panels(
     result: Result,
     *,
-    steps: Sequence[int] = (0, 1, 10),
+    steps: Sequence[int] = STEPS,
     episode: int = 0,
     seed: int | None = None,
     task_options: Mapping[str, Any] = MappingProxyType({}),

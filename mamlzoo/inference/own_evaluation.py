@@ -16,7 +16,7 @@ from mamlzoo.contracts.plugins import MetaAlgorithm, Model, Task
 from mamlzoo.contracts.return_values import check_networks, is_finite
 from mamlzoo.discovery.blame import blamed
 from mamlzoo.engine import evaluation
-from mamlzoo.engine.adaptation import mapping
+from mamlzoo.engine.adaptation import mapping_for
 from mamlzoo.engine.binding import Bound, check_fit, split_parameters
 from mamlzoo.engine.episodes import TestSet
 from mamlzoo.engine.held_tensors import reals_of
@@ -25,6 +25,7 @@ from mamlzoo.errors import UsageError
 from mamlzoo.experiments.experiment import Experiment
 from mamlzoo.experiments.metrics import Evaluation
 from mamlzoo.experiments.settings import Settings
+from mamlzoo.runs.execution import finished
 from mamlzoo.runs.name_resolution import TaskLike, plugin
 from mamlzoo.tables import some
 
@@ -77,16 +78,12 @@ def evaluate(
     bound = Bound(algorithm, replace(learner, spec=resolved.spec), theta, constants)
     episodes = TestSet(resolved, settings.test_tasks, settings.test_seed, first.device, first.dtype)
     with matrix_products_in(settings.precision), blamed(experiment, "testing"):
-        how = mapping(bound, resolved, episodes, settings.plan)
-        events = evaluation.evaluate(
-            bound, theta, resolved, episodes, settings.test_steps, how, settings.chunk, settings.most_threads
+        how = mapping_for(bound, resolved, episodes, settings.plan)
+        values = finished(
+            evaluation.evaluate(
+                bound, theta, resolved, episodes, settings.test_steps, how, settings.chunk, settings.most_threads
+            )
         )
-        while True:
-            try:
-                next(events)
-            except StopIteration as end:
-                values: evaluation.MetricValues = end.value
-                break
     rows = [row for row in range(len(first)) if all(is_finite(leaf[row]) for leaf in trees.leaves(theta))]
     return Evaluation(values, rows, next(iter(values)) in resolved.higher_is_better)
 

@@ -103,7 +103,7 @@ def page(comparison: Comparison) -> str:
         _section("Training", _training(runs)),
         _section("Fits of test tasks", _fits(runs)),
         _section("Configs", _configs(comparison)),
-        _section("Entry again", _again(runs)),
+        _section("Run again", _again(runs)),
     ]
     style = Path(__file__).with_name("report.css").read_text(encoding="utf-8")
     footer = f"mamlzoo {escape(mamlzoo.__version__)}"

@@ -131,7 +131,7 @@ def reproduce(recipe: Recipe, directory: Path, policy: RecordingPolicy = DEFAULT
         StoppedError, MamlzooError: as `recording.record`; the same call goes on.
     """
     experiments = {run.label: experiment_of(run, directory) for run in recipe.runs}
-    check(recipe, experiments)
+    rehearse_all(recipe, experiments)
     _claim_directory(recipe, directory)
     with files.locked(directory):
         results: dict[str, Result] = {}
@@ -186,7 +186,7 @@ def experiment_of(run: RecipeRun, directory: Path) -> Experiment:
     return experiment
 
 
-def check(recipe: Recipe, experiments: Mapping[str, Experiment]) -> None:
+def rehearse_all(recipe: Recipe, experiments: Mapping[str, Experiment]) -> None:
     """What cannot work is said before the first run is trained, and not after it.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Checkpoints: where a run stands, as a value and as a file of tensors, numbers and words.
+"""Checkpoints as files of tensors, numbers and words.
 
 `checkpoint.pt` loads with `torch.load(…, weights_only=True)`. It carries a digest of all that it holds, so that a
 damaged one is known as such, and the one before it is kept as `checkpoint.previous.pt`.

@@ -1,4 +1,4 @@
-"""The command that makes a run again, from its config."""
+"""The commands that make a run again, and that go on with one; and how a shell spells a path."""
 
 from __future__ import annotations
 

@@ -25,7 +25,6 @@ from typing import Any
 import numpy as np
 
 from mamlzoo import files, trees
-from mamlzoo.contracts.plugins import KINDS
 from mamlzoo.discovery import serialisation
 from mamlzoo.engine.training import TrainingRecord
 from mamlzoo.errors import MamlzooError, UsageError, in_short
@@ -128,7 +127,7 @@ def fill(result: Result, into: Path, final: Path, draw: Draw = undrawn) -> Resul
     """Write all of a run directory, into one that will be called `final`."""
     if result.experiment is not None:  # run here, so its code may be run again for this directory
         try:
-            serialisation.remember(getattr(result.experiment, kind) for kind in KINDS)
+            serialisation.remember(plugin for plugin in result.experiment.plugins)
         except UsageError as error:
             warnings.warn(str(error), stacklevel=2)
     write_config(into, result.config)

@@ -16,7 +16,7 @@ from mamlzoo import trees
 from mamlzoo.contracts.data import MetaParams
 from mamlzoo.contracts.return_values import check_remarks
 from mamlzoo.discovery.blame import blamed
-from mamlzoo.engine.adaptation import mapping
+from mamlzoo.engine.adaptation import mapping_for
 from mamlzoo.engine.batch_norm import batch_norms, left_out
 from mamlzoo.engine.binding import Bound
 from mamlzoo.engine.episodes import TestSet, TrainingStream
@@ -27,7 +27,7 @@ from mamlzoo.engine.plan_choice import Choice, prepare
 from mamlzoo.engine.training import TrainingRecord, TrainingState, train
 from mamlzoo.errors import MamlzooError
 from mamlzoo.experiments.checkpoint import Best, Checkpoint, Seconds, ValidationRecord
-from mamlzoo.experiments.events import Events, Listener, T
+from mamlzoo.experiments.events import Events, Listener
 from mamlzoo.experiments.experiment import Experiment
 from mamlzoo.experiments.metrics import Evaluation
 from mamlzoo.experiments.result import Result, Timing
@@ -36,6 +36,7 @@ from mamlzoo.runs.setup import bind, initial
 from mamlzoo.runs.watchers import watched
 
 E = TypeVar("E")
+T = TypeVar("T")
 NOTHING = Choice("none", "there is nothing to train")
 
 
@@ -56,9 +57,9 @@ def events(
         UsageError: the combination cannot work; before anything is trained.
     """
     with matrix_products_in(experiment.settings.precision):
-        training = _Run(experiment, config, start)
-        yield from training.train(pauses)
-        return (yield from training.test())
+        execution = _Execution(experiment, config, start)
+        yield from execution.train(pauses)
+        return (yield from execution.test())
 
 
 def finished(events: Generator[E, None, T], tell: Callable[[E], object] = lambda event: None) -> T:
@@ -82,7 +83,7 @@ def run(experiment: Experiment, progress: bool | Listener | None = None) -> Resu
         return finished(events(experiment, config_of(experiment)), functools.partial(watcher, experiment))
 
 
-class _Run:
+class _Execution:
     def __init__(self, experiment: Experiment, config: dict[str, Any], start: Checkpoint | None) -> None:
         self._experiment, self._config, self._settings = experiment, config, experiment.settings
         self._device = device_of(experiment.settings.device)
@@ -158,7 +159,7 @@ class _Run:
     def _evaluate(self, meta: MetaParams, episodes: TestSet) -> Events[MetricValues]:
         settings, task = self._settings, self._experiment.task
         before = time.perf_counter()
-        how = mapping(self._bound, task, episodes, settings.plan)
+        how = mapping_for(self._bound, task, episodes, settings.plan)
         values = yield from evaluate(
             self._bound, meta, task, episodes, settings.test_steps, how, settings.chunk, settings.most_threads
         )

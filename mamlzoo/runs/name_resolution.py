@@ -67,7 +67,7 @@ def combined(
     """
     given = _by_kind(options or {})
     chosen_tasks = _resolve_all(Task, tasks, given["task"])  # type: ignore[type-abstract]
-    chosen_models = _resolve_all(Model, map(_as_model, models), given["model"])  # type: ignore[type-abstract]
+    chosen_models = _resolve_all(Model, map(as_model, models), given["model"])  # type: ignore[type-abstract]
     chosen_algorithms = _resolve_all(MetaAlgorithm, algorithms, given["algorithm"])  # type: ignore[type-abstract]
     common = budget(seeds, settings, [*chosen_tasks, *chosen_models, *chosen_algorithms])
     return [Experiment(*plugins, common) for plugins in product(chosen_tasks, chosen_models, chosen_algorithms)]
@@ -82,7 +82,7 @@ def plugin(kind: str, like: Any, given: Mapping[str, Any] = MappingProxyType({})
     Raises:
         UsageError: it is none of these, or a value is out of range.
     """
-    resolved: Plugin = _resolve(KINDS[kind], _as_model(like) if kind == "model" else like, given)
+    resolved: Plugin = _resolve(KINDS[kind], as_model(like) if kind == "model" else like, given)
     return resolved
 
 
@@ -92,7 +92,7 @@ def declared(kind: str, like: Any) -> Plugin | type[Plugin]:
     Raises:
         UsageError: it is none of what `plugin` takes.
     """
-    found: Plugin | type[Plugin] = _find(KINDS[kind], _as_model(like) if kind == "model" else like)
+    found: Plugin | type[Plugin] = _find(KINDS[kind], as_model(like) if kind == "model" else like)
     return found
 
 
@@ -167,7 +167,7 @@ def _known(cls: type[Plugin], given: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in given.items() if name in options.options_of(cls)}
 
 
-def _as_model(like: ModelLike) -> str | Model | type[Model]:
+def as_model(like: ModelLike) -> str | Model | type[Model]:
     """A module, or a function that makes one, as a Model."""
     if isinstance(like, str | Model) or (isinstance(like, type) and issubclass(like, Model)):
         return like

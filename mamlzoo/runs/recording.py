@@ -6,7 +6,7 @@ import functools
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -108,7 +108,7 @@ def record_or_resume(experiment: Experiment, directory: Path, policy: RecordingP
     if experiment_digest(config) != experiment_digest(config_of(experiment)):
         raise UsageError(f"{directory} holds another experiment; choose another directory")
     check_data(experiment, config)
-    return resume(directory, policy, {kind: getattr(experiment, kind) for kind in KINDS})
+    return resume(directory, policy, {plugin.kind: plugin for plugin in experiment.plugins})
 
 
 class _Recording:
@@ -123,7 +123,7 @@ class _Recording:
         self._in_training = False
 
     def run(self, start: Checkpoint | None) -> Result:
-        self._remember_code()
+        remember_code([self._experiment], self._policy)
         loggers = Loggers(self._policy.loggers, self._experiment, self._directory)
         with _disk(self._directory), loggers.told(start.training.step if start else 0) as tell:
             self._begin_metrics(start)
@@ -140,14 +140,6 @@ class _Recording:
         self._policy.progress(self._experiment, event)
         if self._policy.stop() and not self._in_training:
             raise StoppedError(resume_command(self._directory))
-
-    def _remember_code(self) -> None:
-        """What is run here may be run again for this directory; a run is not to fail where that cannot be noted."""
-        try:
-            serialisation.remember(getattr(self._experiment, kind) for kind in KINDS)
-        except UsageError as error:
-            text = f"{error}; so what looks at this run later will ask for its code by name"
-            self._policy.progress(self._experiment, Alert(text))
 
     def _begin_metrics(self, start: Checkpoint | None) -> None:
         """As the checkpoint has them: lines after it will come again."""
@@ -175,6 +167,15 @@ class _Recording:
         if every.steps is not None:
             return step % every.steps == 0
         return every.seconds is not None and time.monotonic() - self._when >= every.seconds
+
+
+def remember_code(experiments: Sequence[Experiment], policy: RecordingPolicy) -> None:
+    """What is run here may be run again for its directory; a run is not to fail where that cannot be noted."""
+    try:
+        serialisation.remember(plugin for experiment in experiments for plugin in experiment.plugins)
+    except UsageError as error:
+        text = f"{error}; so what looks at this run later will ask for its code by name"
+        policy.progress(experiments[0], Alert(text))
 
 
 def _key(checkpoint: Checkpoint) -> tuple[int, int, Choice]:

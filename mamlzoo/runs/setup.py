@@ -68,7 +68,7 @@ def rehearse(experiment: Experiment) -> None:
     plan = settings.plan if settings.plan in EAGER else "loop"  # what works at all works in a loop
     if settings.init_from is not None:
         initial(experiment, bind(experiment))
-    with blamed(experiment, "a trial"):
+    with blamed(experiment, "its rehearsal"):
         episodes = _episodes(experiment)
         first = trees.index(episodes, 0)
         others = built_with(bound, experiment.model, settings.seeds[0] ^ 1)
@@ -86,7 +86,7 @@ def rehearse(experiment: Experiment) -> None:
             return ""
         return "by `--plan loop` it works"
 
-    with blamed(experiment, "a trial", hint if plan == "vmap" else None):
+    with blamed(experiment, "its rehearsal", hint if plan == "vmap" else None):
         _step(one_seed, bound, episodes, plan)
 
 

@@ -1,4 +1,4 @@
-"""Run a sweep: every combination of several values, each an experiment recorded in a directory of its own."""
+"""A sweep's directory: each cell an experiment recorded in a directory of its own, run, gone on with, or loaded."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from mamlzoo.runs.setup import rehearse
 from mamlzoo.runs.watchers import Part
 from mamlzoo.sweeps.axes import Axis
 from mamlzoo.sweeps.cells import Cell, Scores
-from mamlzoo.sweeps.plan import Candidate, SweepPlan, first_line, short_names
+from mamlzoo.sweeps.grid import Candidate, Grid, first_line, short_names
 from mamlzoo.sweeps.sweep import Sweep
 from mamlzoo.tables import count
 
@@ -35,7 +35,7 @@ LONGEST = 100
 """Characters of a directory's name, at most."""
 
 
-def record(plan: SweepPlan, directory: Path, policy: RecordingPolicy = DEFAULT) -> Sweep:
+def record(grid: Grid, directory: Path, policy: RecordingPolicy = DEFAULT) -> Sweep:
     """Run the cells one after another into a directory, new or of an earlier sweep, whose finished cells are kept.
 
     Raises:
@@ -46,11 +46,12 @@ def record(plan: SweepPlan, directory: Path, policy: RecordingPolicy = DEFAULT) 
     cells = None
     if not is_sweep(directory):
         with run_directory.new_directory(directory, kept=False) as temporary:
-            cells = _tried(plan, directory, policy)
-            _write(Sweep(plan.axes, cells), temporary)
+            cells = _tried(grid, directory, policy)
+            _write(Sweep(grid.axes, cells), temporary)
     with files.locked(directory):
-        cells = _tried(plan, directory, policy) if cells is None else cells
-        return _run(plan, cells, directory, policy)
+        cells = _tried(grid, directory, policy) if cells is None else cells
+        recording.remember_code([one.experiment for one in grid.candidates if one.experiment is not None], policy)
+        return _run(grid, cells, directory, policy)
 
 
 def resume(directory: Path, policy: RecordingPolicy = DEFAULT) -> Sweep:
@@ -69,8 +70,9 @@ def resume(directory: Path, policy: RecordingPolicy = DEFAULT) -> Sweep:
         experiment = None if cell["config"] is None else experiment_from(cell["config"])
         if experiment is not None:
             check_data(experiment, cell["config"])
-        candidates.append(Candidate(cell["values"], experiment, cell["error"] if experiment is None else None))
-    return record(SweepPlan(saved["axes"], candidates), directory, policy)
+        error = cell["error"] if experiment is None else None
+        candidates.append(Candidate(cell["values"], experiment, error, cell["config"]))
+    return record(Grid(saved["axes"], candidates), directory, policy)
 
 
 def load(directory: Path) -> Sweep:
@@ -140,7 +142,7 @@ def _is_cell(found: Any) -> bool:
         isinstance(found["values"], dict)
         and (run is None or (file_layouts.is_name(run) and config is not None and error is None))
         and (error is None or isinstance(error, str))
-        and (config is None or isinstance(config, dict))
+        and (isinstance(config, dict) or (config is None and error is not None))
     )
 
 
@@ -154,15 +156,15 @@ def is_sweep(directory: Path) -> bool:
     return (directory / NAME).is_file()
 
 
-def _run(plan: SweepPlan, cells: list[Cell], directory: Path, policy: RecordingPolicy) -> Sweep:
-    sweep = Sweep(plan.axes, cells)
+def _run(grid: Grid, cells: list[Cell], directory: Path, policy: RecordingPolicy) -> Sweep:
+    sweep = Sweep(grid.axes, cells)
     waiting = [at for at, cell in enumerate(cells) if cell.error is None and not _is_finished(cell)]
-    for at, (cell, candidate) in enumerate(zip(list(cells), plan.candidates, strict=True)):
+    for at, (cell, candidate) in enumerate(zip(list(cells), grid.candidates, strict=True)):
         if policy.stop():
             raise StoppedError(resume_command(directory))
         runs = waiting[:1] == [at]
         if runs:
-            left = [plan.candidates[later].experiment for later in waiting]
+            left = [grid.candidates[later].experiment for later in waiting]
             policy.begins(Part("cell", at + 1, len(cells), sweep.label(cell), left))
             waiting.pop(0)
         if cell.error is None:
@@ -195,7 +197,11 @@ def _ended(cell: Cell, candidate: Candidate, directory: Path, policy: RecordingP
     assert candidate.experiment is not None
     assert cell.run_dir is not None
     try:
-        result = recording.record_or_resume(candidate.experiment, cell.run_dir, policy)
+        if run_directory.is_run(cell.run_dir):
+            given = {plugin.kind: plugin for plugin in candidate.experiment.plugins}
+            result = recording.resume(cell.run_dir, policy, given)
+        else:
+            result = recording.record(candidate.experiment, cell.run_dir, policy)
     except StoppedError:
         raise StoppedError(resume_command(directory)) from None
     except MamlzooError as error:
@@ -203,18 +209,18 @@ def _ended(cell: Cell, candidate: Candidate, directory: Path, policy: RecordingP
     return replace(cell, scores=Scores.of(result))
 
 
-def _tried(plan: SweepPlan, directory: Path, policy: RecordingPolicy) -> list[Cell]:
+def _tried(grid: Grid, directory: Path, policy: RecordingPolicy) -> list[Cell]:
     """A cell for each candidate: where it is, or will be, recorded, or why it cannot work."""
     there = _recorded(directory) if directory.is_dir() else {}
     taken = {path.name for path in directory.iterdir()} if directory.is_dir() else set[str]()
     cells: list[Cell] = []
-    for at, candidate in enumerate(plan.candidates, 1):
+    for at, candidate in enumerate(grid.candidates, 1):
         cell = Cell(candidate.values, None, error=candidate.error)
         if candidate.experiment is not None:
             try:
-                cell = _placed(plan, candidate, candidate.experiment, directory, there, taken)
+                cell = _placed(grid, candidate, candidate.experiment, directory, there, taken)
                 if not _is_finished(cell):
-                    policy.progress(candidate.experiment, Notice(f"trying cell {at} of {len(plan.candidates)}"))
+                    policy.progress(candidate.experiment, Notice(f"trying cell {at} of {len(grid.candidates)}"))
                     rehearse(candidate.experiment)
             except MamlzooError as error:
                 cell = replace(cell, error=first_line(error))
@@ -228,18 +234,20 @@ def _tried(plan: SweepPlan, directory: Path, policy: RecordingPolicy) -> list[Ce
 
 
 def _placed(
-    plan: SweepPlan,
+    grid: Grid,
     candidate: Candidate,
     experiment: Experiment,
     directory: Path,
     there: Mapping[str, list[Path]],
     taken: set[str],
 ) -> Cell:
-    config = config_of(experiment)
+    config = candidate.config
+    if config is None or not there.get(experiment_digest(config)):
+        config = config_of(experiment)
     digest, cell = experiment_digest(config), Cell(candidate.values, {key: config[key] for key in DEFINING})
     if there.get(digest):  # two functions from Python may have one config; each takes its own directory
         return replace(cell, run_dir=there[digest].pop(0))
-    stem = re.sub(r"[^\w.=]+", "-", Sweep(plan.axes, []).label(cell)).strip("-")[:LONGEST]
+    stem = re.sub(r"[^\w.=]+", "-", Sweep(grid.axes, []).label(cell)).strip("-")[:LONGEST]
     name = run_directory.free_name(stem, taken)
     taken.add(name)
     return replace(cell, run_dir=directory / name)

@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mamlzoo import statistics
-from mamlzoo.statistics import NOT_APART
 from mamlzoo.sweeps.cells import Cell, Scores
-from mamlzoo.tables import some
+from mamlzoo.tables import NOT_APART, some
 
 NAMED = 3
 """So many cells that may be as good as the best are named."""

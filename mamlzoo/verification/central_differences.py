@@ -81,8 +81,8 @@ def verify(
     bound = bind(experiment, torch.float64)
     device = device_of(experiment.settings.device)
     drawn = trees.cast(draw(experiment.task, episodes, seed, "train", 0, device), torch.float64, device)
-    checker = _Checker(experiment, bound.learner, trees.index(bound.meta, 0), coordinates, seed, trained)
-    parameters = sum(leaf.numel() for leaf in trees.leaves(checker.meta))
+    verifier = _Verifier(experiment, bound.learner, trees.index(bound.meta, 0), coordinates, seed, trained)
+    parameters = sum(leaf.numel() for leaf in trees.leaves(verifier.meta))
     checked = min(coordinates, parameters)
     reports = []
     with counted(f"verify {experiment}", progress) as told, blamed(experiment, "verification"):
@@ -93,7 +93,7 @@ def verify(
 
             episode = trees.index(drawn, at)
             with located(bound, episode):
-                reports.append(checker.report(episode, f"episode {at}", tell))
+                reports.append(verifier.report(episode, f"episode {at}", tell))
         off = _batched_off_by(bound, experiment, seed, trained)
     return Verification(experiment.name, experiment.algorithm.order, parameters, reports, off)
 
@@ -106,7 +106,7 @@ def _batched_off_by(bound: Bound, experiment: Experiment, seed: int, trained: fl
 
 
 @dataclass(frozen=True)
-class _Checker:
+class _Verifier:
     """Computes meta-gradients of one combination in every way there is.
 
     Attributes:

@@ -104,7 +104,7 @@ def test_figures_and_pages_show_names_as_they_stand(result):
     naughty = replace(result, config=config)
     evaluation = naughty.evaluation
     naughty = replace(naughty, evaluation=replace(evaluation, values={NAUGHTY: evaluation.values[evaluation.metric]}))
-    for make in figure_files.figures_of(naughty).values():
+    for make in figure_files.kinds_of(naughty).values():
         figure = make()
         assert "frac" in plots.svg(figure, NAUGHTY)
         figure.savefig(io.BytesIO(), format="png")

@@ -102,6 +102,15 @@ def test_resume_shows_a_finished_sweep_again_and_goes_on_with_one_that_is_not(cl
     assert re.sub(r"[\d.]+ s", "", again) == re.sub(r"[\d.]+ s", "", first.result.stdout)
 
 
+def test_what_is_stopped_before_anything_is_there_says_what_begins_it_anew(cli, monkeypatch):
+    def stop(experiment):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mamlzoo.sweeps.directory.rehearse", stop)
+    assert cli(*SWEEP, code=130).stderr.splitlines()[-1] == "stopped; to go on: the same command again"
+    assert not Path("all").exists()
+
+
 @pytest.mark.slow
 def test_sigint_saves_and_the_same_command_goes_on(tmp_path):
     command = [

@@ -219,7 +219,7 @@ def test_a_method_with_other_arguments_names_its_plugin_and_line_though_another_
 def test_the_innermost_plugin_is_to_blame_though_torch_raised():
     said = refused(variant(Sine, loss=lambda self, p, t: torch.ones(2) @ torch.ones(3)))
     assert "sine" not in said
-    assert re.search(r"odd × mlp × maml failed in a trial: RuntimeError: .*\(task 'odd' from ", said)
+    assert re.search(r"odd × mlp × maml failed in its rehearsal: RuntimeError: .*\(task 'odd' from ", said)
 
 
 def misnaming(self, learner, meta, fast, x):
@@ -255,7 +255,7 @@ def test_a_plugin_that_ends_the_process_is_refused():
     def exits(self, *args):
         raise SystemExit(3)
 
-    assert "failed in a trial: SystemExit: 3 (algorithm 'odd' from " in refused(variant(MAML, adapt=exits))
+    assert "failed in its rehearsal: SystemExit: 3 (algorithm 'odd' from " in refused(variant(MAML, adapt=exits))
 
 
 def test_ctrl_c_in_a_plugin_is_no_fault_of_it():

@@ -190,7 +190,7 @@ def test_an_entry_point_may_name_a_class(distribution):
     distribution("linear", dedent(good("linear")).partition("@")[0], cls="Linear")
     found = installed()
     assert found.failures == []
-    assert found.offers["model"]["linear"].origin.module == "plugin_of_linear:Linear"
+    assert found.offers["model"]["linear"].origin.value == "plugin_of_linear:Linear"
 
 
 NAMED = {

@@ -239,6 +239,19 @@ def test_the_line_says_which_code_and_how_it_is_trusted_and_then_it_runs(handed,
     cli("adapt", handed, "--support", "support.csv")
 
 
+@pytest.mark.parametrize("command", ["compare", "sweep"])
+def test_code_of_runs_that_were_not_begun_is_trusted_as_well(command, tmp_path, cli, monkeypatch):
+    for name in ("A", "B"):
+        (tmp_path / f"{name}.py").write_text(
+            f"from torch import nn\n\nclass {name}(nn.Linear):\n    def __init__(self):\n        super().__init__(1, 1)\n"
+        )
+    os.chdir(tmp_path)
+    monkeypatch.setattr("mamlzoo.runs.recording.record", lambda *args: 1 / 0)
+    with pytest.raises(AssertionError):
+        cli(command, "-m", "A.py:A", "-m", "B.py:B", "--iterations", "1", "--test-tasks", "2", "--out", "all")
+    assert {line.split(":")[-1] for line in trust.path().read_text().splitlines()} == {"A", "B"}
+
+
 @pytest.mark.parametrize("place", ["net.py", "good", "evil_package.inner"])
 def test_a_name_that_the_code_lacks_is_refused_and_nothing_is_trusted_nor_executed(
     place, handed, marker, tmp_path, cli

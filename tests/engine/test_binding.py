@@ -11,7 +11,7 @@ from mamlzoo import Batch, Episode
 from mamlzoo.engine.batch_norm import without_running_statistics
 from mamlzoo.engine.binding import bind_seeds
 from mamlzoo.errors import PluginError, UsageError
-from mamlzoo.runs.name_resolution import _as_model
+from mamlzoo.runs.name_resolution import as_model
 from mamlzoo_algorithms.maml import MAML
 from mamlzoo_algorithms.meta_sgd import MetaSGD
 from mamlzoo_algorithms.protonet import ProtoNet
@@ -23,7 +23,7 @@ CPU = torch.device("cpu")
 
 
 def bound(network, algorithm=None, task=None, seeds=(0,)):
-    return bind_seeds(task or Sine(), _as_model(network), algorithm or MAML(), seeds, CPU)
+    return bind_seeds(task or Sine(), as_model(network), algorithm or MAML(), seeds, CPU)
 
 
 def test_a_seeds_initial_parameters_do_not_depend_on_the_seeds_beside_it():

@@ -14,7 +14,7 @@ from mamlzoo.engine.compilation.program_cache import CannotCompileError
 from mamlzoo.engine.episodes import TrainingStream
 from mamlzoo.engine.plan_choice import Alert, Notice, Training, prepare
 from mamlzoo.engine.steps import EagerSteps
-from mamlzoo.runs.name_resolution import _as_model
+from mamlzoo.runs.name_resolution import as_model
 from mamlzoo_algorithms.fomaml import FOMAML
 from mamlzoo_algorithms.maml import MAML
 from mamlzoo_models.mlp import MLP
@@ -67,7 +67,7 @@ def test_without_a_compiler_the_next_plan_goes_on_and_says_why(monkeypatch):
 @pytest.mark.parametrize("plan", ["compile", "auto"])
 def test_a_network_that_cannot_be_batched_is_looped_over(plan, monkeypatch):
     monkeypatch.setattr(plan_choice, "WORTH_A_THOUGHT", 0)
-    steps, choice, _ = prepared(plan, model=_as_model(Recurrent))
+    steps, choice, _ = prepared(plan, model=as_model(Recurrent))
     assert isinstance(steps, EagerSteps)
     assert choice.plan == "loop"
     assert "its tasks cannot be batched" in choice.why
@@ -202,5 +202,5 @@ def test_convolutions_that_are_differentiated_twice_are_not_batched_eagerly():
     def convolutional():
         return nn.Sequential(nn.Unflatten(1, (1, 1)), nn.Conv1d(1, 4, 1), nn.Flatten(), nn.Linear(4, 1))
 
-    assert prepared("auto", model=_as_model(convolutional))[1].plan == "loop"
-    assert prepared("auto", model=_as_model(convolutional), algorithm=FOMAML())[1].plan == "vmap"
+    assert prepared("auto", model=as_model(convolutional))[1].plan == "loop"
+    assert prepared("auto", model=as_model(convolutional), algorithm=FOMAML())[1].plan == "vmap"

@@ -159,7 +159,7 @@ def test_a_test_episode_that_leads_to_a_singular_matrix_is_an_outcome_of_that_ep
 
 def test_what_is_singular_for_the_first_episode_already_is_the_algorithms_fault_told_before_training():
     algorithm = limited(torch.linalg.cholesky)(limit=0.0)
-    with pytest.raises(mamlzoo.PluginError, match="failed in a trial: _LinAlgError: .*algorithm 'limited' from "):
+    with pytest.raises(mamlzoo.PluginError, match="failed in its rehearsal: _LinAlgError: .*algorithm 'limited' from "):
         mamlzoo.run(algorithm=algorithm, **QUICK)
 
 
@@ -173,5 +173,7 @@ def test_what_the_meta_loss_alone_cannot_factorise_is_told_so_too():
             loss, logs = super().meta_loss(learner, meta, episode, progress)
             return loss * torch.linalg.cholesky(-torch.ones(1, 1)).sum(), logs
 
-    with pytest.raises(mamlzoo.PluginError, match="failed in a trial: _LinAlgError: linalg.cholesky: .*'outer' from "):
+    with pytest.raises(
+        mamlzoo.PluginError, match="failed in its rehearsal: _LinAlgError: linalg.cholesky: .*'outer' from "
+    ):
         mamlzoo.run(algorithm=Outer, **QUICK)

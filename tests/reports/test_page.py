@@ -171,6 +171,10 @@ def test_a_part_from_python_is_told_of_where_it_is_missed_and_its_name_is_no_mar
     assert "no command makes this run again" in command
 
 
+def test_the_commands_that_make_the_runs_again_have_a_heading(comparison):
+    assert "<h2>Run again</h2>" in report.page(comparison)
+
+
 def test_runs_of_different_tasks_have_figures_of_their_own(comparison, blobs):
     texts = Outline(report.page(Comparison([blobs, comparison.results[0]]))).texts
     for metric in ("mse", "accuracy"):

@@ -294,6 +294,9 @@ def test_a_sweep_of_another_layout_is_one_clear_line_or_the_truth(place, tmp_pat
     for value in [*WRONG.values(), [".."], "..", "a/b", ["a\0b"], [None], [{}], GONE]:
         (directory / "sweep.json").write_text(json.dumps(changed(whole, place, value)))
         assert_told(f"{place} is {value!r:.20}", "resume", directory, "-q")
+    whole["cells"][0] |= {"config": None, "run": None, "error": None}
+    (directory / "sweep.json").write_text(json.dumps(whole))
+    assert_told("a cell without a config and an error", "resume", directory, "-q")
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,13 @@ import csv
 import io
 import json
 import math
+import re
 import shutil
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
@@ -18,12 +20,14 @@ from torch import nn
 import mamlzoo
 from mamlzoo import MamlzooError, UsageError, files
 from mamlzoo.engine.training import TrainingRecord
+from mamlzoo.runs import directory as run_directory
+from mamlzoo.runs.digests import digest, experiment_digest
 from mamlzoo.runs.recording_policy import Interval, RecordingPolicy, StoppedError
 from mamlzoo.runs.watchers import Part
 from mamlzoo.sweeps import directory as sweep_directory
 from mamlzoo.sweeps.axes import Axis
 from mamlzoo.sweeps.cells import Cell, Estimate, Scores
-from mamlzoo.sweeps.plan import planned
+from mamlzoo.sweeps.grid import grid_of
 from mamlzoo.sweeps.sweep import Sweep
 from mamlzoo_algorithms.maml import MAML
 
@@ -38,6 +42,16 @@ def scores(valid, test=1.0, diverged=0, seeds=3, higher=False, metric="mse", per
         metric, higher, Estimate(valid, 0.1, per_seed or (valid,) * seeds), Estimate(test, 0.2, ()), "basis", "seeds", seeds,
         dict.fromkeys(range(diverged), 7), 1.0,
     )  # fmt: skip
+
+
+def restamp(run):
+    """Make the sums and the digest of a run's checkpoint those of the config that it has by now."""
+    path = run / "checkpoint.pt"
+    content = torch.load(path, weights_only=True)
+    content["experiment"] = experiment_digest(json.loads((run / "config.json").read_text()))
+    content["digest"] = digest({key: value for key, value in content.items() if key != "digest"})
+    torch.save(content, path)
+    files.write_sums(run, run_directory.SUMMED)
 
 
 def swept(*found, tasks=None):
@@ -160,8 +174,8 @@ def test_the_table_marks_the_best_counts_diverged_seeds_and_shows_errors():
 @given(st.lists(st.integers(1, 3), min_size=3, max_size=3).filter(lambda sizes: max(sizes) > 1))
 def test_there_is_a_cell_for_every_combination_in_the_order_of_the_values(sizes):
     rates, batches, steps = ([at + 1 for at in range(size)] for size in sizes)
-    plan = planned({"outer_lr": rates, "meta_batch": batches, "test_steps": steps}, ONE, {}, 1, {})
-    found = [trial.experiment.settings for trial in plan.candidates]
+    plan = grid_of({"outer_lr": rates, "meta_batch": batches, "test_steps": steps}, ONE, {}, 1, {})
+    found = [candidate.experiment.settings for candidate in plan.candidates]
     expected = [(rate, batch, step) for rate in rates for batch in batches for step in steps]
     assert [(one.outer_lr, one.meta_batch, one.test_steps) for one in found] == expected
     assert [axis.key for axis in plan.axes] == [
@@ -171,8 +185,8 @@ def test_there_is_a_cell_for_every_combination_in_the_order_of_the_values(sizes)
 
 def test_an_option_goes_to_the_plugins_that_have_it_and_no_cell_is_made_twice():
     several = {"task": ["blobs"], "model": ["mlp"], "algorithm": ["maml", "protonet"]}
-    plan = planned({"algorithm.inner_lr": "0.01,0.1", "outer_lr": [1, 2]}, several, {}, 1, {})
-    labels = [Sweep(plan.axes, []).label(Cell(trial.values, None)) for trial in plan.candidates]
+    plan = grid_of({"algorithm.inner_lr": "0.01,0.1", "outer_lr": [1, 2]}, several, {}, 1, {})
+    labels = [Sweep(plan.axes, []).label(Cell(candidate.values, None)) for candidate in plan.candidates]
     assert labels == [
         "algorithm=maml, inner_lr=0.01, outer_lr=1.0",
         "algorithm=maml, inner_lr=0.01, outer_lr=2.0",
@@ -193,8 +207,8 @@ def test_an_option_goes_to_the_plugins_that_have_it_and_no_cell_is_made_twice():
     ids=["as an option", "as an axis of one value", "as an axis"],
 )
 def test_a_plugin_that_needs_an_option_is_made_with_it(axes, options, folders):
-    plan = planned(axes, ONE | {"task": ["csv"]}, options, 1, {})
-    assert [trial.experiment.task.folder for trial in plan.candidates] == folders
+    plan = grid_of(axes, ONE | {"task": ["csv"]}, options, 1, {})
+    assert [candidate.experiment.task.folder for candidate in plan.candidates] == folders
 
 
 def test_what_an_option_is_needed_for_is_said_where_it_is_not_given(tmp_path):
@@ -207,8 +221,8 @@ def test_what_an_option_is_needed_for_is_said_where_it_is_not_given(tmp_path):
     [({}, 2), ({"validate_every": 1}, 1), ({"iterations": 0}, 1), ({"select_best": True, "iterations": 40}, 2)],
 )
 def test_every_cell_is_validated_at_its_end_at_least(changes, interval):
-    plan = planned(RATES, ONE, {}, 1, BUDGET | changes)
-    assert {trial.experiment.settings.validation_interval for trial in plan.candidates} == {interval}
+    plan = grid_of(RATES, ONE, {}, 1, BUDGET | changes)
+    assert {candidate.experiment.settings.validation_interval for candidate in plan.candidates} == {interval}
 
 
 PLANS = {
@@ -229,7 +243,7 @@ PLANS = {
 @pytest.mark.parametrize(("axes", "options", "fixed", "line"), PLANS.values(), ids=PLANS)
 def test_what_cannot_be_swept_is_one_clear_line(axes, options, fixed, line):
     with pytest.raises(UsageError) as caught:
-        planned(axes, ONE, options, 1, fixed)
+        grid_of(axes, ONE, options, 1, fixed)
     assert str(caught.value).startswith(line)
 
 
@@ -295,7 +309,7 @@ class Breaks(MAML):
 
 def test_a_cell_that_fails_as_it_runs_stops_no_other_and_is_tried_again(tmp_path):
     ended = []
-    plan = planned({"algorithm.inner_lr": [0.5, 0.01]}, ONE | {"algorithm": [Breaks()]}, {}, 1, BUDGET)
+    plan = grid_of({"algorithm.inner_lr": [0.5, 0.01]}, ONE | {"algorithm": [Breaks()]}, {}, 1, BUDGET)
 
     def hear(what):
         Breaks.armed = True
@@ -341,7 +355,7 @@ def test_two_do_not_work_on_one_sweep(whole):
     ids=["the call again", "resume"],
 )
 def test_a_stopped_sweep_says_so_and_goes_on_to_the_same_numbers(whole, tmp_path, going_on):
-    plan, heard = planned(RATES, ONE, {}, 2, BUDGET), []
+    plan, heard = grid_of(RATES, ONE, {}, 2, BUDGET), []
     policy = RecordingPolicy(Interval(steps=1), lambda *event: heard.append(event), lambda: any(
         experiment.algorithm.inner_lr == 0.05 and isinstance(event, TrainingRecord) for experiment, event in heard
     ))  # fmt: skip
@@ -376,6 +390,21 @@ def test_a_run_of_another_sweep_is_none_of_its_cells(whole, tmp_path):
     (directory / "sweep.json").write_text(json.dumps(document))
     with pytest.raises(MamlzooError, match="holds another experiment than .*sweep.json says"):
         mamlzoo.load(directory)
+
+
+def test_a_sweep_of_other_versions_keeps_what_is_finished(tmp_path):
+    mamlzoo.sweep({"outer_lr": [0.1, 0.2]}, out=tmp_path / "all", **BUDGET)
+    older = '"version": "mamlzoo 0.0.9"'
+    for path in [*(tmp_path / "all").glob("*/config.json"), tmp_path / "all" / "sweep.json"]:
+        path.write_text(re.sub(r'"version": "mamlzoo [^"]*"', older, path.read_text()))
+    for run in (tmp_path / "all").glob("outer_lr*"):
+        restamp(run)
+    shutil.rmtree(tmp_path / "all" / "outer_lr=0.2")
+    before = (tmp_path / "all" / "outer_lr=0.1" / "result.json").stat().st_mtime_ns
+    assert len(mamlzoo.resume(tmp_path / "all").finished) == 2
+    assert (tmp_path / "all" / "outer_lr=0.1" / "result.json").stat().st_mtime_ns == before
+    assert {path.parent.name for path in (tmp_path / "all").glob("*/config.json")} == {"outer_lr=0.1", "outer_lr=0.2"}
+    assert len(mamlzoo.load(tmp_path / "all").finished) == 2
 
 
 def test_what_came_from_python_is_not_gone_on_with_from_the_directory_alone(tmp_path):

@@ -22,7 +22,7 @@ from mamlzoo.engine.blocks import Block
 from mamlzoo.engine.compilation.program import CompiledSteps
 from mamlzoo.engine.gradients import Gradients
 from mamlzoo.engine.outer_optimizer import OuterOptimizer
-from mamlzoo.engine.placement import computing
+from mamlzoo.engine.processor import computing
 from mamlzoo.engine.steps import EagerSteps
 
 STEPS = 3

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from test_program import ALGORITHMS, OPTIMIZERS, UNTRACEABLE, Trial, bias_free
+from test_program import ALGORITHMS, OPTIMIZERS, UNTRACEABLE, Traced, bias_free
 from torch import nn
 
 from mamlzoo.discovery.installed import installed
@@ -12,7 +12,7 @@ from mamlzoo.engine.compilation.agreement import disagreement
 from mamlzoo.engine.compilation.graph import roughness
 from mamlzoo.engine.compilation.program import Replay
 from mamlzoo.engine.gradients import EAGER
-from mamlzoo.runs.name_resolution import _as_model
+from mamlzoo.runs.name_resolution import as_model
 from mamlzoo_algorithms.maml import MAML
 
 
@@ -30,7 +30,7 @@ def found(trial, run=None):
 )
 def test_the_graph_of_every_algorithm_agrees(algorithm):
     # With Adam, which makes a whole step of a gradient that is nothing but rounding, as that of ProtoNet's last bias.
-    assert found(Trial(installed().make("algorithm", algorithm))) is None
+    assert found(Traced(installed().make("algorithm", algorithm))) is None
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_the_graph_of_every_algorithm_agrees(algorithm):
     ],
 )
 def test_the_graph_with_every_optimiser_agrees(optimizer):
-    assert found(Trial(MAML(), optimizer=optimizer, model=_as_model(bias_free))) is None
+    assert found(Traced(MAML(), optimizer=optimizer, model=as_model(bias_free))) is None
 
 
 class Coarse(nn.Module):
@@ -72,16 +72,16 @@ class InFloat32(torch.fx.Interpreter):
 
 @pytest.mark.slow
 def test_bfloat16_may_be_rounded_elsewhere_but_not_become_anything():
-    trial, other = (Trial(MAML(), model=_as_model(Coarse), lr=lr) for lr in (1e-3, 2e-3))
+    trial, other = (Traced(MAML(), model=as_model(Coarse), lr=lr) for lr in (1e-3, 2e-3))
     assert roughness(trial.traced.graph) == torch.finfo(torch.bfloat16).eps
     assert found(trial, Replay(InFloat32(trial.traced.graph).run)) is None
-    again = Trial(MAML(), model=_as_model(Coarse))
+    again = Traced(MAML(), model=as_model(Coarse))
     assert found(again, Replay(InFloat32(other.traced.graph).run)) == "θ"
 
 
 @pytest.mark.slow
 def test_meta_steps_that_diverge_agree():
-    trial = Trial(MAML(inner_lr=1e8, inner_steps=3), optimizer="sgd", lr=1e20)
+    trial = Traced(MAML(inner_lr=1e8, inner_steps=3), optimizer="sgd", lr=1e20)
     assert found(trial) is None
     assert trial.vmap.optimizer.theta.isnan().any()
 
@@ -90,13 +90,13 @@ def test_meta_steps_that_diverge_agree():
     ("optimizer", "rate"), [("adam", 1.001e-3), ("adam", 1e-3 * (1 + 2**-12)), ("adam", 2e-3), ("sgd", 1.01e-3)]
 )
 def test_a_rate_that_is_a_little_off_is_found(optimizer, rate):
-    right, wrong = Trial(MAML(), optimizer=optimizer), Trial(MAML(), optimizer=optimizer, lr=rate)
+    right, wrong = Traced(MAML(), optimizer=optimizer), Traced(MAML(), optimizer=optimizer, lr=rate)
     assert found(right, Replay(wrong.traced.graph)) == "θ"
 
 
 @pytest.mark.parametrize(("constant", "other"), [(0.1, 0.11), (0.001, 0.00101), (0.999, 0.9989), (1e-8, 1e-6)])
 def test_another_constant_of_adam_is_found(constant, other):
-    trial = Trial(MAML())
+    trial = Traced(MAML())
     graph, changed = trial.traced.graph, 0
     for node in graph.graph.nodes:
         for at, value in enumerate(node.args):
@@ -109,7 +109,7 @@ def test_another_constant_of_adam_is_found(constant, other):
 
 
 def test_several_meta_steps_in_one_call_are_those_of_several_calls():
-    trial = Trial(MAML())
+    trial = Traced(MAML())
     right = Replay(trial.traced.graph)
 
     def forgets(first, last, carried, given):

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from test_program import Trial
+from test_program import Traced
 
 import mamlzoo
 from mamlzoo.engine.compilation.program import Replay, machine_code
@@ -85,14 +85,14 @@ class Gaussian(Closed):
 
 @pytest.mark.parametrize("head", HEADS)
 def test_the_graph_of_a_head_in_closed_form_gives_the_numbers_of_vmap(head):
-    trial = Trial(Closed(head=head), optimizer="sgd", lr=1e-3)
+    trial = Traced(Closed(head=head), optimizer="sgd", lr=1e-3)
     trial.agrees(trial.steps(Replay(trial.traced.graph)))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("algorithm", [Closed(head="solve"), Closed(head="cholesky"), Closed(head="eigh"), Gaussian()])
 def test_linear_algebra_compiled_gives_the_numbers_of_vmap(algorithm):
-    trial = Trial(algorithm, optimizer="sgd", lr=1e-3)
+    trial = Traced(algorithm, optimizer="sgd", lr=1e-3)
     trial.agrees(trial.steps(machine_code(trial.traced)))
 
 
@@ -121,7 +121,7 @@ class Limited(MAML):
 
 def one_has_diverged(factor, run):
     """Make meta-steps of which the second seed's cannot be made; compare the first with those that it makes alone."""
-    trial = Trial(Limited(limit=100.0, factor=factor), optimizer="sgd", lr=1e-5)
+    trial = Traced(Limited(limit=100.0, factor=factor), optimizer="sgd", lr=1e-5)
     steps = trial.steps(run(trial.traced))
     trial.agrees(steps, 1e-4)
     before = steps.optimizer.theta.clone()

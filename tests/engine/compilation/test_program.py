@@ -23,7 +23,7 @@ from mamlzoo.engine.episodes import TrainingStream
 from mamlzoo.engine.gradients import EAGER
 from mamlzoo.engine.outer_optimizer import UNFIT, OuterOptimizer
 from mamlzoo.engine.steps import EagerSteps
-from mamlzoo.runs.name_resolution import _as_model
+from mamlzoo.runs.name_resolution import as_model
 from mamlzoo_algorithms.maml import MAML
 from mamlzoo_models.mlp import MLP
 from mamlzoo_tasks.blobs import Blobs
@@ -40,7 +40,7 @@ OPTIMIZERS = sorted(
 STEPS = 6
 
 
-class Trial:
+class Traced:
     """The same meta-steps by the vmap plan and by the graph that `compile` makes of it."""
 
     def __init__(
@@ -80,7 +80,7 @@ class Trial:
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_the_graph_of_every_algorithm_gives_the_numbers_of_vmap(algorithm, reduction):
     # Adam would blow rounding up to its rate where a gradient is 0, as that of ProtoNet's last bias.
-    trial = Trial(installed().make("algorithm", algorithm), reduction=reduction, optimizer="sgd", lr=0.01)
+    trial = Traced(installed().make("algorithm", algorithm), reduction=reduction, optimizer="sgd", lr=0.01)
     trial.agrees(trial.steps(Replay(trial.traced.graph)))
 
 
@@ -94,7 +94,7 @@ def bias_free():
 
 @pytest.mark.parametrize("optimizer", [name for name in OPTIMIZERS if name not in UNTRACEABLE])
 def test_the_graph_holds_the_optimiser(optimizer):
-    trial = Trial(MAML(), optimizer=optimizer, model=_as_model(bias_free))
+    trial = Traced(MAML(), optimizer=optimizer, model=as_model(bias_free))
     # Muon computes in bfloat16, which makes more of the last bit.
     trial.agrees(trial.steps(Replay(trial.traced.graph)), 1e-4 if optimizer == "muon" else 1e-5)
 
@@ -102,25 +102,25 @@ def test_the_graph_holds_the_optimiser(optimizer):
 @pytest.mark.parametrize("optimizer", sorted(UNTRACEABLE))
 def test_an_optimiser_that_cannot_be_traced_says_why(optimizer):
     with pytest.raises(CannotCompileError, match="it asks for a tensor's value"):
-        Trial(MAML(), optimizer=optimizer, model=_as_model(bias_free))
+        Traced(MAML(), optimizer=optimizer, model=as_model(bias_free))
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
 @pytest.mark.parametrize(("chunk", "passes"), [(1, 6), (2, 3), (3, 2), (4, 2), (6, 1), (99, 1)])
 def test_a_chunk_makes_several_passes_of_a_meta_step_and_changes_nothing(chunk, passes, reduction):
-    trial = Trial(MAML(), meta_batch=6, chunk=chunk, reduction=reduction, optimizer="sgd")
+    trial = Traced(MAML(), meta_batch=6, chunk=chunk, reduction=reduction, optimizer="sgd")
     assert trial.traced.passes == passes
     trial.agrees(trial.steps(Replay(trial.traced.graph)))
 
 
 def test_recomputed_steps_can_be_compiled():
-    trial = Trial(MAML(inner_steps=2), recompute=True)
+    trial = Traced(MAML(inner_steps=2), recompute=True)
     trial.agrees(trial.steps(Replay(trial.traced.graph)))
 
 
 @pytest.mark.parametrize("shots", [2, 7])
 def test_a_program_is_never_run_with_sizes_that_it_was_not_made_for(shots):
-    trial, called = Trial(MAML(), seeds=(0,)), []
+    trial, called = Traced(MAML(), seeds=(0,)), []
     steps = trial.steps(lambda *given: called.append(given))
     steps.advance(trial.block, 0, 1)  # which is eager
     block, _ = next(blocks(TrainingStream(Sine(shots=shots), (0,), 4, CPU), 1000))
@@ -131,7 +131,7 @@ def test_a_program_is_never_run_with_sizes_that_it_was_not_made_for(shots):
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_only_the_first_meta_step_of_all_is_eager(optimizer, monkeypatch):
-    trial = Trial(MAML(), optimizer=optimizer)
+    trial = Traced(MAML(), optimizer=optimizer)
     steps = trial.steps(Replay(trial.traced.graph))
     steps.advance(trial.block, 0, 2)
     monkeypatch.setattr(EagerSteps, "advance", None)
@@ -152,7 +152,7 @@ class Holding(MAML):
 
 
 def test_a_tensor_that_an_algorithm_holds_is_one_input_of_the_program_however_often_it_is_used():
-    trial = Trial(Holding())
+    trial = Traced(Holding())
     assert [tensor is HELD for tensor in trial.traced.lifted] == [True]
     trial.agrees(trial.steps(Replay(trial.traced.graph)))
 
@@ -169,12 +169,12 @@ class Peeking(MAML):
 
 def test_an_algorithm_that_asks_for_a_value_cannot_be_compiled():
     with pytest.raises(CannotCompileError, match="it asks for a tensor's value"):
-        Trial(Peeking())
+        Traced(Peeking())
 
 
 @pytest.fixture(scope="module")
 def maml():
-    return Trial(MAML(), meta_batch=4, chunk=2)
+    return Traced(MAML(), meta_batch=4, chunk=2)
 
 
 @pytest.fixture(scope="module")
@@ -191,7 +191,7 @@ def test_what_is_compiled_gives_the_numbers_of_vmap(maml, compiled):
 def test_going_on_in_the_middle_gives_the_bits_of_one_go(compiled):
     thetas = []
     for cuts in [(0, 1, 20), (0, 1, 2, 3, 11, 20)]:
-        steps = Trial(MAML(), meta_batch=4, chunk=2)
+        steps = Traced(MAML(), meta_batch=4, chunk=2)
         by = steps.steps(compiled)
         losses = [by.advance(steps.block, first, last).losses for first, last in itertools.pairwise(cuts)]
         thetas.append((by.optimizer.theta, torch.cat(losses)))
@@ -200,24 +200,24 @@ def test_going_on_in_the_middle_gives_the_bits_of_one_go(compiled):
 
 @pytest.mark.slow  # compiling takes a fifth of a minute
 def test_the_same_meta_step_is_compiled_once(compiled):
-    assert kept_code(Trial(MAML(), meta_batch=4, chunk=2).traced) is not None
+    assert kept_code(Traced(MAML(), meta_batch=4, chunk=2).traced) is not None
 
 
 @pytest.mark.slow
 def test_what_changes_the_arithmetic_has_a_place_of_its_own_in_the_cache(maml):
     paths = {maml.traced.path}
     for other in (
-        Trial(MAML(inner_steps=2), meta_batch=4, chunk=2),
-        Trial(MAML(inner_lr=0.02), meta_batch=4, chunk=2),
-        Trial(MAML(), meta_batch=6, chunk=2),
-        Trial(MAML(), meta_batch=4, chunk=4),
-        Trial(MAML(), meta_batch=4, chunk=2, lr=2e-3),
-        Trial(MAML(), meta_batch=4, chunk=2, reduction="sum"),
-        Trial(MAML(), meta_batch=4, chunk=2, seeds=(0, 1, 2)),
+        Traced(MAML(inner_steps=2), meta_batch=4, chunk=2),
+        Traced(MAML(inner_lr=0.02), meta_batch=4, chunk=2),
+        Traced(MAML(), meta_batch=6, chunk=2),
+        Traced(MAML(), meta_batch=4, chunk=4),
+        Traced(MAML(), meta_batch=4, chunk=2, lr=2e-3),
+        Traced(MAML(), meta_batch=4, chunk=2, reduction="sum"),
+        Traced(MAML(), meta_batch=4, chunk=2, seeds=(0, 1, 2)),
     ):
         assert other.traced.path not in paths
         paths.add(other.traced.path)
-    assert Trial(MAML(), meta_batch=4, chunk=2, seeds=(7, 8)).traced.path in paths
+    assert Traced(MAML(), meta_batch=4, chunk=2, seeds=(7, 8)).traced.path in paths
 
 
 class Double(nn.Module):
@@ -254,5 +254,5 @@ def test_a_damaged_file_in_the_cache_is_removed_and_said(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_every_algorithm_compiled_gives_the_numbers_of_vmap(algorithm):
-    trial = Trial(installed().make("algorithm", algorithm), optimizer="sgd", lr=0.01)
+    trial = Traced(installed().make("algorithm", algorithm), optimizer="sgd", lr=0.01)
     trial.agrees(trial.steps(machine_code(trial.traced)))

@@ -29,28 +29,30 @@ class Candidate:
     Attributes:
         values: by axis; without those that its plugins do not have.
         experiment: None if there is no such experiment; `error` says why, in one line.
+        config: that it was recorded with, if it was; it may be of other versions than are installed now.
     """
 
     values: Mapping[str, Any]
     experiment: Experiment | None
     error: str | None = None
+    config: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
-class SweepPlan:
+class Grid:
     """Axes, and what is to be run for each combination of their values."""
 
     axes: Sequence[Axis]
     candidates: Sequence[Candidate]
 
 
-def planned(
+def grid_of(
     axes: Mapping[str, Iterable[Any] | str],
     chosen: Mapping[str, Sequence[Any]],
     options: Mapping[str, Any],
     seeds: int | Sequence[int],
     settings: Mapping[str, Any],
-) -> SweepPlan:
+) -> Grid:
     """Every combination, each once, in the order in which the values were given; nothing is tried yet.
 
     Args:
@@ -85,7 +87,7 @@ def planned(
         parts = {kind: plugins[kind][given[kind]] for kind in KINDS}
         had = {key: value for key, value in given.items() if _has(key, parts)}
         candidates.setdefault(tuple(had.items()), (had, parts))
-    return SweepPlan(
+    return Grid(
         [Axis(key, names[key], values) for key, values in several.items()],
         [_candidate(parts, had, several, seeds, settings) for had, parts in candidates.values()],
     )
