@@ -29,8 +29,8 @@ from .contracts.plugins import MetaAlgorithm as MetaAlgorithm
 from .contracts.plugins import Model as Model
 from .contracts.plugins import Plugin as Plugin
 from .contracts.plugins import Task as Task
-from .discovery.installed import installed as installed
-from .discovery.installed import make as make
+from .discovery.entry_points import installed as installed
+from .discovery.entry_points import make as make
 from .engine.evaluation import EvaluationProgress as EvaluationProgress
 from .engine.own_loop import bind as bind
 from .engine.own_loop import meta_loss as meta_loss

@@ -21,7 +21,7 @@ from torch import nn
 
 import mamlzoo
 from mamlzoo.cli import main
-from mamlzoo.discovery.installed import installed
+from mamlzoo.discovery.entry_points import installed
 
 pytest_plugins = "pytester"
 collect_ignore = ["example_plugin"]  # a distribution of its own, tested where it is installed

@@ -27,7 +27,7 @@ import pytest
 from click.testing import CliRunner
 
 from mamlzoo.cli import COMMANDS, main
-from mamlzoo.discovery.installed import installed
+from mamlzoo.discovery.entry_points import installed
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

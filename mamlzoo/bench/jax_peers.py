@@ -7,7 +7,7 @@ from typing import Any
 
 from mamlzoo.bench.workload import CannotRunError, Contender, Work
 from mamlzoo.contracts.plugins import KINDS
-from mamlzoo.discovery.installed import installed
+from mamlzoo.discovery.entry_points import installed
 
 SCANNED = 500
 """Meta-steps of one call of the scan."""

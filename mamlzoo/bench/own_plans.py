@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from mamlzoo.bench.workload import CannotRunError, Contender, Work
 from mamlzoo.engine.blocks import Block, blocks
+from mamlzoo.engine.cpu import computing
 from mamlzoo.engine.episodes import TrainingStream
 from mamlzoo.engine.placement import device_of
 from mamlzoo.engine.plan_choice import Training, prepare
-from mamlzoo.engine.processor import computing
 from mamlzoo.runs.execution import finished
 from mamlzoo.runs.setup import bind
 

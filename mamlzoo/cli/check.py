@@ -29,7 +29,7 @@ def command(ctx: click.Context, names: tuple[str, ...], everything: bool, quiet:
     promise is broken. What a plugin says that it is exempt from is shown with its reason.
     """
     from mamlzoo.cli.progress import display
-    from mamlzoo.discovery.installed import installed
+    from mamlzoo.discovery.entry_points import installed
     from mamlzoo.testing import checks_of, examples
 
     if bool(names) == everything:

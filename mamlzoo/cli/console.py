@@ -21,7 +21,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.text import Text
 
-from mamlzoo.cli.table_fitting import fitted
+from mamlzoo.cli.table_width import fitted
 from mamlzoo.tables import Table, plain
 
 CONTROLS_IN_JSON = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")

@@ -162,7 +162,7 @@ class PluginCommand(click.Command):
 
     def _plugin_flags(self, ctx: click.Context) -> list[Flag]:
         from mamlzoo.contracts.options import options_of
-        from mamlzoo.discovery.installed import installed
+        from mamlzoo.discovery.entry_points import installed
 
         flags: list[Flag] = []
         for kind, names in ctx.meta[CHOSEN].items():

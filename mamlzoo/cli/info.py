@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def command(name: str, as_json: bool) -> None:
     """Explain the plugin NAME, or FILE.py:NAME: its maths, its options with defaults, its reference."""
     from mamlzoo.contracts.options import describe
-    from mamlzoo.discovery.installed import installed
+    from mamlzoo.discovery.entry_points import installed
 
     found = installed().find(name)
     if as_json:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(kind: str | None, as_json: bool) -> None:
     """Show the tasks, models, algorithms, recipes and loggers there are, and the plugins that failed."""
-    from mamlzoo.discovery.installed import installed
+    from mamlzoo.discovery.entry_points import installed
 
     registry = installed()
     kinds = [kind] if kind else list(registry.offers)

@@ -168,7 +168,7 @@ def _training(comparison: Any) -> Any:
 
 
 def _task(chosen: dict[str, list[str]], options: dict[str, Any]) -> Any:
-    from mamlzoo.discovery.installed import installed
+    from mamlzoo.discovery.entry_points import installed
 
     given = {key.partition(".")[2]: value for key, value in options.items()}
     return installed().make("task", chosen["task"][0], given)

@@ -37,7 +37,7 @@ def command(
 
     Exit code 1 if ours are not as published. What was stopped goes on when it is called again with the same --out.
     """
-    from mamlzoo.discovery.installed import installed
+    from mamlzoo.discovery.entry_points import installed
 
     recipes = installed().recipes
     if name is None:

@@ -72,7 +72,7 @@ def command(
 
 def _plugins(directory: Path, places: Mapping[str, str]) -> dict[str, Plugin]:
     """The plugins at these places, by kind, with the options that the run began with."""
-    from mamlzoo.discovery.installed import installed
+    from mamlzoo.discovery.entry_points import installed
     from mamlzoo.runs.directory import read_config
 
     saved = read_config(directory) if places else {}

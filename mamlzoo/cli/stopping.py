@@ -33,7 +33,7 @@ def recorded(
     Args:
         again: gives what goes on with what was stopped, once it has been.
     """
-    from mamlzoo.discovery.installed import installed
+    from mamlzoo.discovery.entry_points import installed
     from mamlzoo.figures.figure_files import drawn
     from mamlzoo.runs.recording_policy import Interval, RecordingPolicy, StoppedError
 

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, cast
 from mamlzoo.contracts.learner import NETWORK_CALL
 from mamlzoo.contracts.plugins import Model, Plugin
 from mamlzoo.discovery import memory_blame
-from mamlzoo.discovery.installed import installed
+from mamlzoo.discovery.entry_points import installed
 from mamlzoo.engine.torch_errors import explained
 from mamlzoo.errors import FOREIGN, MamlzooError, PluginError
 from mamlzoo.experiments.experiment import Experiment

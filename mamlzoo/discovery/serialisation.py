@@ -8,7 +8,7 @@ from typing import Any
 
 from mamlzoo.contracts.plugins import Plugin
 from mamlzoo.discovery import file_references, trust
-from mamlzoo.discovery.installed import installed, make_referenced
+from mamlzoo.discovery.entry_points import installed, make_referenced
 from mamlzoo.discovery.source_code import Source
 from mamlzoo.errors import UsageError
 

@@ -15,8 +15,8 @@ from mamlzoo.contracts.data import Episode, Fast, MetaParams
 from mamlzoo.contracts.plugins import Task
 from mamlzoo.engine.adaptation import Adaptation
 from mamlzoo.engine.binding import Bound
+from mamlzoo.engine.cpu import computing
 from mamlzoo.engine.episodes import TestSet
-from mamlzoo.engine.processor import computing
 
 
 class EvaluationProgress(NamedTuple):

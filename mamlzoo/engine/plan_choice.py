@@ -23,11 +23,11 @@ from mamlzoo.engine.compilation.graph import roughness
 from mamlzoo.engine.compilation.inductor import reason_of
 from mamlzoo.engine.compilation.program import CompiledSteps, Loop, Replay, TracedSteps, kept_code, machine_code
 from mamlzoo.engine.compilation.program_cache import CannotCompileError, DamagedError
+from mamlzoo.engine.cpu import SPREAD, computing, is_busy
 from mamlzoo.engine.episodes import TrainingStream
 from mamlzoo.engine.gradients import EAGER
 from mamlzoo.engine.memory import BUDGET, MIB, allocated_by
 from mamlzoo.engine.outer_optimizer import OuterOptimizer
-from mamlzoo.engine.processor import SPREAD, computing, is_busy
 from mamlzoo.engine.steps import EagerSteps, Steps
 from mamlzoo.errors import MamlzooError, UsageError
 from mamlzoo.tables import rate

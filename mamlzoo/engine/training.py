@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from mamlzoo import trees
 from mamlzoo.contracts.data import MetaParams
 from mamlzoo.engine.blocks import blocks
+from mamlzoo.engine.cpu import computing
 from mamlzoo.engine.episodes import TrainingStream
-from mamlzoo.engine.processor import computing
 from mamlzoo.engine.steps import Measured, Steps, joined
 from mamlzoo.tables import count, number
 

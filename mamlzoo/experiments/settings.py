@@ -8,9 +8,9 @@ from typing import Literal
 
 from mamlzoo.contracts import options
 from mamlzoo.contracts.numbers_as_text import LARGEST
+from mamlzoo.engine.cpu import available_threads
 from mamlzoo.engine.outer_optimizer import optimizer_class
 from mamlzoo.engine.plan_choice import Training
-from mamlzoo.engine.processor import available_threads
 from mamlzoo.errors import UsageError
 
 MOST_SEEDS = 10_000

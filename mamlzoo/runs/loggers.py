@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mamlzoo.discovery import failures
-from mamlzoo.discovery.installed import installed
+from mamlzoo.discovery.entry_points import installed
 from mamlzoo.errors import MamlzooError, in_short
 from mamlzoo.experiments.events import Event
 from mamlzoo.experiments.experiment import Experiment

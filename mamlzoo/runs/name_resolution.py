@@ -14,7 +14,7 @@ from torch import nn
 from mamlzoo.contracts import options
 from mamlzoo.contracts.numbers_as_text import shown
 from mamlzoo.contracts.plugins import KINDS, MetaAlgorithm, Model, Plugin, Task
-from mamlzoo.discovery.installed import installed
+from mamlzoo.discovery.entry_points import installed
 from mamlzoo.discovery.torch_modules import model_of
 from mamlzoo.errors import UsageError
 from mamlzoo.experiments.experiment import Experiment

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from mamlzoo.engine.processor import cpuinfo
+from mamlzoo.engine.cpu import cpuinfo
 
 HARMLESS = {"core.fsmonitor": "false", "core.hooksPath": os.devnull, "core.untrackedCache": "false"}
 """What a repository may not say for itself: programs that git would run."""

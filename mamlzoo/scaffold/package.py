@@ -12,7 +12,7 @@ from pathlib import Path
 from string import Template
 
 from mamlzoo import __version__, files
-from mamlzoo.discovery.installed import installed
+from mamlzoo.discovery.entry_points import installed
 from mamlzoo.errors import UsageError
 from mamlzoo.runs import directory as run_directory
 

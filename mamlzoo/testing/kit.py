@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from mamlzoo.contracts import options
 from mamlzoo.contracts.plugins import Plugin
-from mamlzoo.discovery.installed import installed
+from mamlzoo.discovery.entry_points import installed
 from mamlzoo.errors import FOREIGN, MamlzooError, PluginError, did_you_mean, in_short
 from mamlzoo.testing import (
     algorithm_checks,

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mamlzoo import trees
-from mamlzoo.discovery.installed import installed
+from mamlzoo.discovery.entry_points import installed
 from mamlzoo.engine.binding import bind_seeds
 from mamlzoo.engine.episodes import TrainingStream
 from mamlzoo.engine.gradients import EAGER

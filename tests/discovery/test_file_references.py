@@ -20,7 +20,7 @@ import torch
 import mamlzoo
 from mamlzoo import MamlzooError, PluginError, UsageError
 from mamlzoo.discovery import file_references, serialisation, source_code
-from mamlzoo.discovery.installed import installed
+from mamlzoo.discovery.entry_points import installed
 from mamlzoo_tasks.sine import Sine
 
 pytestmark = pytest.mark.usefixtures("no_figures")

@@ -9,7 +9,7 @@ from torch import nn
 from torch.func import functional_call
 
 from mamlzoo import trees
-from mamlzoo.discovery.installed import installed
+from mamlzoo.discovery.entry_points import installed
 from mamlzoo.engine.adaptation import predictions
 from mamlzoo.engine.binding import bind_seeds
 from mamlzoo.engine.episodes import TestSet

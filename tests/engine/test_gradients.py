@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mamlzoo import trees
-from mamlzoo.discovery.installed import installed
+from mamlzoo.discovery.entry_points import installed
 from mamlzoo.engine.binding import bind_seeds
 from mamlzoo.engine.episodes import TrainingStream
 from mamlzoo.engine.gradients import EAGER

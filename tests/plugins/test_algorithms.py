@@ -8,7 +8,7 @@ from torch import nn
 
 import mamlzoo
 from mamlzoo import Batch, Episode, trees
-from mamlzoo.discovery.installed import installed
+from mamlzoo.discovery.entry_points import installed
 from mamlzoo_algorithms.anil import ANIL
 from mamlzoo_algorithms.fomaml import FOMAML
 from mamlzoo_algorithms.maml import MAML

@@ -13,7 +13,7 @@ import pytest
 from mamlzoo import MamlzooError, PluginError, UsageError
 from mamlzoo.contracts import recipes
 from mamlzoo.contracts.recipes import Reference
-from mamlzoo.discovery.installed import installed
+from mamlzoo.discovery.entry_points import installed
 from mamlzoo.experiments.metrics import Evaluation
 from mamlzoo.reproductions import judgement
 from mamlzoo.reproductions.judgement import judge

@@ -7,7 +7,7 @@ import tomllib
 
 import pytest
 
-from mamlzoo.discovery.installed import installed
+from mamlzoo.discovery.entry_points import installed
 from mamlzoo.scaffold import package as new_plugin
 from mamlzoo.testing import conformance, outcomes_of
 

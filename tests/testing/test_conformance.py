@@ -12,7 +12,7 @@ from faulty_tasks import Needless, Pool
 
 import mamlzoo
 from mamlzoo.cli.check import _notes
-from mamlzoo.discovery.installed import installed
+from mamlzoo.discovery.entry_points import installed
 from mamlzoo.testing import conformance, examples, outcomes_of
 from mamlzoo.testing.probes import Lines
 

@@ -20,9 +20,9 @@ from mamlzoo import trees
 from mamlzoo.contracts.data import Episode, MetaParams
 from mamlzoo.engine.blocks import Block
 from mamlzoo.engine.compilation.program import CompiledSteps
+from mamlzoo.engine.cpu import computing
 from mamlzoo.engine.gradients import Gradients
 from mamlzoo.engine.outer_optimizer import OuterOptimizer
-from mamlzoo.engine.processor import computing
 from mamlzoo.engine.steps import EagerSteps
 
 STEPS = 3

@@ -28,7 +28,7 @@ from torch.fx import GraphModule
 
 from mamlzoo.engine.compilation import program_cache
 from mamlzoo.engine.compilation.program_cache import CannotCompileError, DamagedError
-from mamlzoo.engine.processor import cpuinfo
+from mamlzoo.engine.cpu import cpuinfo
 
 Compiled = Callable[..., Sequence[Tensor]]
 

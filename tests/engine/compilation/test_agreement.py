@@ -7,7 +7,7 @@ import torch
 from test_program import ALGORITHMS, OPTIMIZERS, UNTRACEABLE, Traced, bias_free
 from torch import nn
 
-from mamlzoo.discovery.installed import installed
+from mamlzoo.discovery.entry_points import installed
 from mamlzoo.engine.compilation.agreement import disagreement
 from mamlzoo.engine.compilation.graph import roughness
 from mamlzoo.engine.compilation.program import Replay

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from mamlzoo import trees
-from mamlzoo.discovery.installed import installed
+from mamlzoo.discovery.entry_points import installed
 from mamlzoo.engine.binding import bind_seeds
 from mamlzoo.engine.blocks import blocks
 from mamlzoo.engine.compilation.inductor import _linking_to_itself, compile_program, load

@@ -8,7 +8,7 @@ from textwrap import dedent
 import pytest
 
 import mamlzoo
-from mamlzoo.discovery.installed import installed
+from mamlzoo.discovery.entry_points import installed
 from mamlzoo.errors import PluginError, UsageError
 
 GOOD = '''

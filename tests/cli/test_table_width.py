@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from mamlzoo.cli.table_fitting import BETWEEN, EDGES, fitted
+from mamlzoo.cli.table_width import BETWEEN, EDGES, fitted
 from mamlzoo.tables import Table
 
 WIDE = Table(

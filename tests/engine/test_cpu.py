@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mamlzoo.engine import placement
-from mamlzoo.engine.processor import available_threads, computing, is_busy
+from mamlzoo.engine.cpu import available_threads, computing, is_busy
 
 
 def test_denormal_numbers_count_as_zero_meanwhile_and_as_themselves_after():
