@@ -258,7 +258,7 @@ def check_resumable(directory: Path, given: Mapping[str, Any]) -> None:
     if whose is not None:
         raise UsageError(
             f"{directory} is a {whose}'s directory; a task, a model or an algorithm is given for one run, as those "
-            "below it"
+            "below it; where a file has moved, `mamlzoo trust FILE.py:NAME` says where it is"
         )
 
 

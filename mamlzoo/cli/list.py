@@ -13,7 +13,7 @@ from mamlzoo.cli.flags import SHORT_FLAGS
 from mamlzoo.tables import Table
 
 if TYPE_CHECKING:
-    from mamlzoo.discovery.failures import Failure
+    from mamlzoo.discovery.failures import Failure, Origin
     from mamlzoo.discovery.registry import Registry
 
 
@@ -44,7 +44,7 @@ def command(kind: str | None, as_json: bool) -> None:
         aside = {
             "failures": [
                 {
-                    **failure.origin._asdict(),
+                    **_whose(failure.origin),
                     "plugin": failure.offered,
                     "stage": failure.stage,
                     "file": failure.file,
@@ -55,7 +55,7 @@ def command(kind: str | None, as_json: bool) -> None:
                 }
                 for failure in registry.failures
             ],
-            "left_out": [origin._asdict() for origin in registry.left_out],
+            "left_out": [_whose(origin) for origin in registry.left_out],
             "unknown": registry.unknown,
         }
         named = {what: [{"name": name} for name in names] for what, names in others.items()}
@@ -80,11 +80,20 @@ def command(kind: str | None, as_json: bool) -> None:
             console.err().print("".join(traceback.format_exception(failure.error)), end="")
 
 
+def _whose(origin: Origin) -> dict[str, str]:
+    return {
+        "distribution": origin.distribution,
+        "version": origin.version,
+        "entry_point": origin.entry_point,
+        "module": origin.module,
+    }
+
+
 def _told(failure: Failure) -> Iterator[str]:
     origin = failure.origin
     yield failure.what
     yield f"→ {failure.remedy}"
-    yield f"{origin.release}, entry point {origin.entry_point} = {origin.module}"
+    yield f"{origin.release}, entry point {origin.entry_point} = {origin.value}"
     if failure.where:
         yield failure.where
 

@@ -30,9 +30,12 @@ def _own(run: Path) -> list[Path]:
     from mamlzoo.comparisons import directory as comparison_directory
     from mamlzoo.runs import directory as run_directory
     from mamlzoo.runs.commands import resume_command
+    from mamlzoo.sweeps import directory as sweep_directory
 
     if comparison_directory.is_comparison(run):
         return comparison_directory.runs(run)
+    if sweep_directory.is_sweep(run) and (found := sweep_directory.runs(run)):
+        return found
     below = [path.parent for path in run.glob("*/config.json")]
     if run_directory.is_run(run) or not below:
         return [run]

@@ -48,6 +48,26 @@ def check_contract(module: dict[str, Any]) -> None:
         )
 
 
+def named_in(module: Any, attribute: str) -> Any:
+    """What an entry point names in a module; the module itself where it names nothing in it.
+
+    Raises:
+        PluginError: the module has no such thing.
+    """
+    found = module
+    for name in filter(None, (attribute or "").split(".")):
+        if not hasattr(found, name):
+            known = [own for own, value in vars(module).items() if _is_own_plugin(value, module)]
+            remedy = did_you_mean(attribute, known) if known else "write the name of a plugin's class there"
+            raise PluginError(f"{module.__name__} has no '{attribute}', which its entry point names", remedy=remedy)
+        found = getattr(found, name)
+    return found
+
+
+def _is_own_plugin(value: Any, module: ModuleType) -> bool:
+    return isinstance(value, type) and issubclass(value, Plugin) and value.__module__ == module.__name__
+
+
 def hooks_of(module: object) -> pluggy.HookRelay:
     """What calls a module's hooks, and no other's.
 
@@ -86,7 +106,7 @@ def _instead_of_hooks(module: ModuleType) -> str:
     if bare:
         return f"mark {bare[0]} with @mamlzoo.hookimpl"
     for name, value in vars(module).items():
-        if isinstance(value, type) and issubclass(value, Plugin) and value.__module__ == module.__name__:
+        if _is_own_plugin(value, module):
             return f"let the entry point name its class, {module.__name__}:{name}"
     return "let the entry point name a plugin's class, as package.module:Class, or give the module a hook"
 
@@ -119,10 +139,11 @@ def check_class(cls: Any, *, documented: bool = True) -> None:
     """
     what = getattr(cls, "__name__", repr(cls))
     if not (isinstance(cls, type) and issubclass(cls, Plugin) and getattr(cls, "kind", None) in KINDS):
-        remedy = f"offer the class {type(cls).__name__}" if isinstance(cls, Plugin) else "offer such classes alone"
         raise PluginError(
-            f"{what} is no subclass of mamlzoo.Task, mamlzoo.Model or mamlzoo.MetaAlgorithm", remedy=remedy
+            f"{what} is no subclass of mamlzoo.Task, mamlzoo.Model or mamlzoo.MetaAlgorithm", remedy=_instead_of(cls)
         )
+    if cls.__module__.partition(".")[0] == mamlzoo.__name__:
+        raise PluginError(f"{what} is mamlzoo's own, a base of plugins", remedy="offer a subclass of it")
     if inspect.isabstract(cls):
         methods = ", ".join(sorted(cls.__abstractmethods__))
         raise PluginError(f"{what} lacks {methods}", remedy=f"define {methods} in {what}")
@@ -146,6 +167,17 @@ def check_class(cls: Any, *, documented: bool = True) -> None:
             _check_default(option)
     except (TypeError, NameError, ValueError, UsageError) as error:
         raise PluginError(f"{what} has an unusable option: {error}", remedy=options.DECLARATION) from error
+
+
+def _instead_of(found: Any) -> str:
+    """What to offer where something is no plugin's class."""
+    if isinstance(found, Plugin):
+        return f"offer the class {type(found).__name__}"
+    if not isinstance(found, type):
+        return "offer such classes alone"
+    if any(name in HOOKS for name in vars(found)):
+        return "hooks are functions of a module: let the entry point name that"
+    return "derive it from one of these"
 
 
 def _check_default(option: options.Option) -> None:

@@ -11,6 +11,7 @@ class that is refused is a failure of its own: the others of its module are load
 from __future__ import annotations
 
 import functools
+import importlib
 import os
 import sys
 import traceback
@@ -117,14 +118,17 @@ def _load(registry: Registry, entry: EntryPoint, origin: Origin) -> list[Failure
 
     def offer(cls: Any) -> None:
         with apart("registering", cls):
+            home = sys.modules.get(getattr(cls, "__module__", None) or "")
+            admission.check_contract(getattr(home, "__dict__", {}))
             admission.check_class(cls)
             _add(registry, cls, origin)
 
     # What a stranger prints is no part of our output, which may be one JSON document.
     with redirect_stdout(sys.stderr), apart("importing"):
-        named = _imported(entry)
+        module = _imported(entry)
         with apart("registering"):
-            admission.check_contract(vars(sys.modules[entry.module]))
+            admission.check_contract(getattr(module, "__dict__", {}))
+            named = admission.named_in(module, entry.attr)
             if isinstance(named, type):
                 offer(named)
             else:
@@ -163,13 +167,13 @@ def _kept_apart(failures: list[Failure], origin: Origin, stage: str, refused: ob
 
 
 def _imported(entry: EntryPoint) -> Any:
-    if entry.pattern.match(entry.value) is None:
+    if entry.pattern.match(entry.value) is None or "" in (entry.attr or "none").split("."):
         raise PluginError(
             f"its entry point's value {entry.value!r} names no class and no module",
             remedy=f'write {entry.name} = "package.module:Class"',
         )
     try:
-        return entry.load()
+        return importlib.import_module(entry.module)
     except FOREIGN as error:
         # What needs a newer mamlzoo may well fail for that very reason, and its contract, read so far, says it better.
         for frame, _ in traceback.walk_tb(error.__traceback__):
@@ -204,6 +208,12 @@ def _add_recipe(registry: Registry, recipe: Recipe) -> None:
 
 def _add(registry: Registry, cls: type[Plugin], origin: Origin) -> None:
     taken = registry.offers[cls.kind].get(cls.name)
+    if taken is not None and taken.cls is cls:
+        raise PluginError(
+            f"{cls.kind} '{cls.name}' is offered twice, by the entry points {taken.origin.entry_point} and "
+            f"{origin.entry_point}",
+            remedy="remove one of them",
+        )
     if taken is not None:
         by = f"{taken.origin.release} ({taken.origin.value})"
         raise PluginError(

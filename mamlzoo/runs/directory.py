@@ -210,12 +210,14 @@ def read_document(path: Path) -> dict[str, Any]:
     """
     try:
         document = files.read_json(path)
-        version = document.pop("format")
+        version = document.pop("format", None)
     except OSError as error:
         raise MamlzooError(f"{path} cannot be read: {error.strerror or error}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise MamlzooError(f"{path} cannot be read: {in_short(error)}") from error
-    if type(version) is not int or version > FORMAT:
+    if type(version) is not int or version < 1:
+        raise MamlzooError(f"{path} cannot be read: its format is {version!r}, which is no version of a layout")
+    if version > FORMAT:
         raise MamlzooError(
             f"{path.parent} was written by a newer mamlzoo: its layout is {version!r}, this one knows up to {FORMAT}; "
             "pip install --upgrade mamlzoo"

@@ -22,6 +22,8 @@ from mamlzoo.contracts.plugins import KINDS
 from mamlzoo.errors import UsageError, in_short
 from mamlzoo.experiments.settings import Settings
 
+LONGEST_NAME = 255
+"""Bytes of a file's name, at most, on the file systems that there are."""
 SOURCE = ("reference", "sha256")
 SETTINGS = (
     "iterations", "meta_batch", "outer_lr", "optimizer", "meta_reduction", "test_tasks", "test_steps", "test_seed",
@@ -56,6 +58,8 @@ def check_experiment(config: Mapping[str, Any]) -> None:
         parts |= {(kind, "name"): str, (kind, "options"): dict, (kind, "registered"): bool}
     _check_parts(config, parts)
     for kind in KINDS:
+        expect(f"{kind}.name", config[kind]["name"], str.isprintable)
+    for kind in KINDS:
         source = config[kind].get("source")  # only of a plugin that was brought along
         if source is not None and not _is_source(source):
             raise LayoutError(f"its {kind}.source is no reference with its sha256")
@@ -75,7 +79,9 @@ def _check_parts(config: Mapping[str, Any], parts: Mapping[tuple[str, str], type
 
 def is_name(found: Any) -> bool:
     """Whether it can name a directory beside a document, and leads nowhere else."""
-    return isinstance(found, str) and found not in ("", "..") and "\0" not in found and Path(found).name == found
+    if not isinstance(found, str) or found in ("", "..") or "\0" in found:
+        return False
+    return Path(found).name == found and len(found.encode("utf-8", "surrogatepass")) <= LONGEST_NAME
 
 
 def _is_source(found: Any) -> bool:
@@ -211,7 +217,7 @@ def expect(where: str, value: Any, right: Callable[[Any], bool]) -> None:
     """
     try:
         is_right = right(value)
-    except (TypeError, AttributeError, ValueError, OverflowError):
+    except (TypeError, AttributeError, ValueError, OverflowError, LookupError):
         is_right = False
     if not is_right:
         raise LayoutError(f"its {where} is not what mamlzoo writes there")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from mamlzoo.discovery.entry_points import installed
 from mamlzoo.errors import MamlzooError, in_short
 from mamlzoo.experiments.events import Event
 from mamlzoo.experiments.experiment import Experiment
+from mamlzoo.runs.recording_policy import LoggerError
 
 
 class Loggers:
@@ -32,7 +34,7 @@ class Loggers:
         """Tell of the start, and of the end however it comes; what is given tells of an event in between.
 
         Raises:
-            MamlzooError: a logger says at the start that it cannot log.
+            LoggerError: a logger says at the start that it cannot log.
         """
         for name in list(self._loggers):
             self._tell(name, "mamlzoo_run_started", refuses=True, step=step)
@@ -53,10 +55,13 @@ class Loggers:
 
     def _tell(self, name: str, hook: str, *, refuses: bool = False, **what: Any) -> None:
         try:
-            getattr(self._loggers[name].hooks, hook)(**self._run, **what)
-        except Exception as error:
+            with redirect_stdout(sys.stderr):  # what it prints is no part of our output, which may be one JSON document
+                getattr(self._loggers[name].hooks, hook)(**self._run, **what)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # be it SystemExit
             if refuses and isinstance(error, MamlzooError):
-                raise
+                raise LoggerError(str(error)) from error
             origin = self._loggers.pop(name).origin
             text = f"logger '{name}' of {origin.release} failed and is told no more: {in_short(error)}"
             file, line = failures.place(origin, error)

@@ -224,7 +224,7 @@ def _last_good(directory: Path, config: dict[str, Any]) -> tuple[Checkpoint | No
             continue
         return found, [f"{text}; going on from {name}, meta-step {found.training.step}" for text in damage]
     if any("is not there" not in text for text in damage):
-        raise MamlzooError(f"{'; '.join(damage)}; nothing is left to go on from, so it must be run anew")
+        raise MamlzooError(f"{'; '.join(damage)}; nothing is left to go on from; remove it and run it anew")
     return None, [f"{directory} has no checkpoint, so the run begins again"]
 
 

@@ -29,6 +29,10 @@ class StoppedError(MamlzooError):
         super().__init__(f"stopped; to go on: {again}")
 
 
+class LoggerError(UsageError):
+    """A logger that was asked for cannot log."""
+
+
 class DiskError(MamlzooError):
     """The disk refused; what was written before is whole."""
 

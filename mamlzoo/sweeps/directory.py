@@ -15,16 +15,16 @@ from mamlzoo.engine.plan_choice import Notice
 from mamlzoo.errors import MamlzooError, UsageError
 from mamlzoo.experiments.experiment import Experiment
 from mamlzoo.runs import directory as run_directory
-from mamlzoo.runs import file_layouts, recording
+from mamlzoo.runs import recording
 from mamlzoo.runs.commands import resume_command
 from mamlzoo.runs.config import check_data, config_of, experiment_from
 from mamlzoo.runs.digests import experiment_digest
-from mamlzoo.runs.recording_policy import DEFAULT, RecordingPolicy, StoppedError
+from mamlzoo.runs.recording_policy import DEFAULT, LoggerError, RecordingPolicy, StoppedError
 from mamlzoo.runs.setup import rehearse
 from mamlzoo.runs.watchers import Part
-from mamlzoo.sweeps.axes import Axis
+from mamlzoo.sweeps import document
 from mamlzoo.sweeps.cells import Cell, Scores
-from mamlzoo.sweeps.grid import Candidate, Grid, first_line, short_names
+from mamlzoo.sweeps.grid import Candidate, Grid, first_line
 from mamlzoo.sweeps.sweep import Sweep
 from mamlzoo.tables import count
 
@@ -61,18 +61,26 @@ def resume(directory: Path, policy: RecordingPolicy = DEFAULT) -> Sweep:
         UsageError: a plugin of a cell is not installed, or came from Python; the call that began it goes on with it.
         StoppedError, MamlzooError: as `record`.
     """
-    saved = _read(directory)
-    if all(cell["run"] is not None for cell in saved["cells"]):
-        with contextlib.suppress(MamlzooError):  # a run of it is damaged, and is made again
+    axes, saved = document.read(directory / NAME)
+    if all(cell.run is not None for cell in saved):
+        with contextlib.suppress(MamlzooError):  # a run of it is damaged or gone, and is made again
             return load(directory)
     candidates = []
-    for cell in saved["cells"]:
-        experiment = None if cell["config"] is None else experiment_from(cell["config"])
-        if experiment is not None:
-            check_data(experiment, cell["config"])
-        error = cell["error"] if experiment is None else None
-        candidates.append(Candidate(cell["values"], experiment, error, cell["config"]))
-    return record(Grid(saved["axes"], candidates), directory, policy)
+    for cell in saved:
+        experiment = None
+        if cell.config is not None:
+            experiment = _experiment(cell.config, directory)
+            check_data(experiment, cell.config)
+        candidates.append(Candidate(cell.values, experiment, cell.error if experiment is None else None, cell.config))
+    return record(Grid(axes, candidates), directory, policy)
+
+
+def _experiment(config: Mapping[str, Any], directory: Path) -> Experiment:
+    try:
+        return experiment_from(config)
+    except UsageError as error:
+        how = f"the `sweep` that began {directory} goes on with it, called again with the same `out`"
+        raise UsageError(f"{error}; {how}") from error
 
 
 def load(directory: Path) -> Sweep:
@@ -82,73 +90,36 @@ def load(directory: Path) -> Sweep:
         UsageError: cells are still to be run.
         MamlzooError: it, or a run of it, cannot be read.
     """
-    saved, cells = _read(directory), []
-    waiting = sum(cell["run"] is None and cell["error"] is None for cell in saved["cells"])
+    axes, saved = document.read(directory / NAME)
+    waiting = sum(cell.run is None and cell.error is None for cell in saved)
     if waiting:
-        again = resume_command(directory)
-        raise UsageError(
-            f"{directory} is not finished, {waiting} of {count(len(saved['cells']), 'cell')} being left; "
-            f"`{again}` goes on with it"
-        )
-    for cell in saved["cells"]:
-        found = Cell(cell["values"], cell["config"], error=cell["error"])
-        if cell["run"] is not None:
-            result = run_directory.load(directory / cell["run"])
-            if experiment_digest(result.config) != experiment_digest(cell["config"]) or not result.validation:
+        left = f"{waiting} of {count(len(saved), 'cell')} being left"
+        raise UsageError(f"{directory} is not finished, {left}; `{resume_command(directory)}` goes on with it")
+    cells = []
+    for cell in saved:
+        found = Cell(cell.values, cell.config, error=cell.error)
+        if cell.run is not None and cell.config is not None:
+            result = run_directory.load(_there(directory, cell.run))
+            if experiment_digest(result.config) != experiment_digest(cell.config) or not result.validation:
                 raise MamlzooError(f"{result.run_dir} holds another experiment than {directory / NAME} says")
             found = replace(found, scores=Scores.of(result), run_dir=result.run_dir)
         cells.append(found)
-    return Sweep(saved["axes"], cells)
+    return Sweep(axes, cells)
 
 
-def _read(directory: Path) -> dict[str, Any]:
-    """Axes and cells as they were written: of a cell its values, its config, the name of its run, and its error.
+def runs(directory: Path) -> list[Path]:
+    """The run directories of the cells that are finished.
 
     Raises:
-        MamlzooError: it cannot be read.
+        MamlzooError: it cannot be read, or one of them is gone.
     """
-    path = directory / NAME
-    document = run_directory.read_document(path)
-    try:
-        axes, cells = document["axes"], document["cells"]
-        file_layouts.expect("axes", axes, lambda found: bool(found) and all(map(_is_axis, found)))
-        file_layouts.expect("cells", cells, lambda found: bool(found) and all(map(_is_cell, found)))
-        for cell in cells:
-            if cell["config"] is not None:
-                file_layouts.check_experiment(cell["config"])
-            file_layouts.check_values("values", cell["values"])
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
-        raise MamlzooError(f"{path} cannot be read: {file_layouts.told(error)}") from error
-    names = short_names(axis["key"] for axis in axes)
-    return {
-        "axes": [Axis(axis["key"], names[axis["key"]], tuple(map(_value, axis["values"]))) for axis in axes],
-        "cells": [
-            {
-                "values": {key: _value(value) for key, value in cell["values"].items()},
-                **{key: cell[key] for key in ("config", "run", "error")},
-            }
-            for cell in cells
-        ],
-    }
+    return [_there(directory, cell.run) for cell in document.read(directory / NAME)[1] if cell.run is not None]
 
 
-def _is_axis(found: Any) -> bool:
-    return isinstance(found["key"], str) and isinstance(found["values"], list) and bool(found["values"])
-
-
-def _is_cell(found: Any) -> bool:
-    run, error, config = found["run"], found["error"], found["config"]
-    return (
-        isinstance(found["values"], dict)
-        and (run is None or (file_layouts.is_name(run) and config is not None and error is None))
-        and (error is None or isinstance(error, str))
-        and (isinstance(config, dict) or (config is None and error is not None))
-    )
-
-
-def _value(found: Any) -> Any:
-    """As an option takes it: what JSON has as a list is a tuple."""
-    return tuple(found) if isinstance(found, list) else found
+def _there(directory: Path, run: str) -> Path:
+    if not run_directory.is_run(directory / run):
+        raise MamlzooError(f"{directory / run} is not there; `{resume_command(directory)}` makes it again")
+    return directory / run
 
 
 def is_sweep(directory: Path) -> bool:
@@ -204,6 +175,8 @@ def _ended(cell: Cell, candidate: Candidate, directory: Path, policy: RecordingP
             result = recording.record(candidate.experiment, cell.run_dir, policy)
     except StoppedError:
         raise StoppedError(resume_command(directory)) from None
+    except LoggerError:
+        raise
     except MamlzooError as error:
         return replace(cell, error=first_line(error))
     return replace(cell, scores=Scores.of(result))
@@ -223,7 +196,8 @@ def _tried(grid: Grid, directory: Path, policy: RecordingPolicy) -> list[Cell]:
                     policy.progress(candidate.experiment, Notice(f"trying cell {at} of {len(grid.candidates)}"))
                     rehearse(candidate.experiment)
             except MamlzooError as error:
-                cell = replace(cell, error=first_line(error))
+                there_is = cell.run_dir is not None and run_directory.is_run(cell.run_dir)
+                cell = replace(cell, error=first_line(error), run_dir=cell.run_dir if there_is else None)
             if cell.run_dir is not None and run_directory.is_run(cell.run_dir):
                 # Not the error of a cell: those that are still to come would be on other data than these.
                 check_data(candidate.experiment, run_directory.read_config(cell.run_dir))

@@ -194,9 +194,13 @@ def test_an_entry_point_may_name_a_class(distribution):
 
 
 NAMED = {
-    "is not there": ("Liner", "AttributeError: module 'plugin_of_linear' has no attribute 'Liner'", "--debug list"),
-    "is no plugin": ("mamlzoo.Spec", "Spec is no subclass of mamlzoo.Task", "offer such classes alone"),
-    "is unfinished": ("mamlzoo.Model", "Model lacks build", "define build in Model"),
+    "is not there": ("Liner", "plugin_of_linear has no 'Liner', which its entry point names", "did you mean 'Linear'"),
+    "is not within it": ("Linear.Inner", "plugin_of_linear has no 'Linear.Inner'", "Linear"),
+    "is no plugin": ("mamlzoo.Spec", "Spec is no subclass of mamlzoo.Task", "derive it from one of these"),
+    "has hooks": ("Ears", "Ears is no subclass of mamlzoo.Task", "hooks are functions of a module"),
+    "is a base": ("mamlzoo.Model", "Model is mamlzoo's own", "offer a subclass of it"),
+    "has an empty part": ("Linear.", "names no class and no module", "package.module:Class"),
+    "is not there, of a later contract": ("Liner", "written for contract 9", "install a newer mamlzoo"),
     "is an instance": ("made", "names an object of type Linear, which is no class", "name its class, Linear"),
     "is a function": (
         "Linear.build",
@@ -210,10 +214,29 @@ NAMED = {
 @pytest.mark.parametrize(("cls", "what", "remedy"), NAMED.values(), ids=NAMED)
 def test_what_an_entry_point_names_wrongly_is_said(distribution, cls, what, remedy):
     contract = "__mamlzoo_contract__ = 9\n" if "contract" in what else ""
-    distribution("linear", contract + dedent(good("linear")).partition("@")[0] + "made = Linear()\n", cls=cls)
+    more = "made = Linear()\nclass Ears:\n    def mamlzoo_run_ended(self): pass\n"
+    distribution("linear", contract + dedent(good("linear")).partition("@")[0] + more, cls=cls)
     (failure,) = installed().failures
     assert what in failure.what
     assert remedy in failure.remedy
+
+
+def test_a_class_offered_twice_is_said(distribution, tmp_path):
+    distribution("linear", good("linear"))
+    info = tmp_path / "site" / "linear-1.5.dist-info" / "entry_points.txt"
+    info.write_text(f"{info.read_text()}again = plugin_of_linear:Linear\n")
+    installed.cache_clear()
+    (failure,) = installed().failures
+    assert failure.what == "model 'linear' is offered twice, by the entry points again and linear"
+    assert failure.remedy == "remove one of them"
+    assert "linear" in installed().offers["model"]
+
+
+def test_a_class_of_another_module_is_held_to_the_contract_of_that(distribution, tmp_path):
+    (tmp_path / "site" / "plugin_of_later.py").write_text("__mamlzoo_contract__ = 9\n" + dedent(good("later")))
+    distribution("linear", "from plugin_of_later import Later\n", cls="Later")
+    (failure,) = installed().failures
+    assert "written for contract 9" in failure.what
 
 
 def test_a_fault_in_a_packages_own_module_is_found_there(distribution, tmp_path):

@@ -413,7 +413,8 @@ def test_resume_takes_a_moved_file_with_the_options_of_the_run_but_no_other_code
 def test_a_comparison_cannot_be_resumed_with_one_plugin_for_all_its_runs(folder, cli):
     mamlzoo.compare(algorithm=["maml", "scratch"], out="several", **QUICK)
     assert cli.error("resume", "several", "-a", "maml") == (
-        "several is a comparison's directory; a task, a model or an algorithm is given for one run, as those below it"
+        "several is a comparison's directory; a task, a model or an algorithm is given for one run, as those below it; "
+        "where a file has moved, `mamlzoo trust FILE.py:NAME` says where it is"
     )
 
 

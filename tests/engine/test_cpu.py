@@ -7,7 +7,7 @@ import os
 import pytest
 import torch
 
-from mamlzoo.engine import placement
+from mamlzoo.engine import cpu
 from mamlzoo.engine.cpu import available_threads, computing, is_busy
 
 
@@ -32,7 +32,7 @@ def test_so_many_threads_compute_meanwhile_whatever_happens():
     ("said", "cores"), [("max 100000", 8), ("150000 100000", 2), ("1000 100000", 1), ("9999999 1", 8)]
 )
 def test_a_container_has_the_cores_that_it_may_use(said, cores, tmp_path, monkeypatch):
-    monkeypatch.setattr(placement, "QUOTA", tmp_path / "cpu.max")
+    monkeypatch.setattr(cpu, "QUOTA", tmp_path / "cpu.max")
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)), raising=False)
     assert available_threads() == 8
     (tmp_path / "cpu.max").write_text(said + "\n")

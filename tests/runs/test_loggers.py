@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import sys
 from pathlib import Path
 
@@ -110,6 +111,55 @@ def test_a_logger_that_cannot_log_is_refused_before_training(tmp_path, distribut
     with pytest.raises(UsageError, match="logger 'lacking' needs something"):
         recording.record(experiment(), tmp_path / "run", RecordingPolicy(loggers=["lacking"]))
     assert not (tmp_path / "run").exists()
+
+
+def test_a_logger_that_cannot_log_is_no_failure_of_a_cell(tmp_path, distribution, cli):
+    distribution(
+        "lacking",
+        """
+        import mamlzoo
+
+        @mamlzoo.hookimpl
+        def mamlzoo_run_started():
+            raise mamlzoo.UsageError("logger 'lacking' needs something")
+    """,
+    )
+    sweep = [
+        "sweep",
+        "--outer-lr",
+        "0.1,0.2",
+        "--iterations",
+        "1",
+        "--test-tasks",
+        "2",
+        "--plan",
+        "loop",
+        "--out",
+        "all",
+    ]
+    assert cli.error(*sweep, "--log", "lacking") == "logger 'lacking' needs something"
+    assert {cell["state"] for cell in json.loads(Path("all/sweep.json").read_text())["cells"]} == {"waiting"}
+
+
+def test_a_logger_that_would_end_the_process_or_prints_harms_nothing(tmp_path, distribution, capsys):
+    distribution(
+        "loud",
+        """
+        import mamlzoo
+
+        @mamlzoo.hookimpl
+        def mamlzoo_run_started():
+            print("here I am")
+
+        @mamlzoo.hookimpl
+        def mamlzoo_run_progressed():
+            raise SystemExit(5)
+    """,
+    )
+    with pytest.warns(UserWarning, match="logger 'loud' of loud 1.5 failed and is told no more: SystemExit: 5"):
+        recording.record(experiment(), tmp_path / "run", RecordingPolicy(loggers=["loud"]))
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("", "here I am\n")
 
 
 def test_an_unknown_logger_is_one_line_and_nothing_is_left_behind(cli):

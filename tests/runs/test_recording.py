@@ -228,7 +228,7 @@ def test_with_no_whole_checkpoint_left_it_says_so(tmp_path):
     record_until(experiment(), tmp_path / "run", 20)
     for name in ("checkpoint.pt", "checkpoint.previous.pt"):
         (tmp_path / "run" / name).write_bytes(b"PK")
-    with pytest.raises(MamlzooError, match=r"nothing is left to go on from, so it must be run anew$"):
+    with pytest.raises(MamlzooError, match=r"nothing is left to go on from; remove it and run it anew$"):
         recording.resume(tmp_path / "run")
 
 

@@ -8,6 +8,7 @@ import json
 import math
 import re
 import shutil
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -19,6 +20,8 @@ from torch import nn
 
 import mamlzoo
 from mamlzoo import MamlzooError, UsageError, files
+from mamlzoo.discovery import source_code, trust
+from mamlzoo.discovery.source_code import Source
 from mamlzoo.engine.training import TrainingRecord
 from mamlzoo.runs import directory as run_directory
 from mamlzoo.runs.digests import digest, experiment_digest
@@ -410,8 +413,59 @@ def test_a_sweep_of_other_versions_keeps_what_is_finished(tmp_path):
 def test_what_came_from_python_is_not_gone_on_with_from_the_directory_alone(tmp_path):
     mamlzoo.sweep({"outer_lr": [0.1, 0.2]}, model=lambda: nn.Linear(1, 1), out=tmp_path / "all", **BUDGET)
     shutil.rmtree(tmp_path / "all" / "outer_lr=0.1")
-    with pytest.raises(UsageError, match="came from Python"):
+    with pytest.raises(MamlzooError, match="outer_lr=0.1 is not there; `mamlzoo resume .*` makes it again"):
+        mamlzoo.load(tmp_path / "all")
+    with pytest.raises(UsageError, match="came from Python.*; the `sweep` that began .*all goes on with it"):
         mamlzoo.resume(tmp_path / "all")
+
+
+WRONG = {
+    "other values than its config": ("cells.0.values", {"algorithm.inner_lr": 0.05}, "its cells[0].values is"),
+    "an axis that no cell has": ("axes.0.key", "outer_lr", "its cells[0].values is"),
+    "values that no cell has": ("axes.0.values", [0.3, 0.4], "its cells[0].values.algorithm.inner_lr is"),
+    "one value": ("axes.0.values", [0.01], "its axes[0].values is"),
+    "no list of values": ("axes.0.values", {"a": 1}, "its axes[0].values is"),
+    "a value of no kind": ("axes.0.values", [{"a": 1}, 2], "its axes[0].values.0 is"),
+    "no validation": ("cells.1.config.settings.validate_every", None, "its cells[1].config.settings.validate_every is"),
+    "nothing at all": ("cells.1", None, "its cells[1] is"),
+    "a run elsewhere": ("cells.1.run", "../all", "its cells[1].run is"),
+    "a run of a long name": ("cells.1.run", "x" * 300, "its cells[1].run is"),
+    "an error of two lines": ("cells.1.error", "a\nb", "its cells[1].error is"),
+    "another version": ("format", "1", "its format is '1', which is no version of a layout"),
+}
+
+
+@pytest.mark.parametrize(("place", "value", "said"), WRONG.values(), ids=WRONG)
+def test_a_document_whose_parts_do_not_fit_is_refused_at_its_place(whole, tmp_path, place, value, said):
+    directory = tmp_path / "all"
+    directory.mkdir()
+    document = parent = json.loads((whole.directory / "sweep.json").read_text())
+    *within, last = [int(part) if part.isdigit() else part for part in place.split(".")]
+    for part in within:
+        parent = parent[part]
+    parent[last] = value
+    (directory / "sweep.json").write_text(json.dumps(document))
+    for use in (mamlzoo.load, mamlzoo.resume):
+        with pytest.raises(MamlzooError) as caught:
+            use(directory)
+        assert said in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_sweep_goes_on_with_code_that_has_moved(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    code = "from torch import nn\n\nclass Net(nn.Linear):\n    def __init__(self):\n        super().__init__(1, 1)\n"
+    Path("net.py").write_text(code)
+    mamlzoo.sweep({"outer_lr": [0.1, 0.2]}, model="net.py:Net", out="all", **BUDGET)
+    shutil.rmtree("all/outer_lr=0.2")
+    Path("moved").mkdir()
+    Path("net.py").rename("moved/net.py")
+    trust.add([Source(str(tmp_path / "moved" / "net.py:Net"), source_code.digest("moved/net.py"))])
+    before = Path("all/outer_lr=0.1/result.json").stat().st_mtime_ns
+    assert len(mamlzoo.resume("all").finished) == 2
+    assert Path("all/outer_lr=0.1/result.json").stat().st_mtime_ns == before
+    assert {path.parent.name for path in Path("all").glob("*/config.json")} == {"outer_lr=0.1", "outer_lr=0.2"}
 
 
 def test_a_diverged_seed_is_counted_and_left_out_of_the_mean():
