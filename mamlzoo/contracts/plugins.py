@@ -147,9 +147,14 @@ class MetaAlgorithm(Plugin):
         trains: whether there is anything to meta-train; if not, the engine makes no meta-steps.
         order: 'exact' if the meta-gradient is the whole derivative of the query loss through the adaptation;
             'first-order' if ∂φ/∂θ is taken as the identity; 'surrogate' if `meta_loss` was built for its gradient.
+        claims: what else the conformance kit (`mamlzoo.testing`) is to hold it to, some of these: 'query-loss', if the
+            meta-loss is the task's loss on the query set alone, by `predict`, after `inner_steps` steps of `adapt` from
+            `start` on the support set; 'complete-at-once', if adapting changes nothing after `start`;
+            'whole-derivative', if a surrogate's gradient is that of its meta-loss with nothing stopped, up to 1%.
     """
 
     kind = "algorithm"
+    claims: ClassVar[frozenset[str]] = frozenset()
     trains: ClassVar[bool] = True
     order: ClassVar[Literal["exact", "first-order", "surrogate"]] = "exact"
 
@@ -204,6 +209,10 @@ class MetaAlgorithm(Plugin):
         Args:
             progress: how much of meta-training is done, a scalar in [0, 1], for schedules.
         """
+
+
+CLAIMS = ("query-loss", "complete-at-once", "whole-derivative")
+"""What `MetaAlgorithm.claims` may hold."""
 
 
 class ClosedForm(NamedTuple):

@@ -14,7 +14,7 @@ import pluggy
 import mamlzoo
 from mamlzoo.contracts import options
 from mamlzoo.contracts.hooks import CONTRACT, Offering
-from mamlzoo.contracts.plugins import KINDS, Plugin
+from mamlzoo.contracts.plugins import CLAIMS, KINDS, Plugin
 from mamlzoo.errors import PluginError, UsageError, did_you_mean
 from mamlzoo.experiments.logger_hooks import Listening
 
@@ -161,6 +161,12 @@ def check_class(cls: Any, *, documented: bool = True) -> None:
         raise PluginError(
             f"{what} has exempt_from = {cls.exempt_from!r}, which is no dict",
             remedy='write exempt_from = {"name-of-a-check": "the reason"}',
+        )
+    claims: Any = getattr(cls, "claims", frozenset())
+    if not isinstance(claims, frozenset | set) or not claims <= set(CLAIMS):
+        raise PluginError(
+            f"{what} has claims = {claims!r}, of which the kit knows nothing",
+            remedy=f"write claims = frozenset({{…}}) of some of {', '.join(CLAIMS)}",
         )
     try:
         for option in options.options_of(cls).values():

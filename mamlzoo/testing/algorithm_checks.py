@@ -96,11 +96,46 @@ def meta_gradient_equals_differences(algorithm: MetaAlgorithm) -> None:
     order = "first-order" or "surrogate".
     """
     episodes = _verified(algorithm)
+    off = [c for episode in episodes for c in episode.coordinates if c.off_claim]
+    require(not off, "its gradient is not the whole derivative of its meta-loss, as it claims")
     worst = max((episode.largest_error for episode in episodes), default=0.0)
     require(
         all(episode.passed for episode in episodes),
         f"autograd and differences disagree, by up to {worst:.1e} of the gradient",
     )
+
+
+@check("algorithm", concerns=lambda algorithm: "query-loss" in algorithm.claims)
+def meta_loss_is_the_query_loss(algorithm: MetaAlgorithm) -> None:
+    """As it claims, the meta-loss is the query loss of what a test does: start, adapt `inner_steps` times, predict.
+
+    Adapt on the support set alone, by `adapt`; judge φ and not θ, on the query set alone, by `predict`. Where training
+    is meant to minimise something else, take 'query-loss' out of `claims`.
+    """
+    steps = getattr(algorithm, "inner_steps", 0)
+    bound, episodes = _bound(algorithm), _episodes(algorithm, 2, torch.float32)
+    learner, meta = bound.learner, trees.index(bound.meta, 0)
+    for at, progress in enumerate((0.0, 1.0)):
+        episode = trees.index(episodes, at)
+        fast = adapt(algorithm, learner, meta, episode.support, steps)
+        tested = learner.criterion(algorithm.predict(learner, meta, fast, episode.query.x), episode.query.y)
+        trained, _ = algorithm.meta_loss(learner, meta, episode, torch.tensor(progress))
+        same = torch.allclose(trained, tested, rtol=1e-4, atol=1e-6)
+        what = f"at progress {progress:g} the meta-loss is {trained.item():.6g}, and the query loss after {steps} steps"
+        require(same, f"{what} of adapt is {tested.item():.6g}")
+
+
+@check("algorithm", concerns=lambda algorithm: "complete-at-once" in algorithm.claims)
+def adaptation_is_complete_at_once(algorithm: MetaAlgorithm) -> None:
+    """As it claims, no adaptation step changes what it predicts.
+
+    Let `start` adapt and `adapt` give φ back; or take 'complete-at-once' out of `claims`.
+    """
+    bound, episodes = _bound(algorithm), _episodes(algorithm, 2, torch.float32)
+    before, *after = predictions(bound, bound.meta, episodes.support, episodes.query.x, 3, "loop")
+    for step, found in enumerate(after, 1):
+        same = torch.allclose(found, before, rtol=1e-4, atol=1e-6)
+        require(same, f"after {step} steps it predicts something else than after none")
 
 
 @check("algorithm", concerns=lambda algorithm: algorithm.trains and algorithm.order != "exact")
@@ -149,12 +184,12 @@ def any_progress_of_training(algorithm: MetaAlgorithm) -> None:
         require(loss.isfinite(), f"at progress {progress:g} the meta-loss is {loss.item()}")
 
 
-@check("algorithm")
+@check("algorithm", concerns=lambda algorithm: "complete-at-once" not in algorithm.claims)
 def adaptation_lowers_support_loss(algorithm: MetaAlgorithm) -> None:
     """After three adaptation steps from the initial θ the loss on the support points is lower, on the mean of episodes.
 
-    Look at the sign and the size of a step. An algorithm that has adapted before its first step declares it in
-    exempt_from.
+    Look at the sign and the size of a step. An algorithm that has adapted before its first step says so: claims =
+    frozenset({"complete-at-once"}).
     """
     bound, count = _bound(algorithm), 16
     learner, meta = bound.learner, trees.index(bound.meta, 0)
@@ -167,6 +202,23 @@ def adaptation_lowers_support_loss(algorithm: MetaAlgorithm) -> None:
         )
     before, after = torch.tensor(losses).mean(0).tolist()
     require(after < before, f"it is {before:.6g} before and {after:.6g} after three steps")
+
+
+@check("algorithm")
+def query_points_do_not_see_each_other(algorithm: MetaAlgorithm) -> None:
+    """A query point is predicted alone as it is predicted among others.
+
+    Take no mean or norm over the query points. A method that is meant to use them all, a transductive one, says so in
+    exempt_from.
+    """
+    bound, episode = _bound(algorithm), _episode(algorithm)
+    learner, meta, x = bound.learner, trees.index(bound.meta, 0), episode.query.x
+    for steps in (0, STEPS):
+        fast = adapt(algorithm, learner, meta, episode.support, steps)
+        together = algorithm.predict(learner, meta, fast, x)
+        alone = torch.cat([algorithm.predict(learner, meta, fast, x[at : at + 1]) for at in range(len(x))])
+        same = torch.allclose(together, alone, rtol=1e-4, atol=1e-6)
+        require(same, f"after {steps} steps the predictions of {len(x)} points together are not those of each alone")
 
 
 @check("algorithm", concerns=lambda algorithm: type(algorithm).adapted is not MetaAlgorithm.adapted)
@@ -345,13 +397,14 @@ def _require_prediction(bound: Bound, fast: Any, episode: Episode, when: str) ->
 
 
 def _verified(algorithm: MetaAlgorithm) -> list[EpisodeReport]:
-    """One episode's meta-gradient at the beginning of training, and one in its middle."""
+    """One episode's meta-gradient at the beginning, in the middle and at the end of training."""
     task, model = probes.task_for(algorithm), probes.model(probes.plain)
     try:
-        at = [verify(task, model, algorithm, episodes=1, coordinates=16, trained=done) for done in (0.0, 0.5)]
+        at = [verify(task, model, algorithm, episodes=1, coordinates=16, trained=done) for done in (0.0, 0.5, 1.0)]
     except ImpureError:  # an algorithm that is no pure function has a check of its own
         return []
-    return [episode for verification in at for episode in verification.episodes]
+    found = [episode for verification in at for episode in verification.episodes]
+    return [episode for episode in found if math.isfinite(episode.meta_loss)]  # which has a check of its own
 
 
 def _allowed(option: Option, values: tuple[int, ...]) -> set[int]:

@@ -8,6 +8,7 @@ from typing import get_args
 import torch
 from torch import Tensor
 from torch.func import vmap
+from torch.nn.functional import one_hot
 
 from mamlzoo import trees
 from mamlzoo.contracts.data import Batch, Episode, Split
@@ -139,15 +140,18 @@ def splits_are_disjoint(task: Task) -> None:
 
 @check("task")
 def query_is_not_the_support(task: Task) -> None:
-    """The query set has examples that the support set lacks.
+    """Fewer than half of the query examples are in the support set, too.
 
     Draw the query set by itself, or keep rows of the data for it that the support set does not take.
     """
     for split in SPLITS:
         drawn = _sample(task, MANY, split)
         support, query = (_examples(Episode(batch, batch)) for batch in drawn)
-        copies = sum(asked <= seen for asked, seen in zip(query, support, strict=True))
-        require(not copies, f"in {copies} of {MANY} {split} episodes every query example is in the support set")
+        copied = sum(len(asked & seen) for asked, seen in zip(query, support, strict=True))
+        asked = sum(map(len, query))
+        require(
+            2 * copied < asked, f"{copied} of {asked} query examples of {MANY} {split} episodes are in the support set"
+        )
 
 
 @check("task")
@@ -160,6 +164,17 @@ def loss_is_a_scalar(task: Task) -> None:
     loss = task.loss(prediction, target)
     require(isinstance(loss, Tensor), f"it is a {type(loss).__name__}, no tensor")
     require(loss.ndim == 0, f"it has the shape {list(loss.shape)}")
+
+
+@check("task")
+def loss_is_a_mean_over_examples(task: Task) -> None:
+    """The loss of examples that come twice is their loss: it does not grow with how many there are.
+
+    End it with .mean(). Where a sum is meant, as in a paper's own formula, say so in exempt_from.
+    """
+    prediction, target = _prediction(task)
+    once, twice = (task.loss(prediction.repeat(n, 1), torch.cat([target] * n)).mean() for n in (1, 2))
+    require(_close(once, twice), f"it is {once.item():.6g} once and {twice.item():.6g} where every example comes twice")
 
 
 @check("task")
@@ -215,6 +230,29 @@ def higher_is_better_names_metrics(task: Task) -> None:
     metrics = task.metrics(*_prediction(task))
     for name in task.higher_is_better:
         require(name in metrics, f"'{name}' is none of its metrics, which are {', '.join(metrics)}")
+
+
+@check("task")
+def growing_metrics_are_declared(task: Task) -> None:
+    """A metric is in higher_is_better if it is higher for right predictions than for wrong ones, and not if lower.
+
+    Add its name to higher_is_better, a frozenset of names, or take it away: a sweep chooses by it.
+    """
+    target = _sample(task, 2, "train").query.y[0]
+    if task.spec.kind == "classification":
+        classes = task.spec.output_size
+        right = 10 * one_hot(target, classes).float()
+        wrong = [10 * one_hot((target + 1) % classes, classes).float(), torch.zeros_like(right)]
+    else:
+        right, far = target, 1 + target.abs()
+        wrong = [target + far, target - far]
+    best, *others = (dict(task.metrics(prediction, target)) for prediction in (right, *wrong))
+    for name, value in best.items():
+        values = [float(other[name]) for other in others]
+        if float(value) > max(values):
+            require(name in task.higher_is_better, f"'{name}' grows as predictions get right, and it is not declared")
+        elif float(value) < min(values):
+            require(name not in task.higher_is_better, f"'{name}' is declared, and it falls as predictions get right")
 
 
 @check("task")

@@ -46,6 +46,8 @@ from mamlzoo.verification.report import Coordinate, EpisodeReport, Verification,
 STEPS = (1e-5, 1e-6, 1e-7)
 """h relative to max(1, |θ_j|). The smaller ones are tried where a kink of the network lies within the larger."""
 TOLERANCE = 1e-6
+WHOLE = 0.01
+"""How far a surrogate that claims the whole derivative may be from it: what it solves, it solves to some digits."""
 CLOSED_FORM_TOLERANCE = 1e-9
 STOPPING = (torch.Tensor.detach, torch.detach, torch.Tensor.data.__get__)  # type: ignore[attr-defined]
 """The functions that make a constant of a tensor."""
@@ -146,6 +148,7 @@ class _Verifier:
 
         closed = task.closed_form(algorithm, learner, meta, episode) if isinstance(task, HasClosedForm) else None
         named = trees.named_leaves(meta)
+        scale = max((float(leaf.abs().max()) for leaf in gradient), default=0.0)
         found = []
         for done, (leaf, at) in enumerate(_choose(gradient, self.coordinates, self.seed), 1):
             autograd = float(gradient[leaf].flatten()[at])
@@ -155,8 +158,10 @@ class _Verifier:
                 whole, _ = _central(lambda theta: float(loss(theta)), meta, leaf, at, STEPS[1])
             by_hand = None if closed is None else float(trees.leaves(closed.meta_gradient)[leaf].flatten()[at])
             agree = agree and (by_hand is None or relative_error(autograd, by_hand) < CLOSED_FORM_TOLERANCE)
+            off = whole is not None and "whole-derivative" in algorithm.claims and not _is_whole(autograd, whole, scale)
+            agree = agree and not off
             place = ", ".join(map(str, np.unravel_index(at, named[leaf][1].shape)))
-            found.append(Coordinate(f"{named[leaf][0]}[{place}]", autograd, differences, whole, by_hand, agree))
+            found.append(Coordinate(f"{named[leaf][0]}[{place}]", autograd, differences, whole, by_hand, agree, off))
             tell(done)
         return EpisodeReport(
             title=title if closed is None else closed.title,
@@ -165,6 +170,11 @@ class _Verifier:
             coordinates=found,
             chain_rule=[] if closed is None else closed.steps,
         )
+
+
+def _is_whole(autograd: float, whole: float, scale: float) -> bool:
+    """Whether a surrogate's gradient is the whole derivative, within WHOLE of the largest component."""
+    return abs(autograd - whole) <= WHOLE * scale
 
 
 def _difference(

@@ -22,6 +22,7 @@ class Coordinate:
         whole: central differences of the whole derivative, without any stop; None of an exact meta-gradient.
         closed_form: by hand, where the task knows it.
         passed: whether they agree.
+        off_claim: whether the whole derivative is another than the algorithm claims.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Coordinate:
     whole: float | None
     closed_form: float | None
     passed: bool
+    off_claim: bool = False
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ class FOMAML(mamlzoo.GradientDescent):
     """
 
     name = "fomaml"
+    claims = frozenset({"query-loss"})
     order = "first-order"
     inner_steps: int = option(1, "adaptation steps in training, k", minimum=0)
 

@@ -26,6 +26,7 @@ class MAML(mamlzoo.GradientDescent):
     """
 
     name = "maml"
+    claims = frozenset({"query-loss"})
     inner_steps: int = option(1, "adaptation steps in training, k", minimum=0)
 
     def meta_loss(

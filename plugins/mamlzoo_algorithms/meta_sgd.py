@@ -22,6 +22,7 @@ class MetaSGD(mamlzoo.MetaAlgorithm):
     """
 
     name = "meta-sgd"
+    claims = frozenset({"query-loss"})
     inner_steps: int = option(1, "adaptation steps in training, k", minimum=0)
     inner_lr: float = option(0.01, "initial rate of every parameter, α⁰")
 

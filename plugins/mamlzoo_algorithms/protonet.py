@@ -38,7 +38,7 @@ class ProtoNet(mamlzoo.MetaAlgorithm):
     """
 
     name = "protonet"
-    exempt_from = {"adaptation-lowers-support-loss": "prototypes are complete before the first step"}
+    claims = frozenset({"query-loss", "complete-at-once"})
     embedding: int = option(32, "dimensions of the space that inputs are embedded in", minimum=1)
 
     def networks(self, spec: Spec) -> dict[str, Spec]:

@@ -112,6 +112,12 @@ BROKEN = {
     "registers nonsense": (
         "import mamlzoo\n" + HOOK + "return [3]", None, "3 is no subclass of mamlzoo.Task", "offer such classes alone"
     ),
+    "claims what nobody knows": (
+        good("x").replace('name = "x"', 'name = "x"; claims = frozenset({"best"})'),
+        LINE,
+        r"X has claims = frozenset\(\{'best'\}\), of which the kit knows nothing",
+        "of some of query-loss, complete-at-once, whole-derivative",
+    ),
     "registers an unfinished class": (
         good("x").replace("def build", "def bild"), LINE, "X lacks build", "define build in X"
     ),

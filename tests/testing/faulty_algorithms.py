@@ -76,6 +76,118 @@ class FromOutput(Good):
         raise mamlzoo.UsageError("no network predicts like this")
 
 
+class Watching(Good):
+    """Predictions that are centred among the query points.
+
+    Reference: none.
+    """
+
+    def predict(self, learner, meta, fast, x):
+        found = super().predict(learner, meta, fast, x)
+        return found - 0.1 * found.mean(0)
+
+    def adapted(self, learner, meta, fast):
+        raise mamlzoo.UsageError("no network predicts like this")
+
+
+class StoppingLast(Good):
+    """Lets nothing through the adaptation at the very end of training.
+
+    Reference: none.
+    """
+
+    def meta_loss(self, learner, meta, episode, progress):
+        loss, _ = super().meta_loss(learner, meta, episode, progress)
+        stopped = mamlzoo.stop_gradient(mamlzoo.adapt(self, learner, meta, episode.support, self.inner_steps))
+        return torch.where(progress > 0.9, learner.loss(stopped, episode.query) + 0 * loss, loss), {}
+
+
+class Claiming(Good):
+    """One that says what its meta-loss is.
+
+    Reference: none.
+    """
+
+    claims = frozenset({"query-loss"})
+
+
+class Swapped(Claiming):
+    """Adapts to the query set and is judged on the support set.
+
+    Reference: none.
+    """
+
+    def meta_loss(self, learner, meta, episode, progress):
+        return super().meta_loss(learner, meta, mamlzoo.Episode(episode.query, episode.support), progress)
+
+
+class OnBoth(Claiming):
+    """Adapts to the query set, too.
+
+    Reference: none.
+    """
+
+    def meta_loss(self, learner, meta, episode, progress):
+        both = mamlzoo.Batch(*(torch.cat(parts) for parts in zip(*episode, strict=True)))
+        return super().meta_loss(learner, meta, mamlzoo.Episode(both, episode.query), progress)
+
+
+class Unmoved(Claiming):
+    """Judges θ and not φ.
+
+    Reference: none.
+    """
+
+    def meta_loss(self, learner, meta, episode, progress):
+        return learner.loss(meta["network"], episode.query), {}
+
+
+class OtherRule(Claiming):
+    """Adapts by signs in training, and by gradients at test.
+
+    Reference: none.
+    """
+
+    def meta_loss(self, learner, meta, episode, progress):
+        gradient = learner.gradient(meta["network"], episode.support)
+        signs = {name: g / (g.abs() + 1e-3) for name, g in gradient.items()}
+        return learner.loss(mamlzoo.sgd(meta["network"], signs, self.inner_lr), episode.query), {}
+
+
+class SummedSteps(Claiming):
+    """Adds the losses after all steps.
+
+    Reference: none.
+    """
+
+    def meta_loss(self, learner, meta, episode, progress):
+        fasts = [mamlzoo.adapt(self, learner, meta, episode.support, at) for at in range(self.inner_steps + 1)]
+        return torch.stack([learner.loss(fast, episode.query) for fast in fasts]).sum(), {}
+
+
+class Incomplete(Good):
+    """Goes on adapting, and says that it is done.
+
+    Reference: none.
+    """
+
+    claims = frozenset({"complete-at-once"})
+
+
+class HalfDerivative(Good):
+    """A surrogate whose gradient is half of what it is said to be.
+
+    Reference: none.
+    """
+
+    order = "surrogate"
+    claims = frozenset({"whole-derivative"})
+
+    def meta_loss(self, learner, meta, episode, progress):
+        loss, _ = super().meta_loss(learner, meta, episode, progress)
+        return loss.detach() + 0.5 * (loss - loss.detach()), {}
+
+
 class OwnRate(Good):
     """A rate that is to be learned, and that θ does not hold.
 
@@ -370,6 +482,15 @@ FAULTY = [
     ("vmapped-equals-one-by-one", ByFunctionalCall),
     ("meta-gradient-equals-differences", Forgetful),
     ("meta-gradient-equals-differences", StoppingLater),
+    ("meta-gradient-equals-differences", StoppingLast),
+    ("query-points-do-not-see-each-other", Watching),
+    ("meta-loss-is-the-query-loss", Swapped),
+    ("meta-loss-is-the-query-loss", OnBoth),
+    ("meta-loss-is-the-query-loss", Unmoved),
+    ("meta-loss-is-the-query-loss", OtherRule),
+    ("meta-loss-is-the-query-loss", SummedSteps),
+    ("adaptation-is-complete-at-once", Incomplete),
+    ("meta-gradient-equals-differences", HalfDerivative),
     ("any-progress-of-training", Endless),
     ("inexact-differs-from-exact", NotFirstOrder),
     ("any-number-of-adaptation-steps", FourSteps),

@@ -95,6 +95,39 @@ class Copied(Lines):
         return Episode(support, Batch(support.x.flip(1), support.y.flip(1)))
 
 
+class HalfCopied(Lines):
+    """Three of five query points are support points."""
+
+    def sample(self, count, *, split, generator):
+        support, query = super().sample(count, split=split, generator=generator)
+        return Episode(
+            support, Batch(*(torch.cat([s[:, :3], q[:, :2]], 1) for s, q in zip(support, query, strict=True)))
+        )
+
+
+class Summed(Lines):
+    """A loss that grows with the number of examples."""
+
+    def loss(self, prediction, target):
+        return (prediction - target).square().sum()
+
+    def metrics(self, prediction, target):
+        return {"mse": (prediction - target).square().mean()}
+
+
+class Undeclared(Lines):
+    """A share of good predictions, which nobody is told grows."""
+
+    def metrics(self, prediction, target):
+        return {"mse": self.loss(prediction, target), "within": ((prediction - target).abs() < 0.1).float().mean()}
+
+
+class Flattering(Lines):
+    """An error that is said to grow as learning succeeds."""
+
+    higher_is_better = frozenset({"mse"})
+
+
 class Unreduced(Lines):
     """A loss an example."""
 
@@ -220,6 +253,10 @@ FAULTY = [
     ("splits-are-disjoint", Pool),
     ("splits-are-disjoint", Leaking),
     ("query-is-not-the-support", Copied),
+    ("query-is-not-the-support", HalfCopied),
+    ("loss-is-a-mean-over-examples", Summed),
+    ("growing-metrics-are-declared", Undeclared),
+    ("growing-metrics-are-declared", Flattering),
     ("loss-is-a-scalar", Unreduced),
     ("loss-is-finite", Relative),
     ("loss-is-differentiable", Rounded),

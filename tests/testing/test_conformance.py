@@ -270,7 +270,7 @@ def test_what_a_plugin_raises_is_told_once_with_its_line_and_without_the_remedie
     (tmp_path / "lines.py").write_text(RAISING)
     *_, notes = cli("check", "lines.py:Raising", code=1).stdout.strip().split("\n\n")[-1].splitlines()
     line = RAISING.splitlines().index('        raise ValueError("no metrics today. Come back tomorrow.")') + 1
-    assert notes == f"4 checks: raised ValueError: no metrics today. (from {tmp_path / 'lines.py'}:{line})"
+    assert notes == f"5 checks: raised ValueError: no metrics today. (from {tmp_path / 'lines.py'}:{line})"
     printed = cli("check", "lines.py:Selfless", code=1).stdout
     assert "End it with .mean()" not in printed
     assert printed.strip().endswith(f"2 positional arguments but 3 were given (from {tmp_path / 'lines.py'})")
