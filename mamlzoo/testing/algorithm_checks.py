@@ -20,7 +20,7 @@ from mamlzoo.contracts.data import Episode, Params, Spec
 from mamlzoo.contracts.inner_loop import adapt
 from mamlzoo.contracts.learner import Learner
 from mamlzoo.contracts.options import Option
-from mamlzoo.contracts.plugins import MetaAlgorithm
+from mamlzoo.contracts.plugins import MetaAlgorithm, Task
 from mamlzoo.contracts.return_values import check_adapted
 from mamlzoo.engine.adaptation import predictions
 from mamlzoo.engine.binding import Bound, bind_seeds
@@ -244,6 +244,21 @@ def adapted_predicts_the_same(algorithm: MetaAlgorithm) -> None:
 
 
 @check("algorithm")
+def other_tasks_work(algorithm: MetaAlgorithm) -> None:
+    """A regression of three numbers and a classification are meta-learned, each unless it refuses such a task.
+
+    Count on no number of outputs; sum and compare over the last axis. Where it is for one kind of task alone, let
+    `networks` raise a mamlzoo.UsageError.
+    """
+    for task in (probes.Planes(), probes.Clusters()):
+        try:
+            algorithm.networks(task.spec)
+        except UsageError:
+            continue
+        _works_with(algorithm, probes.plain, task)
+
+
+@check("algorithm")
 def frozen_parameters_stay(algorithm: MetaAlgorithm) -> None:
     """A network with a frozen parameter is meta-learned, and the parameter keeps its value.
 
@@ -359,9 +374,9 @@ def _require_batched(algorithm: MetaAlgorithm, network: Network) -> None:
     require(_close(one, two), "the predictions for several episodes at once are not those for one after another")
 
 
-def _works_with(algorithm: MetaAlgorithm, network: Network) -> None:
+def _works_with(algorithm: MetaAlgorithm, network: Network, task: Task | None = None) -> None:
     """Make a meta-gradient and adapt: all must be finite, and the constants as they were. (vmap has its own check.)"""
-    bound, episodes = _bound(algorithm, network), _episodes(algorithm, 2, torch.float32)
+    bound, episodes = _bound(algorithm, network, task=task), _episodes(algorithm, 2, torch.float32, task)
     constants = trees.tree_map(torch.clone, bound.constants)
     if algorithm.trains:
         meta = trees.tree_map(lambda leaf: leaf.clone().requires_grad_(), bound.meta)
@@ -423,13 +438,16 @@ def _bound(
     network: Network = probes.plain,
     seeds: tuple[int, ...] = (0,),
     dtype: torch.dtype = torch.float32,
+    task: Task | None = None,
 ) -> Bound:
-    return bind_seeds(probes.task_for(algorithm), probes.model(network), algorithm, seeds, CPU, dtype)
+    return bind_seeds(task or probes.task_for(algorithm), probes.model(network), algorithm, seeds, CPU, dtype)
 
 
-def _episodes(algorithm: MetaAlgorithm, count: int, dtype: torch.dtype = torch.float64) -> Episode:
+def _episodes(
+    algorithm: MetaAlgorithm, count: int, dtype: torch.dtype = torch.float64, task: Task | None = None
+) -> Episode:
     generator = torch.Generator().manual_seed(0)
-    drawn = probes.task_for(algorithm).sample(count, split="train", generator=generator)
+    drawn = (task or probes.task_for(algorithm)).sample(count, split="train", generator=generator)
     return trees.cast(drawn, dtype, CPU)
 
 

@@ -41,6 +41,26 @@ class Lines(Task):
         return {"mse": self.loss(prediction, target)}
 
 
+class Planes(Task):
+    """Three planes over two inputs: y = A·x + b, with A [3, 2] and b [3] ~ N(0, 1)."""
+
+    name = "planes"
+    spec = Spec((2,), 3)
+
+    def sample(self, count: int, *, split: Split, generator: torch.Generator) -> Episode:
+        slopes = torch.randn(count, 2, 3, generator=generator)
+        heights = torch.randn(count, 1, 3, generator=generator)
+        x = 2 * torch.rand(2, count, 6, 2, generator=generator) - 1
+        support, query = (Batch(points, points @ slopes + heights) for points in x)
+        return Episode(support, query)
+
+    def loss(self, prediction: Tensor, target: Tensor) -> Tensor:
+        return (prediction - target).square().mean()
+
+    def metrics(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
+        return {"mse": self.loss(prediction, target)}
+
+
 class Clusters(Task):
     """Three classes of points in the plane, around centres ~ N(0, 4·I); two points a class to learn from."""
 

@@ -165,6 +165,16 @@ class SummedSteps(Claiming):
         return torch.stack([learner.loss(fast, episode.query) for fast in fasts]).sum(), {}
 
 
+class OneNumber(Good):
+    """Counts on an output of one number.
+
+    Reference: none.
+    """
+
+    def predict(self, learner, meta, fast, x):
+        return super().predict(learner, meta, fast, x)[:, :1]
+
+
 class Incomplete(Good):
     """Goes on adapting, and says that it is done.
 
@@ -490,6 +500,7 @@ FAULTY = [
     ("meta-loss-is-the-query-loss", OtherRule),
     ("meta-loss-is-the-query-loss", SummedSteps),
     ("adaptation-is-complete-at-once", Incomplete),
+    ("other-tasks-work", OneNumber),
     ("meta-gradient-equals-differences", HalfDerivative),
     ("any-progress-of-training", Endless),
     ("inexact-differs-from-exact", NotFirstOrder),
