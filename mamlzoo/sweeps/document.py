@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -43,29 +43,30 @@ def read(path: Path) -> tuple[list[Axis], list[SavedCell]]:
         cells: Any = document.get("cells")
         expect("axes", axes, lambda found: isinstance(found, list) and bool(found))
         expect("cells", cells, lambda found: isinstance(found, list) and bool(found))
-        names = [_axis(f"axes[{at}]", axis) for at, axis in enumerate(axes)]
-        saved = [_cell(f"cells[{at}]", cell, dict(names)) for at, cell in enumerate(cells)]
-        for at, (key, values) in enumerate(names):
-            swept = [cell.values[key] for cell in saved if key in cell.values]
-            expect(f"axes[{at}].values", values, lambda found, swept=swept: all(value in swept for value in found))  # type: ignore[misc]
+        swept = dict(_axis(f"axes[{at}]", axis) for at, axis in enumerate(axes))
+        _require("axes", len(swept) == len(axes))
+        saved = [_cell(f"cells[{at}]", cell, swept) for at, cell in enumerate(cells)]
+        for at, (key, values) in enumerate(swept.items()):
+            _require(f"axes[{at}].values", set(values) == {cell.values[key] for cell in saved if key in cell.values})
     except (ValueError, AttributeError) as error:
         raise MamlzooError(f"{path} cannot be read: {file_layouts.told(error)}") from error
-    short = short_names(key for key, _ in names)
-    return [Axis(key, short[key], tuple(values)) for key, values in names], saved
+    short = short_names(swept)
+    return [Axis(key, short[key], tuple(values)) for key, values in swept.items()], saved
 
 
-def _axis(where: str, found: Any) -> tuple[str, Sequence[Any]]:
+def _axis(where: str, found: Any) -> tuple[str, dict[Any, None]]:
+    """Its key, and its values in their order."""
     expect(where, found, lambda found: isinstance(found, dict))
     key, values = found.get("key"), found.get("values")
     expect(f"{where}.key", key, lambda found: isinstance(found, str) and found.isprintable() and 0 < len(found) < 200)
     expect(f"{where}.values", values, lambda found: isinstance(found, list) and len(found) > 1)
     file_layouts.check_values(f"{where}.values", {str(at): value for at, value in enumerate(values)})
-    taken = [_value(value) for value in values]
-    expect(f"{where}.values", taken, lambda found: len(set(found)) == len(found))
+    taken = dict.fromkeys(map(_value, values))
+    _require(f"{where}.values", len(taken) == len(values))
     return key, taken
 
 
-def _cell(where: str, found: Any, axes: Mapping[str, Sequence[Any]]) -> SavedCell:
+def _cell(where: str, found: Any, axes: Mapping[str, Mapping[Any, None]]) -> SavedCell:
     expect(where, found, lambda found: isinstance(found, dict))
     cell = SavedCell(*(found.get(name) for name in SavedCell._fields))
     expect(f"{where}.values", cell.values, lambda found: isinstance(found, dict) and set(found) <= set(axes))
@@ -73,33 +74,35 @@ def _cell(where: str, found: Any, axes: Mapping[str, Sequence[Any]]) -> SavedCel
     cell = cell._replace(values={key: _value(value) for key, value in cell.values.items()})
     expect(f"{where}.error", cell.error, lambda found: found is None or (isinstance(found, str) and "\n" not in found))
     if cell.config is None:
-        expect(f"{where}.error", cell.error, lambda found: found is not None)
-        expect(f"{where}.run", cell.run, lambda found: found is None)
+        _require(f"{where}.error", cell.error is not None)
+        _require(f"{where}.run", cell.run is None)
     else:
         expect(f"{where}.config", cell.config, lambda found: isinstance(found, dict))
         file_layouts.check_experiment(cell.config)
         settings = cell.config["settings"]
-        expect(f"{where}.config.settings.validate_every", settings.get("validate_every"), lambda found: bool(found))
-        own = {key: _of_config(key, cell.config) for key in cell.values}
-        expect(f"{where}.values", cell.values, lambda found: all(_is_same(key, found[key], own[key]) for key in found))
+        _require(
+            f"{where}.config.settings.validate_every", settings.get("validate_every") or settings.get("select_best")
+        )
+        for key, value in cell.values.items():
+            _require(f"{where}.values", _is_of(key, value, cell.config))
     if cell.run is not None:
-        expect(f"{where}.run", cell.run, lambda found: file_layouts.is_name(found) and cell.error is None)
+        _require(f"{where}.run", file_layouts.is_name(cell.run) and cell.error is None)
     for key, value in cell.values.items():
-        expect(f"{where}.values.{key}", value, lambda found, key=key: found in axes[key])  # type: ignore[misc]
+        _require(f"{where}.values.{key}", value in axes[key])
     return cell
 
 
-def _of_config(key: str, config: Mapping[str, Any]) -> Any:
-    """What a config says of an axis."""
+def _is_of(key: str, value: Any, config: Mapping[str, Any]) -> bool:
+    """Whether a config has this value of an axis. Of several plugins of one name the later ones have a number."""
     kind, dot, name = key.partition(".")
-    if dot:
-        return _value(config.get(kind, {}).get("options", {}).get(name))
-    return config[key]["name"] if key in KINDS else _value(config["settings"].get(key))
+    if key in KINDS:
+        return bool(str(value).partition(" #")[0] == config[key]["name"])
+    holder = config.get(kind, {}).get("options", {}) if dot else config["settings"]
+    return bool(value == _value(holder.get(name if dot else key)))
 
 
-def _is_same(key: str, value: Any, own: Any) -> bool:
-    """Of several plugins of one name the later ones have a number, as `net #2`."""
-    return bool(value == own or (key in KINDS and str(value).partition(" #")[0] == own))
+def _require(where: str, holds: object) -> None:
+    expect(where, holds, bool)
 
 
 def _value(found: Any) -> Any:

@@ -386,6 +386,17 @@ def test_a_sweep_is_loaded_as_it_was(tmp_path):
     assert "hidden=8" in (tmp_path / "all.html").read_text()
 
 
+def test_a_sweep_that_keeps_the_best_is_loaded_too(tmp_path):
+    mamlzoo.sweep({"outer_lr": [0.1, 0.2]}, out=tmp_path / "all", select_best=True, **BUDGET)
+    assert len(mamlzoo.load(tmp_path / "all").finished) == len(mamlzoo.resume(tmp_path / "all").finished) == 2
+
+
+def test_plugins_of_one_name_are_told_apart_when_a_sweep_is_loaded(tmp_path):
+    several = [MAML(inner_lr=0.01), MAML(inner_lr=0.05)]
+    made = mamlzoo.sweep({}, algorithm=several, out=tmp_path / "all", **BUDGET)
+    assert mamlzoo.load(tmp_path / "all").axes == made.axes
+
+
 def test_a_run_of_another_sweep_is_none_of_its_cells(whole, tmp_path):
     directory = shutil.copytree(whole.directory, tmp_path / "all")
     document = json.loads((directory / "sweep.json").read_text())
