@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeVar
 from mamlzoo.comparisons import directory as comparison_directory
 from mamlzoo.comparisons.comparison import Comparison
 from mamlzoo.contracts.differentiation import differentiating
+from mamlzoo.contracts.plugins import Plugin
 from mamlzoo.errors import UsageError
 from mamlzoo.experiments.events import Listener
 from mamlzoo.experiments.result import Result
@@ -97,11 +98,7 @@ def resume(
     given = {kind: plugin(kind, like) for kind, like in likes.items() if like is not None}
     check_resumable(place, given)
     with policy("30s", progress) as how:
-        if comparison_directory.is_comparison(place):
-            return comparison_directory.resume(place, how)
-        if sweep_directory.is_sweep(place):
-            return sweep_directory.resume(place, how)
-        return recording.resume(place, how, given)
+        return resume_by(how, place, given)
 
 
 @differentiating
@@ -242,6 +239,19 @@ def policy(checkpoint_every: str, progress: bool | Listener | None) -> Iterator[
     interval = Interval.parse(checkpoint_every)
     with watched(progress) as watcher:
         yield RecordingPolicy(interval, watcher, begins=watcher.begins, says=watcher.says, draw=drawn)
+
+
+def resume_by(how: RecordingPolicy, directory: Path, given: Mapping[str, Plugin]) -> Result | Comparison | Sweep:
+    """Go on with what a directory holds, once `check_resumable` has nothing against it.
+
+    Args:
+        given: by kind, plugins of a run.
+    """
+    if comparison_directory.is_comparison(directory):
+        return comparison_directory.resume(directory, how)
+    if sweep_directory.is_sweep(directory):
+        return sweep_directory.resume(directory, how)
+    return recording.resume(directory, how, given)
 
 
 def check_resumable(directory: Path, given: Mapping[str, Any]) -> None:

@@ -13,9 +13,7 @@ from mamlzoo.cli.run_flags import checkpoint_flag, log_flag
 from mamlzoo.cli.stopping import recorded
 
 if TYPE_CHECKING:
-    from mamlzoo.comparisons.comparison import Comparison
     from mamlzoo.contracts.plugins import Plugin
-    from mamlzoo.experiments.result import Result
 
 
 def _place_flags(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -50,22 +48,13 @@ def command(
     """
     from mamlzoo import api
     from mamlzoo.cli.results import show
-    from mamlzoo.comparisons import directory as comparison_directory
-    from mamlzoo.runs import recording
     from mamlzoo.runs.commands import resume_command
-    from mamlzoo.sweeps import directory as sweep_directory
     from mamlzoo.sweeps.sweep import Sweep
 
     places = {kind: place for kind, place in moved.items() if place is not None}
     api.check_resumable(directory, places)
-    found: Result | Comparison | Sweep
     with recorded(lambda: resume_command(directory), checkpoint_every, loggers, quiet) as policy:
-        if comparison_directory.is_comparison(directory):
-            found = comparison_directory.resume(directory, policy)
-        elif sweep_directory.is_sweep(directory):
-            found = sweep_directory.resume(directory, policy)
-        else:
-            found = recording.resume(directory, policy, _plugins(directory, places))
+        found = api.resume_by(policy, directory, _plugins(directory, places))
     show(found, directory, quiet=quiet, as_json=as_json)
     ctx.exit(1 if isinstance(found, Sweep) and found.failed else 0)
 
