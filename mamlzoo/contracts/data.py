@@ -9,16 +9,10 @@ from torch import Tensor
 
 Split = Literal["train", "valid", "test"]
 """Which episodes: to train on, to choose by, or to report on."""
-
-
 Params = dict[str, Tensor]
 """Named tensors of one network: what `nn.Module.named_parameters` gives."""
-
-
 MetaParams = dict[str, Params]
 """θ, what is meta-trained: named groups of named tensors. Networks are groups; rates may be another."""
-
-
 Fast = Any
 """φ, what adaptation makes of θ for one episode: any nesting of tensors that the algorithm likes."""
 

@@ -15,8 +15,6 @@ from mamlzoo.engine.memory import MIB
 
 SPREAD = 8 * MIB
 """What the tensors of a batched call take together, from which on several threads are faster than one; measured."""
-
-
 QUOTA = Path("/sys/fs/cgroup/cpu.max")
 """How many microseconds of processor time a container may use in how many."""
 

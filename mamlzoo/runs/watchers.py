@@ -13,8 +13,6 @@ from mamlzoo.experiments.experiment import Experiment
 
 BAR = "mamlzoo.cli.progress"
 """The module that draws. It is named and not imported: the command line stands above all that may be watched."""
-
-
 Counter = Callable[[int, int], None]
 """Called with how much is done, and of how much."""
 

@@ -12,18 +12,16 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from torch import Tensor, nn
 
 from mamlzoo import trees
 from mamlzoo.contracts import options
-from mamlzoo.contracts.data import Episode, Params, Spec
+from mamlzoo.contracts.data import Params
 from mamlzoo.contracts.inner_loop import adapt
 from mamlzoo.contracts.learner import Learner
 from mamlzoo.contracts.options import Option
-from mamlzoo.contracts.plugins import MetaAlgorithm, Task
+from mamlzoo.contracts.plugins import MetaAlgorithm
 from mamlzoo.contracts.return_values import check_adapted
 from mamlzoo.engine.adaptation import predictions
-from mamlzoo.engine.binding import Bound, bind_seeds
 from mamlzoo.engine.gradients import EAGER
 from mamlzoo.engine.inspection import ImpureError
 from mamlzoo.errors import PluginError, UsageError
@@ -36,15 +34,19 @@ from mamlzoo.runs import checkpoint_file
 from mamlzoo.runs.config import config_of
 from mamlzoo.runs.digests import experiment_digest
 from mamlzoo.runs.execution import events, finished
-from mamlzoo.testing import probes
+from mamlzoo.testing import network_checks, probes
+from mamlzoo.testing.bound_probes import (
+    STEPS,
+    Network,
+    bound_to_probe,
+    drawn_episode,
+    drawn_episodes,
+    require_prediction,
+)
 from mamlzoo.testing.checks import FaultError, check, require
 from mamlzoo.verification.central_differences import verify
 from mamlzoo.verification.report import EpisodeReport
 
-Network = Callable[[Spec], nn.Module]
-CPU = torch.device("cpu")
-STEPS = 2
-"""Adaptation steps, where no check asks for another number."""
 HALF = 2
 """Meta-steps of four after which training is stopped."""
 
@@ -55,7 +57,7 @@ def inputs_are_not_mutated(algorithm: MetaAlgorithm) -> None:
 
     Make new tensors; use no functions that end in an underscore, and no assignment to an element.
     """
-    bound, episode = _bound(algorithm), _episode(algorithm)
+    bound, episode = bound_to_probe(algorithm), drawn_episode(algorithm)
     learner, meta = bound.learner, trees.index(bound.meta, 0)
     given: dict[str, Any] = {"θ": meta, "the episode": episode, "the constants": learner.constants}
     before = trees.tree_map(torch.clone, given)
@@ -84,7 +86,7 @@ def vmapped_equals_one_by_one(algorithm: MetaAlgorithm) -> None:
     networks by learner.predict, which batches layers that torch gets wrong.
     """
     _require_batched(algorithm, probes.plain)
-    if batch_norm_works.of(algorithm).error is None:  # one after another
+    if network_checks.batch_norm_works.of(algorithm).error is None:  # one after another
         _require_batched(algorithm, probes.normalised)
 
 
@@ -113,7 +115,7 @@ def meta_loss_is_the_query_loss(algorithm: MetaAlgorithm) -> None:
     is meant to minimise something else, take 'query-loss' out of `claims`.
     """
     steps = getattr(algorithm, "inner_steps", 0)
-    bound, episodes = _bound(algorithm), _episodes(algorithm, 2, torch.float32)
+    bound, episodes = bound_to_probe(algorithm), drawn_episodes(algorithm, 2, torch.float32)
     learner, meta = bound.learner, trees.index(bound.meta, 0)
     for at, progress in enumerate((0.0, 1.0)):
         episode = trees.index(episodes, at)
@@ -131,7 +133,7 @@ def adaptation_is_complete_at_once(algorithm: MetaAlgorithm) -> None:
 
     Let `start` adapt and `adapt` give φ back; or take 'complete-at-once' out of `claims`.
     """
-    bound, episodes = _bound(algorithm), _episodes(algorithm, 2, torch.float32)
+    bound, episodes = bound_to_probe(algorithm), drawn_episodes(algorithm, 2, torch.float32)
     before, *after = predictions(bound, bound.meta, episodes.support, episodes.query.x, 3, "loop")
     for step, found in enumerate(after, 1):
         same = torch.allclose(found, before, rtol=1e-4, atol=1e-6)
@@ -159,15 +161,15 @@ def any_number_of_adaptation_steps(algorithm: MetaAlgorithm) -> None:
     φ must have the same structure after each step, and no step may count on how many there are; nor may the meta-loss,
     for any `inner_steps`.
     """
-    bound, episode = _bound(algorithm), _episode(algorithm)
+    bound, episode = bound_to_probe(algorithm), drawn_episode(algorithm)
     learner, meta = bound.learner, trees.index(bound.meta, 0)
     fast = algorithm.start(learner, meta, episode.support)
     for steps in range(11):
-        _require_prediction(bound, fast, episode, f"after {steps} steps")
+        require_prediction(bound, fast, episode, f"after {steps} steps")
         fast = algorithm.adapt(learner, meta, fast, episode.support)
     declared = options.options_of(type(algorithm)).get("inner_steps")
     for steps in _allowed(declared, (0, 1, 5)) if declared else ():
-        bound = _bound(replace(cast(Any, algorithm), inner_steps=steps))  # θ may hold something for each step
+        bound = bound_to_probe(replace(cast(Any, algorithm), inner_steps=steps))  # θ may hold something for each step
         loss, _ = bound.algorithm.meta_loss(bound.learner, trees.index(bound.meta, 0), episode, torch.tensor(0.5))
         require(loss.isfinite(), f"with inner_steps = {steps} the meta-loss is {loss.item()}")
 
@@ -178,7 +180,7 @@ def any_progress_of_training(algorithm: MetaAlgorithm) -> None:
 
     A schedule is given progress in [0, 1], both ends among them.
     """
-    bound, episode = _bound(algorithm), _episode(algorithm)
+    bound, episode = bound_to_probe(algorithm), drawn_episode(algorithm)
     for progress in (0.0, 0.5, 1.0):
         loss, _ = algorithm.meta_loss(bound.learner, trees.index(bound.meta, 0), episode, torch.tensor(progress))
         require(loss.isfinite(), f"at progress {progress:g} the meta-loss is {loss.item()}")
@@ -191,9 +193,9 @@ def adaptation_lowers_support_loss(algorithm: MetaAlgorithm) -> None:
     Look at the sign and the size of a step. An algorithm that has adapted before its first step says so: claims =
     frozenset({"complete-at-once"}).
     """
-    bound, count = _bound(algorithm), 16
+    bound, count = bound_to_probe(algorithm), 16
     learner, meta = bound.learner, trees.index(bound.meta, 0)
-    episodes, losses = _episodes(algorithm, count, torch.float32), []
+    episodes, losses = drawn_episodes(algorithm, count, torch.float32), []
     for at in range(count):
         support = trees.index(episodes, at).support
         fast = [adapt(algorithm, learner, meta, support, steps) for steps in (0, 3)]
@@ -211,7 +213,7 @@ def query_points_do_not_see_each_other(algorithm: MetaAlgorithm) -> None:
     Take no mean or norm over the query points. A method that is meant to use them all, a transductive one, says so in
     exempt_from.
     """
-    bound, episode = _bound(algorithm), _episode(algorithm)
+    bound, episode = bound_to_probe(algorithm), drawn_episode(algorithm)
     learner, meta, x = bound.learner, trees.index(bound.meta, 0), episode.query.x
     for steps in (0, STEPS):
         fast = adapt(algorithm, learner, meta, episode.support, steps)
@@ -228,7 +230,7 @@ def adapted_predicts_the_same(algorithm: MetaAlgorithm) -> None:
     Override `adapted` where φ is something other than the network's parameters: return {"network": its parameters}, or
     raise mamlzoo.UsageError where no network predicts like that.
     """
-    bound, episode = _bound(algorithm), _episode(algorithm)
+    bound, episode = bound_to_probe(algorithm), drawn_episode(algorithm)
     learner, meta, x = bound.learner, trees.index(bound.meta, 0), episode.query.x
     fast = adapt(algorithm, learner, meta, episode.support, STEPS)
     try:
@@ -241,75 +243,6 @@ def adapted_predicts_the_same(algorithm: MetaAlgorithm) -> None:
         one, two = learner.predict(own, x, network), algorithm.predict(learner, meta, fast, x)
         same = one.shape == two.shape and torch.allclose(one, two, rtol=1e-4, atol=1e-6)
         require(same, f"after {STEPS} steps the network with the parameters of `adapted` predicts something else")
-
-
-@check("algorithm")
-def other_tasks_work(algorithm: MetaAlgorithm) -> None:
-    """A regression of three numbers and a classification are meta-learned, each unless it refuses such a task.
-
-    Count on no number of outputs; sum and compare over the last axis. Where it is for one kind of task alone, let
-    `networks` raise a mamlzoo.UsageError.
-    """
-    for task in (probes.Planes(), probes.Clusters()):
-        try:
-            algorithm.networks(task.spec)
-        except UsageError:
-            continue
-        _works_with(algorithm, probes.plain, task)
-
-
-@check("algorithm")
-def frozen_parameters_stay(algorithm: MetaAlgorithm) -> None:
-    """A network with a frozen parameter is meta-learned, and the parameter keeps its value.
-
-    Take parameters from θ and φ, not from the modules: learner.networks is for their structure alone.
-    """
-    _works_with(algorithm, probes.frozen)
-
-
-@check("algorithm")
-def layers_used_twice_work(algorithm: MetaAlgorithm) -> None:
-    """A network that calls one of its layers twice is meta-learned.
-
-    Count on nothing about how often a layer is called.
-    """
-    _works_with(algorithm, probes.Shared)
-
-
-@check("algorithm")
-def unused_parameters_do_no_harm(algorithm: MetaAlgorithm) -> None:
-    """A network with a parameter that no output depends on is meta-learned; the parameter's gradient is zero.
-
-    Beware of dividing by the norm of a gradient, and of autograd.grad without allow_unused.
-    """
-    _works_with(algorithm, probes.unused)
-
-
-@check("algorithm")
-def tied_weights_work(algorithm: MetaAlgorithm) -> None:
-    """A network of two layers with one weight is meta-learned; the weight is in θ once.
-
-    Take parameters by their names in θ and φ, not by module.
-    """
-    _works_with(algorithm, probes.Tied)
-
-
-@check("algorithm")
-def a_gru_works(algorithm: MetaAlgorithm) -> None:
-    """A network with a GRU is meta-learned, by the plan `loop`.
-
-    Count on nothing about the names of parameters.
-    """
-    _works_with(algorithm, probes.Recurrent)
-
-
-@check("algorithm")
-def batch_norm_works(algorithm: MetaAlgorithm) -> None:
-    """A network with a batch norm is meta-learned; it uses the statistics of the batch itself.
-
-    Count on nothing about the shapes of parameters.
-    """
-    _works_with(algorithm, probes.normalised)
 
 
 @check("algorithm")
@@ -358,8 +291,8 @@ def _trained(
 
 def _require_batched(algorithm: MetaAlgorithm, network: Network) -> None:
     """Compute several episodes of two seeds by vmap and by the loop, in float64: all must be equal."""
-    bound = _bound(algorithm, network, seeds=(0, 1), dtype=torch.float64)
-    episodes = _episodes(algorithm, 3)
+    bound = bound_to_probe(algorithm, network, seeds=(0, 1), dtype=torch.float64)
+    episodes = drawn_episodes(algorithm, 3)
     rows = trees.tree_map(lambda leaf: torch.stack([leaf, leaf]), episodes)
     for progress in (0.0, 1.0) if algorithm.trains else ():  # which a schedule may be first-order and second-order at
         meta, now = trees.tree_map(lambda leaf: leaf.clone().requires_grad_(), bound.meta), torch.tensor(progress)
@@ -374,41 +307,12 @@ def _require_batched(algorithm: MetaAlgorithm, network: Network) -> None:
     require(_close(one, two), "the predictions for several episodes at once are not those for one after another")
 
 
-def _works_with(algorithm: MetaAlgorithm, network: Network, task: Task | None = None) -> None:
-    """Make a meta-gradient and adapt: all must be finite, and the constants as they were. (vmap has its own check.)"""
-    bound, episodes = _bound(algorithm, network, task=task), _episodes(algorithm, 2, torch.float32, task)
-    constants = trees.tree_map(torch.clone, bound.constants)
-    if algorithm.trains:
-        meta = trees.tree_map(lambda leaf: leaf.clone().requires_grad_(), bound.meta)
-        step = EAGER["loop"](bound, "mean", None)(
-            meta, trees.tree_map(lambda leaf: leaf[None], episodes), torch.tensor(0.0)
-        )
-        for name, leaf in trees.named_leaves(step.gradient):
-            require(leaf.isfinite().all(), f"the meta-gradient by {name} is not finite")
-    episode = trees.index(episodes, 0)
-    fast = adapt(algorithm, bound.learner, trees.index(bound.meta, 0), episode.support, STEPS)
-    for name, leaf in trees.named_leaves(fast):
-        require(leaf.isfinite().all(), f"after {STEPS} steps φ is not finite in {name or 'its one tensor'}")
-    _require_prediction(bound, fast, episode, f"after {STEPS} steps")
-    for (name, one), two in zip(trees.named_leaves(constants), trees.leaves(bound.constants), strict=True):
-        require(torch.equal(one, two), f"{name} has changed")
-
-
 def _adapted(algorithm: MetaAlgorithm, learner: Learner, network: str, found: Any) -> Params:
     """What `adapted` gave for a network; a FaultError where that is not its parameters."""
     try:
         return check_adapted(algorithm, learner, network, found)
     except PluginError as error:
         raise FaultError(error.what) from error
-
-
-def _require_prediction(bound: Bound, fast: Any, episode: Episode, when: str) -> None:
-    learner, meta, x = bound.learner, trees.index(bound.meta, 0), episode.query.x
-    prediction = bound.algorithm.predict(learner, meta, fast, x)
-    wanted = [len(x), learner.spec.output_size]
-    got = list(prediction.shape) if isinstance(prediction, Tensor) else type(prediction).__name__
-    require(got == wanted, f"{when} the prediction is {got}, not {wanted}")
-    require(prediction.isfinite().all(), f"{when} the prediction is not finite")
 
 
 def _verified(algorithm: MetaAlgorithm) -> list[EpisodeReport]:
@@ -431,28 +335,6 @@ def _allowed(option: Option, values: tuple[int, ...]) -> set[int]:
 def _fresh(algorithm: MetaAlgorithm) -> MetaAlgorithm:
     """Another instance with the same options."""
     return options.make(type(algorithm), options.values(algorithm), algorithm.name)
-
-
-def _bound(
-    algorithm: MetaAlgorithm,
-    network: Network = probes.plain,
-    seeds: tuple[int, ...] = (0,),
-    dtype: torch.dtype = torch.float32,
-    task: Task | None = None,
-) -> Bound:
-    return bind_seeds(task or probes.task_for(algorithm), probes.model(network), algorithm, seeds, CPU, dtype)
-
-
-def _episodes(
-    algorithm: MetaAlgorithm, count: int, dtype: torch.dtype = torch.float64, task: Task | None = None
-) -> Episode:
-    generator = torch.Generator().manual_seed(0)
-    drawn = (task or probes.task_for(algorithm)).sample(count, split="train", generator=generator)
-    return trees.cast(drawn, dtype, CPU)
-
-
-def _episode(algorithm: MetaAlgorithm) -> Episode:
-    return trees.index(_episodes(algorithm, 1, torch.float32), 0)
 
 
 def _close(one: Any, two: Any) -> bool:

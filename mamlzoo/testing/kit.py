@@ -13,6 +13,7 @@ from mamlzoo.testing import (
     checks,
     classifier_checks,
     model_checks,
+    network_checks,
     plugin_checks,
     purity_checks,
     task_checks,
@@ -20,7 +21,7 @@ from mamlzoo.testing import (
 from mamlzoo.testing.checks import Check, FaultError, Outcome, require
 
 PluginLike = str | Plugin | type[Plugin]
-MODULES = (task_checks, model_checks, algorithm_checks, purity_checks, classifier_checks, plugin_checks)
+MODULES = (task_checks, model_checks, algorithm_checks, network_checks, purity_checks, classifier_checks, plugin_checks)
 CHECKS: list[Check] = [found for module in MODULES for found in vars(module).values() if isinstance(found, Check)]
 """All checks, in the order in which they are run; the last is of what is said about the others."""
 
