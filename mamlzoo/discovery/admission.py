@@ -142,9 +142,9 @@ def check_class(cls: Any, *, documented: bool = True) -> None:
         raise PluginError(
             f"{what} is no subclass of mamlzoo.Task, mamlzoo.Model or mamlzoo.MetaAlgorithm", remedy=_instead_of(cls)
         )
-    if cls.__module__.partition(".")[0] == mamlzoo.__name__:
-        raise PluginError(f"{what} is mamlzoo's own, a base of plugins", remedy="offer a subclass of it")
     if inspect.isabstract(cls):
+        if cls.__module__.partition(".")[0] == mamlzoo.__name__:
+            raise PluginError(f"{what} is mamlzoo's own, a base of plugins", remedy="offer a subclass of it")
         methods = ", ".join(sorted(cls.__abstractmethods__))
         raise PluginError(f"{what} lacks {methods}", remedy=f"define {methods} in {what}")
     name = getattr(cls, "name", None)

@@ -410,6 +410,15 @@ def test_resume_takes_a_moved_file_with_the_options_of_the_run_but_no_other_code
     assert mamlzoo.load(run).evaluation.mean.tolist() == before
 
 
+def test_a_finished_class_of_mamlzoos_own_is_a_plugin():
+    assert installed().get("task", "mamlzoo.testing.probes:Lines").name == "lines"
+
+
+def test_a_base_of_plugins_is_none():
+    with pytest.raises(PluginError, match="Task is mamlzoo's own, a base of plugins; offer a subclass of it"):
+        installed().get("task", "mamlzoo.contracts.plugins:Task")
+
+
 def test_a_comparison_cannot_be_resumed_with_one_plugin_for_all_its_runs(folder, cli):
     mamlzoo.compare(algorithm=["maml", "scratch"], out="several", **QUICK)
     assert cli.error("resume", "several", "-a", "maml") == (
