@@ -23,7 +23,8 @@ def digest(content: Any) -> str:
 
 def _parts(value: Any) -> Iterator[bytes]:
     if isinstance(value, Tensor):
-        yield f"{value.dtype}{list(value.shape)}".encode()
+        # Nothing that is kept requires a gradient; one flipped bit says so of a tensor whose numbers are whole.
+        yield f"{value.dtype}{list(value.shape)}{' with gradient' if value.requires_grad else ''}".encode()
         yield value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()
     elif isinstance(value, Mapping):
         yield f"dict {len(value)}".encode()

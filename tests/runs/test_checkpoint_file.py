@@ -105,6 +105,15 @@ def test_a_changed_byte_is_found_or_changes_nothing(tmp_path_factory, data):
         assert torch.load(again / "checkpoint.pt", weights_only=True)["digest"] == expected
 
 
+def test_a_flipped_bit_that_asks_for_gradients_is_found(tmp_path):
+    checkpoint_file.save(example(), tmp_path, EXPERIMENT)
+    content = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    content["history"]["losses"].requires_grad_()
+    torch.save(content, tmp_path / "checkpoint.pt")
+    with pytest.raises(MamlzooError, match="is damaged: its content does not have its digest"):
+        checkpoint_file.load(tmp_path / "checkpoint.pt", EXPERIMENT)
+
+
 @given(st.integers(0, 10_000))
 @settings(max_examples=30, deadline=None)
 def test_a_file_cut_short_is_damaged(tmp_path_factory, length):
