@@ -1,11 +1,12 @@
-"""Nested dicts and named tuples of tensors, leaf by leaf.
+"""Nested dicts, named tuples and registered dataclasses of tensors, leaf by leaf.
 
 The one place that touches torch's pytree module, which has no public name yet.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import dataclasses
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 from typing import cast as cast_type
 
@@ -14,6 +15,27 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 T = TypeVar("T")
+
+
+def register(cls: type) -> None:
+    """Let the fields of a dataclass be branches of a tree; one that is None is not there."""
+
+    def named_fields(value: object) -> list[tuple[str, object]]:
+        fields = [(field.name, getattr(value, field.name)) for field in dataclasses.fields(cls)]
+        return [(name, branch) for name, branch in fields if branch is not None]
+
+    def flatten(value: object) -> tuple[list[object], tuple[str, ...]]:
+        there = named_fields(value)
+        return [branch for _, branch in there], tuple(name for name, _ in there)
+
+    def flatten_with_keys(value: object) -> tuple[list[tuple[pytree.KeyEntry, object]], tuple[str, ...]]:
+        there = named_fields(value)
+        return [(pytree.GetAttrKey(name), branch) for name, branch in there], tuple(name for name, _ in there)
+
+    def unflatten(branches: Iterable[object], names: tuple[str, ...]) -> object:
+        return cls(**dict(zip(names, branches, strict=True)))
+
+    pytree.register_pytree_node(cls, flatten, unflatten, flatten_with_keys_fn=flatten_with_keys)
 
 
 def tree_map(function: Callable[..., Tensor], tree: T, *others: T) -> T:

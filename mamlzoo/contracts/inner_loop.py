@@ -26,7 +26,7 @@ def adapt(algorithm: MetaAlgorithm, learner: Learner, meta: MetaParams, support:
     fast = algorithm.start(learner, meta, support)
     step = recomputed_step if learner.recompute else type(algorithm).adapt
     for _ in range(steps):
-        fast = step(algorithm, learner, meta, fast, support)
+        fast = step(algorithm, learner.branch(), meta, fast, support)
     return fast
 
 

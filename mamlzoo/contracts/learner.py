@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, grad
+from torch.func import functional_call, grad, vmap
 
 from mamlzoo.contracts.batchable_layers import composed
 from mamlzoo.contracts.data import Batch, Params, Spec
 from mamlzoo.contracts.differentiation import differentiable_twice
+from mamlzoo.contracts.drawing import drawing
+from mamlzoo.contracts.inputs import arguments_of
+from mamlzoo.contracts.noise import Noise
+from mamlzoo.contracts.resting import at_rest
 from mamlzoo.errors import UsageError
 
 _NAMES: WeakKeyDictionary[nn.Module, frozenset[str]] = WeakKeyDictionary()
@@ -28,10 +33,12 @@ class Learner:
     Attributes:
         networks: the modules by name, for their structure alone.
         constants: by network, its buffers and frozen parameters.
-        criterion: (prediction, target) -> scalar.
+        criterion: (prediction, target) -> scalar, the mean over examples.
         spec: the task's spec.
         recompute: whether `mamlzoo.adapt` keeps no graph of a step and computes it again in the backward pass.
         bf16: whether networks compute in bfloat16 where torch's autocast does; parameters and outputs stay as they are.
+        training: whether networks are as in `train()`, as they are within `meta_loss`, or as in `eval()`, elsewhere.
+        noise: the random numbers of this episode, for networks that draw and for algorithms that do.
     """
 
     networks: Mapping[str, nn.Module]
@@ -40,6 +47,8 @@ class Learner:
     spec: Spec
     recompute: bool = False
     bf16: bool = False
+    training: bool = False
+    noise: Noise = field(default_factory=Noise, compare=False)
 
     def parameter_names(self, network: str = "network") -> frozenset[str]:
         """What is to be learned of a network, by name: `predict` takes these parameters, all of them and no others."""
@@ -51,27 +60,37 @@ class Learner:
             )
         return names.difference(self.constants[network])
 
-    def predict(self, params: Params, x: Tensor, network: str = "network") -> Tensor:
+    def predict(self, params: Params, x: Any, network: str = "network", *, training: bool | None = None) -> Tensor:
         """The network's output [n, output_size] for inputs [n, *input_shape].
+
+        Of inputs that are a dict, the network gets what its `forward` asks for, by name.
+
+        Args:
+            training: whether layers as dropout are as in `train()`; None: as the learner says.
 
         Raises:
             ValueError: params have other names than the network's.
-            UsageError: a batch norm is given a single example.
+            UsageError: a batch norm is given a single example; the network draws random numbers, and there are none.
         """
         if not isinstance(params, Mapping) or params.keys() != self.parameter_names(network):
             # torch would leave out what it does not know, and fill in what is missing.
             given = ", ".join(map(str, params)) if isinstance(params, Mapping) else type(params).__name__
             wanted = ", ".join(sorted(self.parameter_names(network)))
             raise ValueError(f"learner.predict was given parameters named {given}; the network has {wanted}")
+        module = self.networks[network]
+        if not (self.training if training is None else training):
+            module = at_rest(module)
         if self.bf16:
-            with torch.autocast(x.device.type, torch.bfloat16):
-                return self._output(params, x, network).to(x.dtype)
-        return self._output(params, x, network)
+            own = next(iter(params.values()))
+            with torch.autocast(own.device.type, torch.bfloat16):
+                return self._output(module, params, x, network).to(own.dtype)
+        return self._output(module, params, x, network)
 
-    def _output(self, params: Params, x: Tensor, network: str) -> Tensor:
+    def _output(self, module: nn.Module, params: Params, x: Any, network: str) -> Tensor:
+        arguments, named = arguments_of(module, x)
         try:
-            with differentiable_twice(), composed(self.networks[network]):
-                output = functional_call(self.networks[network], (params, self.constants[network]), (x,))
+            with differentiable_twice(), composed(module), drawing(module, self.noise):
+                output = functional_call(module, (params, self.constants[network]), arguments, named)
         except ValueError as error:
             if not str(error).startswith(_SINGLE):
                 raise
@@ -84,12 +103,34 @@ class Learner:
 
     def loss(self, params: Params, batch: Batch, network: str = "network") -> Tensor:
         """The task's loss of the network on a batch, a scalar."""
-        return self.criterion(self.predict(params, batch.x, network), batch.y)
+        return self.loss_of(self.predict(params, batch.x, network), batch)
+
+    def loss_of(self, prediction: Tensor, batch: Batch) -> Tensor:
+        """The task's loss of predictions [n, output_size] on a batch, a scalar.
+
+        Of a batch with padding it is the mean of the losses of the examples that are there, and 0 if none is:
+
+            Σᵢ maskᵢ·loss(predictionᵢ, yᵢ) / max(1, Σᵢ maskᵢ).
+        """
+        if batch.mask is None:
+            return self.criterion(prediction, batch.y)
+        # What padding was predicted must not reach the loss: there it may be anything, and 0 times infinity is not 0.
+        known = prediction.masked_fill(~batch.mask[:, None], 0)
+        each = vmap(lambda one, target: self.criterion(one[None], target[None]))(known, batch.y)
+        return each.masked_fill(~batch.mask, 0).sum() / batch.mask.sum().clamp(min=1)
 
     def gradient(self, params: Params, batch: Batch, network: str = "network") -> Params:
         """∂loss/∂params, itself differentiable."""
         gradient: Params = grad(lambda p: self.loss(p, batch, network))(params)
         return gradient
+
+    def branch(self, number: int | None = None) -> Learner:
+        """The same with random numbers of its own: those of a number of your own, or the next ones.
+
+        What draws in a branch moves nothing outside it. By one number it is the same branch each time: so the Hessian
+        of one and the same loss is computed.
+        """
+        return self if self.noise.key is None else replace(self, noise=self.noise.branch(number))
 
 
 NETWORK_CALL = Learner._output.__code__

@@ -13,6 +13,7 @@ from torch.func import vjp
 from mamlzoo import trees
 from mamlzoo.contracts.data import Batch, Fast, MetaParams
 from mamlzoo.contracts.learner import Learner
+from mamlzoo.contracts.noise import Noise
 from mamlzoo.contracts.plugins import MetaAlgorithm
 
 Function = Callable[..., tuple[Tensor, ...]]
@@ -23,12 +24,15 @@ def recomputed_step(algorithm: MetaAlgorithm, learner: Learner, meta: MetaParams
 
     With k steps, memory grows by k times φ and not by k times all that a step computes; time, by one more adaptation.
     """
-    inputs = (learner.constants, meta, fast, support)
+    inputs = (learner.constants, meta, fast, support, [] if learner.noise.key is None else [learner.noise.key])
     shape: list[Fast] = []
 
     def step(*leaves: Tensor) -> tuple[Tensor, ...]:
-        constants, *rest = trees.replace_leaves(inputs, leaves)
-        result = algorithm.adapt(replace(learner, constants=constants, recompute=False), *rest)
+        constants, *rest, keys = trees.replace_leaves(inputs, leaves)
+        noise = Noise(
+            keys[0] if keys else None, learner.noise.dtype
+        )  # anew, so that the backward pass draws the same numbers
+        result = algorithm.adapt(replace(learner, constants=constants, recompute=False, noise=noise), *rest)
         if not shape:  # of the nesting alone: a tensor kept here would keep its graph
             shape.append(trees.tree_map(lambda leaf: leaf.new_empty(0), result))
         # A leaf handed through must be a tensor of its own.

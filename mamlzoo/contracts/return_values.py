@@ -9,7 +9,9 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from mamlzoo import tables, trees
+from mamlzoo.contracts import inputs
 from mamlzoo.contracts.data import Batch, Episode, Fast, MetaParams, Params, Spec, Split
+from mamlzoo.contracts.inputs import Input
 from mamlzoo.contracts.learner import Learner
 from mamlzoo.contracts.plugins import MetaAlgorithm, Model, Plugin, Task
 from mamlzoo.errors import PluginError
@@ -36,9 +38,18 @@ def check_spec(task: Task) -> Spec:
         raise broken(task, f": its spec must be a mamlzoo.Spec, not {described(spec)}")
     if spec.kind not in TARGETS:
         raise broken(task, f": its spec's kind must be {' or '.join(map(repr, TARGETS))}, not {spec.kind!r}")
-    shape, size = spec.input_shape, spec.output_size
-    if not (isinstance(shape, tuple) and all(isinstance(length, int) for length in shape)):
-        raise broken(task, f": input_shape must be a tuple of whole numbers, as (1,), not {shape!r}")
+    size = spec.output_size
+    try:
+        parts = inputs.named(spec.structure)
+        fits = all(isinstance(length, int) for part in parts.values() for length in part.shape)
+    except (TypeError, AttributeError):
+        fits = False
+    if not fits:
+        raise broken(
+            task,
+            ": input_shape must be a tuple of whole numbers, as (1,), an Input, or a dict or a tuple of Inputs, not "
+            f"{spec.input_shape!r}",
+        )
     if not isinstance(size, int):
         raise broken(task, f": output_size must be a whole number, not {size!r}")
     return spec
@@ -106,29 +117,8 @@ def check_episodes(task: Task, count: int, episodes: Any) -> Episode:
     """
     if not isinstance(episodes, Episode) or not all(isinstance(batch, Batch) for batch in episodes):
         raise broken(task, f"must sample an Episode of two Batches, not {described(episodes)}")
-    inputs = list(task.spec.input_shape)
-    for part, batch in zip(Episode._fields, episodes, strict=True):
-        asked = f"was asked for {tables.count(count, 'episode')} and returned {part}"
-        for name, leaf in zip(Batch._fields, batch, strict=True):
-            if not isinstance(leaf, Tensor):
-                raise broken(task, f"{asked}.{name} as {described(leaf)}; it must be a tensor")
-        x, y = list(batch.x.shape), list(batch.y.shape)
-        if len(x) < 2 or x[0] != count or x[2:] != inputs:
-            wanted = ", ".join(map(str, (count, "examples", *inputs)))
-            raise broken(task, f"{asked}.x of shape {x}; it must be [{wanted}]")
-        targets = x[:2] if task.spec.kind == "classification" else [*x[:2], task.spec.output_size]
-        if y != targets:
-            names = TARGETS[task.spec.kind]
-            raise broken(task, f"{asked}.y of shape {y} beside x of shape {x}; it must be {names}, {targets}")
-        wrong = _wrong_numbers(task.spec, batch)
-        if wrong:
-            raise broken(task, f"{asked}.{wrong}")
-        for name, leaf in zip(Batch._fields, batch, strict=True):
-            if not is_finite(leaf):
-                bad = ~torch.isfinite(leaf)
-                which = int(bad.flatten(1).any(1).nonzero()[0])
-                numbers = "1 number that is" if bad.sum() == 1 else f"{int(bad.sum())} numbers that are"
-                raise broken(task, f"{asked}.{name} with {numbers} not finite, first in episode {which}")
+    for part, batch in episodes.sets.items():
+        _check_batch(task, count, part, batch)
     return episodes
 
 
@@ -186,19 +176,20 @@ def check_adapted(algorithm: MetaAlgorithm, learner: Learner, network: str, foun
     return dict(found[network])
 
 
-def check_prediction(algorithm: MetaAlgorithm, prediction: Any, x: Tensor, size: int) -> Tensor:
+def check_prediction(algorithm: MetaAlgorithm, prediction: Any, x: Any, size: int) -> Tensor:
     """What `predict` returned for inputs [n, *input_shape].
 
     Raises:
         PluginError: it is no tensor [n, size].
     """
-    want = [len(x), size]
+    n = inputs.count_of(x)
+    want = [n, size]
     if not isinstance(prediction, Tensor):
         raise broken(algorithm, f": predict returned {described(prediction)}; it must be a tensor {want}")
     if list(prediction.shape) != want:
         raise broken(
             algorithm,
-            f": predict returned shape {list(prediction.shape)} for {tables.count(len(x), 'input')}; it must be {want}",
+            f": predict returned shape {list(prediction.shape)} for {tables.count(n, 'input')}; it must be {want}",
         )
     return prediction
 
@@ -264,12 +255,80 @@ def is_finite(leaf: Tensor) -> bool:
     return not leaf.is_floating_point() or bool(leaf.sum().isfinite()) or bool(leaf.isfinite().all())
 
 
-def _wrong_numbers(spec: Spec, batch: Batch) -> str:
-    """What is wrong with the kind of numbers in a batch, and what to do; nothing if all is well."""
-    x, y = batch
-    if not x.is_floating_point():
-        remedy = "end it with .float(); a network that looks numbers up takes x.long() of them"
-        return f"x as {x.dtype}; inputs must be floating-point numbers: {remedy}"
+def _check_batch(task: Task, count: int, part: str, batch: Batch) -> None:
+    """One set of each episode."""
+    asked = f"was asked for {tables.count(count, 'episode')} and returned {part}"
+    tensors = inputs.named_tensors(task.spec.structure, batch.x)
+    if not tensors:
+        raise broken(
+            task,
+            f"{asked}.x as {described(batch.x)}; by its spec it must be {inputs.described(task.spec.structure)}",
+        )
+    for name, leaf in {**{f"x{name}": leaf for name, leaf in tensors.items()}, "y": batch.y}.items():
+        if not isinstance(leaf, Tensor):
+            raise broken(task, f"{asked}.{name} as {described(leaf)}; it must be a tensor")
+    for name, wanted in inputs.named(task.spec.structure).items():
+        _check_inputs(task, asked, f"x{name}", tensors[name], wanted, count)
+    first = next(iter(tensors))
+    x, y = list(tensors[first].shape), list(batch.y.shape)
+    for name, leaf in tensors.items():
+        if leaf.shape[1] != x[1]:
+            raise broken(task, f"{asked}.x{name} of {leaf.shape[1]} examples beside x{first} of {x[1]}")
+    targets = x[:2] if task.spec.kind == "classification" else [*x[:2], task.spec.output_size]
+    if y != targets:
+        names = TARGETS[task.spec.kind]
+        raise broken(task, f"{asked}.y of shape {y} beside x{first} of shape {x}; it must be {names}, {targets}")
+    wrong = _wrong_targets(task.spec, batch.y)
+    if wrong:
+        raise broken(task, f"{asked}.{wrong}")
+    _check_mask(task, asked, part, batch)
+    for name, leaf in trees.named_leaves(batch):
+        if not is_finite(leaf):
+            bad = ~torch.isfinite(leaf)
+            which = int(bad.flatten(1).any(1).nonzero()[0])
+            numbers = "1 number that is" if bad.sum() == 1 else f"{int(bad.sum())} numbers that are"
+            raise broken(task, f"{asked}.{name} with {numbers} not finite, first in episode {which}")
+
+
+def _check_inputs(task: Task, asked: str, name: str, x: Tensor, wanted: Input, count: int) -> None:
+    """One tensor of the inputs: its shape, and what kind of numbers it holds."""
+    shape = list(x.shape)
+    if len(shape) < 2 or shape[0] != count or shape[2:] != list(wanted.shape):
+        right = ", ".join(map(str, (count, "examples", *wanted.shape)))
+        raise broken(task, f"{asked}.{name} of shape {shape}; it must be [{right}]")
+    if not wanted.holds(x.dtype):
+        if wanted.kind == "float":
+            what = "inputs must be floating-point numbers: end it with .float(); for others the spec says an Input"
+        else:
+            what = f"by its spec it is {wanted}: end it with {'.long()' if wanted.kind == 'integer' else '.bool()'}"
+        raise broken(task, f"{asked}.{name} as {x.dtype}; {what}")
+    words = wanted.vocabulary
+    if words is not None and x.numel() and not 0 <= int(x.min()) <= int(x.max()) < words:
+        raise broken(
+            task, f"{asked}.{name} with numbers from {int(x.min())} to {int(x.max())}; its spec's vocabulary is {words}"
+        )
+
+
+def _check_mask(task: Task, asked: str, part: str, batch: Batch) -> None:
+    """Which examples are there."""
+    mask = batch.mask
+    if mask is None:
+        return
+    if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
+        got = mask.dtype if isinstance(mask, Tensor) else described(mask)
+        raise broken(task, f"{asked}.mask as {got}; it must be a tensor of torch.bool")
+    if mask.shape != batch.y.shape[:2]:
+        raise broken(
+            task,
+            f"{asked}.mask of shape {list(mask.shape)}; it must be [episodes, examples], {list(batch.y.shape[:2])}",
+        )
+    if part == "query" and not mask.any(1).all():
+        which = int((~mask.any(1)).nonzero()[0])
+        raise broken(task, f"{asked}.mask without an example in episode {which}: there is nothing to judge by")
+
+
+def _wrong_targets(spec: Spec, y: Tensor) -> str:
+    """What is wrong with the kind of numbers in targets, and what to do; nothing if all is well."""
     if spec.kind == "regression":
         real = y.dtype != torch.bool and not y.is_complex()
         return "" if real else f"y as {y.dtype}; targets must be real numbers: end it with .float()"

@@ -12,11 +12,13 @@ from torch import Tensor
 from mamlzoo import trees
 from mamlzoo.contracts.data import Batch, Episode, Fast, MetaParams, Params
 from mamlzoo.contracts.learner import Learner
+from mamlzoo.contracts.noise import folded
 from mamlzoo.contracts.plugins import Task
 from mamlzoo.contracts.return_values import check_metrics
 from mamlzoo.engine.binding import Bound
 from mamlzoo.engine.episodes import TestSet
 from mamlzoo.engine.mapping import MAPS
+from mamlzoo.engine.masked_metrics import padded_metrics
 from mamlzoo.engine.memory import BUDGET, allocated_by
 from mamlzoo.engine.singular_matrices import outcomes
 from mamlzoo.errors import MamlzooError
@@ -34,7 +36,9 @@ def mapping_for(bound: Bound, task: Task, tests: TestSet, plan: str) -> str:
         Adaptation(bound, task, "vmap").rehearse(bound.meta, few)
         own = trees.index((bound.meta, bound.constants), slice(2))
         meta, bound = own[0], replace(bound, constants=own[1])
-        batched, looped = (predictions(bound, meta, few.support, few.query.x, 1, how) for how in ("vmap", "loop"))
+        batched, looped = (
+            predictions(bound, meta, few.support, few.query.x, 1, how, few.key) for how in ("vmap", "loop")
+        )
     except MamlzooError:
         raise
     except Exception:  # whatever it is, the loop raises it again if it is not about batching
@@ -44,26 +48,30 @@ def mapping_for(bound: Bound, task: Task, tests: TestSet, plan: str) -> str:
     return "loop" if wrong.any() else "vmap"
 
 
-def predictions(bound: Bound, meta: MetaParams, support: Batch, x: Tensor, steps: int, plan: str = "vmap") -> Tensor:
+def predictions(
+    bound: Bound, meta: MetaParams, support: Batch, x: Any, steps: int, plan: str = "vmap", key: Tensor | None = None
+) -> Tensor:
     """What every seed predicts at `x` after 0, 1, … `steps` steps: [steps + 1, seeds, episodes, n, output_size].
 
     Args:
         support: every leaf begins with [episodes].
         x: inputs [episodes, n, *input_shape].
+        key: of each episode, [episodes].
     """
     adaptation = Adaptation(bound, None, plan)
-    fast = adaptation.start(meta, support)
-    rows = [adaptation.predict(meta, fast, x)]
-    for _ in range(steps):
-        fast = adaptation.adapt(meta, fast, support)
-        rows.append(adaptation.predict(meta, fast, x))
+    fast = adaptation.start(meta, support, key)
+    rows = [adaptation.predict(meta, fast, x, 0, key)]
+    for step in range(1, steps + 1):
+        fast = adaptation.adapt(meta, fast, support, step, key)
+        rows.append(adaptation.predict(meta, fast, x, step, key))
     return torch.stack(rows)
 
 
 class Adaptation:
     """The algorithm's own functions, mapped over seeds and episodes; no graph of θ is built.
 
-    Of θ every leaf begins with [seeds], of φ with [seeds, episodes], of batches with [episodes].
+    Of θ every leaf begins with [seeds], of φ with [seeds, episodes], of batches and keys with [episodes]. What is drawn
+    is a function of the episode's key and of the number of steps made; episodes of a user's own have the keys 0, 1, …
     """
 
     def __init__(self, bound: Bound, task: Task | None, plan: str) -> None:
@@ -71,61 +79,72 @@ class Adaptation:
         self._algorithm = bound.algorithm
         self._map = MAPS[plan]
 
-    def start(self, meta: MetaParams, support: Batch) -> Fast:
+    def start(self, meta: MetaParams, support: Batch, key: Tensor | None = None) -> Fast:
         """φ before the first adaptation step."""
 
         def start(learner: Learner, meta: MetaParams, _: None, support: Batch) -> Fast:
             return self._algorithm.start(learner, meta, support)
 
-        return self._over(start, meta, None, support)
+        return self._over(start, meta, None, support, 0, key)
 
-    def adapt(self, meta: MetaParams, fast: Fast, support: Batch) -> Fast:
-        """φ after one more adaptation step."""
-        return self._over(self._algorithm.adapt, meta, fast, support)
+    def adapt(self, meta: MetaParams, fast: Fast, support: Batch, step: int, key: Tensor | None = None) -> Fast:
+        """φ after adaptation step number `step`, the first of which is 1."""
+        return self._over(self._algorithm.adapt, meta, fast, support, 2 * step, key)
 
-    def predict(self, meta: MetaParams, fast: Fast, x: Tensor) -> Tensor:
-        """Outputs for inputs [episodes, n, *input_shape]: [seeds, episodes, n, output_size]."""
-        prediction: Tensor = self._over(self._algorithm.predict, meta, fast, x)
+    def predict(self, meta: MetaParams, fast: Fast, x: Any, step: int, key: Tensor | None = None) -> Tensor:
+        """Outputs for inputs [episodes, n, *input_shape] after `step` steps: [seeds, episodes, n, output_size]."""
+        prediction: Tensor = self._over(self._algorithm.predict, meta, fast, x, 2 * step + 1, key)
         return prediction
 
-    def loss(self, meta: MetaParams, fast: Fast, batch: Batch) -> Tensor:
-        """The task's loss on a batch, [seeds, episodes]."""
+    def loss(self, meta: MetaParams, fast: Fast, batch: Batch, step: int, key: Tensor | None = None) -> Tensor:
+        """The task's loss on a batch after `step` steps, [seeds, episodes]."""
 
         def loss(learner: Learner, meta: MetaParams, fast: Fast, batch: Batch) -> Tensor:
-            return learner.criterion(self._algorithm.predict(learner, meta, fast, batch.x), batch.y)
+            return learner.loss_of(self._algorithm.predict(learner, meta, fast, batch.x), batch)
 
-        found: Tensor = self._over(loss, meta, fast, batch)
+        found: Tensor = self._over(loss, meta, fast, batch, 2 * step + 1, key)
         return found
 
-    def measure(self, meta: MetaParams, fast: Fast, query: Batch) -> dict[str, Tensor]:
-        """The task's metrics on a batch by name, each [seeds, episodes]."""
+    def measure(
+        self, meta: MetaParams, fast: Fast, query: Batch, step: int, key: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """The task's metrics on a batch after `step` steps by name, each [seeds, episodes]."""
+        assert self._task is not None
+        task = self._task
 
         def metrics(learner: Learner, meta: MetaParams, fast: Fast, query: Batch) -> dict[str, Tensor]:
-            assert self._task is not None
             prediction = self._algorithm.predict(learner, meta, fast, query.x)
-            return check_metrics(self._task, self._task.metrics(prediction, query.y))
+            return check_metrics(task, task.metrics(prediction, query.y))
 
-        found: dict[str, Tensor] = self._over(metrics, meta, fast, query)
+        if query.mask is not None:
+            prediction = self.predict(meta, fast, query.x, step, key)
+            return padded_metrics(task, prediction, query.y, query.mask, self._map)
+        found: dict[str, Tensor] = self._over(metrics, meta, fast, query, 2 * step + 1, key)
         return found
 
     def rehearse(self, meta: MetaParams, episodes: Episode) -> None:
         """All that an evaluation does, once."""
-        fast = self.adapt(meta, self.start(meta, episodes.support), episodes.support)
-        self.measure(meta, fast, episodes.query)
+        fast = self.start(meta, episodes.support, episodes.key)
+        fast = self.adapt(meta, fast, episodes.support, 1, episodes.key)
+        self.measure(meta, fast, episodes.query, 1, episodes.key)
 
     def fitting_chunk(self, meta: MetaParams, episodes: Episode) -> int:
         """How many episodes of each seed may be computed at once within the memory budget."""
         one = trees.index(episodes, slice(1))
         return max(1, BUDGET // max(1, allocated_by(lambda: self.rehearse(meta, one))))
 
-    def _over(self, function: Callable[..., Any], meta: MetaParams, fast: Fast, data: Any) -> Any:
-        """Map function(learner, θ, φ, data) over seeds (θ, constants and φ) and episodes (φ and data)."""
+    def _over(
+        self, function: Callable[..., Any], meta: MetaParams, fast: Fast, data: Any, place: int, key: Tensor | None
+    ) -> Any:
+        """Map function(learner, θ, φ, data) over seeds (θ, constants and φ) and episodes (φ, data and keys)."""
+        first = trees.leaves(data)[0]
+        own = torch.arange(len(first), device=first.device) if key is None else key
 
-        def one(constants: dict[str, Params], meta: MetaParams, fast: Fast, data: Any) -> Any:
-            return function(self._bound.with_constants(constants), meta, fast, data)
+        def one(constants: dict[str, Params], meta: MetaParams, fast: Fast, data: Any, key: Tensor) -> Any:
+            return function(self._bound.learner_for(constants, meta, key), meta, fast, data)
 
         fast_axis = None if fast is None else 0
-        episodes = self._map(one, in_dims=(None, None, fast_axis, 0))
-        seeds = self._map(episodes, in_dims=(0, 0, fast_axis, None))
+        episodes = self._map(one, in_dims=(None, None, fast_axis, 0, 0))
+        seeds = self._map(episodes, in_dims=(0, 0, fast_axis, None, None))
         with torch.no_grad():
-            return outcomes(seeds)(self._bound.constants, meta, fast, data)
+            return outcomes(seeds)(self._bound.constants, meta, fast, data, folded(own, place))

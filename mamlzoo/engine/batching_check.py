@@ -39,7 +39,7 @@ def off_by(bound: Bound, episodes: Episode, reduction: Reduction, progress: floa
     few = trees.index(episodes, (slice(0, SEEDS), slice(0, TASKS)))
     own = trees.index((bound.meta, bound.constants), slice(0, SEEDS))
     for dtype, tolerance in TOLERANCES.items():
-        device = few.support.x.device
+        device = few.support.y.device
         meta, constants = trees.cast(own, dtype, device)
         exact = replace(bound, meta=meta, constants=constants, learner=replace(bound.learner, bf16=False))
         theta = trees.tree_map(lambda leaf: leaf.detach().clone().requires_grad_(leaf.is_floating_point()), meta)

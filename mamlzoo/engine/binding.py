@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -12,9 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from mamlzoo import trees
+from mamlzoo.contracts import inputs
 from mamlzoo.contracts.data import MetaParams, Params, Spec
+from mamlzoo.contracts.drawing import tried
 from mamlzoo.contracts.learner import Learner
+from mamlzoo.contracts.noise import Noise
 from mamlzoo.contracts.plugins import MetaAlgorithm, Model, Task
+from mamlzoo.contracts.resting import at_rest
 from mamlzoo.contracts.return_values import broken, check_init, check_module, check_networks, check_spec
 from mamlzoo.engine import purity
 from mamlzoo.engine.batch_norm import with_trained_statistics, without_running_statistics
@@ -31,7 +34,7 @@ class Bound:
     """An algorithm ready to be trained for several seeds.
 
     Attributes:
-        learner: its `constants` are those of the first seed; `with_constants` puts another's in their place.
+        learner: its `constants` are those of the first seed; `learner_for` puts another's in their place.
         meta: θ; every tensor has a leading seed axis.
         constants: by network, buffers and frozen parameters, with a leading seed axis.
         left_out: norms that came with trained statistics, which have no part in a run.
@@ -43,9 +46,24 @@ class Bound:
     constants: dict[str, Params]
     left_out: tuple[str, ...] = ()
 
-    def with_constants(self, constants: dict[str, Params]) -> Learner:
-        """The learner of one seed."""
-        return replace(self.learner, constants=constants)
+    def learner_for(
+        self, constants: dict[str, Params], meta: MetaParams, key: Tensor | None, *, training: bool = False
+    ) -> Learner:
+        """The learner of one seed and one episode, before anything is drawn.
+
+        Args:
+            constants, meta: of the seed, without a seed axis.
+            key: of the episode, from which its random numbers follow; None: nothing may be drawn.
+            training: whether networks are as in `train()`.
+        """
+        return replace(
+            self.learner, constants=constants, training=training, noise=Noise(key, trees.leaves(meta)[0].dtype)
+        )
+
+    def first(self, key: Tensor | None, *, training: bool = False) -> tuple[Learner, MetaParams]:
+        """The learner and θ of the first seed, for one episode."""
+        meta = trees.index(self.meta, 0)
+        return self.learner_for(trees.index(self.constants, 0), meta, key, training=training), meta
 
 
 def bind_seeds(
@@ -145,31 +163,32 @@ def _pure(model: Model, network: nn.Module) -> nn.Module:
 def check_fit(
     model: Model, network: nn.Module, spec: Spec, dtype: torch.dtype, device: torch.device | None = None
 ) -> None:
-    """Call a model's network once.
+    """Call a model's network once, as in training and as in evaluation mode.
 
     Raises:
-        UsageError: it does not take such inputs, does not give such outputs, or draws random numbers.
+        UsageError: it does not take such inputs, does not give such outputs, or draws random numbers that cannot be
+            repeated.
     """
     examples = 2
-    shape = (examples, *spec.input_shape)
-    x = torch.linspace(-1, 1, math.prod(shape), dtype=dtype, device=device).reshape(shape)
+    x = inputs.examples(spec.structure, examples, dtype, device)
     want = [examples, spec.output_size]
-    needs = f"the task needs inputs [n, {', '.join(map(str, spec.input_shape))}] and outputs [n, {spec.output_size}]"
+    needs = f"the task needs inputs {inputs.described(spec.structure)} and outputs [n, {spec.output_size}]"
     generators = Generators.now()
-    try:
-        with torch.no_grad():
-            output = copy_of(network)(x)  # a first call must leave nothing behind
-    except FOREIGN as error:
-        raise UsageError(
-            f"model '{model.name}' does not fit: {needs}; its network raised {explained(error)}", plugin=model
-        ) from error
-    if generators.drawn_from():
-        raise UsageError(
-            f"model '{model.name}': its network draws random numbers when it is called, as dropout does, so it is no "
-            "pure function of its parameters; build it without, or in evaluation mode"
-        )
-    if not isinstance(output, Tensor) or list(output.shape) != want:
-        got = list(output.shape) if isinstance(output, Tensor) else type(output).__name__
-        raise UsageError(
-            f"model '{model.name}' does not fit: {needs}; for n = {examples} it returned {got}, not {want}"
-        )
+    for mode in dict.fromkeys([network, at_rest(network)]):
+        try:
+            with torch.no_grad():
+                output = tried(mode, copy_of(mode), x)  # a first call must leave nothing behind
+        except FOREIGN as error:
+            raise UsageError(
+                f"model '{model.name}' does not fit: {needs}; its network raised {explained(error)}", plugin=model
+            ) from error
+        if drawn := generators.drawn_from():
+            raise UsageError(
+                f"model '{model.name}': its network draws from {drawn[0]} generator in a way that cannot be repeated; "
+                "draw by nn.Dropout and its kind, torch.rand, randn, their _like, torch.normal or torch.bernoulli"
+            )
+        if not isinstance(output, Tensor) or list(output.shape) != want:
+            got = list(output.shape) if isinstance(output, Tensor) else type(output).__name__
+            raise UsageError(
+                f"model '{model.name}' does not fit: {needs}; for n = {examples} it returned {got}, not {want}"
+            )

@@ -10,19 +10,23 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from mamlzoo import trees
 from mamlzoo.contracts.data import Episode, Split
+from mamlzoo.contracts.noise import keys
 from mamlzoo.contracts.plugins import Task
 from mamlzoo.contracts.return_values import broken, check_episodes, check_size
 from mamlzoo.engine.torch_errors import explained
 from mamlzoo.errors import FOREIGN, MamlzooError
 
 STREAM_IDS = {"train": 0, "valid": 1, "test": 2}
+NOISE = 1
+"""Sets the stream of an episode's own random numbers apart from that of its data."""
 BLOCK_NUMBERS = 2**20
 """About how many numbers a block holds for one seed."""
 LONGEST_BLOCK = 256
@@ -33,8 +37,17 @@ BLOCKS_TRIED = 8
 def derive_seed(seed: int, stream: Split, position: int = 0) -> int:
     """A 64-bit seed for one position of one stream; different inputs give unrelated seeds."""
     # A spawn key, not more entropy: entropy (2³² + 5, 0, 0) would be the same words as (5, 1, 0).
-    sequence = np.random.SeedSequence(seed, spawn_key=(STREAM_IDS[stream], position))
+    return _derived(seed, (STREAM_IDS[stream], position))
+
+
+def _derived(seed: int, spawn_key: tuple[int, ...]) -> int:
+    sequence = np.random.SeedSequence(seed, spawn_key=spawn_key)
     return int(sequence.generate_state(1, np.uint64)[0])
+
+
+def _keys(count: int, seed: int, split: Split, position: int, device: torch.device) -> Tensor:
+    """Of each episode the key of its random numbers, which have nothing to do with those that its data came from."""
+    return keys(_derived(seed, (STREAM_IDS[split], position, NOISE)), count, device)
 
 
 def draw(
@@ -61,14 +74,14 @@ def draw(
         raise
     except FOREIGN as error:
         raise broken(task, f"failed to sample: {explained(error)}") from error
-    episodes = check_episodes(task, count, episodes)
+    episodes = replace(check_episodes(task, count, episodes), key=_keys(count, seed, split, position, device))
     return episodes if like is None else check_size(task, split, like, episodes)
 
 
 def _try_sizes(task: Task, seeds: tuple[int, ...], split: Split, one: Episode) -> None:
     """Draw an episode of each of the first blocks: a size that changes is found here, and not hours later."""
     for position in range(BLOCKS_TRIED):
-        draw(task, 1, seeds[position % len(seeds)], split, position, one.support.x.device, one)
+        draw(task, 1, seeds[position % len(seeds)], split, position, one.support.y.device, one)
 
 
 def _one(task: Task, split: Split, device: torch.device) -> Episode:
@@ -78,7 +91,7 @@ def _one(task: Task, split: Split, device: torch.device) -> Episode:
 
 def _block_length(one: Episode, episodes: int, longest: int) -> int:
     """How many groups of `episodes` episodes make a block."""
-    numbers = episodes * sum(leaf.numel() for leaf in trees.leaves(one))
+    numbers = episodes * sum(leaf.numel() for leaf in trees.leaves([one.support, one.query]))
     return max(1, min(longest, BLOCK_NUMBERS // max(1, numbers)))
 
 

@@ -62,10 +62,10 @@ def evaluate(
         for step in range(steps + 1):
             with computing(threads):
                 if step:
-                    fast = adaptation.adapt(meta, fast, episodes.support)
+                    fast = adaptation.adapt(meta, fast, episodes.support, step, episodes.key)
                 else:
-                    fast = adaptation.start(meta, episodes.support)
-                columns.append(adaptation.measure(meta, fast, episodes.query))
+                    fast = adaptation.start(meta, episodes.support, episodes.key)
+                columns.append(adaptation.measure(meta, fast, episodes.query, step, episodes.key))
             done += 1
             yield EvaluationProgress(done, total)
         parts.append(trees.tree_map(lambda *leaves: torch.stack(leaves, -1), *columns))
@@ -75,5 +75,5 @@ def evaluate(
 
 def _pieces(tests: TestSet, chunk: int) -> Iterator[Episode]:
     for block in tests.blocks():
-        for first in range(0, len(block.support.x), chunk):
+        for first in range(0, len(block.support.y), chunk):
             yield trees.index(block, slice(first, first + chunk))

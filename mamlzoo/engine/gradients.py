@@ -44,7 +44,8 @@ Plan = Callable[[Bound, Reduction, int | None], Gradients]
 def _objective(
     bound: Bound, meta: MetaParams, constants: dict[str, Params], episode: Episode, progress: Tensor
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    result = bound.algorithm.meta_loss(bound.with_constants(constants), meta, episode, progress)
+    learner = bound.learner_for(constants, meta, episode.key, training=True)
+    result = bound.algorithm.meta_loss(learner, meta, episode, progress)
     loss, logs = check_meta_loss(bound.algorithm, result)
     return loss, trees.stop_gradient(logs)
 
@@ -77,7 +78,7 @@ def vmap_plan(bound: Bound, reduction: Reduction, chunk: int | None = None) -> G
         return StepResult(_gradient(bound, total, meta), losses.detach(), logs)
 
     def gradients(meta: MetaParams, episodes: Episode, progress: Tensor) -> StepResult:
-        tasks = episodes.support.x.shape[1]
+        tasks = episodes.support.y.shape[1]
         parts = [
             part(meta, trees.index(episodes, (slice(None), slice(first, first + (chunk or tasks)))), progress, tasks)
             for first in range(0, tasks, chunk or tasks)
@@ -95,7 +96,7 @@ def loop_plan(bound: Bound, reduction: Reduction, chunk: int | None = None) -> G
     """One seed and one task after another; `chunk` has no say."""
 
     def gradients(meta: MetaParams, episodes: Episode, progress: Tensor) -> StepResult:
-        seeds, tasks = episodes.support.x.shape[:2]
+        seeds, tasks = episodes.support.y.shape[:2]
         weight = 1.0 if reduction == "sum" else 1.0 / tasks
         total = trees.tree_map(torch.zeros_like, trees.stop_gradient(meta))
         rows = []

@@ -5,7 +5,6 @@ One that is not gives numbers all the same: of another seed, of the calls before
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -14,9 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from mamlzoo import trees
+from mamlzoo.contracts import inputs
 from mamlzoo.contracts.data import Episode, MetaParams
 from mamlzoo.contracts.learner import Learner
-from mamlzoo.contracts.plugins import MetaAlgorithm, Model, Plugin, Task
+from mamlzoo.contracts.plugins import Model, Plugin, Task
 from mamlzoo.contracts.return_values import check_meta_loss
 from mamlzoo.engine import purity
 from mamlzoo.engine.binding import Bound
@@ -47,11 +47,10 @@ def inspect_networks(bound: Bound, model: Model, others: Mapping[str, nn.Module]
     networks, spec = bound.learner.networks, bound.learner.spec
     shapes = bound.algorithm.networks(spec)
     for name, network in networks.items():
-        x, other = (batch.x[:FEW] for batch in episode)
-        if shapes[name].input_shape != spec.input_shape:
-            shape = (FEW, *shapes[name].input_shape)
-            x = torch.linspace(-1, 1, math.prod(shape), device=x.device).reshape(shape)
-            other = x / 2
+        x, other = (trees.index(batch.x, slice(FEW)) for batch in episode)
+        if shapes[name].structure != spec.structure:
+            x = inputs.examples(shapes[name].structure, FEW, torch.float32, episode.query.y.device)
+            other = trees.tree_map(lambda leaf: leaf.flip(0), x)
         fault = (
             purity.memory_of(network, x, other)
             or purity.strays_in(network, x)
@@ -93,16 +92,17 @@ def inspect_algorithm(bound: Bound, others: Mapping[str, nn.Module], episode: Ep
         ImpureError: a method draws random numbers, keeps something, or uses tensors that θ and the constants do not
             hold.
     """
-    algorithm, (learner, meta) = bound.algorithm, _of_first_seed(bound)
+    algorithm = bound.algorithm
     before, first = Generators.now(), dict[str, Any]()
     with purity.repeating():
-        for method, result in _calls(algorithm, learner, meta, episode):
+        meta = _tracked(bound)
+        for method, result in _calls(bound, meta, episode):
             _draws_nothing(algorithm, method, before)
             first[method] = result
-        method = _differing(first, dict(_calls(algorithm, learner, meta, episode))) if _repeats(episode) else ""
+        method = _differing(first, dict(_calls(bound, meta, episode))) if _repeats(episode) else ""
         if method:
             raise _impure(algorithm, f": two calls of {method} with the same inputs give different results; {PURE}")
-        fault = _foreign(first, algorithm, learner, meta, others, episode)
+        fault = _foreign(first, bound, meta, others, episode)
     if fault:
         raise _impure(algorithm, f": its results depend on {fault}")
 
@@ -113,63 +113,64 @@ def foreign_tensors(bound: Bound, others: Mapping[str, nn.Module], episode: Epis
     Args:
         others, episode: as for `inspect_algorithm`.
     """
-    algorithm, (learner, meta) = bound.algorithm, _of_first_seed(bound)
+    meta = _tracked(bound)
     with purity.repeating():
-        first = dict(_calls(algorithm, learner, meta, episode))
-        return _foreign(first, algorithm, learner, meta, others, episode)
+        first = dict(_calls(bound, meta, episode))
+        return _foreign(first, bound, meta, others, episode)
 
 
 def _foreign(
-    first: Mapping[str, Any],
-    algorithm: MetaAlgorithm,
-    learner: Learner,
-    meta: MetaParams,
-    others: Mapping[str, nn.Module],
-    episode: Episode,
+    first: Mapping[str, Any], bound: Bound, meta: MetaParams, others: Mapping[str, nn.Module], episode: Episode
 ) -> purity.Fault | None:
     """The same, where what the methods give is known already."""
     found = purity.strays(first.values(), meta)
     if found:
-        places = _places(algorithm)
-        for name, network in learner.networks.items():
+        places = _places(bound.algorithm)
+        for name, network in bound.learner.networks.items():
             places |= {f"learner.networks.{name}.{at}": value for at, value in held_by(network).items()}
         names = purity.named(found, places)
         return purity.Fault(f"{names}, which θ does not hold, so nothing of it is learned", TAKEN)
     # A network's structure is all that may be taken from it; the tensors in it are those of one seed.
-    elsewhere = dict(_calls(algorithm, replace(learner, networks=others), meta, episode))
+    with_others = replace(bound, learner=replace(bound.learner, networks=others))
+    elsewhere = dict(_calls(with_others, meta, episode))
     if not _repeats(episode) or not _differing(first, elsewhere):
         return None
-    if _differing(first, dict(_calls(algorithm, learner, meta, episode))):  # so that they say nothing
+    if _differing(first, dict(_calls(bound, meta, episode))):  # so that they say nothing
         return None
     return purity.Fault("tensors of learner.networks, which are those of one seed", TAKEN)
 
 
-def _of_first_seed(bound: Bound) -> tuple[Learner, MetaParams]:
-    """What keeps no graph to be computed again, and so hides no tensor; θ whose gradient is asked for."""
-    learner = replace(bound.with_constants(trees.index(bound.constants, 0)), recompute=False)
-    return learner, trees.tree_map(lambda leaf: leaf[0].detach().clone().requires_grad_(), bound.meta)
+def _tracked(bound: Bound) -> MetaParams:
+    """θ of the first seed, whose gradient is asked for."""
+    return trees.tree_map(lambda leaf: leaf[0].detach().clone().requires_grad_(), bound.meta)
+
+
+def _learner(bound: Bound, episode: Episode, *, training: bool = False) -> Learner:
+    """What keeps no graph to be computed again, and so hides no tensor."""
+    return replace(bound.first(episode.key, training=training)[0], recompute=False)
 
 
 def _repeats(episode: Episode) -> bool:
-    return purity.repeats(episode.support.x.device)
+    return purity.repeats(episode.support.y.device)
 
 
-def _calls(algorithm: MetaAlgorithm, learner: Learner, meta: MetaParams, episode: Episode) -> Iterator[tuple[str, Any]]:
+def _calls(bound: Bound, meta: MetaParams, episode: Episode) -> Iterator[tuple[str, Any]]:
     """Each method with what it gives, for one adaptation step."""
-    support, query = episode
+    algorithm, (support, query) = bound.algorithm, episode
     with torch.enable_grad():
-        start = algorithm.start(learner, meta, support)
+        start = algorithm.start(_learner(bound, episode), meta, support)
     yield "start", start
     with torch.enable_grad():
-        fast = algorithm.adapt(learner, meta, start, support)
+        fast = algorithm.adapt(_learner(bound, episode), meta, start, support)
     yield "adapt", fast
     with torch.enable_grad():
-        prediction = algorithm.predict(learner, meta, fast, query.x)
+        prediction = algorithm.predict(_learner(bound, episode), meta, fast, query.x)
     yield "predict", prediction
     if algorithm.trains:
         try:
             with torch.enable_grad():
-                found = algorithm.meta_loss(learner, meta, episode, torch.zeros((), device=query.x.device))
+                learner = _learner(bound, episode, training=True)
+                found = algorithm.meta_loss(learner, meta, episode, torch.zeros((), device=query.y.device))
         except torch.linalg.LinAlgError:  # type: ignore[attr-defined]  # divergence, an outcome and no fault
             return
         yield "meta_loss", check_meta_loss(algorithm, found)

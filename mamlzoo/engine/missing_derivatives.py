@@ -11,7 +11,6 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from mamlzoo import trees
 from mamlzoo.contracts.data import Episode
 from mamlzoo.contracts.return_values import described
 from mamlzoo.engine.binding import Bound
@@ -39,9 +38,9 @@ def located(bound: Bound, episode: Episode) -> Iterator[None]:
     except RuntimeError as error:
         operation = lacks_derivative(error)
         if operation is not None:
-            learner, meta = bound.with_constants(trees.index(bound.constants, 0)), trees.index(bound.meta, 0)
+            learner, meta = bound.first(episode.key, training=True)
             with _RaiseAt(operation, str(error), learner.networks):
-                bound.algorithm.meta_loss(learner, meta, episode, torch.zeros((), device=episode.query.x.device))
+                bound.algorithm.meta_loss(learner, meta, episode, torch.zeros((), device=episode.query.y.device))
         raise
 
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from mamlzoo import trees
+from mamlzoo.contracts import inputs
 from mamlzoo.contracts.data import Batch, Episode, MetaParams, Spec
 from mamlzoo.contracts.learner import Learner
 from mamlzoo.engine import purity
@@ -61,7 +62,7 @@ def check_meta_batch(episodes: Any, meta: MetaParams, spec: Spec) -> Episode:
     """
     if not isinstance(episodes, Episode) or not all(isinstance(batch, Batch) for batch in episodes):
         raise UsageError(f"the episodes must be an Episode of two Batches, not {type(episodes).__name__}")
-    named = trees.named_leaves(episodes)
+    named = [(name, leaf) for name, leaf in trees.named_leaves(episodes) if name != "key"]
     for name, leaf in named:
         if not isinstance(leaf, Tensor):
             raise UsageError(f"{name} must be a tensor, not {type(leaf).__name__}")
@@ -69,13 +70,19 @@ def check_meta_batch(episodes: Any, meta: MetaParams, spec: Spec) -> Episode:
     if len({tuple(size[:1]) for size in sizes.values()}) > 1 or any(len(size) < 2 for size in sizes.values()):
         raise UsageError(f"{BEGINS}; their shapes are {sizes}")
     theta = next((leaf.dtype for leaf in trees.leaves(meta) if leaf.is_floating_point()), None)
-    for part, (x, y) in zip(Episode._fields, episodes, strict=True):
-        if x.shape[1] != y.shape[1]:
-            raise UsageError(f"{part}.x has {x.shape[1]} examples, and {part}.y has {y.shape[1]}: {sizes}")
-        if theta is not None and x.is_floating_point() and x.dtype != theta:
-            raise UsageError(f"{part}.x is {x.dtype}, and θ is {theta}; give it as {part}.x.to({theta})")
+    for part, batch in episodes.sets.items():
+        for name, leaf in trees.named_leaves(batch):
+            if leaf.shape[1] != batch.y.shape[1]:
+                raise UsageError(
+                    f"{part}.{name} has {leaf.shape[1]} examples, and {part}.y has {batch.y.shape[1]}: {sizes}"
+                )
+        for name, leaf in trees.named_leaves({"x": batch.x}):
+            if theta is not None and leaf.is_floating_point() and leaf.dtype != theta:
+                raise UsageError(
+                    f"{part}.{name} is {leaf.dtype}, and θ is {theta}; give it as {part}.{name}.to({theta})"
+                )
         if spec != ANY:
-            _check_spec(part, x, y, spec)
+            _check_spec(part, batch, spec)
     return episodes
 
 
@@ -94,22 +101,31 @@ def check_values_once(learner: Learner, episodes: Episode) -> None:
     if not new or _is_transformed():
         return
     if learner.spec.kind == "classification":
-        for part, (_, y) in zip(Episode._fields, episodes, strict=True):
-            _check_labels(part, y, learner.spec.output_size)
+        for part, batch in episodes.sets.items():
+            _check_labels(part, batch.y, learner.spec.output_size)
     for name, network in new.items():
-        x, other = (batch.x[0, :FEW] for batch in episodes)
+        x, other = (trees.index(batch.x, (0, slice(FEW))) for batch in episodes)
         fault = purity.memory_of(network, x, other) or purity.strays_in(network, x)
         if fault:
             raise UsageError(f"the network{f' {name!r}' if len(networks) > 1 else ''} {fault}")
         _TRIED.add(network)
 
 
-def _check_spec(part: str, x: Tensor, y: Tensor, spec: Spec) -> None:
-    inputs = [*x.shape[:2], *spec.input_shape]
-    if list(x.shape) != inputs:
-        raise UsageError(f"{part}.x has the shape {list(x.shape)}; {BEGINS}, so by the spec {inputs}")
+def _check_spec(part: str, batch: Batch, spec: Spec) -> None:
+    y, lead = batch.y, list(batch.y.shape[:2])
+    tensors = inputs.named_tensors(spec.structure, batch.x)
+    if not tensors:
+        raise UsageError(f"{part}.x is not what the spec says: {inputs.described(spec.structure)}")
+    for name, wanted in inputs.named(spec.structure).items():
+        shape = [*tensors[name].shape[:2], *wanted.shape]
+        if list(tensors[name].shape) != shape:
+            raise UsageError(
+                f"{part}.x{name} has the shape {list(tensors[name].shape)}; {BEGINS}, so by the spec {shape}"
+            )
+        if not wanted.holds(tensors[name].dtype):
+            raise UsageError(f"{part}.x{name} is {tensors[name].dtype}; by the spec it is {wanted}")
     classes = spec.kind == "classification"
-    targets = [*x.shape[:2]] if classes else [*x.shape[:2], spec.output_size]
+    targets = lead if classes else [*lead, spec.output_size]
     if list(y.shape) != targets:
         raise UsageError(f"{part}.y has the shape {list(y.shape)}; by the spec it must be {targets}")
     if classes and y.dtype != torch.int64:

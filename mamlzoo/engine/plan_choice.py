@@ -200,7 +200,7 @@ class _Preparation:
         """The faster of 'vmap' and 'loop', its seconds a meta-step, and why."""
         episodes = trees.index(self._block.episodes, (slice(0, 1), slice(None), slice(0, FEW)))
         few = Block(episodes, self._block.progress[:1])
-        looped = _pace(self._eager("loop"), few, 1) * self._tasks / math.prod(episodes.support.x.shape[1:3])
+        looped = _pace(self._eager("loop"), few, 1) * self._tasks / math.prod(episodes.support.y.shape[1:3])
         try:
             batched, alone = self._batched
         except MamlzooError:
@@ -308,7 +308,7 @@ def bytes_of_a_task(bound: Bound, episodes: Episode) -> int:
     """
     one = trees.index(episodes, (0, slice(None), slice(0, 1)))
     meta = trees.tree_map(lambda leaf: leaf.clone().requires_grad_(), bound.meta)
-    step, now = EAGER["loop"](bound, "mean", None), torch.zeros((), device=one.support.x.device)
+    step, now = EAGER["loop"](bound, "mean", None), torch.zeros((), device=one.support.y.device)
     return max(1, allocated_by(lambda: step(meta, one, now)))
 
 

@@ -17,6 +17,9 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from mamlzoo import trees
+from mamlzoo.contracts.drawing import called, drawing
+from mamlzoo.contracts.inputs import arguments_of
+from mamlzoo.contracts.noise import Noise
 from mamlzoo.engine.generators import Generators
 from mamlzoo.engine.held_tensors import Held, around, copied, differing, held_by, registered_in, same
 from mamlzoo.errors import FOREIGN
@@ -85,7 +88,7 @@ def nothing_to_learn(networks: Iterable[nn.Module]) -> str:
     return f"{lacking}: {named(found, places)} are registered in no module; {REGISTER}" if found else lacking
 
 
-def memory_of(network: nn.Module, x: Tensor, other: Tensor) -> Fault | None:
+def memory_of(network: nn.Module, x: Any, other: Any) -> Fault | None:
     """What it keeps from one call to the next, as a count of calls, or a mean of what it has seen.
 
     Args:
@@ -98,20 +101,23 @@ def memory_of(network: nn.Module, x: Tensor, other: Tensor) -> Fault | None:
             f"has max_norm in its {layer} '{renormed[0]}', so that each call writes into the weight, which is in θ",
             "build it without, and normalise in forward what it gives",
         )
-    before, given = Generators.now(), x.clone()
+    before, given, inputs = Generators.now(), _clone(x), trees.leaves(x)
     try:
         with torch.no_grad(), repeating():
             one, two = copy.deepcopy(network), copy.deepcopy(network)
-            first = one(given)
+            first = called(one, given)
             between = copied(held_by(one))
-            second = one(x.clone())
-            two(other.clone())
-            third = two(x.clone())
+            second = called(one, _clone(x))
+            called(two, _clone(other))
+            third = called(two, _clone(x))
     except FOREIGN:  # who calls it in earnest says what it raises
         return None
     if before.drawn_from():  # which is told where it is called first
         return None
-    if given._version or not same(given, x):  # torch counts what is written, equal numbers too
+    written = [
+        leaf for leaf, was in zip(trees.leaves(given), inputs, strict=True) if leaf._version or not same(leaf, was)
+    ]
+    if written:  # torch counts what is written, equal numbers too
         return Fault("writes into its input", OUT_OF_PLACE)
     # What a call leaves behind and none reads, as its last activations, is the same after the same call.
     registered = registered_in(network)
@@ -125,16 +131,16 @@ def memory_of(network: nn.Module, x: Tensor, other: Tensor) -> Fault | None:
             f"make {it} in __init__",
         )
     changed = [name for copy_ in (one, two) for name in differing(registered, registered_in(copy_))]
-    if repeats(x.device):
+    if repeats(trees.leaves(x)[0].device):
         changed += differing(between, held_by(one))
     if changed:
         return Fault(f"changes {some(map(repr, dict.fromkeys(changed)), SHOWN)} when it is called", FUNCTION)
-    if repeats(x.device) and not (same(first, second) and same(first, third)):
+    if repeats(trees.leaves(x)[0].device) and not (same(first, second) and same(first, third)):
         return Fault("gives other outputs after other calls", FUNCTION)
     return None
 
 
-def strays_in(network: nn.Module, x: Tensor) -> Fault | None:
+def strays_in(network: nn.Module, x: Any) -> Fault | None:
     """The tensors that require a gradient with which it computes, and that are not the parameters it was given."""
     given = {name: leaf.detach().clone() for name, leaf in network.named_parameters()}
     for leaf in given.values():
@@ -143,7 +149,7 @@ def strays_in(network: nn.Module, x: Tensor) -> Fault | None:
     try:
         with torch.enable_grad():
             buffers = {name: leaf.detach().clone() for name, leaf in network.named_buffers()}
-            output = functional_call(network, (given, buffers), (x.clone(),))
+            output = _functional(network, given | buffers, x)
     except FOREIGN:
         return None
     finally:
@@ -159,7 +165,7 @@ def strays_in(network: nn.Module, x: Tensor) -> Fault | None:
     return Fault(f"{what}, so {they} {are} never learned and all seeds share one", REGISTER)
 
 
-def seed_of(network: nn.Module, other: nn.Module, x: Tensor) -> Fault | None:
+def seed_of(network: nn.Module, other: nn.Module, x: Any) -> Fault | None:
     """What in it, parameters and buffers aside, hangs on the seed that it was built with.
 
     Args:
@@ -169,12 +175,12 @@ def seed_of(network: nn.Module, other: nn.Module, x: Tensor) -> Fault | None:
     theirs = dict(other.named_parameters()) | dict(other.named_buffers())
     if _shapes(state) != _shapes(theirs):
         return Fault("has other parameters or buffers when another seed builds it", "let options decide that, no seed")
-    if not repeats(x.device):
+    if not repeats(trees.leaves(x)[0].device):
         return None
     before = Generators.now()
     try:
         with torch.no_grad(), repeating():
-            alike = same(copy.deepcopy(network)(x.clone()), functional_call(other, state, (x.clone(),)))
+            alike = same(called(copy.deepcopy(network), _clone(x)), _functional(other, state, x))
     except FOREIGN:
         return None
     if alike or before.drawn_from():
@@ -218,6 +224,17 @@ def named(found: Iterable[Tensor], places: Mapping[str, object]) -> str:
         else:
             told.append(repr(names[0]) if names else f"a tensor {list(tensor.shape)} that requires a gradient")
     return some(told, SHOWN)
+
+
+def _clone(x: Any) -> Any:
+    return trees.tree_map(torch.clone, x)
+
+
+def _functional(network: nn.Module, state: Mapping[str, Tensor], x: Any) -> Any:
+    """The network's output with this state, by the random numbers that `called` takes."""
+    arguments, named = arguments_of(network, _clone(x))
+    with drawing(network, Noise(torch.tensor(0, device=trees.leaves(x)[0].device))):
+        return functional_call(network, dict(state), arguments, named)
 
 
 def _shapes(state: Mapping[str, Tensor]) -> dict[str, torch.Size]:

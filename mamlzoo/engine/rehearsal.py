@@ -6,6 +6,8 @@ What is NaN, or infinite before any rate had a say, is the fault of whoever made
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -41,9 +43,9 @@ def rehearse(bound: Bound, task: Task, model: Model, episode: Episode) -> None:
     Raises:
         PluginError: a plugin gives back something of the wrong type or shape, or NaN for finite numbers.
     """
-    algorithm, (learner, meta) = bound.algorithm, _of_first_seed(bound)
+    algorithm, (learner, meta) = bound.algorithm, _of_first_seed(bound, episode)
     for name, shape in check_networks(algorithm, algorithm.networks(task.spec)).items():
-        if shape.input_shape == task.spec.input_shape:
+        if shape.structure == task.spec.structure:
             _check_network(model, learner, name, episode.support.x)
     with torch.no_grad():
         fast = check_fast(algorithm, "start", algorithm.start(learner, meta, episode.support))
@@ -79,33 +81,34 @@ def check_meta_gradient(bound: Bound, found: StepResult, episode: Episode) -> No
     """
     if _none_is_nan([found.losses, found.gradient]) or outcomes(_runs_away)(bound, episode):
         return
-    algorithm, (learner, meta) = bound.algorithm, _of_first_seed(bound)
-    algorithm.meta_loss(learner, meta, episode, torch.zeros((), device=episode.query.x.device))
+    algorithm, (learner, meta) = bound.algorithm, _of_first_seed(bound, episode, training=True)
+    algorithm.meta_loss(learner, meta, episode, torch.zeros((), device=episode.query.y.device))
     what = "meta-gradient" if _none_is_nan(found.losses) else "meta-loss"
     raise broken(algorithm, f": its {what} is NaN at θ⁰, though nothing runs away in {PATIENCE} adaptation steps")
 
 
 def _runs_away(bound: Bound, episode: Episode) -> bool:
     """Whether φ, or a loss, is no longer finite after a number of adaptation steps."""
-    algorithm, (learner, meta) = bound.algorithm, _of_first_seed(bound)
+    algorithm, (learner, meta) = bound.algorithm, _of_first_seed(bound, episode)
     with torch.no_grad():
         fast = algorithm.start(learner, meta, episode.support)
         for _ in range(PATIENCE):
             fast = algorithm.adapt(learner, meta, fast, episode.support)
             # A step of bounded length leaves φ finite at any rate; what the network makes of it then is not.
             losses = [
-                learner.criterion(algorithm.predict(learner, meta, fast, batch.x), batch.y).sum() for batch in episode
+                learner.loss_of(algorithm.predict(learner, meta, fast, batch.x), batch).sum() for batch in episode
             ]
             if not all(map(is_finite, [*trees.leaves(fast), *losses])):
                 return True
     return False
 
 
-def _of_first_seed(bound: Bound) -> tuple[Learner, MetaParams]:
-    return bound.with_constants(trees.index(bound.constants, 0)), trees.stop_gradient(trees.index(bound.meta, 0))
+def _of_first_seed(bound: Bound, episode: Episode, *, training: bool = False) -> tuple[Learner, MetaParams]:
+    learner, meta = bound.first(episode.key, training=training)
+    return learner, trees.stop_gradient(meta)
 
 
-def _check_network(model: Model, learner: Learner, name: str, x: Tensor) -> None:
+def _check_network(model: Model, learner: Learner, name: str, x: Any) -> None:
     """A network as its model built it, at finite inputs."""
     network = learner.networks[name]
     params: Params = {key: value for key, value in network.named_parameters() if value.requires_grad}

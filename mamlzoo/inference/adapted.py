@@ -74,10 +74,10 @@ class Adapted:
         adaptation = Adaptation(bound, experiment.task, plan)
         with blamed(experiment, "adapting"):
             fast = adaptation.start(bound.meta, support)
-            losses = [adaptation.loss(bound.meta, fast, support)]
-            for _ in range(steps):
-                fast = adaptation.adapt(bound.meta, fast, support)
-                losses.append(adaptation.loss(bound.meta, fast, support))
+            losses = [adaptation.loss(bound.meta, fast, support, 0)]
+            for step in range(1, steps + 1):
+                fast = adaptation.adapt(bound.meta, fast, support, step)
+                losses.append(adaptation.loss(bound.meta, fast, support, step))
         by_set = torch.stack(losses, -1)[0].numpy()
         return cls(experiment, bound, plan, fast, by_set if several else by_set[0])
 
@@ -113,7 +113,7 @@ class Adapted:
         """
         inputs, _ = _inputs(x, self.experiment.task.spec)
         with blamed(self.experiment, "predicting"):
-            return self._array(self._adaptation.predict(self.bound.meta, self.fast, self._for_each(inputs)))
+            return self._array(self._adaptation.predict(self.bound.meta, self.fast, self._for_each(inputs), self.steps))
 
     def measure(self, x: Numbers, y: Numbers) -> dict[str, NDArray[np.float32]]:
         """The task's metrics by name, each [] or [data sets].
@@ -126,7 +126,7 @@ class Adapted:
         """
         query = Batch(*map(self._for_each, _examples(x, y, self.experiment.task.spec)[0]))
         with blamed(self.experiment, "measuring"):
-            found = self._adaptation.measure(self.bound.meta, self.fast, query)
+            found = self._adaptation.measure(self.bound.meta, self.fast, query, self.steps)
         return {name: self._array(value) for name, value in found.items()}
 
     def module(self, network: str = "network", at: int | None = None) -> nn.Module:
@@ -185,9 +185,9 @@ class Adapted:
         row = at or 0
         if not 0 <= row < sets:
             raise UsageError(f"θ was adapted to {sets} data sets, numbered from 0; there is no {row}")
-        learner = self.bound.with_constants(trees.index(self.bound.constants, 0))
+        learner, meta = self.bound.first(None)
         with torch.no_grad(), blamed(self.experiment, "making the adapted network"):
-            meta, fast = trees.index(self.bound.meta, 0), trees.index(self.fast, (0, row))
+            fast = trees.index(self.fast, (0, row))
             params = check_adapted(algorithm, learner, network, algorithm.adapted(learner, meta, fast))
         with torch.random.fork_rng(devices=[]):
             module = copy.deepcopy(model.build(shapes[network]))

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from mamlzoo import tables
 from mamlzoo.contracts import options
-from mamlzoo.contracts.data import Batch, Episode
+from mamlzoo.contracts.data import Batch, Episode, without_padding
 from mamlzoo.contracts.plugins import HasGrid, Task
 from mamlzoo.contracts.return_values import broken
 from mamlzoo.engine.adaptation import predictions
@@ -175,7 +175,9 @@ def panels(
     drawn = _drawn(task, episode, experiment.settings.test_seed)
 
     def predict(x: Tensor) -> dict[int, NDArray[np.float32]]:
-        found: Any = predictions(bound, bound.meta, drawn.episode.support, x[None], max(steps), "loop")
+        found: Any = predictions(
+            bound, bound.meta, drawn.episode.support, x[None], max(steps), "loop", drawn.episode.key
+        )
         return {step: found[step, 0, 0].cpu().numpy() for step in steps}
 
     title = result.name if title is None else title
@@ -184,7 +186,7 @@ def panels(
         return (_regions if flat_pair else _confusions)(title, drawn.episode, predict)
     if _is_of_one_number(task):
         return _fits(title, drawn, predict)
-    query = drawn.episode.query
+    query = without_padding(drawn.episode.query)
     return [Agreement(title, query.y[0].numpy(), predict(query.x[0]))]
 
 
@@ -218,7 +220,7 @@ Predict = Callable[[Tensor], dict[int, NDArray[np.float32]]]
 
 def _fits(title: str, drawn: _Drawn, predict: Predict) -> list[Panel]:
     """One for each output."""
-    support, query = drawn.episode
+    support, query = map(without_padding, drawn.episode)
     seen = torch.cat([support.x.flatten(), query.x.flatten()])
     x = torch.linspace(float(seen.min()), float(seen.max()), GRID)
     predicted, outputs = predict(x[:, None]), support.y.shape[-1]
@@ -234,7 +236,7 @@ def _fits(title: str, drawn: _Drawn, predict: Predict) -> list[Panel]:
             query=points(query, at),
             x=x.numpy(),
             predictions={step: values[:, at] for step, values in predicted.items()},
-            truth=drawn.truth and points(drawn.truth, at),
+            truth=None if drawn.truth is None else points(drawn.truth, at),
             output="y" if outputs == 1 else f"y{at + 1}",
         )
         for at in range(outputs)
@@ -243,7 +245,7 @@ def _fits(title: str, drawn: _Drawn, predict: Predict) -> list[Panel]:
 
 def _regions(title: str, episode: Episode, predict: Predict) -> list[Panel]:
     """One for each number of steps."""
-    support, query = episode
+    support, query = map(without_padding, episode)
     seen = torch.cat([support.x[0], query.x[0]])
     low, high = seen.amin(0), seen.amax(0)
     margin = 0.06 * (high - low).clamp_min(1e-6)
@@ -258,9 +260,10 @@ def _regions(title: str, episode: Episode, predict: Predict) -> list[Panel]:
 
 def _confusions(title: str, episode: Episode, predict: Predict) -> list[Panel]:
     """One for each number of steps."""
-    true = episode.query.y[0].numpy()
+    query = without_padding(episode.query)
+    true = query.y[0].numpy()
     found = list[Panel]()
-    for step, outputs in predict(episode.query.x[0]).items():
+    for step, outputs in predict(query.x[0]).items():
         chosen, classes = _chosen(outputs), outputs.shape[-1]
         counts = np.zeros((classes, classes), dtype=np.int64)
         np.add.at(counts, (true[chosen >= 0], chosen[chosen >= 0]), 1)

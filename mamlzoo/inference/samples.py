@@ -115,5 +115,6 @@ def _on_one_grid(task: Task, count: int, seed: int) -> Curves | None:
 def _points(task: Task, count: int, seed: int) -> tuple[NDArray[Any], NDArray[Any]]:
     """Support and query points together: inputs [episodes, n, *input_shape], targets beside them."""
     blocks = list(TestSet(task, count, seed, torch.device("cpu")).blocks())
-    x, y = (torch.cat([torch.cat([b.support[at], b.query[at]], 1) for b in blocks]).numpy() for at in (0, 1))
-    return x, y
+    x = torch.cat([torch.cat([block.support.x, block.query.x], 1) for block in blocks])
+    y = torch.cat([torch.cat([block.support.y, block.query.y], 1) for block in blocks])
+    return x.numpy(), y.numpy()

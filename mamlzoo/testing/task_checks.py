@@ -35,7 +35,7 @@ def shapes_and_dtypes_follow_the_spec(task: Task) -> None:
     for split in SPLITS:
         episodes = _sample(task, MANY, split)
         require(isinstance(episodes, Episode), f"sample returned a {type(episodes).__name__}, no mamlzoo.Episode")
-        for part, batch in zip(Episode._fields, episodes, strict=True):
+        for part, batch in episodes.sets.items():
             require(isinstance(batch, Batch), f"{part} is a {type(batch).__name__}, no mamlzoo.Batch")
             where = f"{split} {part}"
             x, y = batch

@@ -55,6 +55,8 @@ class ProtoNet(mamlzoo.MetaAlgorithm):
     def start(self, learner: Learner, meta: MetaParams, support: Batch) -> Prototypes:
         embedded = learner.predict(meta["network"], support.x)
         member = functional.one_hot(support.y, learner.spec.output_size).to(embedded.dtype)
+        if support.mask is not None:  # padding belongs to no class
+            embedded, member = (rows.masked_fill(~support.mask[:, None], 0) for rows in (embedded, member))
         count = member.sum(0)
         return Prototypes(member.T @ embedded / count.clamp(min=1)[:, None], count.clamp(max=1))
 
@@ -72,4 +74,4 @@ class ProtoNet(mamlzoo.MetaAlgorithm):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         prototypes = self.start(learner, meta, episode.support)
         logits = self.predict(learner, meta, prototypes, episode.query.x)
-        return learner.criterion(logits, episode.query.y), {}
+        return learner.loss_of(logits, episode.query), {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -38,8 +39,8 @@ def changed(part, base=Sine, /, **leaves):
     def sample(self, count, *, split, generator):
         episode = base.sample(self, count, split=split, generator=generator)
         batch = getattr(episode, part)
-        return episode._replace(
-            **{part: batch._replace(**{k: change(getattr(batch, k)) for k, change in leaves.items()})}
+        return replace(
+            episode, **{part: replace(batch, **{k: change(getattr(batch, k)) for k, change in leaves.items()})}
         )
 
     return sample
@@ -270,7 +271,7 @@ def test_numbers_that_stop_being_finite_in_mid_training_are_refused_where_they_a
     def sample(self, count, *, split, generator):
         episode = Sine.sample(self, count, split=split, generator=generator)
         late = count > 2 and split == "train"  # a trial draws two
-        return episode._replace(query=episode.query._replace(x=episode.query.x / (0.0 if late else 1.0)))
+        return replace(episode, query=replace(episode.query, x=episode.query.x / (0.0 if late else 1.0)))
 
     assert "task 'odd' was asked for" in refused(variant(Sine, sample=sample), meta_batch=3)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 
 import pytest
 import torch
@@ -195,10 +196,10 @@ class Ragged(Sine):
             return episode
         if self.leaf == "support.x":
             longer = (torch.cat([leaf, leaf[:, :1]], 1) for leaf in episode.support)
-            return episode._replace(support=Batch(*longer))
+            return replace(episode, support=Batch(*longer))
         part, name = self.leaf.split(".")
         batch = getattr(episode, part)
-        return episode._replace(**{part: batch._replace(**{name: getattr(batch, name).double()})})
+        return replace(episode, **{part: replace(batch, **{name: getattr(batch, name).double()})})
 
 
 def drawn(task, split):

@@ -111,13 +111,13 @@ class Imaging(Good):
         return super().predict(learner, meta, fast, self.images(x))
 
     def meta_loss(self, learner, meta, episode, progress):
-        return super().meta_loss(learner, meta, episode._replace(query=self.seen(episode.query)), progress)
+        return super().meta_loss(learner, meta, replace(episode, query=self.seen(episode.query)), progress)
 
     def adapted(self, learner, meta, fast):
         raise mamlzoo.UsageError("of other inputs")
 
     def seen(self, batch):
-        return batch._replace(x=self.images(batch.x))
+        return replace(batch, x=self.images(batch.x))
 
     def images(self, x):
         return x[..., None, None, :1].expand(*x.shape[:-1], 1, 2, 2)

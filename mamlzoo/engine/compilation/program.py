@@ -102,7 +102,7 @@ class TracedSteps:
         self._update = optimizer.update
         self._bound, self._reduction = bound, reduction
         self._like = example.episodes
-        self.length, self.seeds, tasks = example.episodes.support.x.shape[:3]
+        self.length, self.seeds, tasks = example.episodes.support.y.shape[:3]
         self.passes = tasks // _piece(tasks, chunk or tasks)
         self._accumulates = self.passes > 1
         started = time.perf_counter()
