@@ -130,7 +130,7 @@ class Learner:
         What draws in a branch moves nothing outside it. By one number it is the same branch each time: so the Hessian
         of one and the same loss is computed.
         """
-        return self if self.noise.key is None else replace(self, noise=self.noise.branch(number))
+        return replace(self, noise=self.noise.branch(number))
 
 
 NETWORK_CALL = Learner._output.__code__

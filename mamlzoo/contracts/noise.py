@@ -12,6 +12,7 @@ The generator is SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom n
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 
@@ -38,13 +39,17 @@ class Noise:
         draws: how many were made.
     """
 
-    def __init__(self, key: Tensor | None = None, dtype: torch.dtype = torch.float32) -> None:
+    def __init__(
+        self, key: Tensor | None = None, dtype: torch.dtype = torch.float32, path: tuple[int, ...] = ()
+    ) -> None:
         """Begin.
 
         Args:
             dtype: of the numbers that are drawn.
+            path: the branches that lead here from the key.
         """
         self.key, self.dtype, self.draws = key, dtype, 0
+        self._path = path
 
     def uniform(self, *shape: int) -> Tensor:
         """Evenly from [0, 1)."""
@@ -72,12 +77,22 @@ class Noise:
         What draws in a branch moves nothing outside it: so steps of an inner loop have each their own.
         """
         at = self._next() if number is None else -2 - number
-        return Noise(folded(self._own_key(), at), self.dtype)
+        return Noise(self.key, self.dtype, (*self._path, at))
 
-    def _own_key(self) -> Tensor:
+    def anew(self, key: Tensor | None = None) -> Noise:
+        """The same place of another key, before anything was drawn there."""
+        return Noise(key, self.dtype, self._path)
+
+    @functools.cached_property
+    def own_key(self) -> Tensor:
+        """The key at the end of the path; computed where something is drawn, so that it costs nothing elsewhere.
+
+        Raises:
+            UsageError: there is none.
+        """
         if self.key is None:
             raise UsageError(MISSING)
-        return self.key
+        return functools.reduce(folded, self._path, self.key)
 
     def _next(self) -> int:
         self.draws += 1
@@ -85,7 +100,7 @@ class Noise:
 
     def _words(self, shape: Sequence[int]) -> Tensor:
         """64 random digits for each number, as torch.int64."""
-        base = folded(self._own_key(), self._next())
+        base = folded(self.own_key, self._next())
         places = torch.arange(1, math.prod(shape) + 1, device=base.device).reshape(tuple(shape))
         return _mixed(base + places * _signed(GAMMA))
 

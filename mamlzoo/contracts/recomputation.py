@@ -13,7 +13,6 @@ from torch.func import vjp
 from mamlzoo import trees
 from mamlzoo.contracts.data import Batch, Fast, MetaParams
 from mamlzoo.contracts.learner import Learner
-from mamlzoo.contracts.noise import Noise
 from mamlzoo.contracts.plugins import MetaAlgorithm
 
 Function = Callable[..., tuple[Tensor, ...]]
@@ -29,9 +28,7 @@ def recomputed_step(algorithm: MetaAlgorithm, learner: Learner, meta: MetaParams
 
     def step(*leaves: Tensor) -> tuple[Tensor, ...]:
         constants, *rest, keys = trees.replace_leaves(inputs, leaves)
-        noise = Noise(
-            keys[0] if keys else None, learner.noise.dtype
-        )  # anew, so that the backward pass draws the same numbers
+        noise = learner.noise.anew(*keys)  # so that the backward pass draws the same numbers
         result = algorithm.adapt(replace(learner, constants=constants, recompute=False, noise=noise), *rest)
         if not shape:  # of the nesting alone: a tensor kept here would keep its graph
             shape.append(trees.tree_map(lambda leaf: leaf.new_empty(0), result))

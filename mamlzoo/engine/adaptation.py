@@ -12,7 +12,6 @@ from torch import Tensor
 from mamlzoo import trees
 from mamlzoo.contracts.data import Batch, Episode, Fast, MetaParams, Params
 from mamlzoo.contracts.learner import Learner
-from mamlzoo.contracts.noise import folded
 from mamlzoo.contracts.plugins import Task
 from mamlzoo.contracts.return_values import check_metrics
 from mamlzoo.engine.binding import Bound
@@ -141,10 +140,10 @@ class Adaptation:
         own = torch.arange(len(first), device=first.device) if key is None else key
 
         def one(constants: dict[str, Params], meta: MetaParams, fast: Fast, data: Any, key: Tensor) -> Any:
-            return function(self._bound.learner_for(constants, meta, key), meta, fast, data)
+            return function(self._bound.learner_for(constants, meta, key).branch(place), meta, fast, data)
 
         fast_axis = None if fast is None else 0
         episodes = self._map(one, in_dims=(None, None, fast_axis, 0, 0))
         seeds = self._map(episodes, in_dims=(0, 0, fast_axis, None, None))
         with torch.no_grad():
-            return outcomes(seeds)(self._bound.constants, meta, fast, data, folded(own, place))
+            return outcomes(seeds)(self._bound.constants, meta, fast, data, own)

@@ -184,8 +184,9 @@ def check_fit(
             ) from error
         if drawn := generators.drawn_from():
             raise UsageError(
-                f"model '{model.name}': its network draws from {drawn[0]} generator in a way that cannot be repeated; "
-                "draw by nn.Dropout and its kind, torch.rand, randn, their _like, torch.normal or torch.bernoulli"
+                f"model '{model.name}': its network draws random numbers when it is called, from "
+                f"{' and '.join(drawn)} generator, which cannot be repeated; what draws from the episode's own random "
+                "numbers is nn.Dropout and its kind, torch.rand, randn, their _like, torch.normal and torch.bernoulli"
             )
         if not isinstance(output, Tensor) or list(output.shape) != want:
             got = list(output.shape) if isinstance(output, Tensor) else type(output).__name__
