@@ -22,13 +22,17 @@ from .contracts.hooks import hookimpl as hookimpl
 from .contracts.inner_loop import GradientDescent as GradientDescent
 from .contracts.inner_loop import adapt as adapt
 from .contracts.inner_loop import sgd as sgd
+from .contracts.inputs import Input as Input
 from .contracts.learner import Learner as Learner
+from .contracts.noise import Noise as Noise
 from .contracts.options import option as option
 from .contracts.plugins import ClosedForm as ClosedForm
 from .contracts.plugins import MetaAlgorithm as MetaAlgorithm
 from .contracts.plugins import Model as Model
 from .contracts.plugins import Plugin as Plugin
 from .contracts.plugins import Task as Task
+from .contracts.ranges import Range as Range
+from .contracts.ranges import sizes as sizes
 from .discovery.entry_points import installed as installed
 from .discovery.entry_points import make as make
 from .engine.evaluation import EvaluationProgress as EvaluationProgress

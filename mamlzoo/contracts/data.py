@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import torch
 from torch import Tensor
 
 from mamlzoo import trees
@@ -40,6 +41,18 @@ class Batch:
     def __iter__(self) -> Iterator[Any]:
         yield self.x
         yield self.y
+
+    def joined(self, other: Batch) -> Batch:
+        """The examples of both, one set after the other."""
+        both = trees.tree_map(lambda *leaves: torch.cat(leaves), Batch(self.x, self.y), Batch(other.x, other.y))
+        if self.mask is None and other.mask is None:
+            return both
+        return Batch(both.x, both.y, torch.cat([self.there, other.there]))
+
+    @property
+    def there(self) -> Tensor:
+        """The mask of one set, written out where there is none."""
+        return torch.ones(len(self.y), dtype=torch.bool, device=self.y.device) if self.mask is None else self.mask
 
 
 @dataclass(frozen=True, eq=False)

@@ -38,6 +38,7 @@ class GradientDescent(MetaAlgorithm):
         φ₀ = θ,   φ_{t+1} = φ_t − α·∇L_S(φ_t).
     """
 
+    honours_masks = True
     inner_lr: float = option(0.01, "rate of an adaptation step, α", minimum=0)
 
     def networks(self, spec: Spec) -> dict[str, Spec]:

@@ -22,9 +22,10 @@ from typing import Any, Literal
 
 from mamlzoo.contracts import numbers_as_text
 from mamlzoo.contracts.numbers_as_text import LARGEST, shown
+from mamlzoo.contracts.ranges import Range
 from mamlzoo.errors import PluginError, UsageError, did_you_mean
 
-Scalar = int | float | bool | str
+Scalar = int | float | bool | str | Range
 P = typing.TypeVar("P")
 SCALARS: tuple[type, ...] = (bool, int, float, str)
 DECLARATION = "an option is declared as shots: int = mamlzoo.option(10, 'support points of an episode')"
@@ -40,6 +41,7 @@ class Option:
         type: `bool`, `int`, `float` or `str`.
         many: whether it holds any number of values (a `tuple[type, ...]`), written `40,40`.
         optional: whether `None` (written `none`) is allowed.
+        ranges: whether a range of whole numbers (a `Range`, written `1..20`) is allowed in place of one.
         choices: the values allowed, where they are few.
         minimum, maximum: the bounds, inclusive.
         above: the lower bound, exclusive.
@@ -51,6 +53,7 @@ class Option:
     type: type
     many: bool = False
     optional: bool = False
+    ranges: bool = False
     choices: tuple[str, ...] = ()
     minimum: float | None = None
     maximum: float | None = None
@@ -64,7 +67,8 @@ class Option:
     @property
     def metavar(self) -> str:
         """What may stand behind the flag: `INT`, `FLOAT,...`, `relu|tanh`."""
-        return ("|".join(self.choices) or self.type.__name__.upper()) + (",..." if self.many else "")
+        one = "|".join(self.choices) or self.type.__name__.upper()
+        return one + ("|INT..INT" if self.ranges else "") + (",..." if self.many else "")
 
     def parse(self, text: str) -> Any:
         """The value that a flag's text stands for.
@@ -89,10 +93,18 @@ class Option:
             raise UsageError(f"{shown(text)} is neither true nor false")
         if self.type is str:
             return text
+        if self.ranges and (found := Range.read(text)) is not None:
+            return found
         value = numbers_as_text.whole(text) if self.type is int else numbers_as_text.real(text)
         if value is None:
-            raise UsageError(f"{shown(text)} is not {'a whole number' if self.type is int else 'a number'}")
+            raise UsageError(f"{shown(text)} is not {self._wanted}")
         return value
+
+    @property
+    def _wanted(self) -> str:
+        if self.type is float:
+            return "a number"
+        return "a whole number, or a range of them as 1..20" if self.ranges else "a whole number"
 
     def text(self, value: Any) -> str:
         """A value as a flag spells it; the inverse of `parse`."""
@@ -114,7 +126,18 @@ class Option:
             if isinstance(value, str) or not isinstance(value, Sequence):
                 raise UsageError(f"must be several values of type {self.type.__name__}, not {shown(value)}")
             return tuple(self._check_one(item) for item in value)
+        if self.ranges:
+            return self._check_range(value)
         return self._check_one(value)
+
+    def _check_range(self, value: Any) -> Scalar:
+        if isinstance(value, str):  # as JSON holds it
+            value = Range.read(value) or value
+        if not isinstance(value, Range):
+            return self._check_one(value)
+        for end in (value.least, value.most):
+            self._check_one(end)
+        return value.least if value.least == value.most else value
 
     def _check_one(self, value: Any) -> Scalar:
         if not isinstance(value, bool):  # numpy's numbers too
@@ -159,8 +182,8 @@ def option(
 ) -> Any:
     """Declare an option as a field of a plugin's class.
 
-    Its type is the field's annotation: `bool`, `int`, `float`, `str`, `Literal["a", "b"]`, `tuple[int, ...]`, or
-    one of them `| None`.
+    Its type is the field's annotation: `bool`, `int`, `float`, `str`, `Literal["a", "b"]`, `tuple[int, ...]`,
+    `int | Range`, or one of them `| None`.
 
     Args:
         default: the value where none is given.
@@ -186,9 +209,11 @@ def _declared(field: dataclasses.Field[Any], hint: Any) -> Option:
     if not field.metadata.get("help"):
         raise TypeError(f"{field.name} is not declared with option(default, help)")
     details = dict(field.metadata)
-    optional = typing.get_origin(hint) in (types.UnionType, typing.Union)
-    if optional:
-        (hint,) = (part for part in typing.get_args(hint) if part is not type(None))
+    parts = typing.get_args(hint) if typing.get_origin(hint) in (types.UnionType, typing.Union) else (hint,)
+    optional, ranges = type(None) in parts, Range in parts and int in parts
+    hint, *more = (part for part in parts if part is not type(None) and not (ranges and part is Range))
+    if more:
+        raise TypeError(f"{field.name} may be a {hint} or a {more[0]}, and an option has one type")
     many = typing.get_origin(hint) is tuple
     if many:
         hint = typing.get_args(hint)[0]
@@ -197,7 +222,9 @@ def _declared(field: dataclasses.Field[Any], hint: Any) -> Option:
         hint = str if all(isinstance(choice, str) for choice in details["choices"]) else hint
     if hint not in SCALARS:
         raise TypeError(f"{field.name} has the type {hint}, which no option may have")
-    return Option(name=field.name, default=field.default, type=hint, many=many, optional=optional, **details)
+    return Option(
+        name=field.name, default=field.default, type=hint, many=many, optional=optional, ranges=ranges, **details
+    )
 
 
 def validate(plugin: Any, where: str) -> None:
@@ -216,10 +243,13 @@ def validate(plugin: Any, where: str) -> None:
 
 def values(plugin: Any) -> dict[str, Any]:
     """The plugin's options by name, as JSON can hold them."""
-    return {
-        name: list(value) if isinstance(value := getattr(plugin, name), tuple) else value
-        for name in options_of(type(plugin))
-    }
+    return {name: _for_json(getattr(plugin, name)) for name in options_of(type(plugin))}
+
+
+def _for_json(value: Any) -> Any:
+    if isinstance(value, Range):
+        return str(value)
+    return list(value) if isinstance(value, tuple) else value
 
 
 def make(cls: type[P], given: Mapping[str, Any], where: str) -> P:

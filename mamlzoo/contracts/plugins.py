@@ -141,7 +141,7 @@ class MetaAlgorithm(Plugin):
     """How to adapt to one episode, and what to minimise so that adapting works.
 
     Every method is a pure function of ONE episode, without a batch axis: no in-place work, no `.item()`, no branch
-    on a tensor's value, no random numbers.
+    on a tensor's value, no random numbers but those of `learner.noise`.
 
     Attributes:
         trains: whether there is anything to meta-train; if not, the engine makes no meta-steps.
@@ -151,10 +151,13 @@ class MetaAlgorithm(Plugin):
             meta-loss is the task's loss on the query set alone, by `predict`, after `inner_steps` steps of `adapt` from
             `start` on the support set; 'complete-at-once', if adapting changes nothing after `start`;
             'whole-derivative', if a surrogate's gradient is that of its meta-loss with nothing stopped, up to 1%.
+        honours_masks: whether sets may hold padding (`Batch.mask`), to which the algorithm gives no say. Whoever takes
+            losses by the learner's own methods does so by that.
     """
 
     kind = "algorithm"
     claims: ClassVar[frozenset[str]] = frozenset()
+    honours_masks: ClassVar[bool] = False
     trains: ClassVar[bool] = True
     order: ClassVar[Literal["exact", "first-order", "surrogate"]] = "exact"
 

@@ -27,7 +27,7 @@ from mamlzoo.errors import FOREIGN, PluginError
 FEW = 3
 """Examples that a network is tried on."""
 TAKEN = "put what is learned into θ by init, call networks by learner.predict, constants are in learner.constants"
-PURE = "its methods must be pure functions of θ, φ and the episode"
+PURE = "its methods must be pure functions of θ, φ and the episode, and draw by learner.noise"
 
 
 class ImpureError(PluginError):

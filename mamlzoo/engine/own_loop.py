@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import get_args
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from mamlzoo import trees
 from mamlzoo.contracts.data import Episode, MetaParams, Spec
 from mamlzoo.contracts.learner import Learner
+from mamlzoo.contracts.noise import Noise, keys
 from mamlzoo.contracts.plugins import MetaAlgorithm
 from mamlzoo.contracts.return_values import check_meta_loss
 from mamlzoo.engine.batch_norm import left_out, with_trained_statistics, without_running_statistics
@@ -30,6 +32,7 @@ def meta_loss(
     reduction: Reduction = "mean",
     progress: float = 0.0,
     plan: str = "vmap",
+    key: int | None = None,
 ) -> Tensor:
     """The meta-loss of a meta-batch, a scalar that `backward()` takes to θ.
 
@@ -38,6 +41,8 @@ def meta_loss(
         reduction: 'mean' or 'sum' over the meta-batch.
         progress: how much of training is done, in [0, 1].
         plan: 'vmap', or 'loop' for networks that cannot be batched, such as recurrent ones.
+        key: where a network or the algorithm draws random numbers, as dropout does, a whole number from which they
+            follow: another one in each meta-step.
 
     Raises:
         UsageError: the episodes have no axis of episodes, do not fit the learner's spec or θ's dtype, or their targets
@@ -51,8 +56,14 @@ def meta_loss(
     check_meta_batch(episodes, meta, learner.spec)
     check_values_once(learner, episodes)
 
+    dtype = next((leaf.dtype for leaf in trees.leaves(meta) if leaf.is_floating_point()), torch.float32)
+    if key is not None:
+        device = episodes.support.y.device
+        episodes = replace(episodes, key=keys(key, len(episodes.support.y), device))
+
     def one(episode: Episode) -> Tensor:
-        return check_meta_loss(algorithm, algorithm.meta_loss(learner, meta, episode, now))[0]
+        own = replace(learner, training=True, noise=Noise(episode.key, dtype))
+        return check_meta_loss(algorithm, algorithm.meta_loss(own, meta, episode, now))[0]
 
     losses: Tensor = MAPS[plan](one, in_dims=(0,))(episodes)
     return reduce_losses(losses, reduction)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 
 from mamlzoo import trees
-from mamlzoo.contracts.data import Episode, MetaParams
+from mamlzoo.contracts.data import Episode, MetaParams, Split
 from mamlzoo.discovery.blame import blamed
 from mamlzoo.engine import rehearsal
 from mamlzoo.engine.binding import Bound, bind_seeds, built_with
@@ -17,11 +17,15 @@ from mamlzoo.engine.gradients import EAGER
 from mamlzoo.engine.inspection import inspect_algorithm, inspect_judgement, inspect_networks
 from mamlzoo.engine.missing_derivatives import located
 from mamlzoo.engine.outer_optimizer import OuterOptimizer
+from mamlzoo.engine.padding_check import check_takes_padding, inspect_padding
 from mamlzoo.engine.placement import device_of
 from mamlzoo.engine.purity import repeating
 from mamlzoo.errors import FOREIGN, PluginError
 from mamlzoo.experiments.experiment import Experiment
 from mamlzoo.runs import init_from
+
+FEW = 4
+"""Episodes with padding that are looked at."""
 
 
 def bind(experiment: Experiment, dtype: torch.dtype = torch.float32) -> Bound:
@@ -70,6 +74,8 @@ def rehearse(experiment: Experiment) -> None:
         initial(experiment, bind(experiment))
     with blamed(experiment, "its rehearsal"):
         episodes = _episodes(experiment)
+        for drawn in (episodes, *_other_splits(experiment)):
+            check_takes_padding(experiment.task, experiment.algorithm, drawn)
         first = trees.index(episodes, 0)
         others = built_with(bound, experiment.model, settings.seeds[0] ^ 1)
         with repeating():
@@ -77,6 +83,9 @@ def rehearse(experiment: Experiment) -> None:
             rehearsal.rehearse(bound, experiment.task, experiment.model, first)
             inspect_judgement(experiment.task, first.query.y)
             inspect_algorithm(bound, others, first)
+            if any(batch.mask is not None for batch in first):
+                for padded in _few(experiment):
+                    inspect_padding(bound, padded)
 
     def hint() -> str:
         """Whether the loop can do what batching could not."""
@@ -112,6 +121,19 @@ def _episodes(experiment: Experiment) -> Episode:
         validation.try_sizes()
         validation.episode(0)
     return trees.cast(one, torch.float32, device)
+
+
+def _other_splits(experiment: Experiment) -> list[Episode]:
+    """An episode of each of the other splits that are used."""
+    splits: list[Split] = ["valid", "test"] if experiment.settings.validation_interval else ["test"]
+    return [draw(experiment.task, 1, 0, split, 0, device_of(experiment.settings.device)) for split in splits]
+
+
+def _few(experiment: Experiment) -> list[Episode]:
+    """Some training episodes, which hold more and less padding."""
+    device = device_of(experiment.settings.device)
+    drawn = trees.cast(draw(experiment.task, FEW, 0, "train", 0, device), torch.float32, device)
+    return [trees.index(drawn, at) for at in range(FEW)]
 
 
 def _step(experiment: Experiment, bound: Bound, episodes: Episode, plan: str) -> None:

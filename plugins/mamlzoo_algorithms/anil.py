@@ -25,6 +25,7 @@ class ANIL(mamlzoo.MetaAlgorithm):
 
     name = "anil"
     claims = frozenset({"query-loss"})
+    honours_masks = True
     inner_steps: int = option(1, "adaptation steps in training, k", minimum=0)
     inner_lr: float = option(0.01, "rate of an adaptation step, α", minimum=0)
     head: str = option("", "name of the module that adapts, as in '4'; empty: the layer of the last parameter")

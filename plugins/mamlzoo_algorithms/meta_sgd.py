@@ -23,6 +23,7 @@ class MetaSGD(mamlzoo.MetaAlgorithm):
 
     name = "meta-sgd"
     claims = frozenset({"query-loss"})
+    honours_masks = True
     inner_steps: int = option(1, "adaptation steps in training, k", minimum=0)
     inner_lr: float = option(0.01, "initial rate of every parameter, α⁰")
 

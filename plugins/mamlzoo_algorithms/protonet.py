@@ -39,6 +39,7 @@ class ProtoNet(mamlzoo.MetaAlgorithm):
 
     name = "protonet"
     claims = frozenset({"query-loss", "complete-at-once"})
+    honours_masks = True
     embedding: int = option(32, "dimensions of the space that inputs are embedded in", minimum=1)
 
     def networks(self, spec: Spec) -> dict[str, Spec]:

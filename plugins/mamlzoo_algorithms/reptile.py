@@ -34,7 +34,7 @@ class Reptile(mamlzoo.GradientDescent):
     def meta_loss(
         self, learner: Learner, meta: MetaParams, episode: Episode, progress: Tensor
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        data = Batch(*(torch.cat(both) for both in zip(episode.support, episode.query, strict=True)))
+        data = episode.support.joined(episode.query)
         fast = mamlzoo.stop_gradient(meta["network"])
         for step in range(self.inner_steps):
             fast = mamlzoo.sgd(fast, learner.gradient(fast, self._minibatch(data, step)), self.inner_lr)
@@ -43,7 +43,18 @@ class Reptile(mamlzoo.GradientDescent):
         return torch.stack(distance).sum() / 2, {"support_loss": learner.loss(fast, episode.support)}
 
     def _minibatch(self, data: Batch, step: int) -> Batch:
-        size = len(data.x)
+        size = len(data.y)
+        if data.mask is not None:
+            return self._minibatch_without_padding(data, data.mask, step)
         stride = max(1, size // self.batch)
         part = [(step + stride * at) % size for at in range(min(self.batch, size))]
-        return Batch(data.x[part], data.y[part])
+        return mamlzoo.tree_map(lambda leaf: leaf[part], data)
+
+    def _minibatch_without_padding(self, data: Batch, mask: Tensor, step: int) -> Batch:
+        """The same of the examples that are there; where these are fewer than a minibatch, the rest of it is not."""
+        size = mask.sum().clamp(min=1)
+        at = torch.arange(min(self.batch, len(mask)), device=mask.device)
+        there = mask.logical_not().to(torch.uint8).argsort(stable=True)  # those that are there first
+        part = there[(step + (size // self.batch).clamp(min=1) * at) % size]
+        x, y = mamlzoo.tree_map(lambda leaf: leaf[part], tuple(data))
+        return Batch(x, y, at < size)

@@ -7,15 +7,16 @@ from torch import Tensor
 from torch.nn import functional
 
 import mamlzoo
-from mamlzoo import Batch, Episode, Spec, Split, option
+from mamlzoo import Batch, Episode, Range, Spec, Split, option
 
 
 class Blobs(mamlzoo.Task):
     """Classify points of a few Gaussian classes after seeing K of each: N-way K-shot.
 
     An episode draws N class centres μ_c ~ N(0, separation²·I) in d dimensions and points x ~ N(μ_c, I) around them:
-    `shots` a class for the support set, `queries` a class for the query set, grouped by class. Labels are the
-    centres' order, so they mean nothing outside their episode: what can be learned across episodes is how to learn.
+    `shots` a class for the support set, `queries` a class for the query set, grouped by class. With a range of shots
+    each class draws its own number, so that support sets are unbalanced. Labels are the centres' order, so they mean
+    nothing outside their episode: what can be learned across episodes is how to learn.
 
     Were the centres known, the best classifier would choose the nearest centre.
 
@@ -27,7 +28,7 @@ class Blobs(mamlzoo.Task):
     name = "blobs"
     higher_is_better = frozenset({"accuracy"})
     ways: int = option(5, "classes of an episode, N", minimum=2)
-    shots: int = option(5, "support points a class, K", minimum=1)
+    shots: int | Range = option(5, "support points a class, K, or a range to draw from, as 1..20", minimum=1)
     queries: int = option(15, "query points a class", minimum=1)
     dimensions: int = option(8, "input dimensions, d", minimum=1)
     separation: float = option(1.0, "standard deviation of the centres; the points' is 1", above=0)
@@ -41,13 +42,16 @@ class Blobs(mamlzoo.Task):
             return torch.randn(count, self.ways, *shape, generator=generator, device=generator.device)
 
         centres = self.separation * normal(1, self.dimensions)
-        points = centres + normal(self.shots + self.queries, self.dimensions)
+        shots, mask = mamlzoo.sizes(self.shots, (count, self.ways), generator)
+        points = centres + normal(shots + self.queries, self.dimensions)
         labels = torch.arange(self.ways, device=generator.device)[None, :, None].expand(points.shape[:3])
 
         def batch(part: slice) -> Batch:
             return Batch(points[:, :, part].flatten(1, 2), labels[:, :, part].flatten(1, 2))
 
-        return Episode(batch(slice(None, self.shots)), batch(slice(self.shots, None)))
+        support = batch(slice(None, shots))
+        there = None if mask is None else mask.flatten(1)
+        return Episode(Batch(support.x, support.y, there), batch(slice(shots, None)))
 
     def loss(self, prediction: Tensor, target: Tensor) -> Tensor:
         return functional.cross_entropy(prediction, target)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 import mamlzoo
-from mamlzoo import Batch, Episode, Spec, Split, option
+from mamlzoo import Batch, Episode, Range, Spec, Split, option
 
 
 class Sine(mamlzoo.Task):
@@ -33,7 +33,7 @@ class Sine(mamlzoo.Task):
     """
 
     name = "sine"
-    shots: int = option(10, "support points of an episode", minimum=1)
+    shots: int | Range = option(10, "support points of an episode, or a range to draw from, as 1..20", minimum=1)
     queries: int = option(10, "query points of a training episode", minimum=1)
     test_points: int = option(50, "grid points that a test episode is judged on", minimum=1)
     pool: int = option(0, "training waves drawn once and kept; 0: an endless stream", minimum=0)
@@ -75,10 +75,10 @@ class Sine(mamlzoo.Task):
             chosen = torch.randint(self.pool, (count,), generator=generator, device=generator.device)
             wave, support = self._pool
             wave = wave.to(chosen.device)[:, chosen]
-            support = Batch(support.x.to(chosen.device)[chosen], support.y.to(chosen.device)[chosen])
+            support = mamlzoo.tree_map(lambda leaf: leaf.to(chosen.device)[chosen], support)
         else:
             wave = self._waves(count, generator)
-            support = self._noisy(wave, _uniform(generator, *self.support_range, count, self.shots, 1), generator)
+            support = self._support(wave, generator)
         if split == "train":
             query = self._noisy(wave, _uniform(generator, self.x_min, self.x_max, count, self.queries, 1), generator)
         else:
@@ -102,8 +102,7 @@ class Sine(mamlzoo.Task):
         """The kept training waves and their support sets: the same for every seed of every run."""
         generator = torch.Generator().manual_seed(0)
         waves = self._waves(self.pool, generator)
-        x = _uniform(generator, *self.support_range, self.pool, self.shots, 1)
-        return waves, self._noisy(waves, x, generator)
+        return waves, self._support(waves, generator)
 
     def _waves(self, count: int, generator: torch.Generator) -> Tensor:
         """[3, count, 1, 1]: amplitude, phase and frequency of each wave."""
@@ -113,6 +112,13 @@ class Sine(mamlzoo.Task):
             (self.frequency_min, self.frequency_max),
         )
         return torch.stack([_uniform(generator, low, high, count, 1, 1) for low, high in ranges])
+
+    def _support(self, wave: Tensor, generator: torch.Generator) -> Batch:
+        """`shots` points of each wave."""
+        count = wave.shape[1]
+        shots, mask = mamlzoo.sizes(self.shots, (count,), generator)
+        x = _uniform(generator, *self.support_range, count, shots, 1)
+        return dataclasses.replace(self._noisy(wave, x, generator), mask=mask)
 
     def _noisy(self, wave: Tensor, x: Tensor, generator: torch.Generator) -> Batch:
         y = _value(wave, x)

@@ -1,0 +1,107 @@
+"""Padding is looked through: what lies in it must not reach what an algorithm makes of a set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mamlzoo import trees
+from mamlzoo.contracts.data import Batch, Episode
+from mamlzoo.contracts.plugins import MetaAlgorithm, Task
+from mamlzoo.engine.binding import Bound
+from mamlzoo.engine.held_tensors import same
+from mamlzoo.errors import PluginError, UsageError
+
+MASKED = (
+    "take losses by learner.loss, learner.gradient or learner.loss_of, and in sums and means of its own count what "
+    "batch.mask says is there"
+)
+
+
+def check_takes_padding(task: Task, algorithm: MetaAlgorithm, episodes: Episode) -> None:
+    """Hold sets of several sizes against an algorithm that does not say that it can tell padding.
+
+    Raises:
+        UsageError: it does not.
+    """
+    padded = [name for name, batch in episodes.sets.items() if batch.mask is not None]
+    if padded and not algorithm.honours_masks:
+        raise UsageError(
+            f"algorithm '{algorithm.name}' takes sets of one size, and the {' and '.join(padded)} sets of task "
+            f"'{task.name}' have several; give the task fixed sizes, or choose an algorithm with honours_masks = True"
+        )
+
+
+def inspect_padding(bound: Bound, episode: Episode) -> None:
+    """Put other numbers into the padding, and look whether anything changes.
+
+    Args:
+        episode: without an axis of episodes.
+
+    Raises:
+        PluginError: something does.
+    """
+    method = seen_in(bound, episode)
+    if method is None:
+        return
+    norm = "" if method != "meta_loss" else "; a batch norm takes the statistics of padding too"
+    raise PluginError(
+        f"algorithm '{bound.algorithm.name}': {method} changes with the numbers in the padding of a set{norm}",
+        plugin=bound.algorithm,
+        remedy=MASKED,
+    )
+
+
+def seen_in(bound: Bound, episode: Episode) -> str | None:
+    """The first method that changes with the numbers in the padding; None: no one does, to the bit."""
+    if all(batch.mask is None for batch in episode):
+        return None
+    other = Episode(_with_other_padding(episode.support), _with_other_padding(episode.query), episode.key)
+    for (method, one), (_, two) in zip(_results(bound, episode), _results(bound, other), strict=True):
+        if not all(map(same, trees.leaves(one), trees.leaves(two))):
+            return method
+    return None
+
+
+def _with_other_padding(batch: Batch) -> Batch:
+    """The same, with the examples that are there in other order in the place of those that are not."""
+    if batch.mask is None or not batch.mask.any():
+        return batch
+    mask = batch.mask
+    there = mask.nonzero()[:, 0].flip(0)
+    chosen = torch.arange(len(mask), device=mask.device)
+    chosen[~mask] = there[torch.arange(int((~mask).sum()), device=mask.device) % len(there)]
+
+    def moved(leaf: Tensor) -> Tensor:
+        other = leaf[chosen]
+        if not leaf.is_floating_point():
+            return other
+        return torch.where(mask.reshape(-1, *[1] * (leaf.ndim - 1)), leaf, other / 2 + 0.25)
+
+    x, y = trees.tree_map(moved, (batch.x, batch.y))
+    return replace(batch, x=x, y=y)
+
+
+def _results(bound: Bound, episode: Episode) -> Iterator[tuple[str, Any]]:
+    """What each method gives, as far as it is not about padding."""
+    algorithm, (support, query) = bound.algorithm, episode
+    with torch.no_grad():
+        learner, meta = bound.first(episode.key)
+        start = algorithm.start(learner, meta, support)
+        yield "start", start
+        fast = algorithm.adapt(bound.first(episode.key)[0], meta, start, support)
+        yield "adapt", fast
+        prediction = algorithm.predict(bound.first(episode.key)[0], meta, fast, query.x)
+        yield "predict", prediction if query.mask is None else prediction[query.mask]
+    if not algorithm.trains:
+        return
+    meta = trees.tree_map(lambda leaf: leaf.detach().requires_grad_(), meta)
+    with torch.enable_grad():
+        learner = bound.first(episode.key, training=True)[0]
+        loss, logs = algorithm.meta_loss(learner, meta, episode, torch.zeros((), device=query.y.device))
+        gradient = torch.autograd.grad(loss, trees.leaves(meta), allow_unused=True, materialize_grads=True)
+    yield "meta_loss", (loss, logs, list(gradient))
