@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import functools
 import warnings
 from collections.abc import Callable
@@ -17,6 +19,7 @@ from torch import Tensor, nn
 from mamlzoo import trees
 from mamlzoo.contracts import inputs
 from mamlzoo.contracts.data import Batch, Episode, MetaParams, Spec
+from mamlzoo.contracts.drawing import tried
 from mamlzoo.contracts.learner import Learner
 from mamlzoo.engine import purity
 from mamlzoo.errors import FOREIGN, UsageError
@@ -105,6 +108,8 @@ def check_values_once(learner: Learner, episodes: Episode) -> None:
             _check_labels(part, batch.y, learner.spec.output_size)
     for name, network in new.items():
         x, other = (trees.index(batch.x, (0, slice(FEW))) for batch in episodes)
+        with contextlib.suppress(*FOREIGN), torch.no_grad():  # what it raises is raised where it is called in earnest
+            tried(network, copy.deepcopy(network), x)
         fault = purity.memory_of(network, x, other) or purity.strays_in(network, x)
         if fault:
             raise UsageError(f"the network{f' {name!r}' if len(networks) > 1 else ''} {fault}")

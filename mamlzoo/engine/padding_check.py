@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mamlzoo import trees
-from mamlzoo.contracts.data import Batch, Episode
+from mamlzoo.contracts.data import Batch, Episode, Fast
 from mamlzoo.contracts.plugins import MetaAlgorithm, Task
 from mamlzoo.engine.binding import Bound
 from mamlzoo.engine.held_tensors import same
@@ -45,19 +45,18 @@ def inspect_padding(bound: Bound, episode: Episode) -> None:
     Raises:
         PluginError: something does.
     """
-    method = seen_in(bound, episode)
-    if method is None:
+    changing = seen_in(bound, episode)
+    if changing is None:
         return
-    norm = "" if method != "meta_loss" else "; a batch norm takes the statistics of padding too"
     raise PluginError(
-        f"algorithm '{bound.algorithm.name}': {method} changes with the numbers in the padding of a set{norm}",
+        f"algorithm '{bound.algorithm.name}': {changing} changes with the numbers in the padding of a set",
         plugin=bound.algorithm,
         remedy=MASKED,
     )
 
 
 def seen_in(bound: Bound, episode: Episode) -> str | None:
-    """The first method that changes with the numbers in the padding; None: no one does, to the bit."""
+    """What changes with the numbers in the padding; None: nothing does, to the bit."""
     if all(batch.mask is None for batch in episode):
         return None
     other = Episode(_with_other_padding(episode.support), _with_other_padding(episode.query), episode.key)
@@ -87,16 +86,18 @@ def _with_other_padding(batch: Batch) -> Batch:
 
 
 def _results(bound: Bound, episode: Episode) -> Iterator[tuple[str, Any]]:
-    """What each method gives, as far as it is not about padding."""
+    """What is predicted of examples that are there, and the meta-loss with its gradient; φ may hold padding."""
     algorithm, (support, query) = bound.algorithm, episode
-    with torch.no_grad():
-        learner, meta = bound.first(episode.key)
-        start = algorithm.start(learner, meta, support)
-        yield "start", start
-        fast = algorithm.adapt(bound.first(episode.key)[0], meta, start, support)
-        yield "adapt", fast
-        prediction = algorithm.predict(bound.first(episode.key)[0], meta, fast, query.x)
-        yield "predict", prediction if query.mask is None else prediction[query.mask]
+    learner, meta = bound.first(episode.key)
+    fast: Fast = None
+    for step in ("start", "adapt"):
+        with torch.no_grad():
+            if step == "start":
+                fast = algorithm.start(learner, meta, support)
+            else:
+                fast = algorithm.adapt(bound.first(episode.key)[0], meta, fast, support)
+            prediction = algorithm.predict(bound.first(episode.key)[0], meta, fast, query.x)
+        yield f"what predict gives after {step}", prediction if query.mask is None else prediction[query.mask]
     if not algorithm.trains:
         return
     meta = trees.tree_map(lambda leaf: leaf.detach().requires_grad_(), meta)

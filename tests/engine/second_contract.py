@@ -1,0 +1,205 @@
+"""Small plugins of what the second contract can say: random numbers, padding, inputs of every kind."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+import mamlzoo
+from mamlzoo import Batch, Episode, Input, Learner, MetaParams, Params, Spec, Split, option
+
+
+class LatentProcess(mamlzoo.MetaAlgorithm):
+    """A latent neural process: a set becomes a Gaussian over z, and z with x an output.
+
+    With q(z | S) the encoder's Gaussian of a set, and z = μ + σ·ε for ε ~ N(0, I),
+
+      meta-loss = L_Q(decoder(x, z)) + KL(q(z | S ∪ Q) ‖ q(z | S)) / n,   z ~ q(z | S ∪ Q).
+
+    Reference: Garnelo et al., "Neural Processes", 2018, equation 7, with the task's loss as the likelihood.
+    """
+
+    name = "latent-process"
+    honours_masks = True
+    latent: int = option(4, "dimensions of z", minimum=1)
+
+    def networks(self, spec: Spec) -> dict[str, Spec]:
+        (inputs,) = spec.input_shape
+        return {
+            "encoder": Spec((inputs + spec.output_size,), 2 * self.latent),
+            "decoder": Spec((inputs + self.latent,), spec.output_size),
+        }
+
+    def init(self, networks: dict[str, Params]) -> MetaParams:
+        return networks
+
+    def start(self, learner: Learner, meta: MetaParams, support: Batch) -> Tensor:
+        rows = learner.predict(meta["encoder"], torch.cat(tuple(support), -1), "encoder")
+        there = support.there.to(rows.dtype)
+        return (rows * there[:, None]).sum(0) / there.sum().clamp(min=1)
+
+    def adapt(self, learner: Learner, meta: MetaParams, fast: Tensor, support: Batch) -> Tensor:
+        return fast
+
+    def predict(self, learner: Learner, meta: MetaParams, fast: Tensor, x: Tensor) -> Tensor:
+        mean, log_scale = fast.chunk(2)
+        z = mean + log_scale.exp() * learner.noise.normal(self.latent)
+        return learner.predict(meta["decoder"], torch.cat([x, z.expand(len(x), -1)], -1), "decoder")
+
+    def meta_loss(
+        self, learner: Learner, meta: MetaParams, episode: Episode, progress: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        prior = self.start(learner, meta, episode.support)
+        both = episode.support.joined(episode.query)
+        posterior = self.start(learner, meta, both)
+        loss = learner.loss_of(self.predict(learner, meta, posterior, episode.query.x), episode.query)
+        (mean, scale), (own, own_scale) = prior.chunk(2), posterior.chunk(2)
+        ratio = (2 * (own_scale - scale)).exp()
+        divergence = (ratio + (own - mean).square() * (-2 * scale).exp() - 1 - ratio.log()).sum() / 2
+        return loss + divergence / both.there.sum(), {"divergence": divergence}
+
+
+class Posterior(NamedTuple):
+    """φ of the process below: what is known of the support set."""
+
+    embedded: Tensor
+    weights: Tensor
+    there: Tensor
+
+
+class DeepKernel(mamlzoo.MetaAlgorithm):
+    """A Gaussian process on learned features, as DKT: its mean is what is predicted.
+
+    With k(a, b) = exp(−‖f(a) − f(b)‖²/2) and K the kernel of the support set, which is 0 where there is padding and
+    1 on its diagonal,
+
+      mean(x) = k(x, S)·(K + σ²·I)⁻¹·y,   meta-loss = −log N(y_{S∪Q}; 0, K_{S∪Q} + σ²·I) / n.
+
+    Reference: Patacchiola et al., "Bayesian Meta-Learning for the Few-Shot Setting via Deep Kernels", NeurIPS 2020.
+    """
+
+    name = "deep-kernel"
+    honours_masks = True
+    noise: float = option(0.1, "standard deviation of the targets", above=0)
+
+    def networks(self, spec: Spec) -> dict[str, Spec]:
+        return {"network": replace(spec, output_size=8)}
+
+    def init(self, networks: dict[str, Params]) -> MetaParams:
+        return networks
+
+    def start(self, learner: Learner, meta: MetaParams, support: Batch) -> Posterior:
+        embedded = learner.predict(meta["network"], support.x)
+        factor, target = self._factor(embedded, support)
+        return Posterior(embedded, torch.cholesky_solve(target, factor), support.there)
+
+    def _factor(self, embedded: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        there = batch.there
+        kernel = self._kernel(embedded, embedded).masked_fill(~(there[:, None] & there), 0)
+        noise = torch.where(there, self.noise**2, 1.0)
+        return torch.linalg.cholesky(kernel + noise.to(kernel.dtype).diag()), batch.y.masked_fill(~there[:, None], 0)
+
+    @staticmethod
+    def _kernel(a: Tensor, b: Tensor) -> Tensor:
+        return (-(a[:, None] - b).square().sum(-1) / 2).exp()
+
+    def adapt(self, learner: Learner, meta: MetaParams, fast: Posterior, support: Batch) -> Posterior:
+        return fast
+
+    def predict(self, learner: Learner, meta: MetaParams, fast: Posterior, x: Tensor) -> Tensor:
+        kernel = self._kernel(learner.predict(meta["network"], x), fast.embedded)
+        return kernel.masked_fill(~fast.there, 0) @ fast.weights
+
+    def meta_loss(
+        self, learner: Learner, meta: MetaParams, episode: Episode, progress: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        both = episode.support.joined(episode.query)
+        factor, target = self._factor(learner.predict(meta["network"], both.x), both)
+        whitened = torch.linalg.solve_triangular(factor, target, upper=False)
+        n = both.there.sum()
+        log_det = 2 * factor.diagonal().log().sum()
+        return (whitened.square().sum() + log_det + n * math.log(2 * math.pi)) / (2 * n), {}
+
+
+class Words(mamlzoo.Task):
+    """Of a few words of a vocabulary, the mean of values that are drawn for each episode: y = mean of v[words]."""
+
+    name = "words"
+    words: int = option(7, "size of the vocabulary", minimum=2)
+
+    @property
+    def spec(self) -> Spec:
+        return Spec(inputs=Input((3,), vocabulary=self.words), output_size=1)
+
+    def sample(self, count: int, *, split: Split, generator: torch.Generator) -> Episode:
+        values = torch.randn(count, self.words, generator=generator)
+
+        def batch() -> Batch:
+            x = torch.randint(self.words, (count, 6, 3), generator=generator)
+            return Batch(x, values.gather(1, x.flatten(1)).reshape(x.shape).mean(-1, keepdim=True))
+
+        return Episode(batch(), batch())
+
+    def loss(self, prediction: Tensor, target: Tensor) -> Tensor:
+        return (prediction - target).square().mean()
+
+    def metrics(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
+        return {"mse": self.loss(prediction, target)}
+
+
+class Bag(nn.Module):
+    """An embedding, and a layer on the mean of its rows."""
+
+    def __init__(self, spec: Spec):
+        super().__init__()
+        self.look_up, self.out = nn.Embedding(spec.structure.vocabulary, 5), nn.Linear(5, spec.output_size)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out(torch.tanh(self.look_up(x).mean(1)))
+
+
+class Pairs(mamlzoo.Task):
+    """Of two points of a plane and a sign, how far they are apart along an axis of the episode: y = ±a·(left − right)."""
+
+    name = "pairs"
+    spec = Spec(inputs={"left": Input((2,)), "right": Input((2,)), "sign": Input((), "bool")}, output_size=1)
+
+    def sample(self, count: int, *, split: Split, generator: torch.Generator) -> Episode:
+        axis = torch.randn(count, 1, 2, generator=generator)
+
+        def batch() -> Batch:
+            left, right = torch.randn(2, count, 5, 2, generator=generator)
+            sign = torch.rand(count, 5, generator=generator) < 0.5
+            apart = (axis * (left - right)).sum(-1)
+            return Batch({"left": left, "right": right, "sign": sign}, torch.where(sign, apart, -apart)[..., None])
+
+        return Episode(batch(), batch())
+
+    def loss(self, prediction: Tensor, target: Tensor) -> Tensor:
+        return (prediction - target).square().mean()
+
+    def metrics(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
+        return {"mse": self.loss(prediction, target)}
+
+
+class Siamese(nn.Module):
+    """Both points by one layer, whose difference is scaled by the sign."""
+
+    def __init__(self, spec: Spec):
+        super().__init__()
+        self.enter, self.out = nn.Linear(2, 6), nn.Linear(6, spec.output_size)
+
+    def forward(self, right: Tensor, left: Tensor, sign: Tensor) -> Tensor:
+        apart = torch.tanh(self.enter(left)) - torch.tanh(self.enter(right))
+        return self.out(apart) * (2 * sign.to(apart.dtype) - 1)[:, None]
+
+
+def dropping(spec: Spec) -> nn.Module:
+    """Two layers with dropout between them."""
+    return nn.Sequential(
+        nn.Linear(spec.input_shape[0], 16), nn.Tanh(), nn.Dropout(0.2), nn.Linear(16, spec.output_size)
+    )

@@ -1,0 +1,116 @@
+"""What the second contract can say: the same numbers under each plan, resumed or not, and green in the kit."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from second_contract import Bag, DeepKernel, LatentProcess, Pairs, Siamese, Words, dropping
+
+import mamlzoo
+from mamlzoo.experiments.checkpoint import Checkpoint
+from mamlzoo.experiments.settings import Settings
+from mamlzoo.runs.config import config_of
+from mamlzoo.runs.execution import events, finished
+from mamlzoo.runs.name_resolution import experiments
+from mamlzoo_algorithms.maml import MAML
+from mamlzoo_algorithms.protonet import ProtoNet
+from mamlzoo_algorithms.reptile import Reptile
+from mamlzoo_models.mlp import MLP
+from mamlzoo_tasks.blobs import Blobs
+from mamlzoo_tasks.sine import Sine
+
+SMALL = MLP(hidden=(16,), activation="tanh")
+COMBINATIONS = {
+    "a latent neural process": (Sine(), SMALL, LatentProcess()),
+    "a latent neural process on 1 to 20 points": (Sine(shots="1..20"), SMALL, LatentProcess()),
+    "dropout under second-order MAML": (Sine(), dropping, MAML(inner_lr=0.1, inner_steps=2)),
+    "dropout of classes under MAML": (Blobs(ways=3), dropping, MAML(inner_lr=0.1)),
+    "MAML on 1 to 20 points": (Sine(shots="1..20"), SMALL, MAML(inner_lr=0.1, inner_steps=2)),
+    "Reptile on 1 to 20 points": (Sine(shots="1..20"), SMALL, Reptile(inner_lr=0.1)),
+    "ProtoNet on 1 to 20 points": (Blobs(ways=3, shots="1..20"), SMALL, ProtoNet()),
+    "a GP on learned features on 1 to 20 points": (Sine(shots="1..20"), SMALL, DeepKernel()),
+    "an embedding of words": (Words(), Bag, MAML(inner_lr=0.1)),
+    "pairs of points and a sign": (Pairs(), Siamese, MAML(inner_lr=0.1)),
+}
+EACH = pytest.mark.parametrize("name", COMBINATIONS)
+SETTINGS = {
+    "meta_batch": 5, "iterations": 12, "test_tasks": 12, "test_steps": 3, "optimizer": "sgd", "outer_lr": 0.02,
+    "threads": 1,
+}  # fmt: skip
+
+
+def run(name, **settings):
+    return mamlzoo.run(*COMBINATIONS[name], **{"seeds": [0, 1], **SETTINGS, **settings})
+
+
+def numbers(result):
+    """θ, the meta-losses and the values on the test episodes."""
+    theta = torch.cat([leaf.flatten() for leaf in mamlzoo.leaves(result.meta)])
+    losses = torch.tensor(np.array([record.losses for record in result.checkpoint.history]))
+    return theta, losses, torch.tensor(result.evaluation.main)
+
+
+def assert_close(one, two):
+    for a, b in zip(numbers(one), numbers(two), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-5)
+
+
+@EACH
+def test_several_tasks_at_once_give_what_one_after_another_gives(name):
+    assert_close(run(name, plan="vmap"), run(name, plan="loop"))
+
+
+@pytest.mark.slow
+@EACH
+def test_compiled_meta_steps_give_what_eager_ones_give(name):
+    compiled = run(name, plan="compile")
+    assert compiled.checkpoint.plan.plan == "compile"
+    assert_close(compiled, run(name, plan="vmap"))
+
+
+@EACH
+def test_a_seed_alone_finds_what_it_finds_beside_another(name):
+    both, alone = run(name, plan="vmap"), run(name, plan="vmap", seeds=[1])
+    torch.testing.assert_close(both.evaluation.main[1:], alone.evaluation.main, rtol=1e-5, atol=1e-5)
+
+
+@EACH
+def test_resumed_is_never_stopped_to_the_bit(name):
+    (experiment,) = experiments(*([part] for part in COMBINATIONS[name]), plan="vmap", seeds=[0, 1], **SETTINGS)
+    whole, cut = None, None
+    stream = events(experiment, config_of(experiment), pauses=[5])
+    while whole is None:
+        try:
+            event = next(stream)
+        except StopIteration as end:
+            whole = end.value
+        else:
+            if isinstance(event, Checkpoint) and event.training.step == 5 and cut is None:
+                cut = copy.deepcopy(event)
+    resumed = finished(events(experiment, config_of(experiment), start=cut))
+    for a, b in zip(numbers(whole)[::2], numbers(resumed)[::2], strict=True):
+        assert torch.equal(a, b)
+
+
+@EACH
+def test_the_seed_governs_all_that_is_drawn(name):
+    one, two, other = (run(name, plan="vmap", seeds=[seed]) for seed in (0, 0, 5))
+    assert all(map(torch.equal, numbers(one), numbers(two)))
+    assert not torch.equal(numbers(one)[1], numbers(other)[1])
+
+
+@pytest.mark.parametrize("recompute", [False, True])
+def test_inner_steps_that_are_computed_again_draw_the_same_numbers(recompute):
+    name = "dropout under second-order MAML"
+    assert_close(run(name, plan="vmap", recompute=recompute), run(name, plan="loop"))
+
+
+def test_test_episodes_have_their_random_numbers_frozen_like_their_data():
+    name = "a latent neural process"
+    result = run(name, plan="vmap", seeds=[0])
+    few = run(name, plan="vmap", seeds=[0], test_tasks=4)
+    torch.testing.assert_close(result.evaluation.main[:, :4], few.evaluation.main)
+    assert Settings().test_seed == 0
