@@ -78,12 +78,6 @@ def command(
         console.say_where(directory)
         if export is not None:
             console.say_where(export)
-            if found.adapted.has_batch_norm:
-                console.say_to_copy(
-                    f"{export.name} holds no running statistics, since a run has none: before load_state_dict make the "
-                    "network's batch norms with track_running_stats=False, or call "
-                    "torch.func.replace_all_batch_norm_modules_(network)"
-                )
 
 
 def _new_directory(run: Path) -> Path:

@@ -13,7 +13,13 @@ def test_set(config: Config) -> dict[str, Any]:
     """What its test tasks are a function of; a GPU draws other random numbers than a CPU."""
     settings = config["settings"]
     device = settings["device"].partition(":")[0]
-    return {"task": config["task"], "test seed": settings["test_seed"], "kind of device": device}
+    norms = settings.get("norm_statistics", "batch")
+    return {
+        "task": config["task"],
+        "test seed": settings["test_seed"],
+        "kind of device": device,
+        "norm statistics": norms,
+    }
 
 
 def tested_on(result: Result) -> dict[str, Any]:

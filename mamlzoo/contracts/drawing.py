@@ -30,8 +30,12 @@ RECURRENT = (torch.lstm, torch.gru, torch.rnn_tanh, torch.rnn_relu)
 
 
 def drawing(network: nn.Module, noise: Noise) -> contextlib.AbstractContextManager[Any]:
-    """Meanwhile what the network draws comes from the noise; nothing happens for one that does not draw."""
-    return _Drawing(noise) if draws(network) else contextlib.nullcontext()
+    """Meanwhile what the network draws comes from the noise.
+
+    Nothing happens for one that does not draw; nor without a key, as in a loop of a user's own, whose generators are
+    the user's affair.
+    """
+    return _Drawing(noise) if noise.key is not None and draws(network) else contextlib.nullcontext()
 
 
 def draws(network: nn.Module) -> bool:

@@ -11,12 +11,14 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
+from mamlzoo import trees
 from mamlzoo.contracts.batchable_layers import composed
 from mamlzoo.contracts.data import Batch, Params, Spec
 from mamlzoo.contracts.differentiation import differentiable_twice
 from mamlzoo.contracts.drawing import drawing
-from mamlzoo.contracts.inputs import arguments_of
+from mamlzoo.contracts.inputs import arguments_of, count_of
 from mamlzoo.contracts.noise import Noise
+from mamlzoo.contracts.norm_statistics import NormStatistics, has_batch_norm
 from mamlzoo.contracts.resting import at_rest
 from mamlzoo.errors import UsageError
 
@@ -39,6 +41,9 @@ class Learner:
         bf16: whether networks compute in bfloat16 where torch's autocast does; parameters and outputs stay as they are.
         training: whether networks are as in `train()`, as they are within `meta_loss`, or as in `eval()`, elsewhere.
         noise: the random numbers of this episode, for networks that draw and for algorithms that do.
+        norms: whose statistics batch norms take: those of the 'batch' that is predicted, of the 'support' set, or the
+            'running' ones that the network came with.
+        support: the episode's support set, where batch norms take its statistics.
     """
 
     networks: Mapping[str, nn.Module]
@@ -49,6 +54,8 @@ class Learner:
     bf16: bool = False
     training: bool = False
     noise: Noise = field(default_factory=Noise, compare=False)
+    norms: NormStatistics = "batch"
+    support: Batch | None = field(default=None, compare=False)
 
     def parameter_names(self, network: str = "network") -> frozenset[str]:
         """What is to be learned of a network, by name: `predict` takes these parameters, all of them and no others."""
@@ -60,13 +67,22 @@ class Learner:
             )
         return names.difference(self.constants[network])
 
-    def predict(self, params: Params, x: Any, network: str = "network", *, training: bool | None = None) -> Tensor:
+    def predict(
+        self,
+        params: Params,
+        x: Any,
+        network: str = "network",
+        *,
+        training: bool | None = None,
+        mask: Tensor | None = None,
+    ) -> Tensor:
         """The network's output [n, output_size] for inputs [n, *input_shape].
 
         Of inputs that are a dict, the network gets what its `forward` asks for, by name.
 
         Args:
             training: whether layers as dropout are as in `train()`; None: as the learner says.
+            mask: which of the examples are there, [n], for batch norms; None: all.
 
         Raises:
             ValueError: params have other names than the network's.
@@ -80,16 +96,38 @@ class Learner:
         module = self.networks[network]
         if not (self.training if training is None else training):
             module = at_rest(module)
+        before = 0
+        if not has_batch_norm(module):
+            mask = None
+        elif self.norms == "support" and (support := self._support_beside(x)) is not None:
+            before = len(support.y)
+            mask = torch.cat([support.there, torch.zeros(count_of(x), dtype=torch.bool, device=support.y.device)])
+            x = trees.tree_map(lambda one, two: torch.cat([one, two]), support.x, x)
         if self.bf16:
             own = next(iter(params.values()))
             with torch.autocast(own.device.type, torch.bfloat16):
-                return self._output(module, params, x, network).to(own.dtype)
-        return self._output(module, params, x, network)
+                return self._output(module, params, x, network, mask)[before:].to(own.dtype)
+        output = self._output(module, params, x, network, mask)
+        return output[before:] if before else output
 
-    def _output(self, module: nn.Module, params: Params, x: Any, network: str) -> Tensor:
+    def _support_beside(self, x: Any) -> Batch | None:
+        """The support set, unless it is what is predicted.
+
+        Raises:
+            UsageError: there is none.
+        """
+        if self.support is None:
+            raise UsageError(
+                "batch norms are to take the statistics of the support set, and the learner holds none; within methods "
+                "of an algorithm the engine gives it"
+            )
+        is_support = all(one is two for one, two in zip(trees.leaves(x), trees.leaves(self.support.x), strict=True))
+        return None if is_support and self.support.mask is None else self.support
+
+    def _output(self, module: nn.Module, params: Params, x: Any, network: str, counted: Tensor | None) -> Tensor:
         arguments, named = arguments_of(module, x)
         try:
-            with differentiable_twice(), composed(module), drawing(module, self.noise):
+            with differentiable_twice(), composed(module, counted), drawing(module, self.noise):
                 output = functional_call(module, (params, self.constants[network]), arguments, named)
         except ValueError as error:
             if not str(error).startswith(_SINGLE):
@@ -98,12 +136,12 @@ class Learner:
                 f"network '{network}' has a batch norm, which takes the statistics of the examples that it is given, "
                 "and a single example has none; give 2 or more at once, or use a layer norm or group norm"
             ) from error
-        assert isinstance(output, Tensor)
-        return output
+        result: Tensor = output
+        return result
 
     def loss(self, params: Params, batch: Batch, network: str = "network") -> Tensor:
         """The task's loss of the network on a batch, a scalar."""
-        return self.loss_of(self.predict(params, batch.x, network), batch)
+        return self.loss_of(self.predict(params, batch.x, network, mask=batch.mask), batch)
 
     def loss_of(self, prediction: Tensor, batch: Batch) -> Tensor:
         """The task's loss of predictions [n, output_size] on a batch, a scalar.

@@ -29,7 +29,8 @@ def recomputed_step(algorithm: MetaAlgorithm, learner: Learner, meta: MetaParams
     def step(*leaves: Tensor) -> tuple[Tensor, ...]:
         constants, *rest, keys = trees.replace_leaves(inputs, leaves)
         noise = learner.noise.anew(*keys)  # so that the backward pass draws the same numbers
-        result = algorithm.adapt(replace(learner, constants=constants, recompute=False, noise=noise), *rest)
+        own = replace(learner, constants=constants, recompute=False, noise=noise)
+        result = algorithm.adapt(own if learner.support is None else replace(own, support=rest[-1]), *rest)
         if not shape:  # of the nesting alone: a tensor kept here would keep its graph
             shape.append(trees.tree_map(lambda leaf: leaf.new_empty(0), result))
         # A leaf handed through must be a tensor of its own.

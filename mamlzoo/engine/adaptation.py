@@ -59,10 +59,10 @@ def predictions(
     """
     adaptation = Adaptation(bound, None, plan)
     fast = adaptation.start(meta, support, key)
-    rows = [adaptation.predict(meta, fast, x, 0, key)]
+    rows = [adaptation.predict(meta, fast, x, 0, key, support)]
     for step in range(1, steps + 1):
         fast = adaptation.adapt(meta, fast, support, step, key)
-        rows.append(adaptation.predict(meta, fast, x, step, key))
+        rows.append(adaptation.predict(meta, fast, x, step, key, support))
     return torch.stack(rows)
 
 
@@ -84,28 +84,50 @@ class Adaptation:
         def start(learner: Learner, meta: MetaParams, _: None, support: Batch) -> Fast:
             return self._algorithm.start(learner, meta, support)
 
-        return self._over(start, meta, None, support, 0, key)
+        return self._over(start, meta, None, support, 0, key, support)
 
     def adapt(self, meta: MetaParams, fast: Fast, support: Batch, step: int, key: Tensor | None = None) -> Fast:
         """φ after adaptation step number `step`, the first of which is 1."""
-        return self._over(self._algorithm.adapt, meta, fast, support, 2 * step, key)
+        return self._over(self._algorithm.adapt, meta, fast, support, 2 * step, key, support)
 
-    def predict(self, meta: MetaParams, fast: Fast, x: Any, step: int, key: Tensor | None = None) -> Tensor:
+    def predict(
+        self,
+        meta: MetaParams,
+        fast: Fast,
+        x: Any,
+        step: int,
+        key: Tensor | None = None,
+        support: Batch | None = None,
+    ) -> Tensor:
         """Outputs for inputs [episodes, n, *input_shape] after `step` steps: [seeds, episodes, n, output_size]."""
-        prediction: Tensor = self._over(self._algorithm.predict, meta, fast, x, 2 * step + 1, key)
+        prediction: Tensor = self._over(self._algorithm.predict, meta, fast, x, 2 * step + 1, key, support)
         return prediction
 
-    def loss(self, meta: MetaParams, fast: Fast, batch: Batch, step: int, key: Tensor | None = None) -> Tensor:
+    def loss(
+        self,
+        meta: MetaParams,
+        fast: Fast,
+        batch: Batch,
+        step: int,
+        key: Tensor | None = None,
+        support: Batch | None = None,
+    ) -> Tensor:
         """The task's loss on a batch after `step` steps, [seeds, episodes]."""
 
         def loss(learner: Learner, meta: MetaParams, fast: Fast, batch: Batch) -> Tensor:
             return learner.loss_of(self._algorithm.predict(learner, meta, fast, batch.x), batch)
 
-        found: Tensor = self._over(loss, meta, fast, batch, 2 * step + 1, key)
+        found: Tensor = self._over(loss, meta, fast, batch, 2 * step + 1, key, support)
         return found
 
     def measure(
-        self, meta: MetaParams, fast: Fast, query: Batch, step: int, key: Tensor | None = None
+        self,
+        meta: MetaParams,
+        fast: Fast,
+        query: Batch,
+        step: int,
+        key: Tensor | None = None,
+        support: Batch | None = None,
     ) -> dict[str, Tensor]:
         """The task's metrics on a batch after `step` steps by name, each [seeds, episodes]."""
         assert self._task is not None
@@ -116,16 +138,16 @@ class Adaptation:
             return check_metrics(task, task.metrics(prediction, query.y))
 
         if query.mask is not None:
-            prediction = self.predict(meta, fast, query.x, step, key)
+            prediction = self.predict(meta, fast, query.x, step, key, support)
             return padded_metrics(task, prediction, query.y, query.mask, self._map)
-        found: dict[str, Tensor] = self._over(metrics, meta, fast, query, 2 * step + 1, key)
+        found: dict[str, Tensor] = self._over(metrics, meta, fast, query, 2 * step + 1, key, support)
         return found
 
     def rehearse(self, meta: MetaParams, episodes: Episode) -> None:
         """All that an evaluation does, once."""
         fast = self.start(meta, episodes.support, episodes.key)
         fast = self.adapt(meta, fast, episodes.support, 1, episodes.key)
-        self.measure(meta, fast, episodes.query, 1, episodes.key)
+        self.measure(meta, fast, episodes.query, 1, episodes.key, episodes.support)
 
     def fitting_chunk(self, meta: MetaParams, episodes: Episode) -> int:
         """How many episodes of each seed may be computed at once within the memory budget."""
@@ -133,17 +155,32 @@ class Adaptation:
         return max(1, BUDGET // max(1, allocated_by(lambda: self.rehearse(meta, one))))
 
     def _over(
-        self, function: Callable[..., Any], meta: MetaParams, fast: Fast, data: Any, place: int, key: Tensor | None
+        self,
+        function: Callable[..., Any],
+        meta: MetaParams,
+        fast: Fast,
+        data: Any,
+        place: int,
+        key: Tensor | None,
+        support: Batch | None,
     ) -> Any:
-        """Map function(learner, θ, φ, data) over seeds (θ, constants and φ) and episodes (φ, data and keys)."""
+        """Map function(learner, θ, φ, data) over seeds (θ, constants and φ) and episodes (φ, data, keys and support).
+
+        The support set is what batch norms may take their statistics of.
+        """
+        if self._bound.learner.norms != "support":
+            support = None
         first = trees.leaves(data)[0]
         own = torch.arange(len(first), device=first.device) if key is None else key
 
-        def one(constants: dict[str, Params], meta: MetaParams, fast: Fast, data: Any, key: Tensor) -> Any:
-            return function(self._bound.learner_for(constants, meta, key).branch(place), meta, fast, data)
+        def one(
+            constants: dict[str, Params], meta: MetaParams, fast: Fast, data: Any, key: Tensor, support: Batch | None
+        ) -> Any:
+            learner = self._bound.learner_for(constants, meta, key, support).branch(place)
+            return function(learner, meta, fast, data)
 
-        fast_axis = None if fast is None else 0
-        episodes = self._map(one, in_dims=(None, None, fast_axis, 0, 0))
-        seeds = self._map(episodes, in_dims=(0, 0, fast_axis, None, None))
+        fast_axis, support_axis = (None if tree is None else 0 for tree in (fast, support))
+        episodes = self._map(one, in_dims=(None, None, fast_axis, 0, 0, support_axis))
+        seeds = self._map(episodes, in_dims=(0, 0, fast_axis, None, None, None))
         with torch.no_grad():
-            return outcomes(seeds)(self._bound.constants, meta, fast, data, own)
+            return outcomes(seeds)(self._bound.constants, meta, fast, data, own, support)

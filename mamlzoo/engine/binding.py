@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -12,15 +12,16 @@ from torch import Tensor, nn
 
 from mamlzoo import trees
 from mamlzoo.contracts import inputs
-from mamlzoo.contracts.data import MetaParams, Params, Spec
+from mamlzoo.contracts.data import Batch, Episode, MetaParams, Params, Spec
 from mamlzoo.contracts.drawing import tried
 from mamlzoo.contracts.learner import Learner
 from mamlzoo.contracts.noise import Noise
+from mamlzoo.contracts.norm_statistics import NormStatistics
 from mamlzoo.contracts.plugins import MetaAlgorithm, Model, Task
 from mamlzoo.contracts.resting import at_rest
 from mamlzoo.contracts.return_values import broken, check_init, check_module, check_networks, check_spec
 from mamlzoo.engine import purity
-from mamlzoo.engine.batch_norm import with_trained_statistics, without_running_statistics
+from mamlzoo.engine.batch_norm import batch_norms, pure, with_trained_statistics
 from mamlzoo.engine.generators import Generators
 from mamlzoo.engine.held_tensors import copy_of, reals_of
 from mamlzoo.engine.torch_errors import explained
@@ -47,23 +48,31 @@ class Bound:
     left_out: tuple[str, ...] = ()
 
     def learner_for(
-        self, constants: dict[str, Params], meta: MetaParams, key: Tensor | None, *, training: bool = False
+        self,
+        constants: dict[str, Params],
+        meta: MetaParams,
+        key: Tensor | None,
+        support: Batch | None = None,
+        *,
+        training: bool = False,
     ) -> Learner:
         """The learner of one seed and one episode, before anything is drawn.
 
         Args:
             constants, meta: of the seed, without a seed axis.
             key: of the episode, from which its random numbers follow; None: nothing may be drawn.
+            support: of the episode, whose statistics batch norms may take.
             training: whether networks are as in `train()`.
         """
-        return replace(
-            self.learner, constants=constants, training=training, noise=Noise(key, trees.leaves(meta)[0].dtype)
-        )
+        noise = Noise(key, trees.leaves(meta)[0].dtype)
+        support = support if self.learner.norms == "support" else None
+        return replace(self.learner, constants=constants, training=training, noise=noise, support=support)
 
-    def first(self, key: Tensor | None, *, training: bool = False) -> tuple[Learner, MetaParams]:
+    def first(self, episode: Episode | None = None, *, training: bool = False) -> tuple[Learner, MetaParams]:
         """The learner and θ of the first seed, for one episode."""
-        meta = trees.index(self.meta, 0)
-        return self.learner_for(trees.index(self.constants, 0), meta, key, training=training), meta
+        meta, constants = trees.index((self.meta, self.constants), 0)
+        key, support = (None, None) if episode is None else (episode.key, episode.support)
+        return self.learner_for(constants, meta, key, support, training=training), meta
 
 
 def bind_seeds(
@@ -76,13 +85,14 @@ def bind_seeds(
     *,
     recompute: bool = False,
     bf16: bool = False,
+    norms: NormStatistics = "batch",
 ) -> Bound:
     """Build the networks and θ⁰ of every seed.
 
     A seed's θ⁰ is what `torch.manual_seed(seed)` and `model.build` give, so it can be made again by hand.
 
     Args:
-        recompute, bf16: of the learner.
+        recompute, bf16, norms: of the learner.
 
     Raises:
         UsageError: the combination cannot work.
@@ -95,7 +105,9 @@ def bind_seeds(
             torch.manual_seed(seed)
             built = {name: _build(model, shape) for name, shape in shapes.items()}
             left |= dict.fromkeys(at for network in built.values() for at in with_trained_statistics(network))
-            networks = {name: _pure(model, network) for name, network in built.items()}
+            if norms == "running":
+                check_trained(model, built.values(), left)
+            networks = {name: _pure(model, network, norms) for name, network in built.items()}
             params, fixed = split_parameters(networks)
             metas.append(check_init(algorithm, algorithm.init(trees.stop_gradient(params))))
         constants.append(fixed)
@@ -106,8 +118,8 @@ def bind_seeds(
     if not trees.leaves(meta):
         raise UsageError(f"model '{model.name}' {purity.nothing_to_learn(networks.values())}", plugin=model)
     stacked = trees.cast(trees.stack(constants), dtype, device)
-    learner = Learner(networks, trees.index(stacked, 0), task.loss, task.spec, recompute, bf16)
-    return Bound(algorithm, learner, meta, stacked, tuple(left))
+    learner = Learner(networks, trees.index(stacked, 0), task.loss, task.spec, recompute, bf16, norms=norms)
+    return Bound(algorithm, learner, meta, stacked, () if norms == "running" else tuple(left))
 
 
 def built_with(bound: Bound, model: Model, seed: int) -> dict[str, nn.Module]:
@@ -120,7 +132,7 @@ def built_with(bound: Bound, model: Model, seed: int) -> dict[str, nn.Module]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         for name, own in bound.learner.networks.items():
-            network = networks[name] = without_running_statistics(_build(model, shapes[name]))
+            network = networks[name] = pure(_build(model, shapes[name]), bound.learner.norms)
             for like in itertools.islice(reals_of(own), 1):
                 network.to(like.device, like.dtype)
     return networks
@@ -153,9 +165,23 @@ def _build(model: Model, spec: Spec) -> nn.Module:
     return check_module(model, network)
 
 
-def _pure(model: Model, network: nn.Module) -> nn.Module:
+def check_trained(model: Model, networks: Iterable[nn.Module], trained: Iterable[str]) -> None:
+    """Hold networks to have running statistics that are not those of new ones, where they have batch norms.
+
+    Raises:
+        UsageError: they have not.
+    """
+    if not list(trained) and (norms := batch_norms(networks)):
+        raise UsageError(
+            f"norm statistics 'running' are those that a network came with, and those of model '{model.name}' ('"
+            f"{norms[0]}') are new; choose batch or support",
+            plugin=model,
+        )
+
+
+def _pure(model: Model, network: nn.Module, norms: NormStatistics) -> nn.Module:
     try:
-        return without_running_statistics(network)
+        return pure(network, norms)
     except UsageError as error:  # of a module that cannot be copied
         raise broken(model, f": its network {error}") from error
 

@@ -44,7 +44,7 @@ Plan = Callable[[Bound, Reduction, int | None], Gradients]
 def _objective(
     bound: Bound, meta: MetaParams, constants: dict[str, Params], episode: Episode, progress: Tensor
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    learner = bound.learner_for(constants, meta, episode.key, training=True)
+    learner = bound.learner_for(constants, meta, episode.key, episode.support, training=True)
     result = bound.algorithm.meta_loss(learner, meta, episode, progress)
     loss, logs = check_meta_loss(bound.algorithm, result)
     return loss, trees.stop_gradient(logs)

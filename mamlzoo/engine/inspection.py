@@ -147,7 +147,7 @@ def _tracked(bound: Bound) -> MetaParams:
 
 def _learner(bound: Bound, episode: Episode, *, training: bool = False) -> Learner:
     """What keeps no graph to be computed again, and so hides no tensor."""
-    return replace(bound.first(episode.key, training=training)[0], recompute=False)
+    return replace(bound.first(episode, training=training)[0], recompute=False)
 
 
 def _repeats(episode: Episode) -> bool:

@@ -38,7 +38,7 @@ def located(bound: Bound, episode: Episode) -> Iterator[None]:
     except RuntimeError as error:
         operation = lacks_derivative(error)
         if operation is not None:
-            learner, meta = bound.first(episode.key, training=True)
+            learner, meta = bound.first(episode, training=True)
             with _RaiseAt(operation, str(error), learner.networks):
                 bound.algorithm.meta_loss(learner, meta, episode, torch.zeros((), device=episode.query.y.device))
         raise

@@ -12,11 +12,13 @@ from torch import Tensor, nn
 
 from mamlzoo import trees
 from mamlzoo.contracts.data import Episode, MetaParams, Spec
+from mamlzoo.contracts.drawing import draws
 from mamlzoo.contracts.learner import Learner
 from mamlzoo.contracts.noise import Noise, keys
+from mamlzoo.contracts.norm_statistics import NormStatistics
 from mamlzoo.contracts.plugins import MetaAlgorithm
 from mamlzoo.contracts.return_values import check_meta_loss
-from mamlzoo.engine.batch_norm import left_out, with_trained_statistics, without_running_statistics
+from mamlzoo.engine.batch_norm import left_out, pure, with_trained_statistics
 from mamlzoo.engine.binding import Reduction, reduce_losses, split_parameters
 from mamlzoo.engine.mapping import MAPS
 from mamlzoo.engine.own_loop_checks import ANY, check_meta_batch, check_values_once, judged
@@ -42,7 +44,7 @@ def meta_loss(
         progress: how much of training is done, in [0, 1].
         plan: 'vmap', or 'loop' for networks that cannot be batched, such as recurrent ones.
         key: where a network or the algorithm draws random numbers, as dropout does, a whole number from which they
-            follow: another one in each meta-step.
+            follow: another one in each meta-step. Without one, 'loop' lets them come from torch's generator.
 
     Raises:
         UsageError: the episodes have no axis of episodes, do not fit the learner's spec or θ's dtype, or their targets
@@ -60,9 +62,15 @@ def meta_loss(
     if key is not None:
         device = episodes.support.y.device
         episodes = replace(episodes, key=keys(key, len(episodes.support.y), device))
+    elif plan == "vmap" and any(draws(module) for module in learner.networks.values()):
+        raise UsageError(
+            "the network draws random numbers, as dropout does, and tasks that are computed at once need their own: "
+            "pass key=, a whole number that is another in each meta-step"
+        )
 
     def one(episode: Episode) -> Tensor:
-        own = replace(learner, training=True, noise=Noise(episode.key, dtype))
+        support = episode.support if learner.norms == "support" else None
+        own = replace(learner, training=True, noise=Noise(episode.key, dtype), support=support)
         return check_meta_loss(algorithm, algorithm.meta_loss(own, meta, episode, now))[0]
 
     losses: Tensor = MAPS[plan](one, in_dims=(0,))(episodes)
@@ -74,6 +82,8 @@ def bind(
     network: nn.Module | Mapping[str, nn.Module],
     loss: Callable[[Tensor, Tensor], Tensor],
     spec: Spec | None = None,
+    *,
+    norm_statistics: NormStatistics = "batch",
 ) -> tuple[Learner, MetaParams]:
     """A learner and θ for your own loop. θ holds the network's own parameters, so your optimiser trains them.
 
@@ -82,6 +92,8 @@ def bind(
         loss: (prediction, target) -> scalar. The learner's raises a UsageError for targets that do not fit the outputs.
         spec: what the data asks of the network, to which `meta_loss` then holds its episodes; only algorithms that
             classify by it need one.
+        norm_statistics: whose statistics batch norms take: those of the inputs at hand, of the 'support' set, or the
+            'running' ones of the network, as they are now.
 
     Raises:
         UsageError: the algorithm wants other networks, or one cannot be copied.
@@ -92,15 +104,15 @@ def bind(
     if set(wanted) != set(networks):
         raise UsageError(f"algorithm '{algorithm.name}' wants networks named {', '.join(wanted)}")
     trained = [at for module in networks.values() for at in with_trained_statistics(module)]
-    if trained:
+    if trained and norm_statistics != "running":
         warnings.warn(left_out(trained), stacklevel=2)
     # Copies of the modules around the very same parameters: the caller's norms keep their statistics.
     try:
-        networks = {name: without_running_statistics(module, keep_parameters=True) for name, module in networks.items()}
+        networks = {name: pure(module, norm_statistics, keep_parameters=True) for name, module in networks.items()}
     except UsageError as error:
         raise UsageError(f"the network {error}") from error
     params, constants = split_parameters(networks)
     meta = trees.tree_map(
         lambda leaf: leaf if leaf.requires_grad else leaf.clone().requires_grad_(), algorithm.init(params)
     )
-    return Learner(networks, constants, judged(loss), spec), meta
+    return Learner(networks, constants, judged(loss), spec, norms=norm_statistics), meta

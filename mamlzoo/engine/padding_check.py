@@ -88,21 +88,21 @@ def _with_other_padding(batch: Batch) -> Batch:
 def _results(bound: Bound, episode: Episode) -> Iterator[tuple[str, Any]]:
     """What is predicted of examples that are there, and the meta-loss with its gradient; φ may hold padding."""
     algorithm, (support, query) = bound.algorithm, episode
-    learner, meta = bound.first(episode.key)
+    learner, meta = bound.first(episode)
     fast: Fast = None
     for step in ("start", "adapt"):
         with torch.no_grad():
             if step == "start":
                 fast = algorithm.start(learner, meta, support)
             else:
-                fast = algorithm.adapt(bound.first(episode.key)[0], meta, fast, support)
-            prediction = algorithm.predict(bound.first(episode.key)[0], meta, fast, query.x)
+                fast = algorithm.adapt(bound.first(episode)[0], meta, fast, support)
+            prediction = algorithm.predict(bound.first(episode)[0], meta, fast, query.x)
         yield f"what predict gives after {step}", prediction if query.mask is None else prediction[query.mask]
     if not algorithm.trains:
         return
     meta = trees.tree_map(lambda leaf: leaf.detach().requires_grad_(), meta)
     with torch.enable_grad():
-        learner = bound.first(episode.key, training=True)[0]
+        learner = bound.first(episode, training=True)[0]
         loss, logs = algorithm.meta_loss(learner, meta, episode, torch.zeros((), device=query.y.device))
         gradient = torch.autograd.grad(loss, trees.leaves(meta), allow_unused=True, materialize_grads=True)
     yield "meta_loss", (loss, logs, list(gradient))

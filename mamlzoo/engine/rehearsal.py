@@ -104,7 +104,7 @@ def _runs_away(bound: Bound, episode: Episode) -> bool:
 
 
 def _of_first_seed(bound: Bound, episode: Episode, *, training: bool = False) -> tuple[Learner, MetaParams]:
-    learner, meta = bound.first(episode.key, training=training)
+    learner, meta = bound.first(episode, training=training)
     return learner, trees.stop_gradient(meta)
 
 

@@ -49,6 +49,9 @@ class Settings:
     threads: int | None = options.option(
         None, "CPU threads, used where several are faster than one; none: one for each core", minimum=1, maximum=1024
     )
+    norm_statistics: Literal["batch", "support", "running"] = options.option(
+        "batch", "what batch norms normalise by: the inputs at hand, the support set, or what the network came with"
+    )
     recompute: bool = options.option(False, "compute inner steps again in the backward pass: less memory, more time")
     precision: Literal["float32", "tf32", "bf16"] = options.option(
         "float32", "of matrix products: float32, TF32 on a GPU that has it, or bfloat16 by autocast"

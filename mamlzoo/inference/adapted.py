@@ -17,7 +17,7 @@ from mamlzoo.contracts.differentiation import differentiating
 from mamlzoo.contracts.return_values import check_adapted
 from mamlzoo.discovery.blame import blamed
 from mamlzoo.engine.adaptation import Adaptation, mapping_for
-from mamlzoo.engine.batch_norm import batch_norms, without_running_statistics
+from mamlzoo.engine.batch_norm import batch_norms, keep_statistics_of, without_running_statistics
 from mamlzoo.engine.binding import Bound
 from mamlzoo.engine.episodes import TestSet
 from mamlzoo.engine.placement import device_of
@@ -37,6 +37,7 @@ class Adapted:
         bound: its networks, and θ after training.
         plan: how data sets are computed: 'loop', one after another, or 'vmap', all at once.
         fast: φ after adaptation; every leaf begins with [1, data sets].
+        support: what it was adapted to; every leaf begins with [data sets].
         losses: the task's loss on the support set after 0, 1, … steps: [steps + 1], or [data sets, steps + 1].
     """
 
@@ -44,6 +45,7 @@ class Adapted:
     bound: Bound
     plan: str
     fast: Fast
+    support: Batch
     losses: NDArray[np.float32]
 
     @classmethod
@@ -74,12 +76,12 @@ class Adapted:
         adaptation = Adaptation(bound, experiment.task, plan)
         with blamed(experiment, "adapting"):
             fast = adaptation.start(bound.meta, support)
-            losses = [adaptation.loss(bound.meta, fast, support, 0)]
+            losses = [adaptation.loss(bound.meta, fast, support, 0, support=support)]
             for step in range(1, steps + 1):
                 fast = adaptation.adapt(bound.meta, fast, support, step)
-                losses.append(adaptation.loss(bound.meta, fast, support, step))
+                losses.append(adaptation.loss(bound.meta, fast, support, step, support=support))
         by_set = torch.stack(losses, -1)[0].numpy()
-        return cls(experiment, bound, plan, fast, by_set if several else by_set[0])
+        return cls(experiment, bound, plan, fast, support, by_set if several else by_set[0])
 
     def __repr__(self) -> str:
         sets = "one data set" if self.data_sets is None else f"{self.data_sets} data sets"
@@ -113,7 +115,11 @@ class Adapted:
         """
         inputs, _ = _inputs(x, self.experiment.task.spec)
         with blamed(self.experiment, "predicting"):
-            return self._array(self._adaptation.predict(self.bound.meta, self.fast, self._for_each(inputs), self.steps))
+            return self._array(
+                self._adaptation.predict(
+                    self.bound.meta, self.fast, self._for_each(inputs), self.steps, support=self.support
+                )
+            )
 
     def measure(self, x: Numbers, y: Numbers) -> dict[str, NDArray[np.float32]]:
         """The task's metrics by name, each [] or [data sets].
@@ -126,14 +132,15 @@ class Adapted:
         """
         query = Batch(*map(self._for_each, _examples(x, y, self.experiment.task.spec)[0]))
         with blamed(self.experiment, "measuring"):
-            found = self._adaptation.measure(self.bound.meta, self.fast, query, self.steps)
+            found = self._adaptation.measure(self.bound.meta, self.fast, query, self.steps, support=self.support)
         return {name: self._array(value) for name, value in found.items()}
 
     def module(self, network: str = "network", at: int | None = None) -> nn.Module:
         """The adapted network, a module as the run's model builds it; its output is what `predict` gives.
 
-        Batch norms in it use the statistics of the batch at hand in either mode, as they do in a run. A run in
-        bfloat16 predicts by autocast, and the module does not.
+        Its batch norms predict what was measured: by the statistics of the batch at hand in either mode, as a run does
+        unless it says otherwise; or, in evaluation mode, in which it comes, by those of the support set or by the
+        running ones, which are then its own. A run in bfloat16 predicts by autocast, and the module does not.
 
         Args:
             network: which of the algorithm's networks.
@@ -143,23 +150,37 @@ class Adapted:
             UsageError: there is no such network or data set, or the algorithm adapts no network's parameters.
             PluginError: the algorithm's `adapted` gives something other than the network's parameters.
         """
-        return without_running_statistics(self._built(network, at))
+        built, norms = self._built(network, at), self.bound.learner.norms
+        if norms == "batch" or not batch_norms([built]):
+            return without_running_statistics(built)
+        if norms == "support":
+            keep_statistics_of(built, trees.index(self.support, at or 0))
+        return built.eval()
 
     def state_dict(self, network: str = "network", at: int | None = None) -> dict[str, Any]:
         """The adapted network's parameters and buffers, for `load_state_dict` of a module that the run's model builds.
 
-        A run has no running statistics of batch and instance norms, so there are none here, and a module that keeps
-        some is not loaded, strictly: it would predict by them in evaluation mode. One whose norms are made with
-        `track_running_stats=False` predicts what `predict` gives.
+        In evaluation mode that predicts what `predict` gives. Where batch norms take the statistics of the inputs at
+        hand, a module that keeps running ones cannot, so there is nothing for it.
 
-        Args, Raises: as for `module`.
+        Args:
+            network, at: as for `module`.
+
+        Raises:
+            UsageError: as for `module`; or a module that is loaded with this would predict by running statistics,
+                which a run has not.
         """
+        if self.bound.learner.norms == "batch" and (kept := _with_running_statistics(self._built(network, at))):
+            raise UsageError(
+                f"'{kept[0]}' predicts by running statistics in evaluation mode, and this run has none; run with "
+                "norm_statistics='support', take the module itself, or build it with track_running_stats=False"
+            )
         return self.module(network, at).state_dict()
 
     @property
-    def has_batch_norm(self) -> bool:
+    def is_transductive(self) -> bool:
         """Whether a prediction depends on which others are asked for with it: the statistics are the batch's own."""
-        return bool(batch_norms(self.bound.learner.networks.values()))
+        return self.bound.learner.norms == "batch" and bool(batch_norms(self.bound.learner.networks.values()))
 
     @property
     def _adaptation(self) -> Adaptation:
@@ -185,7 +206,7 @@ class Adapted:
         row = at or 0
         if not 0 <= row < sets:
             raise UsageError(f"θ was adapted to {sets} data sets, numbered from 0; there is no {row}")
-        learner, meta = self.bound.first(None)
+        learner, meta = self.bound.first()
         with torch.no_grad(), blamed(self.experiment, "making the adapted network"):
             fast = trees.index(self.fast, (0, row))
             params = check_adapted(algorithm, learner, network, algorithm.adapted(learner, meta, fast))
@@ -202,6 +223,12 @@ class Adapted:
         """Of [1, data sets, …] the only seed's, and the only data set's where it came without an axis."""
         array: NDArray[np.float32] = values[0].numpy()
         return array[0] if self.data_sets is None else array
+
+
+def _with_running_statistics(network: nn.Module) -> list[str]:
+    """The batch norms that keep running statistics, by their path."""
+    norms = dict(network.named_modules())
+    return [name for name in batch_norms([network]) if getattr(norms[name], "track_running_stats", False)]
 
 
 def _examples(x: Numbers, y: Numbers, spec: Spec) -> tuple[Batch, bool]:

@@ -86,7 +86,7 @@ class Predicted:
         if self._spec.kind == "classification":
             seen = set(np.asarray(self.support.y).tolist())
             notes += [f"class {at} has no support point" for at in range(self._spec.output_size) if at not in seen]
-        if self.adapted.has_batch_norm:
+        if self.adapted.is_transductive:
             notes.append(
                 "transductive: batch norm sees all query inputs at once, so a prediction depends on the others"
             )

@@ -37,6 +37,12 @@ from mamlzoo.runs.watchers import watched
 
 E = TypeVar("E")
 T = TypeVar("T")
+NORMS = {
+    "batch": "transductive: batch norm sees the statistics of all query inputs of an episode at once",
+    "support": "batch norm takes the statistics of the support set, so predictions do not depend on each other",
+    "running": "batch norm takes the running statistics that the network came with",
+}
+"""What is said of a network with batch norms."""
 NOTHING = Choice("none", "there is nothing to train")
 
 
@@ -234,7 +240,7 @@ def _remarks(bound: Bound) -> list[str]:
     if len(leaves[0]) > 1 and all(bool((leaf == leaf[:1]).all()) for leaf in leaves):
         remarks.append("all seeds start from the same θ⁰")
     if batch_norms(bound.learner.networks.values()):
-        remarks.append("transductive: batch norm sees the statistics of all query inputs of an episode at once")
+        remarks.append(NORMS[bound.learner.norms])
     if bound.left_out:
         remarks.append(left_out(list(bound.left_out)))
     return remarks

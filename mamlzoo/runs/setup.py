@@ -45,6 +45,7 @@ def bind(experiment: Experiment, dtype: torch.dtype = torch.float32) -> Bound:
             dtype,
             recompute=settings.recompute,
             bf16=settings.precision == "bf16",
+            norms=settings.norm_statistics,
         )
 
 

@@ -198,6 +198,13 @@ class Siamese(nn.Module):
         return self.out(apart) * (2 * sign.to(apart.dtype) - 1)[:, None]
 
 
+def normalised(spec: Spec) -> nn.Module:
+    """Two layers with a batch norm between them."""
+    return nn.Sequential(
+        nn.Linear(spec.input_shape[0], 16), nn.BatchNorm1d(16), nn.Tanh(), nn.Linear(16, spec.output_size)
+    )
+
+
 def dropping(spec: Spec) -> nn.Module:
     """Two layers with dropout between them."""
     return nn.Sequential(

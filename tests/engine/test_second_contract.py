@@ -7,7 +7,7 @@ import copy
 import numpy as np
 import pytest
 import torch
-from second_contract import Bag, DeepKernel, LatentProcess, Pairs, Siamese, Words, dropping
+from second_contract import Bag, DeepKernel, LatentProcess, Pairs, Siamese, Words, dropping, normalised
 
 import mamlzoo
 from mamlzoo.experiments.checkpoint import Checkpoint
@@ -35,6 +35,13 @@ COMBINATIONS = {
     "an embedding of words": (Words(), Bag, MAML(inner_lr=0.1)),
     "pairs of points and a sign": (Pairs(), Siamese, MAML(inner_lr=0.1)),
 }
+SUPPORT = {"norm_statistics": "support"}
+OF_THE_SUPPORT_SET = {
+    "batch norm of the support set": (Sine(), normalised, MAML(inner_lr=0.1, inner_steps=2)),
+    "batch norm of 2 to 20 points": (Sine(shots="2..20"), normalised, MAML(inner_lr=0.1)),
+    "batch norm of classes": (Blobs(ways=3), normalised, ProtoNet()),
+}
+COMBINATIONS |= OF_THE_SUPPORT_SET
 EACH = pytest.mark.parametrize("name", COMBINATIONS)
 SETTINGS = {
     "meta_batch": 5, "iterations": 12, "test_tasks": 12, "test_steps": 3, "optimizer": "sgd", "outer_lr": 0.02,
@@ -42,8 +49,12 @@ SETTINGS = {
 }  # fmt: skip
 
 
+def settings_of(name, **settings):
+    return {"seeds": [0, 1], **SETTINGS, **(SUPPORT if name in OF_THE_SUPPORT_SET else {}), **settings}
+
+
 def run(name, **settings):
-    return mamlzoo.run(*COMBINATIONS[name], **{"seeds": [0, 1], **SETTINGS, **settings})
+    return mamlzoo.run(*COMBINATIONS[name], **settings_of(name, **settings))
 
 
 def numbers(result):
@@ -79,7 +90,7 @@ def test_a_seed_alone_finds_what_it_finds_beside_another(name):
 
 @EACH
 def test_resumed_is_never_stopped_to_the_bit(name):
-    (experiment,) = experiments(*([part] for part in COMBINATIONS[name]), plan="vmap", seeds=[0, 1], **SETTINGS)
+    (experiment,) = experiments(*([part] for part in COMBINATIONS[name]), **settings_of(name, plan="vmap"))
     whole, cut = None, None
     stream = events(experiment, config_of(experiment), pauses=[5])
     while whole is None:
@@ -106,6 +117,27 @@ def test_the_seed_governs_all_that_is_drawn(name):
 def test_inner_steps_that_are_computed_again_draw_the_same_numbers(recompute):
     name = "dropout under second-order MAML"
     assert_close(run(name, plan="vmap", recompute=recompute), run(name, plan="loop"))
+
+
+@pytest.mark.parametrize("name", OF_THE_SUPPORT_SET)
+def test_a_query_is_predicted_alone_as_among_others_by_the_statistics_of_the_support_set(name):
+    adapted = run(name).adapt(*support_of(name), steps=2)
+    x = support_of(name, 1)[0]
+    several = adapted.predict(x)
+    for at in range(len(x)):
+        torch.testing.assert_close(adapted.predict(x[at : at + 1]), several[at : at + 1], rtol=1e-5, atol=1e-6)
+
+
+def support_of(name, at=0):
+    task = COMBINATIONS[name][0]
+    support = task.sample(at + 1, split="test", generator=torch.Generator().manual_seed(at)).support
+    there = slice(None) if support.mask is None else support.mask[at]
+    return support.x[at][there], support.y[at][there]
+
+
+def test_batch_norm_on_padding_is_refused_where_a_query_set_has_it_and_statistics_are_the_batchs():
+    result = mamlzoo.run(Sine(shots="2..20"), normalised, MAML(inner_lr=0.1), **{**SETTINGS, "iterations": 1})
+    assert "transductive" in " ".join(result.checkpoint.remarks)  # the support sets' padding has no say in the loss
 
 
 def test_test_episodes_have_their_random_numbers_frozen_like_their_data():

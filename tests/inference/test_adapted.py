@@ -132,16 +132,38 @@ def test_the_state_dict_goes_strictly_into_the_module_that_the_model_builds(mode
         np.testing.assert_allclose(output, adapted.predict(grid)[at], rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("trained", [normalised, normalised_by_the_batch])
-def test_a_state_dict_predicts_as_measured_in_either_mode_or_is_not_loaded(trained):
-    adapted = mamlzoo.run(model=trained, **QUICK).adapt(X, Y, steps=3)
+def test_a_state_dict_predicts_as_measured_in_either_mode():
+    adapted = mamlzoo.run(model=normalised_by_the_batch, **QUICK).adapt(X, Y, steps=3)
     grid = torch.linspace(-5, 5, 7)[:, None]
     for mode in (True, False):
         network = normalised_by_the_batch().train(mode)
         network.load_state_dict(adapted.state_dict(), strict=True)
         np.testing.assert_allclose(network(grid).detach().numpy(), adapted.predict(grid), rtol=1e-5, atol=1e-6)
-    with pytest.raises(RuntimeError, match="Missing key.*running_mean"):
-        normalised().load_state_dict(adapted.state_dict(), strict=True)
+
+
+@pytest.mark.parametrize("norm_statistics", ["support", "running"])
+def test_norms_of_other_statistics_predict_in_the_users_own_module_what_was_measured(norm_statistics):
+    network = normalised()
+    network(torch.linspace(-3, 3, 50)[:, None])  # which trains running statistics
+    adapted = mamlzoo.run(model=network, norm_statistics=norm_statistics, **QUICK).adapt(X, Y, steps=3)
+    grid, own = torch.linspace(-5, 5, 7)[:, None], normalised()
+    own.load_state_dict(adapted.state_dict(), strict=True)
+    with torch.no_grad():
+        for plain in (own.eval(), adapted.module()):
+            np.testing.assert_allclose(plain(grid).numpy(), adapted.predict(grid), rtol=1e-5, atol=1e-6)
+    one = adapted.predict(grid[2:3])
+    np.testing.assert_allclose(one, adapted.predict(grid)[2:3], rtol=1e-5, atol=1e-6)
+
+
+def test_a_state_dict_that_would_predict_otherwise_is_refused():
+    adapted = mamlzoo.run(model=normalised, **QUICK).adapt(X, Y, steps=3)
+    with pytest.raises(UsageError, match="'1' predicts by running statistics in evaluation mode, and this run has"):
+        adapted.state_dict()
+
+
+def test_running_statistics_of_a_new_network_are_refused():
+    with pytest.raises(UsageError, match="norm statistics 'running' are those that a network came with, and those"):
+        mamlzoo.run(model=normalised, norm_statistics="running", **QUICK)
 
 
 def test_a_single_row_for_a_batch_norm_is_refused_with_what_to_do():
