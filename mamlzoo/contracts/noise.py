@@ -16,6 +16,7 @@ import functools
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -101,8 +102,7 @@ class Noise:
     def _words(self, shape: Sequence[int]) -> Tensor:
         """64 random digits for each number, as torch.int64."""
         base = folded(self.own_key, self._next())
-        places = torch.arange(1, math.prod(shape) + 1, device=base.device).reshape(tuple(shape))
-        return _mixed(base + places * _signed(GAMMA))
+        return _mixed(base + _multiples(math.prod(shape)).to(base.device).reshape(tuple(shape)))
 
 
 def folded(key: Tensor, number: int) -> Tensor:
@@ -114,6 +114,12 @@ def keys(seed: int, count: int, device: torch.device | None = None) -> Tensor:
     """Unrelated keys [count] for a seed."""
     generator = torch.Generator().manual_seed(seed)
     return torch.randint(-(2**62), 2**62, (count,), generator=generator).to(device)
+
+
+def _multiples(count: int) -> Tensor:
+    """γ, 2·γ, … as numbers that are there: a compiler would take their formula for that of an address."""
+    with np.errstate(over="ignore"):
+        return torch.from_numpy((np.arange(1, count + 1, dtype=np.uint64) * np.uint64(GAMMA)).view(np.int64))
 
 
 def _mixed(z: Tensor) -> Tensor:

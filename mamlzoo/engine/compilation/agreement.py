@@ -105,7 +105,8 @@ def _step(
     shaken = gradients(_shaken(optimizer.meta, roughness), episodes, progress)
     gradient = _noisy(result.gradient, shaken.gradient, roughness)
     losses = result.losses.mean(-1)
-    off = (shaken.losses.mean(-1) - losses).abs() + roughness * result.losses.abs().mean(-1)
+    # Of each episode by itself: in their mean what they are off by may cancel for one, and not for the other.
+    off = (shaken.losses - result.losses).abs().mean(-1) + roughness * result.losses.abs().mean(-1)
     before = [optimizer.theta.clone(), *(tensor.clone() for tensor in optimizer.state())]
     with torch.no_grad():
         usual, *others = (
