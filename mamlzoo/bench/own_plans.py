@@ -30,7 +30,7 @@ class Own(Contender):
         self._steps, choice = finished(prepare(bind(experiment), stream, training))
         if choice.plan != work.contender:
             raise CannotRunError(choice.why)
-        self._blocks: Iterator[tuple[Block, int]] = blocks(stream, ENDLESS)
+        self._blocks: Iterator[tuple[Block, int]] = blocks(stream, ENDLESS, self._steps.optimizer.lrs)
         self._block, self._at = next(self._blocks)[0], 0
 
     def run(self, steps: int) -> int:

@@ -6,6 +6,7 @@ import copy
 import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -13,12 +14,14 @@ from torch import Tensor
 
 from mamlzoo import trees
 from mamlzoo.contracts.data import MetaParams
+from mamlzoo.engine.traced_numbers import TracedNumber, numbers
 from mamlzoo.errors import MamlzooError, UsageError, did_you_mean
 
 ELEMENTWISE = frozenset(
     ["adadelta", "adagrad", "adam", "adamax", "adamw", "asgd", "nadam", "radam", "rmsprop", "rprop", "sgd"]
 )
 """Those that treat every number on its own, so that one of them can serve all parameters of all seeds at once."""
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 UNFIT = {
     "lbfgs": "it evaluates the loss several times a step, on one fixed batch",
     "sparseadam": "it wants sparse gradients",
@@ -55,14 +58,25 @@ class OuterOptimizer:
         theta: [seeds, numbers].
         meta: the same numbers as the tree that algorithms see; leaves are views of `theta` that require gradients.
         elementwise: whether every number is treated on its own.
+        lrs: the full rate of each group of parameters that has one of its own.
     """
 
-    def __init__(self, name: str, lr: float, meta: MetaParams) -> None:
+    def __init__(self, name: str, lr: float, meta: MetaParams, *, options: Mapping[str, Any] = NOTHING) -> None:
+        """Optimise this θ.
+
+        Args:
+            lr: the rate of a meta-step that is not given another.
+            options: further arguments of the optimiser's class, as `optimizer_options.checked` gives them.
+
+        Raises:
+            UsageError: the optimiser refuses this θ.
+        """
         self.theta = trees.ravel(trees.stop_gradient(meta))
         self.meta = trees.tree_map(
             lambda leaf: leaf.detach().requires_grad_(), trees.unravel(self.theta, trees.stop_gradient(meta))
         )
-        self._class, self._lr = optimizer_class(name), lr
+        self._class, self._options = optimizer_class(name), dict(options)
+        self.lrs = (lr,)
         self.elementwise = name.lower() in ELEMENTWISE
         self._params = self._split(self.theta)
         try:
@@ -70,9 +84,13 @@ class OuterOptimizer:
         except ValueError as error:
             raise UsageError(f"optimizer '{name}' cannot train this model: {error}") from error
 
-    def step(self, gradient: MetaParams) -> None:
-        """One update of θ, in place."""
-        _step(self._optimizers, self._params, self._split(trees.ravel(gradient)))
+    def step(self, gradient: MetaParams, rates: Sequence[float] | None = None) -> None:
+        """One update of θ, in place.
+
+        Args:
+            rates: of this meta-step, one for each of `lrs`; None: these.
+        """
+        _step(self._optimizers, self._params, self._split(trees.ravel(gradient)), rates or self.lrs)
 
     @property
     def started(self) -> bool:
@@ -84,7 +102,7 @@ class OuterOptimizer:
         """Whether it never has a state, as SGD without momentum."""
         params = [torch.zeros_like(param) for param in self._params[0]]
         fresh = self._new(params)
-        _step([fresh], [params], [[torch.zeros_like(param) for param in params]])
+        _step([fresh], [params], [[torch.zeros_like(param) for param in params]], self.lrs)
         return not any(slots for slots in fresh.state.values())
 
     def state(self) -> list[Tensor]:
@@ -126,10 +144,13 @@ class OuterOptimizer:
         for slots in self._slots():
             slots.update({key: next(new) for key, value in slots.items() if isinstance(value, Tensor)})
 
-    def update(self, theta: Tensor, state: Sequence[Tensor], gradient: Tensor) -> tuple[Tensor, list[Tensor]]:
+    def update(
+        self, theta: Tensor, state: Sequence[Tensor], gradient: Tensor, rates: Tensor
+    ) -> tuple[Tensor, list[Tensor]]:
         """What a step makes of (θ, state), for gradients [seeds, numbers]: `step` without changing anything.
 
-        It runs torch's own optimiser on copies, so that a compiler can trace it; `started` must be true.
+        It runs torch's own optimiser on copies, so that a compiler can trace it; `started` must be true. The rates,
+        float64, one for each of `lrs`, are no constants of what is traced.
         """
         theta, new = theta.clone(), [value.clone() for value in state]
         params, given = self._split(theta), iter(new)
@@ -140,7 +161,7 @@ class OuterOptimizer:
                     key: next(given) if isinstance(value, Tensor) else value
                     for key, value in real.state[counterpart].items()
                 }
-        _step(optimizers, params, self._split(gradient))
+        _step(optimizers, params, self._split(gradient), numbers(rates))
         slots = [optimizer.state[param] for optimizer, own in zip(optimizers, params, strict=True) for param in own]
         return theta, [value for slot in slots for value in slot.values() if isinstance(value, Tensor)]
 
@@ -163,11 +184,18 @@ class OuterOptimizer:
         wanted = {"differentiable": differentiable, "capturable": params[0].is_cuda}
         known = inspect.signature(self._class).parameters
         switches = {name: True for name, value in wanted.items() if value and name in known}
-        return self._class(params, lr=self._lr, **switches)
+        return self._class(params, lr=self.lrs[0], **self._options, **switches)
 
 
-def _step(optimizers: list[torch.optim.Optimizer], params: list[list[Tensor]], gradients: list[list[Tensor]]) -> None:
+def _step(
+    optimizers: list[torch.optim.Optimizer],
+    params: list[list[Tensor]],
+    gradients: list[list[Tensor]],
+    rates: Sequence[float | TracedNumber],
+) -> None:
     for optimizer, own, theirs in zip(optimizers, params, gradients, strict=True):
+        for group, rate in zip(optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate
         for param, gradient in zip(own, theirs, strict=True):
             param.grad = gradient
         optimizer.step()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import functools
 import math
 import time
-from collections.abc import Callable, Generator
-from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch.nn.modules.conv import _ConvNd
@@ -28,6 +28,7 @@ from mamlzoo.engine.episodes import TrainingStream
 from mamlzoo.engine.gradients import EAGER
 from mamlzoo.engine.memory import BUDGET, MIB, allocated_by
 from mamlzoo.engine.outer_optimizer import OuterOptimizer
+from mamlzoo.engine.schedules import CONSTANT, Schedule
 from mamlzoo.engine.steps import EagerSteps, Steps
 from mamlzoo.errors import MamlzooError, UsageError
 from mamlzoo.tables import rate
@@ -62,6 +63,8 @@ class Training:
         plan: 'loop', 'vmap', 'compile', or 'auto' for what is fastest.
         chunk: tasks of each seed computed at once; None: what fits in the memory budget.
         threads: how many may compute, where that is faster than one.
+        options: of the optimiser, by name.
+        schedule: of its rate.
     """
 
     iterations: int
@@ -71,6 +74,8 @@ class Training:
     plan: str
     chunk: int | None = None
     threads: int = 1
+    options: Mapping[str, Any] = field(default_factory=dict)
+    schedule: Schedule = CONSTANT
 
 
 class Notice(NamedTuple):
@@ -112,7 +117,8 @@ def prepare(bound: Bound, stream: TrainingStream, training: Training) -> Prepari
 class _Preparation:
     def __init__(self, bound: Bound, stream: TrainingStream, training: Training) -> None:
         self._bound, self._training = bound, training
-        self._block: Block = next(blocks(stream, training.iterations))[0]
+        lrs = self._optimizer().lrs
+        self._block: Block = next(blocks(stream, training.iterations, lrs, training.schedule))[0]
         self._tasks = stream.meta_batch * len(stream.seeds)
         needed = bytes_of_a_task(bound, self._block.episodes)
         in_cache = CACHE if stream.device.type == "cpu" else BUDGET
@@ -199,7 +205,7 @@ class _Preparation:
     def _fastest_eager(self) -> tuple[str, float, str]:
         """The faster of 'vmap' and 'loop', its seconds a meta-step, and why."""
         episodes = trees.index(self._block.episodes, (slice(0, 1), slice(None), slice(0, FEW)))
-        few = Block(episodes, self._block.progress[:1])
+        few = Block(episodes, self._block.progress[:1], self._block.rates[:1])
         looped = _pace(self._eager("loop"), few, 1) * self._tasks / math.prod(episodes.support.x.shape[1:3])
         try:
             batched, alone = self._batched
@@ -234,7 +240,8 @@ class _Preparation:
         return convolves and self._bound.algorithm.order == "exact" and self._block.progress.device.type == "cpu"
 
     def _optimizer(self) -> OuterOptimizer:
-        return OuterOptimizer(self._training.optimizer, self._training.outer_lr, self._bound.meta)
+        training = self._training
+        return OuterOptimizer(training.optimizer, training.outer_lr, self._bound.meta, options=training.options)
 
     def _eager(self, plan: str, optimizer: OuterOptimizer | None = None) -> EagerSteps:
         gradients = EAGER[plan](self._bound, self._training.reduction, self._chunk)

@@ -16,6 +16,7 @@ from mamlzoo.contracts.data import MetaParams
 from mamlzoo.engine.blocks import blocks
 from mamlzoo.engine.cpu import computing
 from mamlzoo.engine.episodes import TrainingStream
+from mamlzoo.engine.schedules import CONSTANT, Schedule
 from mamlzoo.engine.steps import Measured, Steps, joined
 from mamlzoo.tables import count, number
 
@@ -76,6 +77,7 @@ def train(
     stream: TrainingStream,
     steps: Steps,
     iterations: int,
+    schedule: Schedule = CONSTANT,
     *,
     start: TrainingState | None = None,
     pauses: Sequence[int] = (),
@@ -89,6 +91,7 @@ def train(
     In how many pieces the work is cut, and whether it goes on from a state, changes no bit of the numbers.
 
     Args:
+        schedule: of the outer rate.
         start: go on from here; None: from the θ of `steps`.
         pauses: pieces also end at multiples of these numbers of meta-steps.
     """
@@ -98,7 +101,7 @@ def train(
         step, diverged, recent = start.step, dict(start.diverged), [start.recent] if start.recent is not None else []
         steps.optimizer.restore(start.meta, start.optimizer)
     ends, longest = [every, *pauses], 1
-    for block, offset in blocks(stream, iterations, step):
+    for block, offset in blocks(stream, iterations, steps.optimizer.lrs, schedule, step):
         last = min(offset + len(block.progress), iterations)
         while step < last and len(diverged) < len(stream.seeds):
             until = min(last, step + longest, *(step + end - step % end for end in ends))
