@@ -32,9 +32,7 @@ def options_of_optimizer(name: str) -> dict[str, Option]:
     """
     cls = optimizer_class(name)
     known = list(inspect.signature(cls).parameters.values())[1:]  # the first is what it optimises
-    return {
-        parameter.name: _declared(cls, parameter) for parameter in known if parameter.name not in NOT_OFFERED
-    }
+    return {parameter.name: _declared(cls, parameter) for parameter in known if parameter.name not in NOT_OFFERED}
 
 
 def _declared(cls: Any, parameter: inspect.Parameter) -> Option:

@@ -21,7 +21,7 @@ COMBINED: dict[str, Callable[[Any, Any, Any], Tensor]] = {
 
 
 class TracedNumber:
-    """A number in a tensor of float64 without axes; with a Python number it makes another one, with a tensor a tensor."""
+    """A number in a float64 tensor without axes: with a Python number it makes another one, with a tensor a tensor."""
 
     def __init__(self, value: Tensor) -> None:
         self.value = value

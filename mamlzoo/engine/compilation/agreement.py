@@ -58,7 +58,7 @@ def disagreement(
         eager.advance(block, 0, 1)
     for step in range(1, 1 + STEPS):
         at = step % len(block.progress)
-        other.restore(own.meta, own.saved())
+        other.restore(own.meta, own.saved(), own.average)
         with computing(compiled.threads):
             losses = compiled.compiled(block, at, at + 1).losses[0]
         with computing(eager.threads):
@@ -76,7 +76,7 @@ def _cut(own: OuterOptimizer, compiled: CompiledSteps, block: Block) -> str | No
         return None  # sums in parallel may differ there from one time to the next
     ends = []
     for cuts in ([1, 1 + STEPS], range(1, 2 + STEPS)):
-        compiled.optimizer.restore(own.meta, own.saved())
+        compiled.optimizer.restore(own.meta, own.saved(), own.average)
         with computing(compiled.threads):
             for first, last in itertools.pairwise(cuts):
                 compiled.compiled(block, first, last)

@@ -87,6 +87,7 @@ class TracedSteps:
         example: Block,
         logs: Sequence[str],
         chunk: int | None = None,
+        clip: float | None = None,
     ) -> None:
         """Trace.
 
@@ -94,13 +95,14 @@ class TracedSteps:
             optimizer: has made a step, so that its state is there.
             example: a block of the shapes to come.
             logs: the names of the algorithm's own scalars.
+            clip: the largest norm of a task's gradient; None: any.
 
         Raises:
             CannotCompileError: something depends on a tensor's value, or does what a graph cannot hold.
         """
         self.logs = list(logs)
         self._update = optimizer.update
-        self._bound, self._reduction = bound, reduction
+        self._bound, self._reduction, self._clip = bound, reduction, clip
         self._like = example.episodes
         self.length, self.seeds, tasks = example.episodes.support.x.shape[:3]
         self.passes = tasks // _piece(tasks, chunk or tasks)
@@ -163,7 +165,7 @@ class TracedSteps:
         bound = replace(self._bound, constants=trees.replace_leaves(self._bound.constants, constants))
         meta = trees.tree_map(lambda leaf: leaf.detach().requires_grad_(), trees.unravel(theta, self._bound.meta))
         with torch.enable_grad():
-            result = vmap_plan(bound, self._reduction)(
+            result = vmap_plan(bound, self._reduction, clip=self._clip)(
                 meta, trees.replace_leaves(self._like, episodes), progress.index_select(0, step)[0]
             )
         gradient = trees.ravel(result.gradient)
