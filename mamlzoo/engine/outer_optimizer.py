@@ -243,7 +243,8 @@ def clipped(gradient: Tensor, norm: float) -> Tensor:
     Norms are taken in float64, where squares of float32 neither overflow nor vanish. A row that is not finite stays so.
     """
     length = torch.linalg.vector_norm(gradient, dim=1, keepdim=True, dtype=torch.float64)
-    return gradient * (norm / length).clamp(max=1.0).to(gradient.dtype)
+    factor: Tensor = (norm / length).clamp(max=1.0)
+    return gradient * factor.to(gradient.dtype)
 
 
 def _groups(

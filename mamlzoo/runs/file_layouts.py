@@ -103,8 +103,12 @@ def _check_settings(found: Mapping[str, Any]) -> None:
 
 
 def check_values(where: str, found: Mapping[str, Any]) -> None:
-    """Each is a number, a text, a truth value or nothing, or a list of such."""
+    """Each is a number, a text, a truth value or nothing, or a list of such, or has such by name."""
     for name, value in found.items():
+        if isinstance(value, dict):
+            expect(f"{where}.{name}", value, lambda value: not any(isinstance(one, dict) for one in value.values()))
+            check_values(f"{where}.{name}", value)
+            continue
         several = value if isinstance(value, list) else [value]
         expect(f"{where}.{name}", several, lambda several: all(map(_is_scalar, several)))
 
@@ -161,9 +165,10 @@ def check_checkpoint(content: Mapping[str, Any]) -> None:
         _check_columns("validation", [validation["values"]], (len(validation["steps"]), seeds))
     metrics = validation["metrics"]
     expect("validation.metrics", metrics, lambda found: len(found) == len(validation["steps"]) and _all(str, found))
+    for name, other in {"average": content.get("average"), "best.meta": best and best["meta"]}.items():
+        theirs = None if other is None else [leaf.shape for leaf in _leaves(name, other)]
+        expect(name, theirs, lambda found: found in (None, [leaf.shape for leaf in leaves]))
     if best is not None:
-        theirs = [leaf.shape for leaf in _leaves("best.meta", best["meta"])]
-        expect("best.meta", theirs, lambda found: found == [leaf.shape for leaf in leaves])
         expect("best.values", best["values"], lambda found: len(found) == seeds and _all(float, found))
         expect("best.steps", best["steps"], lambda found: len(found) == seeds and all(map(_is_count, found)))
 
