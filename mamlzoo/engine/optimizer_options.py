@@ -11,7 +11,7 @@ import torch
 from mamlzoo.contracts.numbers_as_text import shown
 from mamlzoo.contracts.options import Option
 from mamlzoo.engine.outer_optimizer import optimizer_class
-from mamlzoo.errors import UsageError, did_you_mean
+from mamlzoo.errors import UsageError, did_you_mean, in_short
 
 NOT_OFFERED = {
     "lr": "the rate is the setting outer_lr, --outer-lr",
@@ -38,7 +38,7 @@ def options_of_optimizer(name: str) -> dict[str, Option]:
 def _declared(cls: Any, parameter: inspect.Parameter) -> Option:
     """From its default, and its annotation where that is the word of a type."""
     default, said = parameter.default, str(parameter.annotation)
-    help = f"{parameter.name} of torch.optim.{cls.__name__}"
+    help = f"as torch.optim.{cls.__name__} takes it"
     if isinstance(default, bool):
         return Option(parameter.name, help, default, bool)
     if isinstance(default, tuple):
@@ -72,7 +72,8 @@ def checked(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     try:
         optimizer_class(name)([torch.zeros(1, 1)], lr=1.0, **found)
     except Exception as error:  # torch's own check of a range is a ValueError; of what it cannot even compare, others
-        raise UsageError(f"optimizer '{name}' refuses {_listed(found)}: {error}") from error
+        why = str(error) if isinstance(error, ValueError) else in_short(error)
+        raise UsageError(f"optimizer '{name}' refuses {_listed(found)}: {why}") from error
     return found
 
 

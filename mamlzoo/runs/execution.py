@@ -100,12 +100,13 @@ class _Execution:
             other = trees.difference(theta, self._bound.meta)
             if other:
                 raise MamlzooError(f"the checkpoint has another θ than the model: {other}")
-        moved = {
-            name: trees.tree_map(lambda leaf: leaf.to(self._device), theta)
-            for name, theta in {"meta": start.training.meta, "average": start.training.average}.items()
-            if theta is not None
-        }
-        self._at = replace(start, training=replace(start.training, **moved))
+        there, average = functools.partial(_on, self._device), start.training.average
+        training = replace(
+            start.training,
+            meta=there(start.training.meta),
+            average=None if average is None else there(average),
+        )
+        self._at = replace(start, training=training)
 
     def train(self, pauses: Sequence[int]) -> Events[None]:
         settings, interval = self._settings, self._settings.validation_interval
@@ -239,6 +240,11 @@ def _better(at: Checkpoint, record: ValidationRecord, sign: float, settled: NDAr
         np.where(improved, record.values, old.values),
         np.where(improved, record.step, old.steps),
     )
+
+
+def _on(device: torch.device, meta: MetaParams) -> MetaParams:
+    moved: MetaParams = trees.tree_map(lambda leaf: leaf.to(device), meta)
+    return moved
 
 
 def _timed(function: Callable[[], T]) -> tuple[T, float]:
