@@ -89,7 +89,10 @@ def _is_source(found: Any) -> bool:
 
 
 def _check_settings(found: Mapping[str, Any]) -> None:
-    check_values("settings", found)
+    by_name = {name: value for name, value in found.items() if isinstance(value, dict)}
+    check_values("settings", {name: value for name, value in found.items() if name not in by_name})
+    for name, values in by_name.items():
+        check_values(f"settings.{name}", values)
     known = options.options_of(Settings)
     for name, value in found.items():
         if name in known:
@@ -103,12 +106,8 @@ def _check_settings(found: Mapping[str, Any]) -> None:
 
 
 def check_values(where: str, found: Mapping[str, Any]) -> None:
-    """Each is a number, a text, a truth value or nothing, or a list of such, or has such by name."""
+    """Each is a number, a text, a truth value or nothing, or a list of such."""
     for name, value in found.items():
-        if isinstance(value, dict):
-            expect(f"{where}.{name}", value, lambda value: not any(isinstance(one, dict) for one in value.values()))
-            check_values(f"{where}.{name}", value)
-            continue
         several = value if isinstance(value, list) else [value]
         expect(f"{where}.{name}", several, lambda several: all(map(_is_scalar, several)))
 

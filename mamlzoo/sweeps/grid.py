@@ -86,16 +86,28 @@ def grid_of(
         raise UsageError(
             "nothing has several values; name some, as in --meta-batch 4,25, or use `mamlzoo run` for a single run"
         )
-    names = short_names(several)
+    names, schedules = short_names(several), found.get("schedule", ())
     candidates: dict[Any, tuple[dict[str, Any], dict[str, Given]]] = {}
     for values in product(*found.values()):
         given = dict(zip(found, values, strict=True))
         parts = {kind: plugins[kind][given[kind]] for kind in KINDS}
-        had = {key: value for key, value in given.items() if _has(key, parts, {**settings, **given})}
+        own = {**settings, **given}
+        had = {
+            key: value for key, value in given.items() if _has(key, parts, own) and _is_of_schedule(key, own, schedules)
+        }
         candidates.setdefault(tuple(had.items()), (had, parts))
     return Grid(
         [Axis(key, names[key], values) for key, values in several.items()],
-        [_candidate(parts, had, several, seeds, settings) for had, parts in candidates.values()],
+        [
+            _candidate(
+                parts,
+                had,
+                several,
+                seeds,
+                {key: value for key, value in settings.items() if _is_of_schedule(_normal(key), had, schedules)},
+            )
+            for had, parts in candidates.values()
+        ],
     )
 
 
@@ -194,14 +206,18 @@ def _is_known(optimizer: str) -> bool:
 
 
 def _has(key: str, parts: Mapping[str, Given], given: Mapping[str, Any]) -> bool:
-    """Whether a cell's plugins, its optimiser or its schedule have an option or a setting."""
+    """Whether a cell's plugins or its optimiser have an option."""
     kind, dot, name = key.partition(".")
-    if key in OF_SCHEDULES:
-        return given.get("schedule", Settings().schedule) in OF_SCHEDULES[key]
     if kind == "optimizer" and dot:
         optimizer = given.get("optimizer", Settings().optimizer)
         return not _is_known(optimizer) or name in options_of_optimizer(optimizer)
     return not dot or kind == "outer_lr" or name in options.options_of(_class(parts[kind]))
+
+
+def _is_of_schedule(key: str, given: Mapping[str, Any], swept: Sequence[str]) -> bool:
+    """Whether a cell's schedule has a setting; if none of those swept has it, none goes without: it is refused."""
+    known = OF_SCHEDULES.get(key, ())
+    return not set(known) & set(swept) or given["schedule"] in known
 
 
 def _class(given: Given) -> type[Plugin]:

@@ -49,7 +49,13 @@ class Loop:
         eager = self.eager("vmap")
         logs = list(eager.advance(self.block, 0, 1).logs)
         return TracedSteps(
-            self.bound, self.training.reduction, eager.optimizer, self.block, logs, self.chunk, self.training.clip_of_task
+            self.bound,
+            self.training.reduction,
+            eager.optimizer,
+            self.block,
+            logs,
+            self.chunk,
+            self.training.clip_of_task,
         )
 
     def steps(self, plan):
