@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from mamlzoo.bench.workload import CannotRunError, Contender, Work
 from mamlzoo.engine.blocks import Block, blocks
 from mamlzoo.engine.cpu import computing
 from mamlzoo.engine.episodes import TrainingStream
 from mamlzoo.engine.placement import device_of
-from mamlzoo.engine.plan_choice import Training, prepare
+from mamlzoo.engine.plan_choice import prepare
 from mamlzoo.runs.execution import finished
 from mamlzoo.runs.setup import bind
 
@@ -25,12 +26,15 @@ class Own(Contender):
         stream = TrainingStream(
             experiment.task, experiment.settings.seeds, work.meta_batch, device_of(experiment.settings.device)
         )
-        settings = experiment.settings
-        training = Training(ENDLESS, "mean", settings.optimizer, settings.outer_lr, work.contender, None, work.threads)
+        training = replace(
+            experiment.settings.training(), iterations=ENDLESS, plan=work.contender, threads=work.threads
+        )
         self._steps, choice = finished(prepare(bind(experiment), stream, training))
         if choice.plan != work.contender:
             raise CannotRunError(choice.why)
-        self._blocks: Iterator[tuple[Block, int]] = blocks(stream, ENDLESS)
+        self._blocks: Iterator[tuple[Block, int]] = blocks(
+            stream, ENDLESS, self._steps.optimizer.lrs, training.schedule
+        )
         self._block, self._at = next(self._blocks)[0], 0
 
     def run(self, steps: int) -> int:

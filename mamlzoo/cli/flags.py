@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 SHORT_FLAGS = {"task": "-t", "model": "-m", "algorithm": "-a"}
 CHOSEN = "mamlzoo.cli.chosen"
+OPTIMIZERS, GROUPS = "mamlzoo.cli.optimizers", "mamlzoo.cli.groups"
+OPTIMIZER, GROUP = "optimizer", "outer-lr"
+"""How the flags of an optimiser's options begin, and those of the rates of groups of θ."""
+DEFAULT_OPTIMIZER = "adam"
 
 
 class DeclaredType(click.ParamType[Any]):
@@ -76,6 +80,32 @@ class Flag(click.Option):
         self.key = f"{prefix}{option.name}"
 
 
+class GroupFlag(Flag):
+    """The outer rate of a group of θ, whatever that is called; not shown, since groups are known once there is a θ."""
+
+    def __init__(self, group: str, rate: Option, *, several: bool) -> None:
+        super().__init__(rate, "group.", several=several)
+        self.name = f"group {group}"
+        self.opts, self.key, self.hidden = [f"--{GROUP}.{group}"], f"outer_lr.{group}", True
+
+
+def _dotted(kind: str, args: Sequence[str]) -> dict[str, None]:
+    """What stands behind the dot of every `--kind.NAME`, each once."""
+    begins = f"--{kind}."
+    return dict.fromkeys(arg.removeprefix(begins).partition("=")[0] for arg in args if arg.startswith(begins))
+
+
+def _last(flag: str, args: Sequence[str]) -> str | None:
+    """The value that a flag is given last."""
+    found = None
+    for at, arg in enumerate(args):
+        if arg == flag and at + 1 < len(args):
+            found = args[at + 1]
+        elif arg.startswith(f"{flag}="):
+            found = arg.partition("=")[2]
+    return found
+
+
 def take_given(ctx: click.Context, flags: Sequence[Flag]) -> dict[str, Any]:
     """Take the flags' values out of the parameters; those that were given on the command line, by key."""
     given = {}
@@ -128,8 +158,13 @@ class PluginCommand(click.Command):
         with formatter.section("Options"):
             formatter.write_dl(own)
         for kind, records in plugins.items():
-            with formatter.section(f"Options of {kind} {', '.join(ctx.meta[CHOSEN][kind])}"):
+            with formatter.section(f"Options of {kind} {', '.join(self._chosen(ctx)[kind])}"):
                 formatter.write_dl(records)
+
+    def _chosen(self, ctx: click.Context) -> Mapping[str, Sequence[str]]:
+        """Names by what their options begin with."""
+        chosen: Mapping[str, Sequence[str]] = ctx.meta[CHOSEN]
+        return chosen
 
     def get_help(self, ctx: click.Context) -> str:
         from mamlzoo.tables import plain
@@ -166,15 +201,20 @@ class PluginCommand(click.Command):
 
         flags: list[Flag] = []
         for kind, names in ctx.meta[CHOSEN].items():
-            declared: dict[str, list[Option]] = {}
-            for name in names:
-                cls: type[Plugin] = installed().get(kind, name)
-                for option in options_of(cls).values():
-                    declared.setdefault(option.name, []).append(option)
-            for same in declared.values():
-                differ = len({option.default for option in same}) > 1
-                default = "each its own" if differ else None
-                flags.append(Flag(same[0], f"{kind}.", default, several=self.sweeps))
+            classes: list[type[Plugin]] = [installed().get(kind, name) for name in names]
+            flags += self._flags_of(kind, [options_of(cls) for cls in classes])
+        return flags
+
+    def _flags_of(self, kind: str, several: Sequence[Mapping[str, Option]]) -> list[Flag]:
+        """One flag for each option that any of several has."""
+        declared: dict[str, list[Option]] = {}
+        for options in several:
+            for option in options.values():
+                declared.setdefault(option.name, []).append(option)
+        flags = []
+        for same in declared.values():
+            differ = len({option.default for option in same}) > 1
+            flags.append(Flag(same[0], f"{kind}.", "each its own" if differ else None, several=self.sweeps))
         return flags
 
 
@@ -183,7 +223,7 @@ def _without_dotted(args: Sequence[str]) -> list[str]:
     left: list[str] = []
     rest = iter(args)
     for arg in rest:
-        if arg.startswith(tuple(f"--{kind}." for kind in SHORT_FLAGS)):
+        if arg.startswith(tuple(f"--{kind}." for kind in (*SHORT_FLAGS, OPTIMIZER, GROUP))):
             if "=" not in arg:
                 next(rest, None)
         else:
@@ -192,7 +232,55 @@ def _without_dotted(args: Sequence[str]) -> list[str]:
 
 
 class SettingsCommand(PluginCommand):
-    """A `PluginCommand` that also has the flags of a run's settings; the callback gets them as `settings`."""
+    """A `PluginCommand` that also has the flags of a run's settings; the callback gets them as `settings`.
+
+    It has those of the optimiser that `--optimizer` chooses, too, as `--optimizer.weight-decay`, and for each group of
+    θ that is named one as `--outer-lr.rates`. Their values are among the `options`.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta[OPTIMIZERS], ctx.meta[GROUPS] = self._optimizers(args), list(_dotted(GROUP, args))
+        return super().parse_args(ctx, args)
+
+    def _optimizers(self, args: Sequence[str]) -> list[str]:
+        """What `--optimizer` says, of which options are given, before the flags that depend on it are known.
+
+        Raises:
+            UsageError: none of them has an option that is given.
+        """
+        from mamlzoo.engine.optimizer_options import options_of_optimizer, unknown
+
+        text = _last(f"--{OPTIMIZER}", _without_dotted(args)) or DEFAULT_OPTIMIZER
+        names = [name.strip() for name in text.split(",")] if self.sweeps else [text]
+        known, refused = list[str](), list[UsageError]()
+        for name in names:
+            try:
+                options_of_optimizer(name)
+                known.append(name)
+            except UsageError as error:  # said where the settings are made
+                refused.append(error)
+        for key in _dotted(OPTIMIZER, args):
+            if not known:
+                raise refused[0]
+            if not any(key.replace("-", "_") in options_of_optimizer(name) for name in known):
+                raise UsageError(unknown(known[0], key))
+        return known
+
+    def _plugin_flags(self, ctx: click.Context) -> list[Flag]:
+        from mamlzoo.contracts.options import options_of
+        from mamlzoo.engine.optimizer_options import options_of_optimizer
+        from mamlzoo.experiments.settings import Settings
+
+        names = ctx.meta.get(OPTIMIZERS, [DEFAULT_OPTIMIZER])
+        rate = options_of(Settings)["outer_lr"]
+        return [
+            *super()._plugin_flags(ctx),
+            *self._flags_of(OPTIMIZER, [options_of_optimizer(name) for name in names]),
+            *(GroupFlag(group, rate, several=self.sweeps) for group in ctx.meta.get(GROUPS, [])),
+        ]
+
+    def _chosen(self, ctx: click.Context) -> Mapping[str, Sequence[str]]:
+        return {**super()._chosen(ctx), OPTIMIZER: ctx.meta.get(OPTIMIZERS, [DEFAULT_OPTIMIZER])}
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         params = super().get_params(ctx)
@@ -211,5 +299,5 @@ class SettingsCommand(PluginCommand):
         return [
             Flag(option, several=self.sweeps and option.name not in axes.FIXED)
             for option in options_of(Settings).values()
-            if option.name != "seeds"
+            if option.name != "seeds" and not option.named  # whose values have a flag each
         ]

@@ -149,7 +149,7 @@ class Display(Watcher):
         elif isinstance(event, Checkpoint):
             if run.is_prepared:
                 self._advance(run, event.training.step, seconds)
-            run.step, run.is_trained = event.training.step, experiment.is_trained(event.training)
+            run.step, run.is_trained = event.training.step, experiment.is_trained(event)
             run.is_prepared = run.is_prepared or run.is_trained
             run.validations = len(event.validation)
             if event.validation:

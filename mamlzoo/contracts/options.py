@@ -32,14 +32,22 @@ DECLARATION = "an option is declared as shots: int = mamlzoo.option(10, 'support
 """What those are told whose declaration cannot be used."""
 
 
+class ByName(dict[str, Any]):
+    """Values by name, which is not to be changed: it may be the default of an option."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(frozenset(self.items()))
+
+
 @dataclasses.dataclass(frozen=True)
 class Option:
     """One option of a plugin, as every part of mamlzoo sees it.
 
     Attributes:
         name: the Python name, as in `inner_lr`; its flag spells it `inner-lr`.
-        type: `bool`, `int`, `float` or `str`.
+        type: `bool`, `int`, `float` or `str`; `object` where who declares it checks the values itself.
         many: whether it holds any number of values (a `tuple[type, ...]`), written `40,40`.
+        named: whether it holds values by name (a `Mapping[str, type]`); each of them has a flag of its own.
         optional: whether `None` (written `none`) is allowed.
         ranges: whether a range of whole numbers (a `Range`, written `1..20`) is allowed in place of one.
         choices: the values allowed, where they are few.
@@ -52,6 +60,7 @@ class Option:
     default: Any
     type: type
     many: bool = False
+    named: bool = False
     optional: bool = False
     ranges: bool = False
     choices: tuple[str, ...] = ()
@@ -122,6 +131,10 @@ class Option:
         """
         if value is None and self.optional:
             return None
+        if self.named:
+            if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
+                raise UsageError(f"must be values by name, as {{'name': …}}, not {shown(value)}")
+            return ByName({name: self._check_named(name, one) for name, one in value.items()})
         if self.many:
             if isinstance(value, str) or not isinstance(value, Sequence):
                 raise UsageError(f"must be several values of type {self.type.__name__}, not {shown(value)}")
@@ -138,6 +151,14 @@ class Option:
         for end in (value.least, value.most):
             self._check_one(end)
         return value.least if value.least == value.most else value
+
+    def _check_named(self, name: str, value: Any) -> Any:
+        if self.type is object:
+            return tuple(value) if isinstance(value, list) else value
+        try:
+            return self._check_one(value)
+        except UsageError as error:
+            raise UsageError(f"of {shown(name)} {error}") from None
 
     def _check_one(self, value: Any) -> Scalar:
         if not isinstance(value, bool):  # numpy's numbers too
@@ -212,6 +233,9 @@ def _declared(field: dataclasses.Field[Any], hint: Any) -> Option:
     parts = typing.get_args(hint) if typing.get_origin(hint) in (types.UnionType, typing.Union) else (hint,)
     optional, ranges = type(None) in parts, Range in parts and int in parts
     hint, *more = (part for part in parts if part is not type(None) and not (ranges and part is Range))
+    named = typing.get_origin(hint) is Mapping
+    if named:
+        hint = object if typing.get_args(hint)[1] is Any else typing.get_args(hint)[1]
     if more:
         raise TypeError(f"{field.name} may be a {hint} or a {more[0]}, and an option has one type")
     many = typing.get_origin(hint) is tuple
@@ -220,10 +244,17 @@ def _declared(field: dataclasses.Field[Any], hint: Any) -> Option:
     if typing.get_origin(hint) is Literal:
         details["choices"] = typing.get_args(hint)
         hint = str if all(isinstance(choice, str) for choice in details["choices"]) else hint
-    if hint not in SCALARS:
+    if hint not in SCALARS and not (named and hint is object):
         raise TypeError(f"{field.name} has the type {hint}, which no option may have")
     return Option(
-        name=field.name, default=field.default, type=hint, many=many, optional=optional, ranges=ranges, **details
+        name=field.name,
+        default=field.default,
+        type=hint,
+        many=many,
+        named=named,
+        optional=optional,
+        ranges=ranges,
+        **details,
     )
 
 
@@ -243,12 +274,14 @@ def validate(plugin: Any, where: str) -> None:
 
 def values(plugin: Any) -> dict[str, Any]:
     """The plugin's options by name, as JSON can hold them."""
-    return {name: _for_json(getattr(plugin, name)) for name in options_of(type(plugin))}
+    return {name: _as_json(getattr(plugin, name)) for name in options_of(type(plugin))}
 
 
-def _for_json(value: Any) -> Any:
+def _as_json(value: Any) -> Any:
     if isinstance(value, Range):
         return str(value)
+    if isinstance(value, Mapping):
+        return {name: _as_json(one) for name, one in value.items()}
     return list(value) if isinstance(value, tuple) else value
 
 

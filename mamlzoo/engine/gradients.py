@@ -7,7 +7,7 @@ after another, which needs the least memory: no two tasks' graphs exist at once.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -18,6 +18,7 @@ from mamlzoo.contracts.data import Episode, MetaParams, Params
 from mamlzoo.contracts.return_values import broken, check_meta_loss
 from mamlzoo.engine.binding import Bound, Reduction
 from mamlzoo.engine.mapping import looped
+from mamlzoo.engine.outer_optimizer import clipped
 from mamlzoo.engine.singular_matrices import outcomes
 
 
@@ -37,8 +38,20 @@ class StepResult(NamedTuple):
 
 Gradients = Callable[[MetaParams, Episode, Tensor], StepResult]
 """(θ, episodes with [seeds, meta-batch], progress) -> StepResult."""
-Plan = Callable[[Bound, Reduction, int | None], Gradients]
-"""(networks and θ, reduction, tasks of a seed computed at once) -> Gradients."""
+
+
+class Plan(Protocol):
+    """How a plan's meta-gradients are made."""
+
+    def __call__(
+        self, bound: Bound, reduction: Reduction, chunk: int | None = None, clip: float | None = None
+    ) -> Gradients:
+        """The meta-gradients of networks and θ.
+
+        Args:
+            chunk: tasks of a seed computed at once; None: all.
+            clip: the largest norm of a task's gradient, before the reduction; None: any.
+        """
 
 
 def _objective(
@@ -59,8 +72,17 @@ def _gradient(bound: Bound, loss: Tensor, meta: MetaParams) -> MetaParams:
     return trees.replace_leaves(meta, gradients)
 
 
-def vmap_plan(bound: Bound, reduction: Reduction, chunk: int | None = None) -> Gradients:
-    """All seeds and tasks in one batched call, or `chunk` tasks of each seed after another."""
+def _rows_clipped(gradient: MetaParams, norm: float) -> MetaParams:
+    """Gradients whose leaves begin with [rows], each row that is longer than a norm made as long."""
+    return trees.unravel(clipped(trees.ravel(gradient), norm), gradient)
+
+
+def vmap_plan(bound: Bound, reduction: Reduction, chunk: int | None = None, clip: float | None = None) -> Gradients:
+    """All seeds and tasks in one batched call, or `chunk` tasks of each seed after another.
+
+    Where each task's gradient is clipped, each task gets a θ of its own, all of them equal: the gradient of the sum of
+    their losses is then each one's own gradient.
+    """
 
     def objective(
         meta: MetaParams, constants: dict[str, Params], episode: Episode, progress: Tensor
@@ -69,9 +91,25 @@ def vmap_plan(bound: Bound, reduction: Reduction, chunk: int | None = None) -> G
 
     # A single seed needs no batching of its own, and each level of vmap costs time in every operation.
     over_seeds = vmap if len(trees.leaves(bound.meta)[0]) > 1 else looped
-    batched = over_seeds(vmap(objective, in_dims=(None, None, 0, None)), in_dims=(0, 0, 0, None))
+    shared = None if clip is None else 0
+    batched = over_seeds(vmap(objective, in_dims=(shared, None, 0, None)), in_dims=(0, 0, 0, None))
+
+    def part_clipped(meta: MetaParams, episodes: Episode, progress: Tensor, tasks: int, norm: float) -> StepResult:
+        seeds, here = episodes.support.y.shape[:2]
+        own = trees.tree_map(
+            lambda leaf: leaf.detach().unsqueeze(1).repeat(1, here, *[1] * (leaf.ndim - 1)).requires_grad_(), meta
+        )
+        losses, logs = batched(own, bound.constants, episodes, progress)
+        rows = trees.tree_map(lambda leaf: leaf.flatten(0, 1), _gradient(bound, losses.sum(), own))
+        weight = 1.0 if reduction == "sum" else 1.0 / tasks
+        gradient = trees.tree_map(
+            lambda leaf: weight * leaf.unflatten(0, (seeds, here)).sum(1), _rows_clipped(rows, norm)
+        )
+        return StepResult(gradient, losses.detach(), logs)
 
     def part(meta: MetaParams, episodes: Episode, progress: Tensor, tasks: int) -> StepResult:
+        if clip is not None:
+            return part_clipped(meta, episodes, progress, tasks, clip)
         losses, logs = batched(meta, bound.constants, episodes, progress)
         # Seeds share nothing, so the gradient of their sum is each one's own gradient.
         total = losses.sum() if reduction == "sum" else losses.sum() / tasks
@@ -92,7 +130,7 @@ def vmap_plan(bound: Bound, reduction: Reduction, chunk: int | None = None) -> G
     return gradients
 
 
-def loop_plan(bound: Bound, reduction: Reduction, chunk: int | None = None) -> Gradients:
+def loop_plan(bound: Bound, reduction: Reduction, chunk: int | None = None, clip: float | None = None) -> Gradients:
     """One seed and one task after another; `chunk` has no say."""
 
     def gradients(meta: MetaParams, episodes: Episode, progress: Tensor) -> StepResult:
@@ -106,6 +144,9 @@ def loop_plan(bound: Bound, reduction: Reduction, chunk: int | None = None) -> G
             for task in range(tasks):
                 loss, logs = _objective(bound, own, constants, trees.index(episodes, (seed, task)), progress)
                 gradient = _gradient(bound, loss, own)
+                if clip is not None:
+                    one = trees.tree_map(lambda leaf: leaf[None], gradient)
+                    gradient = trees.index(_rows_clipped(one, clip), 0)
                 trees.tree_map(lambda sum_, g, at=seed: sum_[at].add_(g, alpha=weight), total, gradient)
                 rows.append((loss.detach(), logs))
         stacked = trees.tree_map(lambda leaf: leaf.unflatten(0, (seeds, tasks)), trees.stack(rows))
@@ -116,7 +157,11 @@ def loop_plan(bound: Bound, reduction: Reduction, chunk: int | None = None) -> G
 
 def _eager(plan: Plan) -> Plan:
     """A plan of which a seed with a singular matrix diverges, where torch would raise for all seeds."""
-    return lambda bound, reduction, chunk: outcomes(plan(bound, reduction, chunk))
+
+    def made(bound: Bound, reduction: Reduction, chunk: int | None = None, clip: float | None = None) -> Gradients:
+        return outcomes(plan(bound, reduction, chunk, clip))
+
+    return made
 
 
 EAGER: dict[str, Plan] = {"vmap": _eager(vmap_plan), "loop": _eager(loop_plan)}

@@ -5,15 +5,15 @@ from __future__ import annotations
 import functools
 import math
 import time
-from collections.abc import Callable, Generator
-from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import torch
 from torch.nn.modules.conv import _ConvNd
 
 from mamlzoo import trees
-from mamlzoo.contracts.data import Episode
+from mamlzoo.contracts.data import Episode, MetaParams
 from mamlzoo.engine.batching_check import in_words, off_by
 from mamlzoo.engine.binding import Bound, Reduction
 from mamlzoo.engine.blocks import Block, blocks
@@ -25,9 +25,10 @@ from mamlzoo.engine.compilation.program import CompiledSteps, Loop, Replay, Trac
 from mamlzoo.engine.compilation.program_cache import CannotCompileError, DamagedError
 from mamlzoo.engine.cpu import SPREAD, computing, is_busy
 from mamlzoo.engine.episodes import TrainingStream
-from mamlzoo.engine.gradients import EAGER
+from mamlzoo.engine.gradients import EAGER, Gradients
 from mamlzoo.engine.memory import BUDGET, MIB, allocated_by
 from mamlzoo.engine.outer_optimizer import OuterOptimizer
+from mamlzoo.engine.schedules import CONSTANT, Schedule
 from mamlzoo.engine.steps import EagerSteps, Steps
 from mamlzoo.errors import MamlzooError, UsageError
 from mamlzoo.tables import rate
@@ -62,6 +63,12 @@ class Training:
         plan: 'loop', 'vmap', 'compile', or 'auto' for what is fastest.
         chunk: tasks of each seed computed at once; None: what fits in the memory budget.
         threads: how many may compute, where that is faster than one.
+        options: of the optimiser, by name.
+        schedule: of its rate.
+        group_lrs: the rates of groups of θ that have another, by name.
+        clip_norm: the largest norm of a meta-gradient, or of a task's; None: any.
+        clip_per: which of the two.
+        ema: how much of the average of θ each meta-step keeps; None: there is no average.
     """
 
     iterations: int
@@ -71,6 +78,33 @@ class Training:
     plan: str
     chunk: int | None = None
     threads: int = 1
+    options: Mapping[str, Any] = field(default_factory=dict)
+    schedule: Schedule = CONSTANT
+    group_lrs: Mapping[str, float] = field(default_factory=dict)
+    clip_norm: float | None = None
+    clip_per: Literal["meta-step", "task"] = "meta-step"
+    ema: float | None = None
+
+    @property
+    def clip_of_task(self) -> float | None:
+        """The largest norm of a task's gradient; None: any."""
+        return self.clip_norm if self.clip_per == "task" else None
+
+    def optimizer_of(self, meta: MetaParams) -> OuterOptimizer:
+        """The outer optimiser of a θ.
+
+        Raises:
+            UsageError: it refuses this θ, or θ lacks a group that has a rate of its own.
+        """
+        return OuterOptimizer(
+            self.optimizer,
+            self.outer_lr,
+            meta,
+            options=self.options,
+            group_lrs=self.group_lrs,
+            clip_norm=self.clip_norm if self.clip_per == "meta-step" else None,
+            ema=self.ema,
+        )
 
 
 class Notice(NamedTuple):
@@ -112,7 +146,8 @@ def prepare(bound: Bound, stream: TrainingStream, training: Training) -> Prepari
 class _Preparation:
     def __init__(self, bound: Bound, stream: TrainingStream, training: Training) -> None:
         self._bound, self._training = bound, training
-        self._block: Block = next(blocks(stream, training.iterations))[0]
+        lrs = self._optimizer().lrs
+        self._block: Block = next(blocks(stream, training.iterations, lrs, training.schedule))[0]
         self._tasks = stream.meta_batch * len(stream.seeds)
         needed = bytes_of_a_task(bound, self._block.episodes)
         in_cache = CACHE if stream.device.type == "cpu" else BUDGET
@@ -199,7 +234,7 @@ class _Preparation:
     def _fastest_eager(self) -> tuple[str, float, str]:
         """The faster of 'vmap' and 'loop', its seconds a meta-step, and why."""
         episodes = trees.index(self._block.episodes, (slice(0, 1), slice(None), slice(0, FEW)))
-        few = Block(episodes, self._block.progress[:1])
+        few = Block(episodes, self._block.progress[:1], self._block.rates[:1])
         looped = _pace(self._eager("loop"), few, 1) * self._tasks / math.prod(episodes.support.y.shape[1:3])
         try:
             batched, alone = self._batched
@@ -234,12 +269,14 @@ class _Preparation:
         return convolves and self._bound.algorithm.order == "exact" and self._block.progress.device.type == "cpu"
 
     def _optimizer(self) -> OuterOptimizer:
-        return OuterOptimizer(self._training.optimizer, self._training.outer_lr, self._bound.meta)
+        return self._training.optimizer_of(self._bound.meta)
+
+    def _gradients(self, plan: str) -> Gradients:
+        return EAGER[plan](self._bound, self._training.reduction, self._chunk, self._training.clip_of_task)
 
     def _eager(self, plan: str, optimizer: OuterOptimizer | None = None) -> EagerSteps:
-        gradients = EAGER[plan](self._bound, self._training.reduction, self._chunk)
         return EagerSteps(
-            optimizer or self._optimizer(), gradients, self._threads(1 if plan == "loop" else self._chunk)
+            optimizer or self._optimizer(), self._gradients(plan), self._threads(1 if plan == "loop" else self._chunk)
         )
 
     def _threads(self, tasks: int) -> int:
@@ -258,7 +295,8 @@ class _Preparation:
             raise CannotCompileError(f"its tasks cannot be batched ({reason_of(error)})") from error
         logs, chunk = list(measured.logs), self._compiled_chunk
         with computing(self._threads(chunk)):  # the compiler writes for so many
-            return TracedSteps(self._bound, self._training.reduction, eager.optimizer, self._block, logs, chunk)
+            clip = self._training.clip_of_task
+            return TracedSteps(self._bound, self._training.reduction, eager.optimizer, self._block, logs, chunk, clip)
 
     def _kept(self, traced: TracedSteps) -> Preparing[Loop | Replay | None]:
         try:
@@ -281,7 +319,7 @@ class _Preparation:
             CannotCompileError: the program fails, or its meta-steps are not those of the vmap plan.
         """
         compiled, vmap = self._compiled(traced, run), self._eager("vmap")
-        gradients = EAGER["vmap"](self._bound, self._training.reduction, self._chunk)
+        gradients = self._gradients("vmap")
         try:
             with program_cache.trying(traced.path):
                 wrong = disagreement(vmap, compiled, gradients, self._block, roughness(traced.graph))
@@ -308,7 +346,7 @@ def bytes_of_a_task(bound: Bound, episodes: Episode) -> int:
     """
     one = trees.index(episodes, (0, slice(None), slice(0, 1)))
     meta = trees.tree_map(lambda leaf: leaf.clone().requires_grad_(), bound.meta)
-    step, now = EAGER["loop"](bound, "mean", None), torch.zeros((), device=one.support.y.device)
+    step, now = EAGER["loop"](bound, "mean"), torch.zeros((), device=one.support.y.device)
     return max(1, allocated_by(lambda: step(meta, one, now)))
 
 

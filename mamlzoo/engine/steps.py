@@ -45,11 +45,11 @@ class EagerSteps(Steps):
         self._gradients = gradients
 
     def advance(self, block: Block, first: int, last: int) -> Measured:
-        rows = []
+        rows, rates = [], block.rates[first:last].tolist()
         for step in range(first, last):
             episodes = trees.index(block.episodes, step)
             result = self._gradients(self.optimizer.meta, episodes, block.progress[step])
-            self.optimizer.step(result.gradient)
+            self.optimizer.step(result.gradient, rates[step - first])
             rows.append(trees.tree_map(lambda leaf: leaf.mean(-1), Measured(result.losses, result.logs)))
         return trees.stack(rows)
 

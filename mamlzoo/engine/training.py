@@ -16,6 +16,7 @@ from mamlzoo.contracts.data import MetaParams
 from mamlzoo.engine.blocks import blocks
 from mamlzoo.engine.cpu import computing
 from mamlzoo.engine.episodes import TrainingStream
+from mamlzoo.engine.schedules import CONSTANT, Schedule
 from mamlzoo.engine.steps import Measured, Steps, joined
 from mamlzoo.tables import count, number
 
@@ -60,6 +61,7 @@ class TrainingState:
         optimizer: the state of the outer optimiser, as `OuterOptimizer.saved` gives it.
         recent: what was measured since the last record; None right after one.
         diverged: as in a record.
+        average: of θ over meta-steps; None where none is kept.
     """
 
     step: int
@@ -67,15 +69,22 @@ class TrainingState:
     optimizer: Sequence[Mapping[int, Mapping[str, Any]]] = ()
     recent: Measured | None = None
     diverged: Mapping[int, int] = field(default_factory=dict)
+    average: MetaParams | None = None
 
     def __repr__(self) -> str:
         return f"training at meta-step {self.step}"
+
+    @property
+    def judged(self) -> MetaParams:
+        """The θ that is validated, tested and used: the average where one is kept, else θ itself."""
+        return self.meta if self.average is None else self.average
 
 
 def train(
     stream: TrainingStream,
     steps: Steps,
     iterations: int,
+    schedule: Schedule = CONSTANT,
     *,
     start: TrainingState | None = None,
     pauses: Sequence[int] = (),
@@ -89,6 +98,7 @@ def train(
     In how many pieces the work is cut, and whether it goes on from a state, changes no bit of the numbers.
 
     Args:
+        schedule: of the outer rate.
         start: go on from here; None: from the θ of `steps`.
         pauses: pieces also end at multiples of these numbers of meta-steps.
     """
@@ -96,9 +106,9 @@ def train(
     step, diverged, recent = 0, dict[int, int](), list[Measured]()
     if start is not None:
         step, diverged, recent = start.step, dict(start.diverged), [start.recent] if start.recent is not None else []
-        steps.optimizer.restore(start.meta, start.optimizer)
+        steps.optimizer.restore(start.meta, start.optimizer, start.average)
     ends, longest = [every, *pauses], 1
-    for block, offset in blocks(stream, iterations, step):
+    for block, offset in blocks(stream, iterations, steps.optimizer.lrs, schedule, step):
         last = min(offset + len(block.progress), iterations)
         while step < last and len(diverged) < len(stream.seeds):
             until = min(last, step + longest, *(step + end - step % end for end in ends))
@@ -119,8 +129,9 @@ def train(
 
 
 def _state(step: int, steps: Steps, recent: list[Measured], diverged: dict[int, int]) -> TrainingState:
-    meta = trees.stop_gradient(steps.optimizer.meta)
-    return TrainingState(step, meta, steps.optimizer.saved(), joined(recent) if recent else None, diverged)
+    optimizer, measured = steps.optimizer, joined(recent) if recent else None
+    meta = trees.stop_gradient(optimizer.meta)
+    return TrainingState(step, meta, optimizer.saved(), measured, diverged, optimizer.average)
 
 
 def _record(step: int, recent: Measured, diverged: dict[int, int], theta: torch.Tensor) -> TrainingRecord:

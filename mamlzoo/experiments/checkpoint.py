@@ -91,8 +91,8 @@ class Checkpoint:
 
     @property
     def meta(self) -> MetaParams:
-        """The θ to be tested and used: the best on validation where that chooses, else the last."""
-        return self.training.meta if self.best is None else self.best.meta
+        """The θ to be tested and used: the best on validation where that chooses, else the last or its average."""
+        return self.training.judged if self.best is None else self.best.meta
 
 
 def _step_of(record: TrainingRecord | ValidationRecord) -> int:

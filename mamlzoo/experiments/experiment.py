@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mamlzoo.contracts.plugins import MetaAlgorithm, Model, Plugin, Task
-from mamlzoo.engine.training import TrainingState
+from mamlzoo.experiments import patience
+from mamlzoo.experiments.checkpoint import Checkpoint, ValidationRecord
 from mamlzoo.experiments.settings import Settings
 
 
@@ -31,10 +36,16 @@ class Experiment:
         """The task, the model and the algorithm."""
         return self.task, self.model, self.algorithm
 
-    def is_trained(self, state: TrainingState) -> bool:
-        """Whether no meta-step is to be made any more: all are made, or every seed has diverged."""
+    def is_trained(self, at: Checkpoint) -> bool:
+        """Whether no meta-step is to be made any more: all are made, every seed has diverged or run out of patience."""
         return (
             not self.algorithm.trains
-            or state.step >= self.settings.iterations
-            or len(state.diverged) == len(self.settings.seeds)
+            or at.training.step >= self.settings.iterations
+            or len(at.training.diverged) == len(self.settings.seeds)
+            or bool(len(at.validation) and self.ran_out(at.validation).all())
         )
+
+    def ran_out(self, validation: Sequence[ValidationRecord]) -> NDArray[np.bool_]:
+        """Of which seeds the patience has run out, [seeds]; empty before the first validation."""
+        grows = bool(validation) and validation[0].metric in self.task.higher_is_better
+        return patience.ran_out(validation, self.settings.patience, 1.0 if grows else -1.0)

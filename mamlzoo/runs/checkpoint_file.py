@@ -82,6 +82,7 @@ def _content(checkpoint: Checkpoint, experiment: str) -> dict[str, Any]:
     content = {
         "experiment": experiment,
         "meta": training.meta,
+        "average": training.average,
         "optimizer": [{index: dict(slots) for index, slots in state.items()} for state in training.optimizer],
         "step": training.step,
         "recent": training.recent and {"losses": training.recent.losses, "logs": training.recent.logs},
@@ -118,6 +119,7 @@ def _checkpoint(content: dict[str, Any]) -> Checkpoint:
             optimizer=content["optimizer"],
             recent=recent and Measured(**recent),
             diverged=diverged,
+            average=content.get("average"),  # which the first checkpoints do not have
         ),
         history=[
             TrainingRecord(

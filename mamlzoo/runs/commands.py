@@ -11,8 +11,9 @@ from mamlzoo.contracts import options
 from mamlzoo.contracts.options import Option
 from mamlzoo.contracts.plugins import KINDS
 from mamlzoo.discovery import serialisation
+from mamlzoo.engine.optimizer_options import options_of_optimizer
 from mamlzoo.errors import UsageError
-from mamlzoo.experiments.settings import Settings
+from mamlzoo.experiments.settings import BY_NAME, Settings
 
 
 def command_of(config: Mapping[str, Any]) -> str:
@@ -33,8 +34,14 @@ def command_of(config: Mapping[str, Any]) -> str:
         names += [f"-{kind[0]}", text]
         for option, value in _changed(serialisation.make(kind, saved)):
             flags += [f"--{kind}.{option.flag}", _spelled(option, value)]
-    for option, value in _changed(options.make(Settings, config["settings"], "settings")):
-        flags += _seeds(value) if option.name == "seeds" else [f"--{option.flag}", _spelled(option, value)]
+    settings = options.make(Settings, config["settings"], "settings")
+    for option, value in _changed(settings):
+        if option.name == "seeds":
+            flags += _seeds(value)
+        elif option.named:
+            flags += _by_name(option, value, settings.optimizer)
+        else:
+            flags += [f"--{option.flag}", _spelled(option, value)]
     return shlex.join(["mamlzoo", "run", *names, *flags])
 
 
@@ -51,6 +58,17 @@ def _spelled(option: Option, value: Any) -> str:
     if option.parse(text) != value:  # the word 'none', or a comma within one of several
         raise UsageError(f"no command makes this run again: no flag can spell {option.name} = {value!r}")
     return text
+
+
+def _by_name(option: Option, given: Mapping[str, Any], optimizer: str) -> list[str]:
+    """Values by name have a flag each, as `--optimizer.weight-decay`."""
+    (kind,) = (kind for kind, setting in BY_NAME.items() if setting == option.name)
+    known = options_of_optimizer(optimizer) if kind == "optimizer" else {}
+    flags = list[str]()
+    for name, value in given.items():
+        one = known.get(name) or Option(name, option.help, None, option.type)
+        flags += [f"--{kind.replace('_', '-')}.{one.flag if known else name}", _spelled(one, value)]
+    return flags
 
 
 def _seeds(seeds: tuple[int, ...]) -> list[str]:

@@ -10,7 +10,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mamlzoo.contracts import options
 from mamlzoo.contracts.plugins import KINDS
+from mamlzoo.experiments.settings import Settings
+
+LATER = frozenset(
+    ["group_lrs", "optimizer_options", "schedule", "warmup", "final_factor", "decay_every", "decay_factor", "clip_norm",
+     "clip_per", "ema", "patience"]
+)  # fmt: skip
+"""Settings that the first run directories do not have."""
 
 
 def digest(content: Any) -> str:
@@ -42,9 +50,17 @@ def _parts(value: Any) -> Iterator[bytes]:
 def experiment_digest(config: Mapping[str, Any]) -> str:
     """The digest of the part of a config that defines the numbers: plugins, options and settings.
 
-    What plugins read is no part of it: other data under the same options are refused (`check_data`).
+    What plugins read is no part of it: other data under the same options are refused (`check_data`). Neither are
+    settings that came later, at their defaults: runs of before are those experiments still.
     """
-    defining: dict[str, Any] = {"settings": config["settings"]}
+    known = options.options_of(Settings)
+    defining: dict[str, Any] = {
+        "settings": {
+            name: value
+            for name, value in config["settings"].items()
+            if name not in LATER or value != known[name].default
+        }
+    }
     for kind in KINDS:
         defining[kind] = {key: value for key, value in config[kind].items() if key != "data"}
     return digest(json.loads(json.dumps(defining, sort_keys=True)))

@@ -34,6 +34,7 @@ from mamlzoo.experiments.result import Result, Timing
 from mamlzoo.runs.config import config_of
 from mamlzoo.runs.setup import bind, initial
 from mamlzoo.runs.watchers import watched
+from mamlzoo.tables import count
 
 E = TypeVar("E")
 T = TypeVar("T")
@@ -100,17 +101,23 @@ class _Execution:
             with blamed(experiment, "set-up"):
                 remarks = _remarks(self._bound)
             start = Checkpoint(NOTHING, TrainingState(0, meta), remarks=remarks)
-        for theta in [start.training.meta, *([start.best.meta] if start.best else [])]:
+        kept = [start.training.average, start.best and start.best.meta]
+        for theta in [start.training.meta, *(theta for theta in kept if theta is not None)]:
             other = trees.difference(theta, self._bound.meta)
             if other:
                 raise MamlzooError(f"the checkpoint has another θ than the model: {other}")
-        meta = trees.tree_map(lambda leaf: leaf.to(self._device), start.training.meta)
-        self._at = replace(start, training=replace(start.training, meta=meta))
+        there, average = functools.partial(_on, self._device), start.training.average
+        training = replace(
+            start.training,
+            meta=there(start.training.meta),
+            average=None if average is None else there(average),
+        )
+        self._at = replace(start, training=training)
 
     def train(self, pauses: Sequence[int]) -> Events[None]:
         settings, interval = self._settings, self._settings.validation_interval
         yield self._at
-        if not self._experiment.is_trained(self._at.training):
+        if not self._experiment.is_trained(self._at):
             with blamed(self._experiment, "training"):
                 training = yield from self._prepare([*pauses, *([interval] if interval else [])])
                 yield self._at
@@ -127,6 +134,8 @@ class _Execution:
                     if interval and item.step % interval == 0 and item.step < settings.iterations:
                         yield from self._validate()
                     yield self._at
+                    if self._experiment.is_trained(self._at):
+                        break
         if interval and not any(record.step == self._at.training.step for record in self._at.validation):
             with blamed(self._experiment, "validation"):
                 yield from self._validate()
@@ -147,19 +156,24 @@ class _Execution:
             step = self._at.training.step
             self._remark(f"begun by {begun.plan}, from meta-step {step} on by {choice.plan} ({choice.why})")
         yield self._at.plan if choice.plan == begun.plan else choice
-        return train(stream, steps, settings.iterations, start=self._at.training, pauses=pauses)
+        return train(stream, steps, settings.iterations, wanted.schedule, start=self._at.training, pauses=pauses)
 
     def _validate(self) -> Events[None]:
         experiment, settings = self._experiment, self._settings
         episodes = TestSet(experiment.task, settings.valid_tasks, settings.test_seed, self._device, split="valid")
-        values = yield from self._evaluate(self._at.training.meta, episodes)
+        values = yield from self._evaluate(self._at.training.judged, episodes)
         metric = next(iter(values))
         means = values[metric][..., -1].astype(np.float64).mean(1)
         record = ValidationRecord(self._at.training.step, metric, means)
+        settled = experiment.ran_out(self._at.validation)
         self._at = replace(self._at, validation=[*self._at.validation, record])
-        if settings.select_best:
+        if settings.keeps_best:
             sign = 1.0 if metric in experiment.task.higher_is_better else -1.0
-            self._at = replace(self._at, best=_better(self._at, record, sign))
+            self._at = replace(self._at, best=_better(self._at, record, sign, settled))
+        if record.step < settings.iterations and experiment.ran_out(self._at.validation).all():
+            seeds = " for every seed" if len(settings.seeds) > 1 else ""
+            waited = f"{count(settings.patience or 0, 'validation')} in a row brought no better one{seeds}"
+            self._remark(f"training ended at meta-step {record.step} of {settings.iterations}: {waited}")
         yield record
 
     def _evaluate(self, meta: MetaParams, episodes: TestSet) -> Events[MetricValues]:
@@ -208,15 +222,20 @@ class _Execution:
         self._at = replace(self._at, remarks=[*self._at.remarks, text])
 
 
-def _better(at: Checkpoint, record: ValidationRecord, sign: float) -> Best:
-    """For each seed the best θ so far; the earlier one of two that are equally good."""
-    meta, seeds = at.training.meta, len(record.values)
+def _better(at: Checkpoint, record: ValidationRecord, sign: float, settled: NDArray[np.bool_]) -> Best:
+    """For each seed the best θ so far; the earlier one of two that are equally good.
+
+    Args:
+        settled: seeds whose best stays what it is.
+    """
+    meta, seeds = at.training.judged, len(record.values)
     if at.best is None:
         steps = np.full(seeds, record.step)
         return Best(trees.tree_map(torch.clone, meta), record.values, steps)
     old = at.best
     with np.errstate(invalid="ignore"):
         improved: NDArray[np.bool_] = (sign * record.values > sign * old.values) | np.isnan(old.values)
+    improved &= ~settled
     chosen = torch.from_numpy(improved)
 
     def choose(new: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
@@ -227,6 +246,11 @@ def _better(at: Checkpoint, record: ValidationRecord, sign: float) -> Best:
         np.where(improved, record.values, old.values),
         np.where(improved, record.step, old.steps),
     )
+
+
+def _on(device: torch.device, meta: MetaParams) -> MetaParams:
+    moved: MetaParams = trees.tree_map(lambda leaf: leaf.to(device), meta)
+    return moved
 
 
 def _timed(function: Callable[[], T]) -> tuple[T, float]:

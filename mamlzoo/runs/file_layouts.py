@@ -89,7 +89,10 @@ def _is_source(found: Any) -> bool:
 
 
 def _check_settings(found: Mapping[str, Any]) -> None:
-    check_values("settings", found)
+    by_name = {name: value for name, value in found.items() if isinstance(value, dict)}
+    check_values("settings", {name: value for name, value in found.items() if name not in by_name})
+    for name, values in by_name.items():
+        check_values(f"settings.{name}", values)
     known = options.options_of(Settings)
     for name, value in found.items():
         if name in known:
@@ -161,9 +164,10 @@ def check_checkpoint(content: Mapping[str, Any]) -> None:
         _check_columns("validation", [validation["values"]], (len(validation["steps"]), seeds))
     metrics = validation["metrics"]
     expect("validation.metrics", metrics, lambda found: len(found) == len(validation["steps"]) and _all(str, found))
+    for name, other in {"average": content.get("average"), "best.meta": best and best["meta"]}.items():
+        theirs = None if other is None else [leaf.shape for leaf in _leaves(name, other)]
+        expect(name, theirs, lambda found: found in (None, [leaf.shape for leaf in leaves]))
     if best is not None:
-        theirs = [leaf.shape for leaf in _leaves("best.meta", best["meta"])]
-        expect("best.meta", theirs, lambda found: found == [leaf.shape for leaf in leaves])
         expect("best.values", best["values"], lambda found: len(found) == seeds and _all(float, found))
         expect("best.steps", best["steps"], lambda found: len(found) == seeds and all(map(_is_count, found)))
 

@@ -18,7 +18,7 @@ from mamlzoo.discovery.entry_points import installed
 from mamlzoo.discovery.torch_modules import model_of
 from mamlzoo.errors import UsageError
 from mamlzoo.experiments.experiment import Experiment
-from mamlzoo.experiments.settings import MOST_SEEDS, Settings
+from mamlzoo.experiments.settings import BY_NAME, MOST_SEEDS, Settings
 from mamlzoo.runs.setup import rehearse
 
 P = TypeVar("P", bound=Plugin)
@@ -69,6 +69,7 @@ def combined(
     chosen_tasks = _resolve_all(Task, tasks, given["task"])  # type: ignore[type-abstract]
     chosen_models = _resolve_all(Model, map(as_model, models), given["model"])  # type: ignore[type-abstract]
     chosen_algorithms = _resolve_all(MetaAlgorithm, algorithms, given["algorithm"])  # type: ignore[type-abstract]
+    settings = with_named(settings, given)
     common = budget(seeds, settings, [*chosen_tasks, *chosen_models, *chosen_algorithms])
     return [Experiment(*plugins, common) for plugins in product(chosen_tasks, chosen_models, chosen_algorithms)]
 
@@ -129,13 +130,45 @@ def several(given: Any) -> Sequence[Any]:
     return given if isinstance(given, list | tuple) else [given]
 
 
+def with_named(settings: Mapping[str, Any], given: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Settings, and the values that options as `optimizer.weight_decay` give to those that hold values by name.
+
+    Args:
+        given: by how the options begin, by name.
+
+    Raises:
+        UsageError: something is given both ways.
+    """
+    found = {name.replace("-", "_"): value for name, value in settings.items()}
+    for kind, setting in BY_NAME.items():
+        there = found.get(setting, {})
+        twice = [name for name in given[kind] if isinstance(there, Mapping) and name in there]
+        if twice:
+            raise UsageError(f"{kind}.{twice[0]} is given twice: as an option, and in {setting}")
+        if given[kind]:
+            found[setting] = {**there, **given[kind]}
+    return found
+
+
+def split_key(key: str) -> tuple[str, str]:
+    """What an option's key begins with, a kind of plugin or a setting that holds values by name; and the rest.
+
+    Raises:
+        UsageError: it begins with something else.
+    """
+    kind, dot, name = key.partition(".")
+    kind = kind.replace("-", "_")
+    if not dot or kind not in (*KINDS, *BY_NAME):
+        *others, last = (f"'{one}.'" for one in (*KINDS, *BY_NAME))
+        raise UsageError(f"option '{key}' must begin with {', '.join(others)} or {last}")
+    return kind, name if kind == "outer_lr" else name.replace("-", "_")  # groups of θ are called what they are
+
+
 def _by_kind(given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    split: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
+    split: dict[str, dict[str, Any]] = {kind: {} for kind in (*KINDS, *BY_NAME)}
     for key, value in given.items():
-        kind, dot, name = key.partition(".")
-        if kind not in split or not dot:
-            raise UsageError(f"option '{key}' must begin with 'task.', 'model.' or 'algorithm.'")
-        split[kind][name.replace("-", "_")] = value
+        kind, name = split_key(key)
+        split[kind][name] = value
     return split
 
 

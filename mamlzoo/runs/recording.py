@@ -156,13 +156,13 @@ class _Recording:
                 run_directory.write_checkpoint(self._directory, event, self._config)
                 self._written, self._when = _key(event), time.monotonic()
             # The records and validations that follow belong to meta-steps that are not written yet: no place to stop.
-            self._in_training = not stops and not self._experiment.is_trained(event.training)
+            self._in_training = not stops and not self._experiment.is_trained(event)
 
     def _is_due(self, checkpoint: Checkpoint) -> bool:
         step, every = checkpoint.training.step, self._policy.every
         if self._written == _key(checkpoint):
             return False
-        if self._written is None or step == 0 or self._experiment.is_trained(checkpoint.training):
+        if self._written is None or step == 0 or self._experiment.is_trained(checkpoint):
             return True
         if every.steps is not None:
             return step % every.steps == 0

@@ -16,7 +16,6 @@ from mamlzoo.engine.evaluation import evaluate
 from mamlzoo.engine.gradients import EAGER
 from mamlzoo.engine.inspection import inspect_algorithm, inspect_judgement, inspect_networks
 from mamlzoo.engine.missing_derivatives import located
-from mamlzoo.engine.outer_optimizer import OuterOptimizer
 from mamlzoo.engine.padding_check import check_takes_padding, inspect_padding
 from mamlzoo.engine.placement import device_of
 from mamlzoo.engine.purity import repeating
@@ -146,10 +145,13 @@ def _step(experiment: Experiment, bound: Bound, episodes: Episode, plan: str) ->
     settings, first = experiment.settings, trees.index(episodes, 0)
     device = device_of(settings.device)
     if experiment.algorithm.trains and settings.iterations:
-        optimizer = OuterOptimizer(settings.optimizer, settings.outer_lr, bound.meta)
+        training = settings.training()
+        optimizer = training.optimizer_of(bound.meta)
         batch = trees.tree_map(lambda leaf: leaf[None], episodes)  # a seed axis before the meta-batch
         with located(bound, first):
-            found = EAGER[plan](bound, "mean", None)(optimizer.meta, batch, torch.tensor(0.0, device=device))
+            found = EAGER[plan](bound, "mean", None, training.clip_of_task)(
+                optimizer.meta, batch, torch.tensor(0.0, device=device)
+            )
         rehearsal.check_meta_gradient(bound, found, first)
     tests = TestSet(experiment.task, 1, settings.test_seed, device)
     tests.try_sizes()

@@ -13,6 +13,7 @@ from mamlzoo.contracts import numbers_as_text
 from mamlzoo.contracts.numbers_as_text import shown
 from mamlzoo.contracts.options import Option
 from mamlzoo.errors import UsageError
+from mamlzoo.experiments.settings import BY_NAME
 
 LIMIT = 10_000
 """A sweep has at most so many cells."""
@@ -22,8 +23,10 @@ FAR = 10
 """Two values with this ratio or a larger one are of different orders of magnitude."""
 MEASURES = frozenset({"test_tasks", "test_seed", "valid_tasks", "validate_every"})
 COMPUTES = frozenset({"device", "plan", "chunk", "threads", "recompute"})
-FIXED = frozenset({"seeds", "init_from"}) | MEASURES | COMPUTES
-"""Settings that are no axis: most say how cells are measured or computed, and not what is learnt."""
+NAMED = frozenset(BY_NAME.values())
+FIXED = frozenset({"seeds", "init_from"}) | MEASURES | COMPUTES | NAMED
+"""Settings that are no axis: most say how cells are measured or computed, and not what is learnt. Of those that hold
+values by name each value is one, as `optimizer.weight_decay`."""
 STEPS, GEOMETRIC = "from:to:step, as 5:20:5", "log:from:to:count, as log:1e-3:1e-1:3"
 
 
@@ -32,8 +35,8 @@ class Axis:
     """What is swept, and its values in the order in which they were given.
 
     Attributes:
-        key: `task`, `model` or `algorithm`, whose values are names; `algorithm.inner_lr`, an option; `meta_batch`, a
-            setting.
+        key: `task`, `model` or `algorithm`, whose values are names; `algorithm.inner_lr` or `optimizer.momentum`, an
+            option; `meta_batch`, a setting.
         name: as tables show it: `inner_lr`.
     """
 

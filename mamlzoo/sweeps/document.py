@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from mamlzoo.contracts.plugins import KINDS
 from mamlzoo.errors import MamlzooError
+from mamlzoo.experiments.settings import BY_NAME
 from mamlzoo.runs import directory as run_directory
 from mamlzoo.runs import file_layouts
 from mamlzoo.runs.file_layouts import expect
@@ -81,7 +82,8 @@ def _cell(where: str, found: Any, axes: Mapping[str, Mapping[Any, None]]) -> Sav
         file_layouts.check_experiment(cell.config)
         settings = cell.config["settings"]
         _require(
-            f"{where}.config.settings.validate_every", settings.get("validate_every") or settings.get("select_best")
+            f"{where}.config.settings.validate_every",
+            settings.get("validate_every") or settings.get("select_best") or settings.get("patience"),
         )
         for key, value in cell.values.items():
             _require(f"{where}.values", _is_of(key, value, cell.config))
@@ -97,7 +99,10 @@ def _is_of(key: str, value: Any, config: Mapping[str, Any]) -> bool:
     kind, dot, name = key.partition(".")
     if key in KINDS:
         return bool(str(value).partition(" #")[0] == config[key]["name"])
-    holder = config.get(kind, {}).get("options", {}) if dot else config["settings"]
+    if kind in BY_NAME and dot:
+        holder = config["settings"].get(BY_NAME[kind], {})
+    else:
+        holder = config.get(kind, {}).get("options", {}) if dot else config["settings"]
     return bool(value == _value(holder.get(name if dot else key)))
 
 

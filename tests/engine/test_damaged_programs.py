@@ -71,7 +71,7 @@ def prepared_block():
     from mamlzoo.engine.episodes import TrainingStream
     from mamlzoo_tasks.sine import Sine
 
-    return next(blocks(TrainingStream(Sine(), (0, 1), 3, torch.device("cpu")), 20))[0]
+    return next(blocks(TrainingStream(Sine(), (0, 1), 3, torch.device("cpu")), 20, (1e-3,)))[0]
 
 
 def run():

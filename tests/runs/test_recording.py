@@ -46,6 +46,13 @@ def experiment(algorithm="maml", **changes):
     return found
 
 
+FULL = {
+    "optimizer": "sgd", "optimizer_options": {"momentum": 0.9, "weight_decay": 1e-3}, "schedule": "cosine", "warmup": 3,
+    "clip_norm": 1.0, "clip_per": "task", "ema": 0.9, "select_best": True, "validate_every": 3, "valid_tasks": 4,
+}  # fmt: skip
+"""Everything that there is to say of an outer loop."""
+
+
 class Killed(BaseException):
     """What no part of mamlzoo expects."""
 
@@ -113,6 +120,13 @@ def test_a_run_that_is_stopped_and_gone_on_with_ends_with_the_bits_of_one_that_w
         pytest.param({"optimizer": "nadam"}, id="nadam"),
         pytest.param({"optimizer": "rprop"}, id="rprop"),
         pytest.param({"algorithm": "reptile"}, id="logs of its own"),
+        pytest.param(FULL, id="all of the outer loop"),
+        pytest.param(FULL | {"plan": "compile", "iterations": 40}, id="all of it compiled", marks=pytest.mark.slow),
+        pytest.param(
+            {"algorithm": "meta-sgd", "group_lrs": {"rates": 0.1}, "clip_norm": 1.0, "schedule": "step"},
+            id="a rate by group",
+        ),
+        pytest.param({"optimizer": "adafactor", "ema": 0.9, "warmup": 20}, id="an average, one optimiser a seed"),
         pytest.param({"algorithm": "scratch"}, id="nothing to train"),
         pytest.param({"optimizer": "sgd", "outer_lr": 1e30}, id="all seeds diverge"),
     ],

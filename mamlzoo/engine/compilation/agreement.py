@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from mamlzoo import trees
-from mamlzoo.contracts.data import Episode, MetaParams
+from mamlzoo.contracts.data import MetaParams
 from mamlzoo.engine.blocks import Block
 from mamlzoo.engine.compilation.program import CompiledSteps
 from mamlzoo.engine.cpu import computing
@@ -58,11 +58,11 @@ def disagreement(
         eager.advance(block, 0, 1)
     for step in range(1, 1 + STEPS):
         at = step % len(block.progress)
-        other.restore(own.meta, own.saved())
+        other.restore(own.meta, own.saved(), own.average)
         with computing(compiled.threads):
             losses = compiled.compiled(block, at, at + 1).losses[0]
         with computing(eager.threads):
-            expected = _step(own, gradients, trees.index(block.episodes, at), block.progress[at], roughness)
+            expected = _step(own, gradients, block, at, roughness)
         found = {"meta-losses": [losses], "θ": [other.theta], "optimiser's state": other.state()}
         for what, tensors in found.items():
             if not all(_agrees(*three) for three in zip(tensors, *expected[what], strict=True)):
@@ -76,7 +76,7 @@ def _cut(own: OuterOptimizer, compiled: CompiledSteps, block: Block) -> str | No
         return None  # sums in parallel may differ there from one time to the next
     ends = []
     for cuts in ([1, 1 + STEPS], range(1, 2 + STEPS)):
-        compiled.optimizer.restore(own.meta, own.saved())
+        compiled.optimizer.restore(own.meta, own.saved(), own.average)
         with computing(compiled.threads):
             for first, last in itertools.pairwise(cuts):
                 compiled.compiled(block, first, last)
@@ -98,9 +98,11 @@ class _Gradient:
 
 
 def _step(
-    optimizer: OuterOptimizer, gradients: Gradients, episodes: Episode, progress: Tensor, roughness: float
+    optimizer: OuterOptimizer, gradients: Gradients, block: Block, at: int, roughness: float
 ) -> dict[str, Expected]:
-    """Make a meta-step; what is expected after it, by name."""
+    """Make meta-step `at` of a block; what is expected after it, by name."""
+    episodes, progress = trees.index(block.episodes, at), block.progress[at]
+    rates = block.rates[at].to(progress.device)
     result = gradients(optimizer.meta, episodes, progress)
     shaken = gradients(_shaken(optimizer.meta, roughness), episodes, progress)
     gradient = _noisy(result.gradient, shaken.gradient, roughness)
@@ -110,9 +112,9 @@ def _step(
     before = [optimizer.theta.clone(), *(tensor.clone() for tensor in optimizer.state())]
     with torch.no_grad():
         usual, *others = (
-            _updated(optimizer, before, gradient.value + sign * gradient.noise) for sign in (0.0, 1.0, -1.0)
+            _updated(optimizer, before, gradient.value + sign * gradient.noise, rates) for sign in (0.0, 1.0, -1.0)
         )
-    optimizer.step(result.gradient)
+    optimizer.step(result.gradient, block.rates[at].tolist())
     after = [optimizer.theta, *optimizer.state()]
     tolerances = [
         _tolerance(old, new, traced, one, other, roughness, optimizer.elementwise)
@@ -148,9 +150,9 @@ def _noisy(gradient: MetaParams, other: MetaParams, roughness: float) -> _Gradie
     return _Gradient(value, MARGIN * torch.maximum(noise, roughness * value.abs().amax(1, keepdim=True)))
 
 
-def _updated(optimizer: OuterOptimizer, before: list[Tensor], gradient: Tensor) -> list[Tensor]:
+def _updated(optimizer: OuterOptimizer, before: list[Tensor], gradient: Tensor, rates: Tensor) -> list[Tensor]:
     theta, *state = before
-    theta, state = optimizer.update(theta, state, gradient)
+    theta, state = optimizer.update(theta, state, gradient, rates)
     return [theta, *state]
 
 

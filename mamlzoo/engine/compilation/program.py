@@ -87,6 +87,7 @@ class TracedSteps:
         example: Block,
         logs: Sequence[str],
         chunk: int | None = None,
+        clip: float | None = None,
     ) -> None:
         """Trace.
 
@@ -94,13 +95,14 @@ class TracedSteps:
             optimizer: has made a step, so that its state is there.
             example: a block of the shapes to come.
             logs: the names of the algorithm's own scalars.
+            clip: the largest norm of a task's gradient; None: any.
 
         Raises:
             CannotCompileError: something depends on a tensor's value, or does what a graph cannot hold.
         """
         self.logs = list(logs)
         self._update = optimizer.update
-        self._bound, self._reduction = bound, reduction
+        self._bound, self._reduction, self._clip = bound, reduction, clip
         self._like = example.episodes
         self.length, self.seeds, tasks = example.episodes.support.y.shape[:3]
         self.passes = tasks // _piece(tasks, chunk or tasks)
@@ -124,13 +126,14 @@ class TracedSteps:
         return _Carried(theta, measures, gradient, tuple(optimizer.state())).all
 
     def given(self, block: Block) -> list[Tensor]:
-        """What stays the same for a block: progress, constants, episodes in pieces."""
+        """What stays the same for a block: progress, rates, constants, episodes in pieces."""
 
         def pieces(leaf: Tensor) -> Tensor:  # [length, seeds, tasks, …] -> [length · passes, seeds, piece, …]
             split: Tensor = leaf.unflatten(2, (self.passes, -1))
             return split.transpose(1, 2).flatten(0, 1).contiguous()
 
-        return [block.progress, *trees.leaves(self._bound.constants), *map(pieces, trees.leaves(block.episodes))]
+        rates = block.rates.to(block.progress.device)
+        return [block.progress, rates, *trees.leaves(self._bound.constants), *map(pieces, trees.leaves(block.episodes))]
 
     def fitting(self, given: list[Tensor]) -> list[Tensor]:
         """What is given to the program, once its sizes are known to be those that the program was made for.
@@ -155,27 +158,27 @@ class TracedSteps:
     def _pass(self, at: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
         carried = _Carried.of(tensors[: self.carries], accumulates=self._accumulates)
         theta, measures, state = carried.theta, carried.measures, carried.state
-        progress, *data = tensors[self.carries :]
+        progress, rates, *data = tensors[self.carries :]
         before = len(trees.leaves(self._bound.constants))
         constants, episodes = data[:before], [leaf.index_select(0, at.reshape(1))[0] for leaf in data[before:]]
         step = (at // self.passes).reshape(1)
         bound = replace(self._bound, constants=trees.replace_leaves(self._bound.constants, constants))
         meta = trees.tree_map(lambda leaf: leaf.detach().requires_grad_(), trees.unravel(theta, self._bound.meta))
         with torch.enable_grad():
-            result = vmap_plan(bound, self._reduction)(
+            result = vmap_plan(bound, self._reduction, clip=self._clip)(
                 meta, trees.replace_leaves(self._like, episodes), progress.index_select(0, step)[0]
             )
         gradient = trees.ravel(result.gradient)
         row = torch.stack([result.losses.mean(-1), *(result.logs[name].mean(-1) for name in self.logs)], -1)
-        update = functionalize(self._update)
+        update, now = functionalize(self._update), rates.index_select(0, step)[0]
         if not self._accumulates:
-            theta, state = update(theta, state, gradient)
+            theta, state = update(theta, state, gradient, now)
             measures = measures.index_copy(0, step, row[None])
             return (at + 1, *_Carried(theta, measures, (), tuple(state)).all)
         share = 1.0 if self._reduction == "sum" else 1.0 / self.passes
         summed = carried.gradient[0] + share * gradient
         is_last = at % self.passes == self.passes - 1
-        new_theta, new_state = update(theta, state, summed)
+        new_theta, new_state = update(theta, state, summed, now)
         theta = torch.where(is_last, new_theta, theta)
         state = tuple(torch.where(is_last, new, old) for new, old in zip(new_state, state, strict=True))
         summed = torch.where(is_last, torch.zeros_like(summed), summed)

@@ -72,11 +72,10 @@ class InFloat32(torch.fx.Interpreter):
 
 @pytest.mark.slow
 def test_bfloat16_may_be_rounded_elsewhere_but_not_become_anything():
-    trial, other = (Traced(MAML(), model=as_model(Coarse), lr=lr) for lr in (1e-3, 2e-3))
+    trial, again = Traced(MAML(), model=as_model(Coarse)), Traced(MAML(), model=as_model(Coarse))
     assert roughness(trial.traced.graph) == torch.finfo(torch.bfloat16).eps
     assert found(trial, Replay(InFloat32(trial.traced.graph).run)) is None
-    again = Traced(MAML(), model=as_model(Coarse))
-    assert found(again, Replay(InFloat32(other.traced.graph).run)) == "θ"
+    assert found(again, at_the_rate(2e-3, Replay(InFloat32(again.traced.graph).run))) == "θ"
 
 
 @pytest.mark.slow
@@ -86,15 +85,25 @@ def test_meta_steps_that_diverge_agree():
     assert trial.vmap.optimizer.theta.isnan().any()
 
 
+def at_the_rate(rate, run):
+    """The same program, given another rate."""
+
+    def other(first, last, carried, given):
+        progress, rates, *rest = given
+        return run(first, last, carried, [progress, torch.full_like(rates, rate), *rest])
+
+    return other
+
+
 @pytest.mark.parametrize(
     ("optimizer", "rate"), [("adam", 1.001e-3), ("adam", 1e-3 * (1 + 2**-12)), ("adam", 2e-3), ("sgd", 1.01e-3)]
 )
 def test_a_rate_that_is_a_little_off_is_found(optimizer, rate):
-    right, wrong = Traced(MAML(), optimizer=optimizer), Traced(MAML(), optimizer=optimizer, lr=rate)
-    assert found(right, Replay(wrong.traced.graph)) == "θ"
+    trial = Traced(MAML(), optimizer=optimizer)
+    assert found(trial, at_the_rate(rate, Replay(trial.traced.graph))) == "θ"
 
 
-@pytest.mark.parametrize(("constant", "other"), [(0.1, 0.11), (0.001, 0.00101), (0.999, 0.9989), (1e-8, 1e-6)])
+@pytest.mark.parametrize(("constant", "other"), [(0.1, 0.11), (0.999, 0.9989), (1e-8, 1e-6)])
 def test_another_constant_of_adam_is_found(constant, other):
     trial = Traced(MAML())
     graph, changed = trial.traced.graph, 0

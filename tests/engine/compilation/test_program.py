@@ -51,7 +51,7 @@ class Traced:
         bound = bind_seeds(task, model or MLP(hidden=(16, 16)), algorithm, seeds, CPU, recompute=recompute)
         self.bound, self.reduction = bound, reduction
         self.stream = TrainingStream(task, seeds, meta_batch, CPU)
-        self.block, _ = next(blocks(self.stream, 1000))
+        self.block, _ = next(blocks(self.stream, 1000, (lr,)))
         self.vmap, one, trial = (
             EagerSteps(OuterOptimizer(optimizer, lr, bound.meta), EAGER["vmap"](bound, reduction, None))
             for _ in range(3)
@@ -123,7 +123,7 @@ def test_a_program_is_never_run_with_sizes_that_it_was_not_made_for(shots):
     trial, called = Traced(MAML(), seeds=(0,)), []
     steps = trial.steps(lambda *given: called.append(given))
     steps.advance(trial.block, 0, 1)  # which is eager
-    block, _ = next(blocks(TrainingStream(Sine(shots=shots), (0,), 4, CPU), 1000))
+    block, _ = next(blocks(TrainingStream(Sine(shots=shots), (0,), 4, CPU), 1000, (1e-3,)))
     with pytest.raises(ValueError, match="a program that was compiled for .* was given"):
         steps.advance(block, 1, 2)
     assert called == []
@@ -211,13 +211,13 @@ def test_what_changes_the_arithmetic_has_a_place_of_its_own_in_the_cache(maml):
         Traced(MAML(inner_lr=0.02), meta_batch=4, chunk=2),
         Traced(MAML(), meta_batch=6, chunk=2),
         Traced(MAML(), meta_batch=4, chunk=4),
-        Traced(MAML(), meta_batch=4, chunk=2, lr=2e-3),
         Traced(MAML(), meta_batch=4, chunk=2, reduction="sum"),
         Traced(MAML(), meta_batch=4, chunk=2, seeds=(0, 1, 2)),
     ):
         assert other.traced.path not in paths
         paths.add(other.traced.path)
     assert Traced(MAML(), meta_batch=4, chunk=2, seeds=(7, 8)).traced.path in paths
+    assert Traced(MAML(), meta_batch=4, chunk=2, lr=2e-3).traced.path in paths
 
 
 class Double(nn.Module):
