@@ -28,6 +28,7 @@ from .contracts.noise import Noise as Noise
 from .contracts.options import option as option
 from .contracts.plugins import ClosedForm as ClosedForm
 from .contracts.plugins import MetaAlgorithm as MetaAlgorithm
+from .contracts.plugins import MetaLoss as MetaLoss
 from .contracts.plugins import Model as Model
 from .contracts.plugins import Plugin as Plugin
 from .contracts.plugins import Task as Task

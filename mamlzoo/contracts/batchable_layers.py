@@ -20,22 +20,22 @@ from torch.nn import functional
 from torch.nn.modules.batchnorm import _NormBase
 from torch.overrides import TorchFunctionMode
 
-from mamlzoo.contracts.norm_statistics import counted_moments, normalised_by
+from mamlzoo.contracts.norm_statistics import MOMENTS, NONE_ASKED, Norms, counted_moments, normalised_by
 
 _AFFECTED: WeakKeyDictionary[nn.Module, bool] = WeakKeyDictionary()
 """Of modules that were looked at: whether one of these layers is in it."""
 
 
-def composed(network: nn.Module, counted: Tensor | None = None) -> contextlib.AbstractContextManager[Any]:
+def composed(network: nn.Module, norms: Norms = NONE_ASKED) -> contextlib.AbstractContextManager[Any]:
     """Meanwhile the network's layers can be batched.
 
     Args:
-        counted: which of the examples its batch norms take their statistics of, [n]; None: all.
+        norms: what is asked of its batch norms.
     """
     affected = _AFFECTED.get(network)
     if affected is None:
         affected = _AFFECTED[network] = any(map(_is_affected, network.modules()))
-    return _Composed(counted) if affected else contextlib.nullcontext()
+    return _Composed(norms) if affected else contextlib.nullcontext()
 
 
 def is_batched(value: object) -> bool:
@@ -52,18 +52,46 @@ def _is_affected(module: nn.Module) -> bool:
 
 
 class _Composed(TorchFunctionMode):
-    def __init__(self, counted: Tensor | None) -> None:
+    def __init__(self, norms: Norms) -> None:
         super().__init__()
-        self._counted = counted
+        self._norms, self._calls = norms, 0
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         given = kwargs or {}
-        if self._counted is not None and func is functional.batch_norm:
-            return _batch_norm(*args, **given | {"counted": self._counted})
+        if self._norms is not NONE_ASKED and func is functional.batch_norm:
+            return self._batch_norm(*args, **given)
         composition = COMPOSITIONS.get(func)
         if composition is not None and any(map(is_batched, (*args, *given.values()))):
             return composition(*args, **given)
         return func(*args, **given)
+
+    def _batch_norm(
+        self,
+        input: Tensor,
+        running_mean: Tensor | None,
+        running_var: Tensor | None,
+        weight: Tensor | None = None,
+        bias: Tensor | None = None,
+        training: bool = False,
+        momentum: float = 0.1,
+        eps: float = 1e-5,
+    ) -> Tensor:
+        """By moments that are given, or those of the examples that count."""
+        at, norms = self._calls, self._norms
+        self._calls += 1
+        shape = _channels(input)
+        if norms.moments is not None:
+            mean, variance = (norms.moments[f"{name}.{at}"] for name in MOMENTS)
+        elif not training and running_mean is not None and running_var is not None:
+            mean, variance = running_mean, running_var
+        else:
+            counted = input.new_ones(len(input)) if norms.counted is None else norms.counted
+            mean, variance = counted_moments(input, counted)
+        if norms.seen is not None:
+            norms.seen.update(
+                {f"{name}.{at}": value.flatten() for name, value in zip(MOMENTS, (mean, variance), strict=True)}
+            )
+        return _scaled(normalised_by(input, mean.reshape(shape), variance.reshape(shape), eps), weight, bias)
 
 
 def _batch_norm(
@@ -75,7 +103,6 @@ def _batch_norm(
     training: bool = False,
     momentum: float = 0.1,
     eps: float = 1e-5,
-    counted: Tensor | None = None,
 ) -> Tensor:
     """(x − mean) / √(var + ε) · w + b, over all axes but the channels', [n, channels, …]."""
     if not training and running_mean is not None and running_var is not None:
@@ -83,8 +110,6 @@ def _batch_norm(
         return _scaled(normalised_by(input, mean, variance, eps), weight, bias)
     if running_mean is not None or running_var is not None or not training:
         return functional.batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
-    if counted is not None:
-        return _scaled(normalised_by(input, *counted_moments(input, counted), eps), weight, bias)
     axes = (0, *range(2, input.ndim))
     if all(input.shape[axis] == 1 for axis in axes):
         raise ValueError(f"Expected more than 1 value per channel when training, got input size {input.shape}")

@@ -18,7 +18,7 @@ from mamlzoo.contracts.differentiation import differentiable_twice
 from mamlzoo.contracts.drawing import drawing
 from mamlzoo.contracts.inputs import arguments_of, count_of
 from mamlzoo.contracts.noise import Noise
-from mamlzoo.contracts.norm_statistics import NormStatistics, has_batch_norm
+from mamlzoo.contracts.norm_statistics import NONE_ASKED, Norms, NormStatistics, has_batch_norm
 from mamlzoo.contracts.resting import at_rest
 from mamlzoo.errors import UsageError
 
@@ -75,6 +75,7 @@ class Learner:
         *,
         training: bool | None = None,
         mask: Tensor | None = None,
+        moments: Mapping[str, Tensor] | None = None,
     ) -> Tensor:
         """The network's output [n, output_size] for inputs [n, *input_shape].
 
@@ -83,6 +84,7 @@ class Learner:
         Args:
             training: whether layers as dropout are as in `train()`; None: as the learner says.
             mask: which of the examples are there, [n], for batch norms; None: all.
+            moments: what batch norms are to normalise by, as `norm_moments` gives it; None: as `norms` says.
 
         Raises:
             ValueError: params have other names than the network's.
@@ -96,19 +98,35 @@ class Learner:
         module = self.networks[network]
         if not (self.training if training is None else training):
             module = at_rest(module)
-        before = 0
+        before, norms = 0, NONE_ASKED
         if not has_batch_norm(module):
-            mask = None
+            pass
+        elif moments is not None:
+            norms = Norms(moments=moments)
         elif self.norms == "support" and (support := self._support_beside(x)) is not None:
             before = len(support.y)
-            mask = torch.cat([support.there, torch.zeros(count_of(x), dtype=torch.bool, device=support.y.device)])
+            others = torch.zeros(count_of(x), dtype=torch.bool, device=support.y.device)
+            norms = Norms(torch.cat([support.there, others]))
             x = trees.tree_map(lambda one, two: torch.cat([one, two]), support.x, x)
+        elif mask is not None:
+            norms = Norms(mask)
         if self.bf16:
             own = next(iter(params.values()))
             with torch.autocast(own.device.type, torch.bfloat16):
-                return self._output(module, params, x, network, mask)[before:].to(own.dtype)
-        output = self._output(module, params, x, network, mask)
+                return self._output(module, params, x, network, norms)[before:].to(own.dtype)
+        output = self._output(module, params, x, network, norms)
         return output[before:] if before else output
+
+    def norm_moments(
+        self, params: Params, x: Any, network: str = "network", *, mask: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """What the batch norms take of a batch, [channels] each: `mean.0` and `variance.0` of the first that is called.
+
+        For statistics that an algorithm keeps, as one for each inner step.
+        """
+        module, seen = self.networks[network], dict[str, Tensor]()
+        self._output(module if self.training else at_rest(module), params, x, network, Norms(mask, seen=seen))
+        return seen
 
     def _support_beside(self, x: Any) -> Batch | None:
         """The support set, unless it is what is predicted.
@@ -124,10 +142,10 @@ class Learner:
         is_support = all(one is two for one, two in zip(trees.leaves(x), trees.leaves(self.support.x), strict=True))
         return None if is_support and self.support.mask is None else self.support
 
-    def _output(self, module: nn.Module, params: Params, x: Any, network: str, counted: Tensor | None) -> Tensor:
+    def _output(self, module: nn.Module, params: Params, x: Any, network: str, norms: Norms) -> Tensor:
         arguments, named = arguments_of(module, x)
         try:
-            with differentiable_twice(), composed(module, counted), drawing(module, self.noise):
+            with differentiable_twice(), composed(module, norms), drawing(module, self.noise):
                 output = functional_call(module, (params, self.constants[network]), arguments, named)
         except ValueError as error:
             if not str(error).startswith(_SINGLE):

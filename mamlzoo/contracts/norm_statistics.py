@@ -7,7 +7,8 @@ single query can be predicted. With those that a network came with, nothing of a
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
 from weakref import WeakKeyDictionary
 
 import torch
@@ -17,6 +18,25 @@ from torch.nn.modules.batchnorm import _BatchNorm
 NormStatistics = Literal["batch", "support", "running"]
 """Of the inputs at hand; of the support set; or those that the given network came with."""
 
+MOMENTS = ("mean", "variance")
+"""What a batch norm normalises by: of the norm called first `mean.0` and `variance.0`, and so on, each [channels]."""
+
+
+class Norms(NamedTuple):
+    """What is asked of the batch norms in one call of a network.
+
+    Attributes:
+        counted: which of the examples their statistics are taken of, [n]; None: all.
+        moments: by name, what they are to normalise by; None: by those statistics.
+        seen: where to put what they normalised by.
+    """
+
+    counted: Tensor | None = None
+    moments: Mapping[str, Tensor] | None = None
+    seen: dict[str, Tensor] | None = None
+
+
+NONE_ASKED = Norms()
 _HAVE: WeakKeyDictionary[nn.Module, bool] = WeakKeyDictionary()
 
 

@@ -151,12 +151,15 @@ class MetaAlgorithm(Plugin):
             meta-loss is the task's loss on the query set alone, by `predict`, after `inner_steps` steps of `adapt` from
             `start` on the support set; 'complete-at-once', if adapting changes nothing after `start`;
             'whole-derivative', if a surrogate's gradient is that of its meta-loss with nothing stopped, up to 1%.
+        statistics: groups of θ that are carried and not optimised, as running means: `meta_loss` gives their next
+            values as a third result, of which the meta-batch's mean is taken. They are frozen at test.
         honours_masks: whether sets may hold padding (`Batch.mask`), to which the algorithm gives no say. Whoever takes
             losses by the learner's own methods does so by that.
     """
 
     kind = "algorithm"
     claims: ClassVar[frozenset[str]] = frozenset()
+    statistics: ClassVar[frozenset[str]] = frozenset()
     honours_masks: ClassVar[bool] = False
     trains: ClassVar[bool] = True
     order: ClassVar[Literal["exact", "first-order", "surrogate"]] = "exact"
@@ -204,16 +207,16 @@ class MetaAlgorithm(Plugin):
         return []
 
     @abstractmethod
-    def meta_loss(
-        self, learner: Learner, meta: MetaParams, episode: Episode, progress: Tensor
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """What the outer loop minimises, a scalar, and scalars worth logging by name.
+    def meta_loss(self, learner: Learner, meta: MetaParams, episode: Episode, progress: Tensor) -> MetaLoss:
+        """What the outer loop minimises, a scalar, and scalars worth logging by name; then `statistics`, if there are.
 
         Args:
             progress: how much of meta-training is done, a scalar in [0, 1], for schedules.
         """
 
 
+MetaLoss = tuple[Tensor, dict[str, Tensor]] | tuple[Tensor, dict[str, Tensor], MetaParams]
+"""What `meta_loss` returns."""
 CLAIMS = ("query-loss", "complete-at-once", "whole-derivative")
 """What `MetaAlgorithm.claims` may hold."""
 

@@ -217,17 +217,38 @@ def check_metrics(task: Task, found: Any) -> dict[str, Tensor]:
 
 
 def check_meta_loss(algorithm: MetaAlgorithm, result: Any) -> tuple[Tensor, dict[str, Tensor]]:
-    """What `meta_loss` returned.
+    """What `meta_loss` returned: the loss and the logs.
 
     Raises:
-        PluginError: it is no pair of a scalar and a dict of scalars.
+        PluginError: it is no scalar, a dict of scalars, and the statistics where some are carried.
     """
-    if not (isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], dict)):
-        raise broken(algorithm, f": meta_loss must return (loss, logs), logs a dict, not {described(result)}")
-    loss, logs = result
+    wanted = "(loss, logs, statistics)" if algorithm.statistics else "(loss, logs)"
+    if not (isinstance(result, tuple) and len(result) == wanted.count(",") + 1 and isinstance(result[1], dict)):
+        raise broken(algorithm, f": meta_loss must return {wanted}, logs a dict, not {described(result)}")
+    loss, logs = result[:2]
     return _scalar(algorithm, "meta-loss", loss), {
         name: _scalar(algorithm, f"log '{name}'", log) for name, log in logs.items()
     }
+
+
+def check_statistics(algorithm: MetaAlgorithm, meta: MetaParams, result: Any) -> MetaParams:
+    """The next values of the statistics that are carried, as `meta_loss` returned them; nothing where there are none.
+
+    Raises:
+        PluginError: they are not those that θ holds.
+    """
+    if not algorithm.statistics:
+        return {}
+    for name in sorted(algorithm.statistics - meta.keys()):
+        raise broken(algorithm, f": it carries statistics '{name}', and init gave θ no such group")
+    wanted, found = {name: meta[name] for name in meta if name in algorithm.statistics}, result[2]
+    shapes = [
+        {name: list(leaf.shape) if _is_tensor(leaf) else described(leaf) for name, leaf in trees.named_leaves(tree)}
+        for tree in (found, wanted)
+    ]
+    if shapes[0] != shapes[1]:
+        raise broken(algorithm, f": meta_loss returned the statistics {shapes[0]}; they must be {shapes[1]}, as in θ")
+    return {name: found[name] for name in wanted}
 
 
 def check_remarks(algorithm: MetaAlgorithm, found: Any) -> list[str]:

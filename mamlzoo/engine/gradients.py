@@ -15,8 +15,9 @@ from torch.func import vmap
 
 from mamlzoo import trees
 from mamlzoo.contracts.data import Episode, MetaParams, Params
-from mamlzoo.contracts.return_values import broken, check_meta_loss
+from mamlzoo.contracts.return_values import broken, check_meta_loss, check_statistics
 from mamlzoo.engine.binding import Bound, Reduction
+from mamlzoo.engine.carried_statistics import moves, without
 from mamlzoo.engine.mapping import looped
 from mamlzoo.engine.outer_optimizer import clipped
 from mamlzoo.engine.singular_matrices import outcomes
@@ -36,6 +37,8 @@ class StepResult(NamedTuple):
     logs: dict[str, Tensor]
 
 
+Objective = tuple[Tensor, dict[str, Tensor], MetaParams]
+"""The meta-loss of an episode, what is logged, and the next values of the statistics that are carried."""
 Gradients = Callable[[MetaParams, Episode, Tensor], StepResult]
 """(θ, episodes with [seeds, meta-batch], progress) -> StepResult."""
 
@@ -56,11 +59,11 @@ class Plan(Protocol):
 
 def _objective(
     bound: Bound, meta: MetaParams, constants: dict[str, Params], episode: Episode, progress: Tensor
-) -> tuple[Tensor, dict[str, Tensor]]:
+) -> Objective:
     learner = bound.learner_for(constants, meta, episode.key, episode.support, training=True)
     result = bound.algorithm.meta_loss(learner, meta, episode, progress)
     loss, logs = check_meta_loss(bound.algorithm, result)
-    return loss, trees.stop_gradient(logs)
+    return loss, trees.stop_gradient(logs), check_statistics(bound.algorithm, meta, result)
 
 
 def _gradient(bound: Bound, loss: Tensor, meta: MetaParams) -> MetaParams:
@@ -70,6 +73,11 @@ def _gradient(bound: Bound, loss: Tensor, meta: MetaParams) -> MetaParams:
         )
     gradients = torch.autograd.grad(loss, trees.leaves(meta), allow_unused=True, materialize_grads=True)
     return trees.replace_leaves(meta, gradients)
+
+
+def _alone(tree: MetaParams) -> MetaParams:
+    """With a leading axis of one."""
+    return trees.tree_map(lambda leaf: leaf[None], tree)
 
 
 def _rows_clipped(gradient: MetaParams, norm: float) -> MetaParams:
@@ -84,9 +92,7 @@ def vmap_plan(bound: Bound, reduction: Reduction, chunk: int | None = None, clip
     their losses is then each one's own gradient.
     """
 
-    def objective(
-        meta: MetaParams, constants: dict[str, Params], episode: Episode, progress: Tensor
-    ) -> tuple[Tensor, dict[str, Tensor]]:
+    def objective(meta: MetaParams, constants: dict[str, Params], episode: Episode, progress: Tensor) -> Objective:
         return _objective(bound, meta, constants, episode, progress)
 
     # A single seed needs no batching of its own, and each level of vmap costs time in every operation.
@@ -99,21 +105,22 @@ def vmap_plan(bound: Bound, reduction: Reduction, chunk: int | None = None, clip
         own = trees.tree_map(
             lambda leaf: leaf.detach().unsqueeze(1).repeat(1, here, *[1] * (leaf.ndim - 1)).requires_grad_(), meta
         )
-        losses, logs = batched(own, bound.constants, episodes, progress)
-        rows = trees.tree_map(lambda leaf: leaf.flatten(0, 1), _gradient(bound, losses.sum(), own))
+        losses, logs, carried = batched(own, bound.constants, episodes, progress)
+        each = without(_gradient(bound, losses.sum(), own), bound.algorithm.statistics)
+        rows = trees.tree_map(lambda leaf: leaf.flatten(0, 1), each)
         weight = 1.0 if reduction == "sum" else 1.0 / tasks
         gradient = trees.tree_map(
             lambda leaf: weight * leaf.unflatten(0, (seeds, here)).sum(1), _rows_clipped(rows, norm)
         )
-        return StepResult(gradient, losses.detach(), logs)
+        return StepResult(gradient | moves(meta, carried, tasks), losses.detach(), logs)
 
     def part(meta: MetaParams, episodes: Episode, progress: Tensor, tasks: int) -> StepResult:
         if clip is not None:
             return part_clipped(meta, episodes, progress, tasks, clip)
-        losses, logs = batched(meta, bound.constants, episodes, progress)
+        losses, logs, carried = batched(meta, bound.constants, episodes, progress)
         # Seeds share nothing, so the gradient of their sum is each one's own gradient.
         total = losses.sum() if reduction == "sum" else losses.sum() / tasks
-        return StepResult(_gradient(bound, total, meta), losses.detach(), logs)
+        return StepResult(_gradient(bound, total, meta) | moves(meta, carried, tasks), losses.detach(), logs)
 
     def gradients(meta: MetaParams, episodes: Episode, progress: Tensor) -> StepResult:
         tasks = episodes.support.y.shape[1]
@@ -142,12 +149,15 @@ def loop_plan(bound: Bound, reduction: Reduction, chunk: int | None = None, clip
             own = trees.tree_map(lambda leaf, at=seed: leaf.detach()[at].requires_grad_(), meta)
             constants = trees.index(bound.constants, seed)
             for task in range(tasks):
-                loss, logs = _objective(bound, own, constants, trees.index(episodes, (seed, task)), progress)
-                gradient = _gradient(bound, loss, own)
+                loss, logs, carried = _objective(bound, own, constants, trees.index(episodes, (seed, task)), progress)
+                gradient = without(_gradient(bound, loss, own), bound.algorithm.statistics)
                 if clip is not None:
-                    one = trees.tree_map(lambda leaf: leaf[None], gradient)
-                    gradient = trees.index(_rows_clipped(one, clip), 0)
+                    gradient = trees.index(_rows_clipped(_alone(gradient), clip), 0)
                 trees.tree_map(lambda sum_, g, at=seed: sum_[at].add_(g, alpha=weight), total, gradient)
+                for name, group in moves(
+                    *trees.tree_map(lambda leaf: leaf[None], (own, _alone(carried))), tasks
+                ).items():
+                    trees.tree_map(lambda sum_, move, at=seed: sum_[at].add_(move[0]), total[name], group)
                 rows.append((loss.detach(), logs))
         stacked = trees.tree_map(lambda leaf: leaf.unflatten(0, (seeds, tasks)), trees.stack(rows))
         return StepResult(total, *stacked)

@@ -6,7 +6,7 @@ import copy
 import functools
 import inspect
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -16,6 +16,7 @@ from torch import Tensor
 from mamlzoo import trees
 from mamlzoo.contracts.data import MetaParams
 from mamlzoo.contracts.numbers_as_text import shown
+from mamlzoo.engine.carried_statistics import columns
 from mamlzoo.engine.traced_numbers import TracedNumber, numbers
 from mamlzoo.errors import MamlzooError, UsageError, did_you_mean
 
@@ -73,6 +74,7 @@ class OuterOptimizer:
         group_lrs: Mapping[str, float] = NOTHING,
         clip_norm: float | None = None,
         ema: float | None = None,
+        statistics: Collection[str] = (),
     ) -> None:
         """Optimise this θ.
 
@@ -82,6 +84,7 @@ class OuterOptimizer:
             group_lrs: the rates of groups of θ that have another, by name.
             clip_norm: the largest norm of a seed's gradient; a longer one is made as long. None: any.
             ema: how much of the average of θ each step keeps; None: there is no average.
+            statistics: groups of θ that are carried (`carried_statistics`), and not optimised.
 
         Raises:
             UsageError: the optimiser refuses this θ, or θ has no such group.
@@ -93,6 +96,7 @@ class OuterOptimizer:
         self._class, self._options = optimizer_class(name), dict(options)
         self.lrs, self._sizes = _groups(lr, group_lrs, self.meta, elementwise=name.lower() in ELEMENTWISE)
         self._clip_norm, self._ema = clip_norm, ema
+        self._carried = columns(meta, statistics) if statistics else None
         self._average = self.theta.clone()
         self.elementwise = name.lower() in ELEMENTWISE
         self._params = self._split(self.theta)
@@ -107,8 +111,10 @@ class OuterOptimizer:
         Args:
             rates: of this meta-step, one for each of `lrs`; None: these.
         """
-        clipped = self._clipped(trees.ravel(gradient))
-        _step(self._optimizers, self._params, self._split(clipped), rates or self.lrs)
+        whole, before = trees.ravel(gradient), None if self._carried is None else self.theta.clone()
+        _step(self._optimizers, self._params, self._split(self._clipped(whole)), rates or self.lrs)
+        if before is not None:
+            self.theta.copy_(self._carried_on(before, self.theta, whole))
         if self._ema is not None:
             self._average = self._averaged(self._average, self.theta)
 
@@ -122,7 +128,14 @@ class OuterOptimizer:
         return torch.lerp(average, theta, 1 - self._ema)
 
     def _clipped(self, gradient: Tensor) -> Tensor:
+        """What the optimiser is given: nothing of what is carried, and no more than the largest norm."""
+        if self._carried is not None:
+            gradient = gradient.masked_fill(self._carried, 0)
         return gradient if self._clip_norm is None else clipped(gradient, self._clip_norm)
+
+    def _carried_on(self, before: Tensor, after: Tensor, gradient: Tensor) -> Tensor:
+        """θ after a step, what is carried moved as it says: an optimiser may move what has no gradient, too."""
+        return after if self._carried is None else torch.where(self._carried, before - gradient, after)
 
     @property
     def started(self) -> bool:
@@ -196,7 +209,7 @@ class OuterOptimizer:
         It runs torch's own optimiser on copies, so that a compiler can trace it; `started` must be true. The rates,
         float64, one for each of `lrs`, are no constants of what is traced.
         """
-        theta, new = theta.clone(), [value.clone() for value in state]
+        before, theta, new = theta, theta.clone(), [value.clone() for value in state]
         params, given = self._split(theta), iter(new)
         optimizers = [self._new(own, differentiable=True) for own in params]
         for optimizer, real, own, old in zip(optimizers, self._optimizers, params, self._params, strict=True):
@@ -206,6 +219,7 @@ class OuterOptimizer:
                     for key, value in real.state[counterpart].items()
                 }
         _step(optimizers, params, self._split(self._clipped(gradient)), numbers(rates))
+        theta = self._carried_on(before, theta, gradient)
         slots = [optimizer.state[param] for optimizer, own in zip(optimizers, params, strict=True) for param in own]
         found = [value for slot in slots for value in slot.values() if isinstance(value, Tensor)]
         return theta, found if self._ema is None else [*found, self._averaged(next(given), theta)]

@@ -103,6 +103,6 @@ def _results(bound: Bound, episode: Episode) -> Iterator[tuple[str, Any]]:
     meta = trees.tree_map(lambda leaf: leaf.detach().requires_grad_(), meta)
     with torch.enable_grad():
         learner = bound.first(episode, training=True)[0]
-        loss, logs = algorithm.meta_loss(learner, meta, episode, torch.zeros((), device=query.y.device))
+        loss, *others = algorithm.meta_loss(learner, meta, episode, torch.zeros((), device=query.y.device))
         gradient = torch.autograd.grad(loss, trees.leaves(meta), allow_unused=True, materialize_grads=True)
-    yield "meta_loss", (loss, logs, list(gradient))
+    yield "meta_loss", (loss, others, list(gradient))

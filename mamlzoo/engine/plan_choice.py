@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, TypeVar
 
@@ -90,8 +90,11 @@ class Training:
         """The largest norm of a task's gradient; None: any."""
         return self.clip_norm if self.clip_per == "task" else None
 
-    def optimizer_of(self, meta: MetaParams) -> OuterOptimizer:
+    def optimizer_of(self, meta: MetaParams, statistics: Collection[str]) -> OuterOptimizer:
         """The outer optimiser of a θ.
+
+        Args:
+            statistics: groups of θ that are carried, and not optimised.
 
         Raises:
             UsageError: it refuses this θ, or θ lacks a group that has a rate of its own.
@@ -104,6 +107,7 @@ class Training:
             group_lrs=self.group_lrs,
             clip_norm=self.clip_norm if self.clip_per == "meta-step" else None,
             ema=self.ema,
+            statistics=statistics,
         )
 
 
@@ -269,7 +273,7 @@ class _Preparation:
         return convolves and self._bound.algorithm.order == "exact" and self._block.progress.device.type == "cpu"
 
     def _optimizer(self) -> OuterOptimizer:
-        return self._training.optimizer_of(self._bound.meta)
+        return self._training.optimizer_of(self._bound.meta, self._bound.algorithm.statistics)
 
     def _gradients(self, plan: str) -> Gradients:
         return EAGER[plan](self._bound, self._training.reduction, self._chunk, self._training.clip_of_task)

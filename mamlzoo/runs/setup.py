@@ -146,7 +146,7 @@ def _step(experiment: Experiment, bound: Bound, episodes: Episode, plan: str) ->
     device = device_of(settings.device)
     if experiment.algorithm.trains and settings.iterations:
         training = settings.training()
-        optimizer = training.optimizer_of(bound.meta)
+        optimizer = training.optimizer_of(bound.meta, bound.algorithm.statistics)
         batch = trees.tree_map(lambda leaf: leaf[None], episodes)  # a seed axis before the meta-batch
         with located(bound, first):
             found = EAGER[plan](bound, "mean", None, training.clip_of_task)(

@@ -121,7 +121,7 @@ def meta_loss_is_the_query_loss(algorithm: MetaAlgorithm) -> None:
         episode = trees.index(episodes, at)
         fast = adapt(algorithm, learner, meta, episode.support, steps)
         tested = learner.criterion(algorithm.predict(learner, meta, fast, episode.query.x), episode.query.y)
-        trained, _ = algorithm.meta_loss(learner, meta, episode, torch.tensor(progress))
+        trained, *_ = algorithm.meta_loss(learner, meta, episode, torch.tensor(progress))
         same = torch.allclose(trained, tested, rtol=1e-4, atol=1e-6)
         what = f"at progress {progress:g} the meta-loss is {trained.item():.6g}, and the query loss after {steps} steps"
         require(same, f"{what} of adapt is {tested.item():.6g}")
@@ -170,7 +170,7 @@ def any_number_of_adaptation_steps(algorithm: MetaAlgorithm) -> None:
     declared = options.options_of(type(algorithm)).get("inner_steps")
     for steps in _allowed(declared, (0, 1, 5)) if declared else ():
         bound = bound_to_probe(replace(cast(Any, algorithm), inner_steps=steps))  # θ may hold something for each step
-        loss, _ = bound.algorithm.meta_loss(bound.learner, trees.index(bound.meta, 0), episode, torch.tensor(0.5))
+        loss, *_ = bound.algorithm.meta_loss(bound.learner, trees.index(bound.meta, 0), episode, torch.tensor(0.5))
         require(loss.isfinite(), f"with inner_steps = {steps} the meta-loss is {loss.item()}")
 
 
@@ -182,7 +182,7 @@ def any_progress_of_training(algorithm: MetaAlgorithm) -> None:
     """
     bound, episode = bound_to_probe(algorithm), drawn_episode(algorithm)
     for progress in (0.0, 0.5, 1.0):
-        loss, _ = algorithm.meta_loss(bound.learner, trees.index(bound.meta, 0), episode, torch.tensor(progress))
+        loss, *_ = algorithm.meta_loss(bound.learner, trees.index(bound.meta, 0), episode, torch.tensor(progress))
         require(loss.isfinite(), f"at progress {progress:g} the meta-loss is {loss.item()}")
 
 

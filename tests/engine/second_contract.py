@@ -125,6 +125,47 @@ class DeepKernel(mamlzoo.MetaAlgorithm):
         return (whitened.square().sum() + log_det + n * math.log(2 * math.pi)) / (2 * n), {}
 
 
+class PerStepNorms(mamlzoo.GradientDescent):
+    """MAML whose batch norm keeps running statistics of each inner step, by which it predicts after that step.
+
+    With m_t the moments of the norm's inputs on the support set at φ_t, s_t ← 0.9·s_t + 0.1·m_t in training.
+
+    Reference: Antoniou, Edwards, Storkey, "How to train your MAML", ICLR 2019, section 4.
+    """
+
+    name = "per-step-norms"
+    statistics = frozenset({"moments"})
+    steps: int = option(2, "adaptation steps in training", minimum=1)
+
+    def init(self, networks: dict[str, Params]) -> MetaParams:
+        width = len(networks["network"]["1.weight"])
+        moments = {"mean": torch.zeros(self.steps + 1, width), "variance": torch.ones(self.steps + 1, width)}
+        return networks | {"moments": moments}
+
+    def start(self, learner: Learner, meta: MetaParams, support: Batch) -> dict[str, object]:
+        return {"params": meta["network"], "step": torch.zeros((), dtype=torch.long, device=support.y.device)}
+
+    def adapt(self, learner: Learner, meta: MetaParams, fast: dict, support: Batch) -> dict[str, object]:
+        params = mamlzoo.sgd(fast["params"], learner.gradient(fast["params"], support), self.inner_lr)
+        return {"params": params, "step": (fast["step"] + 1).clamp(max=self.steps)}
+
+    def predict(self, learner: Learner, meta: MetaParams, fast: dict, x: Tensor) -> Tensor:
+        at = fast["step"].reshape(1)
+        moments = {f"{name}.0": rows.index_select(0, at)[0] for name, rows in meta["moments"].items()}
+        return learner.predict(fast["params"], x, moments=moments)
+
+    def meta_loss(self, learner: Learner, meta: MetaParams, episode: Episode, progress: Tensor) -> mamlzoo.MetaLoss:
+        fast, rows = self.start(learner, meta, episode.support), []
+        for step in range(self.steps + 1):
+            fast = self.adapt(learner, meta, fast, episode.support) if step else fast
+            rows.append(learner.norm_moments(fast["params"], episode.support.x))
+        new = {
+            name: 0.9 * kept + 0.1 * torch.stack([row[f"{name}.0"] for row in rows])
+            for name, kept in meta["moments"].items()
+        }
+        return learner.loss(fast["params"], episode.query), {}, {"moments": mamlzoo.stop_gradient(new)}
+
+
 class Words(mamlzoo.Task):
     """Of a few words of a vocabulary, the mean of values that are drawn for each episode: y = mean of v[words]."""
 

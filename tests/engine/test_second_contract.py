@@ -7,14 +7,16 @@ import copy
 import numpy as np
 import pytest
 import torch
-from second_contract import Bag, DeepKernel, LatentProcess, Pairs, Siamese, Words, dropping, normalised
+from second_contract import Bag, DeepKernel, LatentProcess, Pairs, PerStepNorms, Siamese, Words, dropping, normalised
 
 import mamlzoo
+from mamlzoo.engine.episodes import TrainingStream
 from mamlzoo.experiments.checkpoint import Checkpoint
 from mamlzoo.experiments.settings import Settings
 from mamlzoo.runs.config import config_of
 from mamlzoo.runs.execution import events, finished
 from mamlzoo.runs.name_resolution import experiments
+from mamlzoo.runs.setup import bind
 from mamlzoo_algorithms.maml import MAML
 from mamlzoo_algorithms.protonet import ProtoNet
 from mamlzoo_algorithms.reptile import Reptile
@@ -32,6 +34,7 @@ COMBINATIONS = {
     "Reptile on 1 to 20 points": (Sine(shots="1..20"), SMALL, Reptile(inner_lr=0.1)),
     "ProtoNet on 1 to 20 points": (Blobs(ways=3, shots="1..20"), SMALL, ProtoNet()),
     "a GP on learned features on 1 to 20 points": (Sine(shots="1..20"), SMALL, DeepKernel()),
+    "statistics of each inner step": (Sine(), normalised, PerStepNorms(inner_lr=0.01)),
     "an embedding of words": (Words(), Bag, MAML(inner_lr=0.1)),
     "pairs of points and a sign": (Pairs(), Siamese, MAML(inner_lr=0.1)),
 }
@@ -111,6 +114,23 @@ def test_the_seed_governs_all_that_is_drawn(name):
     one, two, other = (run(name, plan="vmap", seeds=[seed]) for seed in (0, 0, 5))
     assert all(map(torch.equal, numbers(one), numbers(two)))
     assert not torch.equal(numbers(one)[1], numbers(other)[1])
+
+
+def test_statistics_are_the_mean_of_what_the_episodes_make_of_them_and_no_optimiser_moves_them():
+    name = "statistics of each inner step"
+    decayed = {"optimizer": "adamw", "optimizer_options": {"weight_decay": 0.5}, "clip_norm": 1e-3}
+    result = run(name, plan="vmap", iterations=1, seeds=[0], **decayed)
+    (experiment,) = experiments(*([part] for part in COMBINATIONS[name]), **settings_of(name, seeds=[0]))
+    bound = bind(experiment)
+    episodes = next(TrainingStream(experiment.task, (0,), 5, torch.device("cpu")).steps(0, 1))
+    meta = mamlzoo.tree_map(lambda leaf: leaf[0], bound.meta)
+    each = []
+    for at in range(5):
+        episode = mamlzoo.tree_map(lambda leaf, at=at: leaf[0, at], episodes)
+        each.append(experiment.algorithm.meta_loss(bound.first(episode, training=True)[0], meta, episode, 0.0)[2])
+    for kind in ("mean", "variance"):
+        expected = torch.stack([own["moments"][kind] for own in each]).mean(0)
+        torch.testing.assert_close(result.meta["moments"][kind][0], expected, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("recompute", [False, True])

@@ -25,6 +25,7 @@ from torch.fx import GraphModule
 from mamlzoo import trees
 from mamlzoo.engine.binding import Bound, Reduction
 from mamlzoo.engine.blocks import Block
+from mamlzoo.engine.carried_statistics import columns
 from mamlzoo.engine.compilation import program_cache
 from mamlzoo.engine.compilation.graph import traced
 from mamlzoo.engine.compilation.inductor import Compiled, compile_program, load, program_path
@@ -176,6 +177,9 @@ class TracedSteps:
             measures = measures.index_copy(0, step, row[None])
             return (at + 1, *_Carried(theta, measures, (), tuple(state)).all)
         share = 1.0 if self._reduction == "sum" else 1.0 / self.passes
+        if self._bound.algorithm.statistics and self._reduction == "sum":  # which are means all the same
+            carried_on = columns(self._bound.meta, self._bound.algorithm.statistics)
+            gradient = torch.where(carried_on, gradient / self.passes, gradient)
         summed = carried.gradient[0] + share * gradient
         is_last = at % self.passes == self.passes - 1
         new_theta, new_state = update(theta, state, summed, now)
