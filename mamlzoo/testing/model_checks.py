@@ -28,6 +28,7 @@ from mamlzoo.errors import FOREIGN, MamlzooError, UsageError
 from mamlzoo.tables import count
 from mamlzoo.testing import probes
 from mamlzoo.testing.checks import FaultError, check, require
+from mamlzoo.testing.continuity import require_continuous
 
 SPECS = (
     Spec((1,), 1),
@@ -145,6 +146,21 @@ def same_inputs_give_same_outputs(spec: Spec, network: nn.Module) -> None:
     with purity.repeating():
         same = torch.equal(network(x.clone()), network(x.clone()))
     require(same, "two calls with the same inputs differ")
+
+
+@check("model")
+@of_networks
+def nearby_inputs_give_nearby_outputs(spec: Spec, network: nn.Module) -> None:
+    """In float64 the outputs hardly change where the inputs hardly change.
+
+    Make no noise of a tensor's own digits, as by a hash of them, and round nothing that an output depends on.
+    """
+    try:
+        double = copy.deepcopy(network).double()
+        double(_inputs(spec).double())
+    except Exception:  # a network that cannot do float64 has a check of its own
+        return
+    require_continuous("the output", double, _inputs(spec).double())
 
 
 @check("model")
