@@ -93,8 +93,8 @@ class Task(Plugin):
     """A distribution over learning problems (the literature's task family).
 
     Attributes:
-        claims: what else the conformance kit (`mamlzoo.testing`) is to hold it to: 'log-likelihood', if the loss is −log
-            of a density of the target given the prediction, a mean over examples; a classification's, of probabilities.
+        claims: what else the conformance kit (`mamlzoo.testing`) is to hold it to: 'log-likelihood', if the loss of an
+            example is −log of a density of its target, or of a class's probability.
     """
 
     kind = "task"

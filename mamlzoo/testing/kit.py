@@ -11,6 +11,7 @@ from mamlzoo.errors import FOREIGN, MamlzooError, PluginError, did_you_mean, in_
 from mamlzoo.testing import (
     algorithm_checks,
     checks,
+    class_number_checks,
     classifier_checks,
     likelihood_checks,
     model_checks,
@@ -25,6 +26,7 @@ from mamlzoo.testing.checks import Check, FaultError, Outcome, require
 PluginLike = str | Plugin | type[Plugin]
 MODULES = (
     task_checks,
+    class_number_checks,
     model_checks,
     algorithm_checks,
     step_checks,

@@ -63,8 +63,8 @@ def meta_loss_is_a_log_likelihood(algorithm: MetaAlgorithm) -> None:
             return
     require(
         False,
-        f"exp(−meta-loss) has the integral {of_query[0]:.4g} over all targets of a query point, and neither has it 1 over "
-        "those of a support and a query point",
+        f"exp(−meta-loss) has the integral {of_query[0]:.4g} over all targets of a query point, where a density has 1; "
+        "nor has it 1 over those of a support and a query point",
     )
 
 

@@ -9,8 +9,11 @@ from torch import Tensor
 from torch.func import vmap
 
 GRIDS = {1: (8.0, 2001), 2: (5.0, 401)}
-"""By how many numbers there are: the reach of t and how many points an axis has, for targets y = sinh(t). They lie close
-near 0 and reach to 1490, or to 74, so that wide and narrow densities fit; the rule is exact to rounding for smooth ones."""
+"""Of targets of one number and of two: the reach of t, and the points of an axis, y = sinh(t).
+
+They lie close near 0 and reach to 1490, or to 74, so that wide and narrow densities fit. For smooth ones the
+trapezoidal rule is exact to rounding.
+"""
 AT_ONCE = 4096
 """Points of the grid that are computed at once."""
 

@@ -34,7 +34,7 @@ def _of_steps(algorithm: MetaAlgorithm) -> list[MetaAlgorithm]:
         return []
 
 
-@check("algorithm", concerns=lambda algorithm: algorithm.trains and _of_steps(algorithm))
+@check("algorithm", concerns=lambda algorithm: algorithm.trains and bool(_of_steps(algorithm)))
 def steps_of_rate_zero_change_nothing(algorithm: MetaAlgorithm) -> None:
     """Where steps of inner_lr = 0 leave predictions as they are, the meta-loss is the same for any `inner_steps`.
 
@@ -82,14 +82,14 @@ def adapt_is_the_optimisers_step(algorithm: MetaAlgorithm) -> None:
         apart = max(float((found[name] - value).detach().abs().max()) for name, value in params.items())
         require(
             all(torch.allclose(found[name], value, rtol=1e-9, atol=1e-10) for name, value in params.items()),
-            f"after {step} of its steps a parameter is {apart:.1e} from where torch.optim.{optimiser.__name__} takes it",
+            f"after {step} of its steps a parameter is {apart:.1e} from where torch's {optimiser.__name__} takes it",
         )
 
 
 def _step(optimiser: torch.optim.Optimizer, learner: Learner, params: Params, support: Batch, network: str) -> None:
     optimiser.zero_grad()
     loss: Tensor = learner.loss(params, support, network)
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     optimiser.step()
 
 

@@ -71,8 +71,9 @@ class Implicit(mamlzoo.GradientDescent):
     name = "implicit"
     order = "surrogate"
     claims = frozenset({"query-loss", "whole-derivative"})
-    inner_steps: int = option(8, "adaptation steps in training", minimum=0)
-    pull: float = option(20.0, "weight of the distance to θ, λ", above=0)
+    inner_steps: int = option(4, "adaptation steps in training", minimum=0)
+    pull: float = option(100.0, "weight of the distance to θ, λ", above=0)
+    terms: int = option(2, "terms of the series Σ (−H/λ)ⁱ that inverts I + H/λ", minimum=0)
 
     def adapt(self, learner, meta, fast, support):
         gradient, theta = learner.gradient(fast, support), meta["network"]
@@ -81,23 +82,24 @@ class Implicit(mamlzoo.GradientDescent):
     def meta_loss(self, learner, meta, episode, progress):
         theta = meta["network"]
         fast = mamlzoo.stop_gradient(mamlzoo.adapt(self, learner, meta, episode.support, self.inner_steps))
-        hessian = torch.func.hessian(lambda flat: learner.loss(unflat(flat, fast), episode.support))(flat(fast))
-        gradient = flat(learner.gradient(fast, episode.query))
-        found = torch.linalg.solve(self.system(hessian), gradient).detach()
+        term = found = learner.gradient(fast, episode.query)
+        for _ in range(self.terms):
+            term = self.next_term(curved(learner, fast, episode.support, term))
+            found = mamlzoo.tree_map(torch.add, found, term)
         loss = learner.loss(fast, episode.query)
-        return loss + ((flat(theta) - flat(theta).detach()) * found).sum(), {}
+        return loss + inner(mamlzoo.tree_map(lambda p: p - p.detach(), theta), mamlzoo.stop_gradient(found)), {}
 
-    def system(self, hessian):
-        return torch.eye(len(hessian), dtype=hessian.dtype) + hessian / self.pull
-
-
-def flat(params):
-    return torch.cat([value.flatten() for value in params.values()])
+    def next_term(self, product):
+        return mamlzoo.tree_map(lambda p: -p / self.pull, product)
 
 
-def unflat(vector, like):
-    parts = vector.split([value.numel() for value in like.values()])
-    return {name: part.reshape(value.shape) for (name, value), part in zip(like.items(), parts, strict=True)}
+def curved(learner, params, batch, vector):
+    """The Hessian's product with a vector."""
+    return torch.func.grad(lambda p: inner(learner.gradient(p, batch), vector))(params)
+
+
+def inner(one, two):
+    return torch.stack([(one[name] * two[name]).sum() for name in one]).sum()
 
 
 class Kernels(mamlzoo.MetaAlgorithm):
