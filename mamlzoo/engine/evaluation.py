@@ -45,6 +45,8 @@ def evaluate(
 ) -> Generator[EvaluationProgress, None, MetricValues]:
     """Adapt θ to the support set of every test episode; judge on its query set after 0, 1, … `steps` steps.
 
+    An algorithm whose adaptation is complete at once is judged once, and all steps have that value.
+
     Args:
         meta: θ with its seed axis.
         plan: 'vmap' or 'loop'.
@@ -52,6 +54,7 @@ def evaluate(
         threads: that compute.
     """
     adaptation = Adaptation(bound, task, plan)
+    at_once = "complete-at-once" in bound.algorithm.claims
     chunk = chunk or adaptation.fitting_chunk(meta, next(tests.blocks()))
     whole, rest = divmod(tests.size, tests.block_length)
     total = (whole * math.ceil(tests.block_length / chunk) + math.ceil(rest / chunk)) * (steps + 1)
@@ -60,12 +63,15 @@ def evaluate(
         fast: Fast = None
         columns = []
         for step in range(steps + 1):
-            with computing(threads):
-                if step:
-                    fast = adaptation.adapt(meta, fast, episodes.support)
-                else:
-                    fast = adaptation.start(meta, episodes.support)
-                columns.append(adaptation.measure(meta, fast, episodes.query))
+            if step and at_once:
+                columns.append(columns[0])
+            else:
+                with computing(threads):
+                    if step:
+                        fast = adaptation.adapt(meta, fast, episodes.support)
+                    else:
+                        fast = adaptation.start(meta, episodes.support)
+                    columns.append(adaptation.measure(meta, fast, episodes.query))
             done += 1
             yield EvaluationProgress(done, total)
         parts.append(trees.tree_map(lambda *leaves: torch.stack(leaves, -1), *columns))

@@ -253,7 +253,8 @@ def works_in_float64(spec: Spec, network: nn.Module) -> None:
 def works_on_a_meta_batch_of_one(spec: Spec, network: nn.Module) -> None:
     """One episode of one example gives [1, 1, output_size], the first row of what more examples give.
 
-    Beware of squeeze() without an axis. (A network with batch norm has no statistics of one example, and is not asked.)
+    Beware of squeeze() without an axis, and compute each example from itself alone, with no mean over the others. (A
+    network with batch norm has no statistics of one example, and is not asked.)
     """
     if batch_norms([network]):
         return

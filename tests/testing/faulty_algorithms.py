@@ -122,6 +122,15 @@ class Swapped(Claiming):
         return super().meta_loss(learner, meta, mamlzoo.Episode(episode.query, episode.support), progress)
 
 
+class SwappedUnclaimed(Swapped):
+    """The same, without a claim.
+
+    Reference: none.
+    """
+
+    claims = frozenset()
+
+
 class OnBoth(Claiming):
     """Adapts to the query set, too.
 

@@ -237,3 +237,6 @@ class Nearest(mamlzoo.MetaAlgorithm):
     def meta_loss(self, learner, meta, episode, progress):
         fast = self.start(learner, meta, episode.support)
         return learner.criterion(self.predict(learner, meta, fast, episode.query.x), episode.query.y), {}
+
+
+RIGHT = (AdamSteps, Implicit, Kernels, Process, Nearest)

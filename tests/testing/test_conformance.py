@@ -111,19 +111,56 @@ class Imaging(Good):
         return super().predict(learner, meta, fast, self.images(x))
 
     def meta_loss(self, learner, meta, episode, progress):
-        return super().meta_loss(learner, meta, episode._replace(query=self.seen(episode.query)), progress)
+        seen = mamlzoo.Episode(episode.support, self.seen(episode.query))
+        return super().meta_loss(learner, meta, seen, progress)
 
     def adapted(self, learner, meta, fast):
         raise mamlzoo.UsageError("of other inputs")
 
     def seen(self, batch):
-        return batch._replace(x=self.images(batch.x))
+        return mamlzoo.Batch(self.images(batch.x), batch.y)
 
     def images(self, x):
         return x[..., None, None, :1].expand(*x.shape[:-1], 1, 2, 2)
 
 
-@pytest.mark.parametrize("algorithm", [PerStep(), Imaging()], ids=lambda algorithm: type(algorithm).__name__)
+class InContext(mamlzoo.MetaAlgorithm):
+    """Asks for a network of sequences, which reads the support set and a query point; no two are of one length.
+
+    Reference: none.
+    """
+
+    name = "in-context"
+    claims = frozenset({"query-loss", "complete-at-once"})
+
+    def networks(self, spec):
+        (inputs,) = spec.input_shape
+        return {"network": replace(spec, input_shape=(16, inputs + spec.output_size + 1))}
+
+    def init(self, networks):
+        return networks
+
+    def start(self, learner, meta, support):
+        y = support.y
+        if learner.spec.kind == "classification":
+            y = torch.nn.functional.one_hot(y, learner.spec.output_size).to(support.x.dtype)
+        return torch.cat([support.x, y, torch.ones_like(y[:, :1])], 1)
+
+    def adapt(self, learner, meta, fast, support):
+        return fast
+
+    def predict(self, learner, meta, fast, x):
+        asked = torch.cat([x, x.new_zeros(len(x), fast.shape[1] - x.shape[1])], 1)
+        return learner.predict(meta["network"], torch.cat([fast.expand(len(x), *fast.shape), asked[:, None]], 1))
+
+    def meta_loss(self, learner, meta, episode, progress):
+        fast = self.start(learner, meta, episode.support)
+        return learner.criterion(self.predict(learner, meta, fast, episode.query.x), episode.query.y), {}
+
+
+@pytest.mark.parametrize(
+    "algorithm", [PerStep(), Imaging(), InContext()], ids=lambda algorithm: type(algorithm).__name__
+)
 def test_an_algorithm_whose_theta_or_network_has_a_shape_of_its_own_conforms(algorithm):
     assert [outcome.finding for outcome in outcomes_of(algorithm) if outcome.verdict != "passed"] == []
 
