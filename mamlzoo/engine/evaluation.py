@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from mamlzoo import trees
 from mamlzoo.contracts.data import Episode, Fast, MetaParams
@@ -61,7 +62,7 @@ def evaluate(
     done, parts = 0, []
     for episodes in _pieces(tests, chunk):
         fast: Fast = None
-        columns = []
+        columns: list[dict[str, Tensor]] = []
         for step in range(steps + 1):
             if step and at_once:
                 columns.append(columns[0])

@@ -32,6 +32,8 @@ def require_continuous(what: str, function: Callable[[T], Tensor], given: T) -> 
         given: numbers in float64, nested; what is no floating-point number stays.
     """
     still = function(given).detach()
+    if not torch.equal(still, function(given)):  # it is no function, which has a check of its own
+        return
     scale = max(1.0, float(still.abs().max()))
     for seed in range(DIRECTIONS):
         one, two = (function(_moved(given, step, seed)).detach() for step in (MOVED, -MOVED))

@@ -14,7 +14,7 @@ from mamlzoo.contracts.data import Batch, Fast, MetaParams, Params
 from mamlzoo.contracts.learner import Learner
 from mamlzoo.contracts.plugins import MetaAlgorithm
 from mamlzoo.contracts.return_values import check_adapted
-from mamlzoo.errors import UsageError
+from mamlzoo.errors import FOREIGN
 from mamlzoo.testing.bound_probes import bound_to_probe, drawn_episodes
 from mamlzoo.testing.checks import check, require
 
@@ -30,7 +30,7 @@ def _of_steps(algorithm: MetaAlgorithm) -> list[MetaAlgorithm]:
         return []
     try:
         return [replace(cast(Any, algorithm), inner_lr=0.0, inner_steps=count) for count in COUNTS]
-    except UsageError:  # out of their bounds
+    except FOREIGN:  # out of their bounds
         return []
 
 
@@ -49,6 +49,9 @@ def steps_of_rate_zero_change_nothing(algorithm: MetaAlgorithm) -> None:
     before, after = (bound.algorithm.predict(learner, meta, fast, episode.query.x) for fast in fasts)
     if not torch.equal(before, after):  # something else is its rate
         return
+    twice = [bound.algorithm.meta_loss(learner, meta, episode, torch.tensor(0.0))[0] for _ in range(2)]
+    if not torch.equal(*twice):  # it is no function, which has a check of its own
+        return
     for progress in (0.0, 0.5, 1.0):
         losses = []
         for bound in map(bound_to_probe, several):  # θ may hold something for each step
@@ -59,18 +62,22 @@ def steps_of_rate_zero_change_nothing(algorithm: MetaAlgorithm) -> None:
         require(same, f"at progress {progress:g} the meta-loss is {found} steps, which change nothing")
 
 
-@check("algorithm", concerns=lambda algorithm: algorithm.adapts_by() is not None)
+@check("algorithm", concerns=lambda algorithm: type(algorithm).adapts_by is not MetaAlgorithm.adapts_by)
 def adapt_is_the_optimisers_step(algorithm: MetaAlgorithm) -> None:
     """As `adapts_by` says, each adaptation step is one of that torch optimiser on the support loss, in float64.
 
     Correct each moment's bias by the number of this step, from 1 on, and add ε where torch does: behind Adam's root.
     """
     named = algorithm.adapts_by()
-    assert named is not None
+    if named is None:
+        return
     optimiser, given = named
     bound, episodes = bound_to_probe(algorithm, dtype=torch.float64), drawn_episodes(algorithm, 1)
     learner, meta, support = bound.learner, trees.index(bound.meta, 0), trees.index(episodes, 0).support
-    (network,) = learner.networks
+    network, *others = learner.networks
+    require(
+        not others, "it adapts several networks, and a torch optimiser is compared on one; let adapts_by return None"
+    )
     fast = algorithm.start(learner, meta, support)
     params = _parameters(algorithm, learner, meta, fast, network)
     params = {name: value.detach().clone().requires_grad_() for name, value in params.items()}

@@ -197,7 +197,7 @@ def test_as_tests_each_check_has_an_id_and_an_exemption_is_an_expected_failure(p
     result.stdout.fnmatch_lines(
         [
             "* of 256 valid episodes consist of examples that train has too",
-            "task 'lines' promises: No episode of one split consists of examples that another split has too. Keep*",
+            "task 'lines' promises: No episode of one split consists of examples that another split has too, nor do *",
             "PASSED *::test_good?sine-same-seed-gives-same-data?",
             "XFAIL *::test_good?lines-splits-are-disjoint? - five lines are all there are",
         ]
