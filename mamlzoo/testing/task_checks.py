@@ -22,8 +22,8 @@ MANY = 8
 SAMPLED = 256
 """Episodes of each split that are looked at for examples in common."""
 SHARED, CHANCE = 0.01, 0.05
-"""The share of a split's examples that another may have; and the share of common inputs that have other targets, from
-which on they are points of a grid."""
+"""The share of a split's examples that another may have; and that of common inputs with several targets, from which on
+they are points of a grid."""
 
 
 @check("task")
@@ -142,11 +142,12 @@ def splits_are_disjoint(task: Task) -> None:
         require(not shared, f"{shared} of {SAMPLED} {split} episodes consist of examples that {other} has too")
     rows = {split: _rows(task.spec, episodes) for split, episodes in drawn.items()}
     for split, other in pairs:
-        copied = [x for x, y in rows[split].items() if y & rows[other].get(x, set())]
-        differing = sum(x in rows[other] for x in rows[split]) - len(copied)
-        many = len(copied) >= SHARED * len(rows[split]) and differing < CHANCE * len(copied)
+        common = [(targets, rows[other][x]) for x, targets in rows[split].items() if x in rows[other]]
+        copied = sum(len(one) == 1 and one == two for one, two in common)
+        by_chance = copied < SHARED * len(rows[split]) or len(common) - copied >= CHANCE * copied
         require(
-            not (copied and many), f"{len(copied)} of {len(rows[split])} different {split} examples are in {other} too"
+            not copied or by_chance,
+            f"{copied} of {len(rows[split])} different {split} examples are in {other} too, one by one",
         )
 
 

@@ -8,7 +8,7 @@ import random
 import torch
 
 from mamlzoo import option
-from mamlzoo.contracts.data import Batch, Episode
+from mamlzoo.contracts.data import Batch, Episode, Spec
 from mamlzoo.testing.probes import Clusters, Lines
 from mamlzoo.testing.task_checks import SPLITS
 
@@ -98,6 +98,21 @@ class Patients(Lines):
         rows = torch.rand(count, x.shape[1], generator=generator).argsort(1)[:, :10]
         x, y = x[patient[:, None], rows], y[patient[:, None], rows]
         return Episode(Batch(x[:, :5], y[:, :5]), Batch(x[:, 5:], y[:, 5:]))
+
+
+class Pixels(Lines):
+    """Grey pictures of 64 pixels, black and white where light runs out, of which an episode knows some."""
+
+    spec = Spec((2,), 1)
+
+    def sample(self, count, *, split, generator):
+        axis = torch.linspace(-1, 1, 8)
+        x = torch.cartesian_prod(axis, axis).expand(count, -1, -1)
+        direction = torch.randn(count, 2, 1, generator=generator)
+        y = (x @ direction).clamp(-0.5, 0.5) * (x.abs().sum(-1, keepdim=True) < 1.9)
+        order = torch.rand(count, 64, generator=generator).argsort(1)[..., None]
+        x, y = x.gather(1, order.expand(-1, -1, 2)), y.gather(1, order)
+        return Episode(Batch(x[:, :10], y[:, :10]), Batch(x[:, 10:], y[:, 10:]))
 
 
 class NoisyPatients(Patients):

@@ -26,7 +26,9 @@ def test_a_right_method_of_the_field_passes(right):
     assert [outcome.finding for outcome in outcomes_of(right()) if outcome.verdict != "passed"] == []
 
 
-@pytest.mark.parametrize("right", [faulty_tasks.Gaussian, faulty_tasks.Kinds], ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize(
+    "right", [faulty_tasks.Gaussian, faulty_tasks.Kinds, faulty_tasks.Pixels], ids=lambda cls: cls.__name__
+)
 def test_a_right_task_passes(right):
     assert [outcome.finding for outcome in outcomes_of(right()) if outcome.verdict != "passed"] == []
 
