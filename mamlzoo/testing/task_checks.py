@@ -147,7 +147,7 @@ def splits_are_disjoint(task: Task) -> None:
         by_chance = copied < SHARED * len(rows[split]) or len(common) - copied >= CHANCE * copied
         require(
             not copied or by_chance,
-            f"{copied} of {len(rows[split])} different {split} examples are in {other} too, one by one",
+            f"{copied} of {len(rows[split])} different {split} examples are in {other} too",
         )
 
 
@@ -211,7 +211,7 @@ def examples_of_a_loss_do_not_see_each_other(task: Task) -> None:
     apart = float((one - two).norm())
     require(
         apart < 1e-3,
-        f"where the others' predictions change, the gradients of {kept} turn, by {apart:.2g} of their length",
+        f"where later predictions change, the gradient by the first {kept} turns, by {apart:.2g} of its length",
     )
 
 

@@ -259,7 +259,7 @@ class EpsilonInside(AdamSteps):
     """
 
     def step(self, m, v, t):
-        return (m / (1 - 0.9**t)) / (v / (1 - 0.99**t) + 1e-6).sqrt()
+        return (m / (1 - 0.9**t)) / (v / (1 - 0.99**t) + 1e-8).sqrt()
 
 
 class Drawing(Good):

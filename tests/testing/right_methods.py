@@ -29,7 +29,7 @@ class AdamSteps(mamlzoo.GradientDescent):
     inner_lr: float = option(0.01, "rate of an adaptation step", minimum=0)
 
     def adapts_by(self):
-        return torch.optim.Adam, {"lr": self.inner_lr, "betas": (0.9, 0.99), "eps": 1e-6}
+        return torch.optim.Adam, {"lr": self.inner_lr, "betas": (0.9, 0.99), "eps": 1e-8}
 
     def start(self, learner, meta, support):
         zeros = mamlzoo.tree_map(torch.zeros_like, meta["network"])
@@ -43,7 +43,7 @@ class AdamSteps(mamlzoo.GradientDescent):
         return {"params": params, "m": m, "v": v, "t": t}
 
     def step(self, m, v, t):
-        return (m / (1 - 0.9**t)) / (root(v / (1 - 0.99**t)) + 1e-6)
+        return (m / (1 - 0.9**t)) / (root(v / (1 - 0.99**t)) + 1e-8)
 
     def predict(self, learner, meta, fast, x):
         return learner.predict(fast["params"], x)
