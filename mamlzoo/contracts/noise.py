@@ -41,16 +41,22 @@ class Noise:
     """
 
     def __init__(
-        self, key: Tensor | None = None, dtype: torch.dtype = torch.float32, path: tuple[int, ...] = ()
+        self,
+        key: Tensor | None = None,
+        dtype: torch.dtype = torch.float32,
+        path: tuple[int, ...] = (),
+        *,
+        still: bool = False,
     ) -> None:
         """Begin.
 
         Args:
             dtype: of the numbers that are drawn.
             path: the branches that lead here from the key.
+            still: whether every draw is the first one: so that what is tried several times is a pure function.
         """
         self.key, self.dtype, self.draws = key, dtype, 0
-        self._path = path
+        self._path, self._still = path, still
 
     def uniform(self, *shape: int) -> Tensor:
         """Evenly from [0, 1)."""
@@ -78,11 +84,11 @@ class Noise:
         What draws in a branch moves nothing outside it: so steps of an inner loop have each their own.
         """
         at = self._next() if number is None else -2 - number
-        return Noise(self.key, self.dtype, (*self._path, at))
+        return Noise(self.key, self.dtype, (*self._path, at), still=self._still)
 
     def anew(self, key: Tensor | None = None) -> Noise:
         """The same place of another key, before anything was drawn there."""
-        return Noise(key, self.dtype, self._path)
+        return Noise(key, self.dtype, self._path, still=self._still)
 
     @functools.cached_property
     def own_key(self) -> Tensor:
@@ -97,7 +103,7 @@ class Noise:
 
     def _next(self) -> int:
         self.draws += 1
-        return self.draws - 1
+        return 0 if self._still else self.draws - 1
 
     def _words(self, shape: Sequence[int]) -> Tensor:
         """64 random digits for each number, as torch.int64."""

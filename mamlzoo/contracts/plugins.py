@@ -90,9 +90,15 @@ class Plugin(ABC):
 
 
 class Task(Plugin):
-    """A distribution over learning problems (the literature's task family)."""
+    """A distribution over learning problems (the literature's task family).
+
+    Attributes:
+        claims: what else the conformance kit (`mamlzoo.testing`) is to hold it to: 'log-likelihood', if the loss of an
+            example is −log of a density of its target, or of a class's probability.
+    """
 
     kind = "task"
+    claims: ClassVar[frozenset[str]] = frozenset()
 
     @property
     @abstractmethod
@@ -150,7 +156,9 @@ class MetaAlgorithm(Plugin):
         claims: what else the conformance kit (`mamlzoo.testing`) is to hold it to, some of these: 'query-loss', if the
             meta-loss is the task's loss on the query set alone, by `predict`, after `inner_steps` steps of `adapt` from
             `start` on the support set; 'complete-at-once', if adapting changes nothing after `start`;
-            'whole-derivative', if a surrogate's gradient is that of its meta-loss with nothing stopped, up to 1%.
+            'whole-derivative', if a surrogate's gradient is that of its meta-loss with nothing stopped, up to 1%;
+            'log-likelihood', if the meta-loss is −log of a density of the query targets given the support set, or of
+            all targets, whole or divided by their number.
         statistics: groups of θ that are carried and not optimised, as running means: `meta_loss` gives their next
             values as a third result, of which the meta-batch's mean is taken. They are frozen at test.
         honours_masks: whether sets may hold padding (`Batch.mask`), to which the algorithm gives no say. Whoever takes
@@ -198,6 +206,13 @@ class MetaAlgorithm(Plugin):
         """
         raise UsageError(f"algorithm '{self.name}' does not define `adapted`, so there is no adapted network")
 
+    def adapts_by(self) -> tuple[type[torch.optim.Optimizer], dict[str, Any]] | None:
+        """The torch optimiser whose step on the support loss `adapt` is, and its options; None: none that torch has.
+
+        Only the conformance kit asks: it compares the parameters that `adapted` gives, step by step.
+        """
+        return None
+
     def remarks(self, meta: MetaParams) -> list[str]:
         """What a reader of a run should know of how it takes the networks, as which part adapts; each a line.
 
@@ -217,8 +232,11 @@ class MetaAlgorithm(Plugin):
 
 MetaLoss = tuple[Tensor, dict[str, Tensor]] | tuple[Tensor, dict[str, Tensor], MetaParams]
 """What `meta_loss` returns."""
-CLAIMS = ("query-loss", "complete-at-once", "whole-derivative")
-"""What `MetaAlgorithm.claims` may hold."""
+CLAIMS = {
+    "task": ("log-likelihood",),
+    "algorithm": ("query-loss", "complete-at-once", "whole-derivative", "log-likelihood"),
+}
+"""What the `claims` of a kind of plugin may hold."""
 
 
 class ClosedForm(NamedTuple):

@@ -163,10 +163,11 @@ def check_class(cls: Any, *, documented: bool = True) -> None:
             remedy='write exempt_from = {"name-of-a-check": "the reason"}',
         )
     claims: Any = getattr(cls, "claims", frozenset())
-    if not isinstance(claims, frozenset | set) or not claims <= set(CLAIMS):
+    known = CLAIMS.get(cls.kind, ())
+    if not (isinstance(claims, frozenset | set) and claims <= set(known)):
         raise PluginError(
             f"{what} has claims = {claims!r}, of which the kit knows nothing",
-            remedy=f"write claims = frozenset({{…}}) of some of {', '.join(CLAIMS)}",
+            remedy=f"write claims = frozenset({{…}}) of some of {', '.join(known)}" if known else "take it away",
         )
     try:
         for option in options.options_of(cls).values():

@@ -35,7 +35,8 @@ class Bound:
     """An algorithm ready to be trained for several seeds.
 
     Attributes:
-        learner: its `constants` are those of the first seed; `learner_for` puts another's in their place.
+        learner: its `constants` are those of the first seed, and its random numbers the same in every call, for
+            trials; `learner_for` puts those of a seed and an episode in their place.
         meta: θ; every tensor has a leading seed axis.
         constants: by network, buffers and frozen parameters, with a leading seed axis.
         left_out: norms that came with trained statistics, which have no part in a run.
@@ -118,7 +119,9 @@ def bind_seeds(
     if not trees.leaves(meta):
         raise UsageError(f"model '{model.name}' {purity.nothing_to_learn(networks.values())}", plugin=model)
     stacked = trees.cast(trees.stack(constants), dtype, device)
-    learner = Learner(networks, trees.index(stacked, 0), task.loss, task.spec, recompute, bf16, norms=norms)
+    still = Noise(torch.tensor(0, device=device), dtype, still=True)
+    constants_of_one = trees.index(stacked, 0)
+    learner = Learner(networks, constants_of_one, task.loss, task.spec, recompute, bf16, noise=still, norms=norms)
     return Bound(algorithm, learner, meta, stacked, () if norms == "running" else tuple(left))
 
 

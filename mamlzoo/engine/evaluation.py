@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from mamlzoo import trees
 from mamlzoo.contracts.data import Episode, Fast, MetaParams
@@ -45,6 +46,8 @@ def evaluate(
 ) -> Generator[EvaluationProgress, None, MetricValues]:
     """Adapt θ to the support set of every test episode; judge on its query set after 0, 1, … `steps` steps.
 
+    An algorithm whose adaptation is complete at once is judged once, and all steps have that value.
+
     Args:
         meta: θ with its seed axis.
         plan: 'vmap' or 'loop'.
@@ -52,20 +55,24 @@ def evaluate(
         threads: that compute.
     """
     adaptation = Adaptation(bound, task, plan)
+    at_once = "complete-at-once" in bound.algorithm.claims
     chunk = chunk or adaptation.fitting_chunk(meta, next(tests.blocks()))
     whole, rest = divmod(tests.size, tests.block_length)
     total = (whole * math.ceil(tests.block_length / chunk) + math.ceil(rest / chunk)) * (steps + 1)
     done, parts = 0, []
     for episodes in _pieces(tests, chunk):
         fast: Fast = None
-        columns = []
+        columns: list[dict[str, Tensor]] = []
         for step in range(steps + 1):
-            with computing(threads):
-                if step:
-                    fast = adaptation.adapt(meta, fast, episodes.support, step, episodes.key)
-                else:
-                    fast = adaptation.start(meta, episodes.support, episodes.key)
-                columns.append(adaptation.measure(meta, fast, episodes.query, step, episodes.key, episodes.support))
+            if step and at_once:
+                columns.append(columns[0])
+            else:
+                with computing(threads):
+                    if step:
+                        fast = adaptation.adapt(meta, fast, episodes.support, step, episodes.key)
+                    else:
+                        fast = adaptation.start(meta, episodes.support, episodes.key)
+                    columns.append(adaptation.measure(meta, fast, episodes.query, step, episodes.key, episodes.support))
             done += 1
             yield EvaluationProgress(done, total)
         parts.append(trees.tree_map(lambda *leaves: torch.stack(leaves, -1), *columns))

@@ -11,17 +11,31 @@ from mamlzoo.errors import FOREIGN, MamlzooError, PluginError, did_you_mean, in_
 from mamlzoo.testing import (
     algorithm_checks,
     checks,
+    class_number_checks,
     classifier_checks,
+    likelihood_checks,
     model_checks,
     network_checks,
     plugin_checks,
     purity_checks,
+    step_checks,
     task_checks,
 )
 from mamlzoo.testing.checks import Check, FaultError, Outcome, require
 
 PluginLike = str | Plugin | type[Plugin]
-MODULES = (task_checks, model_checks, algorithm_checks, network_checks, purity_checks, classifier_checks, plugin_checks)
+MODULES = (
+    task_checks,
+    class_number_checks,
+    model_checks,
+    algorithm_checks,
+    step_checks,
+    network_checks,
+    purity_checks,
+    classifier_checks,
+    likelihood_checks,
+    plugin_checks,
+)
 CHECKS: list[Check] = [found for module in MODULES for found in vars(module).values() if isinstance(found, Check)]
 """All checks, in the order in which they are run; the last is of what is said about the others."""
 

@@ -28,6 +28,7 @@ from mamlzoo.errors import FOREIGN, MamlzooError, UsageError
 from mamlzoo.tables import count
 from mamlzoo.testing import probes
 from mamlzoo.testing.checks import FaultError, check, require
+from mamlzoo.testing.continuity import require_continuous
 
 SPECS = (
     Spec((1,), 1),
@@ -149,6 +150,21 @@ def same_inputs_give_same_outputs(spec: Spec, network: nn.Module) -> None:
 
 @check("model")
 @of_networks
+def nearby_inputs_give_nearby_outputs(spec: Spec, network: nn.Module) -> None:
+    """In float64 the outputs hardly change where the inputs hardly change.
+
+    Make no noise of a tensor's own digits, as by a hash of them, and round nothing that an output depends on.
+    """
+    try:
+        double = copy.deepcopy(network).double()
+        double(_inputs(spec).double())
+    except Exception:  # a network that cannot do float64 has a check of its own
+        return
+    require_continuous("the output", double, _inputs(spec).double())
+
+
+@check("model")
+@of_networks
 def no_statistics_leak(spec: Spec, network: nn.Module) -> None:
     """Calling a network changes nothing in it, nor its input. (Norms are made to use the inputs' own statistics.)
 
@@ -237,7 +253,8 @@ def works_in_float64(spec: Spec, network: nn.Module) -> None:
 def works_on_a_meta_batch_of_one(spec: Spec, network: nn.Module) -> None:
     """One episode of one example gives [1, 1, output_size], the first row of what more examples give.
 
-    Beware of squeeze() without an axis. (A network with batch norm has no statistics of one example, and is not asked.)
+    Beware of squeeze() without an axis, and compute each example from itself alone, with no mean over the others. (A
+    network with batch norm has no statistics of one example, and is not asked.)
     """
     if batch_norms([network]):
         return

@@ -57,6 +57,15 @@ def unused_parameters_do_no_harm(algorithm: MetaAlgorithm) -> None:
 
 
 @check("algorithm")
+def a_silent_unit_does_no_harm(algorithm: MetaAlgorithm) -> None:
+    """A ReLU network of which a unit is silent for all inputs is meta-learned; the unit's gradient is zero.
+
+    Beware of dividing by a unit's own norm or spread, and of roots and logarithms of what may be zero.
+    """
+    _works_with(algorithm, probes.rectified)
+
+
+@check("algorithm")
 def tied_weights_work(algorithm: MetaAlgorithm) -> None:
     """A network of two layers with one weight is meta-learned; the weight is in θ once.
 

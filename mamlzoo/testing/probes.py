@@ -95,21 +95,28 @@ class OneStep(GradientDescent):
         return learner.loss(adapt(self, learner, meta, episode.support, 1), episode.query), {}
 
 
-def task_for(algorithm: MetaAlgorithm) -> Task:
-    """A regression, or a classification where the algorithm refuses that.
+def tasks_for(algorithm: MetaAlgorithm) -> list[Task]:
+    """A regression and a classification, each unless the algorithm refuses it.
 
     Raises:
         FaultError: it refuses both.
     """
-    refusals = []
+    refusals, taken = [], list[Task]()
     for task in (Lines(), Clusters()):
         try:
             algorithm.networks(task.spec)
         except UsageError as error:
             refusals.append(f"{task.spec.kind}: {error}")
         else:
-            return task
-    raise FaultError(f"it refuses every task: {'; '.join(refusals)}")
+            taken.append(task)
+    if not taken:
+        raise FaultError(f"it refuses every task: {'; '.join(refusals)}")
+    return taken
+
+
+def task_for(algorithm: MetaAlgorithm) -> Task:
+    """The first of them."""
+    return tasks_for(algorithm)[0]
 
 
 def model(network: Callable[[Spec], nn.Module]) -> Model:
@@ -124,9 +131,35 @@ def of_vectors(make: Callable[[Spec], nn.Module]) -> Callable[[Spec], nn.Module]
     def made(spec: Spec) -> nn.Module:
         if len(spec.input_shape) == 1:
             return make(spec)
+        if len(spec.input_shape) == 2:
+            return nn.Sequential(Tokens(spec.input_shape[-1]), make(replace(spec, input_shape=(HIDDEN,))))
+        if len(spec.input_shape) == 3:
+            return nn.Sequential(Patches(spec.input_shape[0]), make(replace(spec, input_shape=(HIDDEN,))))
         return nn.Sequential(Rows(), make(replace(spec, input_shape=(math.prod(spec.input_shape),))))
 
     return made
+
+
+class Tokens(nn.Module):
+    """Sequences [n, length, features], of any length, as vectors: the mean of what each token gives."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.enter = nn.Linear(features, HIDDEN)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.tanh(self.enter(x)).mean(-2)
+
+
+class Patches(nn.Module):
+    """Images [n, channels, height, width], of any size, as vectors: the mean of what each patch gives."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.enter = nn.Conv2d(channels, HIDDEN, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.tanh(self.enter(x)).mean((-2, -1))
 
 
 class Rows(nn.Module):
@@ -140,6 +173,15 @@ class Rows(nn.Module):
 def plain(spec: Spec) -> nn.Module:
     """A smooth network of two layers."""
     return nn.Sequential(nn.Linear(spec.input_shape[0], HIDDEN), nn.Tanh(), nn.Linear(HIDDEN, spec.output_size))
+
+
+@of_vectors
+def rectified(spec: Spec) -> nn.Module:
+    """One of ReLUs, of which the first is silent for all inputs of a common size."""
+    network = nn.Sequential(nn.Linear(spec.input_shape[0], HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, spec.output_size))
+    with torch.no_grad():
+        network.get_parameter("0.bias")[0] = -1000.0
+    return network
 
 
 @of_vectors

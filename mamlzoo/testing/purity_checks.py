@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import cast
 
 import torch
+from torch import Tensor
 
 from mamlzoo import trees
-from mamlzoo.contracts.data import Episode
+from mamlzoo.contracts.data import Episode, MetaParams
 from mamlzoo.contracts.inner_loop import adapt
 from mamlzoo.contracts.plugins import MetaAlgorithm, Model
 from mamlzoo.engine import purity
@@ -16,10 +17,9 @@ from mamlzoo.engine.generators import Generators
 from mamlzoo.engine.inspection import foreign_tensors
 from mamlzoo.runs.name_resolution import plugin
 from mamlzoo.testing import probes
+from mamlzoo.testing.bound_probes import STEPS, bound_to_probe, drawn_episodes
 from mamlzoo.testing.checks import check, require
-
-STEPS = 2
-"""Adaptation steps."""
+from mamlzoo.testing.continuity import require_continuous
 
 
 @check("algorithm")
@@ -60,6 +60,28 @@ def depends_on_theta_and_constants_alone(algorithm: MetaAlgorithm) -> None:
     bound, episode = _bound(algorithm)
     fault = foreign_tensors(bound, built_with(bound, _model(), 1), episode)
     require(fault is None, f"its results depend on {fault and fault.what}")
+
+
+@check("algorithm")
+def nearby_episodes_give_nearby_results(algorithm: MetaAlgorithm) -> None:
+    """In float64 the meta-loss and the predictions hardly change where θ and the episode hardly change.
+
+    Make no noise of a tensor's own digits, as by a hash of them, and round nothing that a result depends on.
+    """
+    bound, episodes = bound_to_probe(algorithm, dtype=torch.float64), drawn_episodes(algorithm, 1)
+    learner, progress = bound.learner, torch.tensor(0.5, dtype=torch.float64)
+
+    def meta_loss(given: tuple[MetaParams, Episode]) -> Tensor:
+        return algorithm.meta_loss(learner, *given, progress)[0]
+
+    def prediction(given: tuple[MetaParams, Episode]) -> Tensor:
+        meta, episode = given
+        fast = adapt(algorithm, learner, meta, episode.support, STEPS)
+        return algorithm.predict(learner, meta, fast, episode.query.x)
+
+    given = trees.index(bound.meta, 0), trees.index(episodes, 0)
+    require_continuous("the meta-loss", meta_loss, given)
+    require_continuous("the prediction", prediction, given)
 
 
 def _model() -> Model:

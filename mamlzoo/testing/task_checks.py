@@ -11,7 +11,7 @@ from torch.func import vmap
 from torch.nn.functional import one_hot
 
 from mamlzoo import trees
-from mamlzoo.contracts.data import Batch, Episode, Split
+from mamlzoo.contracts.data import Batch, Episode, Spec, Split
 from mamlzoo.contracts.plugins import Task
 from mamlzoo.engine.episodes import BLOCKS_TRIED, derive_seed
 from mamlzoo.engine.generators import Generators
@@ -21,6 +21,9 @@ SPLITS: tuple[Split, ...] = get_args(Split)
 MANY = 8
 SAMPLED = 256
 """Episodes of each split that are looked at for examples in common."""
+SHARED, CHANCE = 0.01, 0.05
+"""The share of a split's examples that another may have; and that of common inputs with several targets, from which on
+they are points of a grid."""
 
 
 @check("task")
@@ -125,17 +128,27 @@ def every_draw_has_one_shape(task: Task) -> None:
 
 @check("task")
 def splits_are_disjoint(task: Task) -> None:
-    """No episode of one split consists of examples that another split has too.
+    """No episode of one split consists of examples that another split has too, nor do they share rows of data.
 
-    Keep the functions, classes or files of the three splits apart. A toy whose splits are meant to be the same says so
-    in exempt_from.
+    Keep the functions, classes, files or patients of the three splits apart. A toy whose splits are meant to be the
+    same, or discrete data whose rows coincide by chance, says so in exempt_from.
     """
-    examples = {split: _examples(_sample(task, SAMPLED, split)) for split in SPLITS}
+    drawn = {split: _sample(task, SAMPLED, split) for split in SPLITS}
+    examples = {split: _examples(episodes) for split, episodes in drawn.items()}
     pairs: list[tuple[Split, Split]] = [("valid", "train"), ("test", "train"), ("test", "valid")]
     for split, other in pairs:
         known = set(chain.from_iterable(examples[other]))
         shared = sum(episode <= known for episode in examples[split])
         require(not shared, f"{shared} of {SAMPLED} {split} episodes consist of examples that {other} has too")
+    rows = {split: _rows(task.spec, episodes) for split, episodes in drawn.items()}
+    for split, other in pairs:
+        common = [(targets, rows[other][x]) for x, targets in rows[split].items() if x in rows[other]]
+        copied = sum(len(one) == 1 and one == two for one, two in common)
+        by_chance = copied < SHARED * len(rows[split]) or len(common) - copied >= CHANCE * copied
+        require(
+            not copied or by_chance,
+            f"{copied} of {len(rows[split])} different {split} examples are in {other} too",
+        )
 
 
 @check("task")
@@ -175,6 +188,31 @@ def loss_is_a_mean_over_examples(task: Task) -> None:
     prediction, target = _prediction(task)
     once, twice = (task.loss(prediction.repeat(n, 1), torch.cat([target] * n)).mean() for n in (1, 2))
     require(_close(once, twice), f"it is {once.item():.6g} once and {twice.item():.6g} where every example comes twice")
+
+
+@check("task")
+def examples_of_a_loss_do_not_see_each_other(task: Task) -> None:
+    """How an example's prediction should move does not depend on the predictions for the others, but for its speed.
+
+    Sum or average a loss of each example; take no mean or spread over predictions. Where examples are meant to be
+    judged together, as by a ranking, say so in exempt_from.
+    """
+    prediction, target = _prediction(task)
+    kept = len(target) // 2
+    others = torch.cat([prediction[:kept], prediction[kept:].flip(0) + 1])
+    pulls = [
+        gradient[:kept].flatten()
+        for p in (prediction, others)
+        if (gradient := _gradient(task, p, target.clone())) is not None
+    ]
+    if len(pulls) < 2 or not all(pull.isfinite().all() and pull.norm() > 0 for pull in pulls):
+        return  # which has a check of its own, or a single example
+    one, two = (pull / pull.norm() for pull in pulls)
+    apart = float((one - two).norm())
+    require(
+        apart < 1e-3,
+        f"where later predictions change, the gradient by the first {kept} turns, by {apart:.2g} of its length",
+    )
 
 
 @check("task")
@@ -317,6 +355,23 @@ def _examples(episodes: Episode) -> list[set[bytes]]:
         rows = torch.cat([x.flatten(2).double(), y.reshape(*y.shape[:2], -1).double()], -1)
         parts.append(rows.numpy())
     return [{row.tobytes() for part in parts for row in part[at]} for at in range(len(parts[0]))]
+
+
+def _rows(spec: Spec, episodes: Episode) -> dict[bytes, set[bytes]]:
+    """The targets of each different input of all episodes, as bytes.
+
+    Of a classification all targets are one, since classes are numbered anew in each episode; and inputs of whole
+    numbers are left out of it, which coincide by chance.
+    """
+    found: dict[bytes, set[bytes]] = {}
+    for x, y in episodes:
+        inputs = x.flatten(0, 1).flatten(1)
+        if spec.kind == "classification" and torch.equal(inputs, inputs.round()):
+            continue
+        targets = torch.zeros(len(inputs), 1) if spec.kind == "classification" else y.flatten(0, 1)
+        for one, target in zip(inputs.numpy(), targets.numpy(), strict=True):
+            found.setdefault(one.tobytes(), set()).add(target.tobytes())
+    return found
 
 
 def _require_shape(where: str, tensor: Tensor, shape: list[int]) -> None:

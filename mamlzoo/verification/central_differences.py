@@ -83,7 +83,7 @@ def verify(
     bound = bind(experiment, torch.float64)
     device = device_of(experiment.settings.device)
     drawn = trees.cast(draw(experiment.task, episodes, seed, "train", 0, device), torch.float64, device)
-    verifier = _Verifier(experiment, bound.learner, trees.index(bound.meta, 0), coordinates, seed, trained)
+    verifier = _Verifier(experiment, bound, trees.index(bound.meta, 0), coordinates, seed, trained)
     parameters = sum(leaf.numel() for leaf in trees.leaves(verifier.meta))
     checked = min(coordinates, parameters)
     reports = []
@@ -116,7 +116,7 @@ class _Verifier:
     """
 
     experiment: Experiment
-    learner: Learner
+    bound: Bound
     meta: MetaParams
     coordinates: int
     seed: int
@@ -129,11 +129,13 @@ class _Verifier:
             title: where the task's closed form has none.
             tell: called with how many coordinates are done.
         """
-        task, algorithm, learner, meta = self.experiment.task, self.experiment.algorithm, self.learner, self.meta
+        task, algorithm, meta = self.experiment.task, self.experiment.algorithm, self.meta
+        learner = self.bound.first(episode)[0]
         progress = torch.tensor(self.trained, dtype=torch.float64)
 
         def loss(theta: MetaParams) -> Tensor:
-            return algorithm.meta_loss(learner, theta, episode, progress)[0]
+            own = self.bound.first(episode, training=True)[0]  # which draws the same numbers each time
+            return algorithm.meta_loss(own, theta, episode, progress)[0]
 
         tracked = trees.tree_map(lambda leaf: leaf.clone().requires_grad_(), meta)
         with _Stops() as stops:

@@ -88,10 +88,22 @@ class Verification:
     @property
     def verdict(self) -> str:
         """The outcome in one line."""
-        found = "all ways agree" if self._ways_agree else "they DISAGREE"
+        found = "all ways agree" if self._ways_agree else f"they DISAGREE: {self._disagreement}"
         if self._ways_agree and self.batched_off_by:
             found = f"batching DISAGREES: {in_words(self.batched_off_by)}; --plan loop takes one after another"
         return f"{self.name}: {found}"
+
+    @property
+    def _disagreement(self) -> str:
+        """What the meta-gradient is not, and what to look for."""
+        if any(coordinate.off_claim for episode in self.episodes for coordinate in episode.coordinates):
+            return "it is not the whole derivative of the meta-loss, as claimed; look for a wrong sign or factor"
+        if self.order == "exact":
+            stops = "look for .detach(), stop_gradient and torch.no_grad"
+            return f'it is not the derivative of the meta-loss; {stops}, or say order = "first-order" or "surrogate"'
+        return (
+            "it is not the derivative with what is stopped held constant; look for torch.no_grad, or a wrong backward"
+        )
 
     @property
     def _ways_agree(self) -> bool:

@@ -26,6 +26,7 @@ class Blobs(mamlzoo.Task):
     """
 
     name = "blobs"
+    claims = frozenset({"log-likelihood"})
     higher_is_better = frozenset({"accuracy"})
     ways: int = option(5, "classes of an episode, N", minimum=2)
     shots: int | Range = option(5, "support points a class, K, or a range to draw from, as 1..20", minimum=1)

@@ -116,7 +116,14 @@ BROKEN = {
         good("x").replace('name = "x"', 'name = "x"; claims = frozenset({"best"})'),
         LINE,
         r"X has claims = frozenset\(\{'best'\}\), of which the kit knows nothing",
-        "of some of query-loss, complete-at-once, whole-derivative",
+        "take it away",
+    ),
+    "claims what no task can": (
+        "\nimport mamlzoo\nfrom mamlzoo.testing.probes import Lines\nclass X(Lines):\n"
+        '    """Lines."""\n    name = "x"; claims = frozenset({"query-loss"})\n' + HOOK + "return [X]",
+        4,
+        r"X has claims = frozenset\(\{'query-loss'\}\), of which the kit knows nothing",
+        "of some of log-likelihood",
     ),
     "registers an unfinished class": (
         good("x").replace("def build", "def bild"), LINE, "X lacks build", "define build in X"

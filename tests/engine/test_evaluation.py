@@ -10,12 +10,13 @@ from torch.func import functional_call
 
 from mamlzoo import trees
 from mamlzoo.discovery.entry_points import installed
-from mamlzoo.engine.adaptation import predictions
+from mamlzoo.engine.adaptation import Adaptation, predictions
 from mamlzoo.engine.binding import bind_seeds
 from mamlzoo.engine.episodes import TestSet
 from mamlzoo.engine.evaluation import evaluate
 from mamlzoo.errors import PluginError
 from mamlzoo_algorithms.maml import MAML
+from mamlzoo_algorithms.protonet import ProtoNet
 from mamlzoo_models.mlp import MLP
 from mamlzoo_tasks.blobs import Blobs
 from mamlzoo_tasks.sine import Sine
@@ -79,6 +80,28 @@ def test_predictions_are_those_that_the_metrics_judge():
     predicted = predictions(bound, bound.meta, episodes.support, episodes.query.x, 3)
     mse = (predicted - episodes.query.y).square().mean((-1, -2))
     np.testing.assert_allclose(mse.permute(1, 2, 0).numpy(), found["mse"], rtol=1e-5)
+
+
+class Unclaimed(ProtoNet):
+    """One that does not say that its adaptation is complete at once."""
+
+    claims = frozenset({"query-loss"})
+
+
+def test_what_adapts_at_once_is_judged_once_with_the_same_bits_at_every_step(monkeypatch):
+    judged, measure = [], Adaptation.measure
+
+    def counted(self, *args):
+        judged.append(self)
+        return measure(self, *args)
+
+    monkeypatch.setattr(Adaptation, "measure", counted)
+    _, each = values(Unclaimed(), Blobs())
+    several = len(judged)
+    _, once = values(ProtoNet(), Blobs())
+    assert len(judged) - several == several - 3
+    for metric, array in each.items():
+        np.testing.assert_array_equal(array, once[metric])
 
 
 class VectorMetric(Sine):

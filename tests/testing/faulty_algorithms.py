@@ -6,6 +6,7 @@ import random
 import time
 
 import torch
+from right_methods import AdamSteps, Implicit, Kernels, Nearest, Process, kl
 from torch.func import functional_call, grad
 from torch.nn import functional
 
@@ -121,6 +122,15 @@ class Swapped(Claiming):
         return super().meta_loss(learner, meta, mamlzoo.Episode(episode.query, episode.support), progress)
 
 
+class SwappedUnclaimed(Swapped):
+    """The same, without a claim.
+
+    Reference: none.
+    """
+
+    claims = frozenset()
+
+
 class OnBoth(Claiming):
     """Adapts to the query set, too.
 
@@ -154,7 +164,7 @@ class OtherRule(Claiming):
         return learner.loss(mamlzoo.sgd(meta["network"], signs, self.inner_lr), episode.query), {}
 
 
-class SummedSteps(Claiming):
+class SummedSteps(Good):
     """Adds the losses after all steps.
 
     Reference: none.
@@ -163,6 +173,129 @@ class SummedSteps(Claiming):
     def meta_loss(self, learner, meta, episode, progress):
         fasts = [mamlzoo.adapt(self, learner, meta, episode.support, at) for at in range(self.inner_steps + 1)]
         return torch.stack([learner.loss(fast, episode.query) for fast in fasts]).sum(), {}
+
+
+class StoppingLastStep(Good):
+    """Stops the gradient of its last step, and calls itself exact.
+
+    Reference: none.
+    """
+
+    def meta_loss(self, learner, meta, episode, progress):
+        fast = mamlzoo.adapt(self, learner, meta, episode.support, self.inner_steps - 1) if self.inner_steps else None
+        if fast is None:
+            return super().meta_loss(learner, meta, episode, progress)
+        gradient = mamlzoo.stop_gradient(learner.gradient(fast, episode.support))
+        return learner.loss(mamlzoo.sgd(fast, gradient, self.inner_lr), episode.query), {}
+
+
+class StoppingClasses(Good):
+    """Stops its inner gradients where it classifies, and calls itself exact.
+
+    Reference: none.
+    """
+
+    def adapt(self, learner, meta, fast, support):
+        gradient = learner.gradient(fast, support)
+        if learner.spec.kind == "classification":
+            gradient = mamlzoo.stop_gradient(gradient)
+        return mamlzoo.sgd(fast, gradient, self.inner_lr)
+
+
+class WrongSign(Implicit):
+    """Inverts I − H/λ.
+
+    Reference: none.
+    """
+
+    def next_term(self, product):
+        return mamlzoo.tree_map(lambda p: p / self.pull, product)
+
+
+class TwiceTheVolume(Kernels):
+    """Has the log-determinant of the covariance once, and not its half.
+
+    Reference: none.
+    """
+
+    def volume(self, factor):
+        return 2 * super().volume(factor)
+
+
+class Reversed(Process):
+    """The prior's divergence from the posterior, in place of the posterior's from the prior.
+
+    Reference: none.
+    """
+
+    def apart(self, posterior, prior):
+        return kl(prior, posterior)
+
+
+class ByShots(Nearest):
+    """Divides by the shots, as if all classes had as many.
+
+    Reference: none.
+    """
+
+    def counts(self, member):
+        return member.sum() / member.shape[1]
+
+
+class LateCorrection(AdamSteps):
+    """Corrects the bias of Adam's moments by the number of the step before, from the second step on.
+
+    Reference: none.
+    """
+
+    def step(self, m, v, t):
+        return super().step(m, v, (t - 1).clamp(min=1))
+
+
+class EpsilonInside(AdamSteps):
+    """Adds ε below Adam's root.
+
+    Reference: none.
+    """
+
+    def step(self, m, v, t):
+        return (m / (1 - 0.9**t)) / (v / (1 - 0.99**t) + 1e-8).sqrt()
+
+
+class Drawing(Good):
+    """Noise from torch's generator in the meta-loss.
+
+    Reference: none.
+    """
+
+    def meta_loss(self, learner, meta, episode, progress):
+        loss, logs = super().meta_loss(learner, meta, episode, progress)
+        return loss + 0.01 * torch.rand(()), logs
+
+
+class Hashing(Good):
+    """Noise made of the digits of the inputs.
+
+    Reference: none.
+    """
+
+    def meta_loss(self, learner, meta, episode, progress):
+        loss, logs = super().meta_loss(learner, meta, episode, progress)
+        return loss + 0.01 * (43758.5453 * torch.sin(12.9898 * episode.query.x)).frac().mean(), logs
+
+
+class EachUnit(Good):
+    """Divides the gradient of each unit by its norm, which is zero for a silent one.
+
+    Reference: none.
+    """
+
+    def adapt(self, learner, meta, fast, support):
+        def scaled(g):
+            rows = g.reshape(len(g), -1).norm(dim=1).reshape(-1, *[1] * (g.ndim - 1))
+            return g / torch.where((g == 0).all() | (g.ndim < 2), torch.ones_like(rows), rows)
+
+        return mamlzoo.sgd(fast, mamlzoo.tree_map(scaled, learner.gradient(fast, support)), self.inner_lr)
 
 
 class OneNumber(Good):
@@ -498,7 +631,16 @@ FAULTY = [
     ("meta-loss-is-the-query-loss", OnBoth),
     ("meta-loss-is-the-query-loss", Unmoved),
     ("meta-loss-is-the-query-loss", OtherRule),
-    ("meta-loss-is-the-query-loss", SummedSteps),
+    ("steps-of-rate-zero-change-nothing", SummedSteps),
+    ("meta-gradient-equals-differences", StoppingLastStep),
+    ("meta-gradient-equals-differences", StoppingClasses),
+    ("meta-gradient-equals-differences", WrongSign),
+    ("meta-loss-is-a-log-likelihood", TwiceTheVolume),
+    ("more-of-a-class-makes-it-likelier", ByShots),
+    ("adapt-is-the-optimisers-step", LateCorrection),
+    ("adapt-is-the-optimisers-step", EpsilonInside),
+    ("nearby-episodes-give-nearby-results", Hashing),
+    ("a-silent-unit-does-no-harm", EachUnit),
     ("adaptation-is-complete-at-once", Incomplete),
     ("other-tasks-work", OneNumber),
     ("meta-gradient-equals-differences", HalfDerivative),

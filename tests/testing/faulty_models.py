@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 
 import numpy as np
@@ -26,6 +27,7 @@ class Perceptron(mamlzoo.Model):
         return nn.Tanh()
 
 
+@functools.cache
 def built_with(layer: type[nn.Module]) -> type[Perceptron]:
     """A perceptron with this layer in its middle."""
 
@@ -92,6 +94,43 @@ class Noisy(nn.Module):
 
     def forward(self, x):
         return torch.tanh(x) + (1e-6 * random.random() if x.dtype == torch.float32 else 0)
+
+
+class Jittering(nn.Module):
+    """A little noise, made of the digits of what it is given."""
+
+    def forward(self, x):
+        return x + 1e-3 * (43758.5453 * torch.sin(12.9898 * x)).frac()
+
+
+class Hashed(Perceptron):
+    """Inputs with a little noise of their own digits."""
+
+    def of(self, inputs, outputs):
+        network = super().of(inputs, outputs)
+        network.insert(1, Jittering())
+        return network
+
+
+class Averaging(nn.Module):
+    """A running mean of all examples that it has seen, in a buffer, to be used when it is no longer trained."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(5))
+
+    def forward(self, x):
+        if not self.training:
+            return torch.tanh(x - self.mean)
+        self.mean = 0.9 * self.mean + 0.1 * x.detach().mean(0)
+        return torch.tanh(x)
+
+
+class Centred(nn.Module):
+    """Examples less the mean of all examples."""
+
+    def forward(self, x):
+        return torch.tanh(x - x.mean(0))
 
 
 class Counting(nn.Module):
@@ -248,6 +287,9 @@ FAULTY = [
     ("other-seed-gives-other-parameters", Seeding),
     ("outputs-are-finite", ByLargest),
     ("same-inputs-give-same-outputs", built_with(Noisy)),
+    ("nearby-inputs-give-nearby-outputs", Hashed),
+    ("no-statistics-leak", built_with(Averaging)),
+    ("works-on-a-meta-batch-of-one", built_with(Centred)),
     ("no-statistics-leak", built_with(Counting)),
     ("no-statistics-leak", built_with(Tallying)),
     ("depends-on-parameters-and-buffers-alone", built_with(Listed)),

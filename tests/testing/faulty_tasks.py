@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import random
 
 import torch
 
 from mamlzoo import option
-from mamlzoo.contracts.data import Batch, Episode
-from mamlzoo.testing.probes import Lines
+from mamlzoo.contracts.data import Batch, Episode, Spec
+from mamlzoo.testing.probes import Clusters, Lines
+from mamlzoo.testing.task_checks import SPLITS
 
 
 class Double(Lines):
@@ -85,6 +87,136 @@ class Leaking(Lines):
         if split == "train":
             return super().sample(count, split=split, generator=generator)
         return Pool().sample(count, split=split, generator=generator)
+
+
+class Patients(Lines):
+    """Forty patients of two hundred rows each, whom the splits share."""
+
+    def sample(self, count, *, split, generator):
+        x, y = patients()
+        patient = torch.randint(len(x), (count,), generator=generator)
+        rows = torch.rand(count, x.shape[1], generator=generator).argsort(1)[:, :10]
+        x, y = x[patient[:, None], rows], y[patient[:, None], rows]
+        return Episode(Batch(x[:, :5], y[:, :5]), Batch(x[:, 5:], y[:, 5:]))
+
+
+class Pixels(Lines):
+    """Grey pictures of 64 pixels, black and white where light runs out, of which an episode knows some."""
+
+    spec = Spec((2,), 1)
+
+    def sample(self, count, *, split, generator):
+        axis = torch.linspace(-1, 1, 8)
+        x = torch.cartesian_prod(axis, axis).expand(count, -1, -1)
+        direction = torch.randn(count, 2, 1, generator=generator)
+        y = (x @ direction).clamp(-0.5, 0.5) * (x.abs().sum(-1, keepdim=True) < 1.9)
+        order = torch.rand(count, 64, generator=generator).argsort(1)[..., None]
+        x, y = x.gather(1, order.expand(-1, -1, 2)), y.gather(1, order)
+        return Episode(Batch(x[:, :10], y[:, :10]), Batch(x[:, 10:], y[:, 10:]))
+
+
+class NoisyPatients(Patients):
+    """The same, with noise on every drawn row."""
+
+    def sample(self, count, *, split, generator):
+        support, query = super().sample(count, split=split, generator=generator)
+        noise = 0.01 * torch.randn(support.x.shape, generator=generator)
+        return Episode(Batch(support.x + noise, support.y), Batch(query.x + noise, query.y))
+
+
+def patients():
+    """Their rows, x and y [patients, rows, 1]."""
+    generator = torch.Generator().manual_seed(0)
+    x, slope = torch.rand(40, 200, 1, generator=generator), torch.randn(40, 1, 1, generator=generator)
+    return x, slope * x + 0.1 * torch.randn(x.shape, generator=generator)
+
+
+class Kinds(Clusters):
+    """Classes of thirty kinds in the plane, of which each episode has three."""
+
+    def sample(self, count, *, split, generator):
+        own = torch.Generator().manual_seed(SPLITS.index(split))
+        centres = 2 * torch.randn(30, 2, generator=own)
+        kinds = self.order(torch.rand(count, 30, generator=generator).argsort(1)[:, :3])
+        points = centres[kinds][:, :, None] + torch.randn(count, 3, 4, 2, generator=generator)
+        labels = torch.arange(3)[None, :, None].expand(count, 3, 4)
+        support, query = (
+            Batch(points[:, :, part].flatten(1, 2), labels[:, :, part].flatten(1, 2))
+            for part in (slice(None, 2), slice(2, None))
+        )
+        return Episode(support, query)
+
+    def order(self, kinds):
+        return kinds
+
+
+class Sorted(Kinds):
+    """The kinds of an episode in the order of all kinds."""
+
+    def order(self, kinds):
+        return kinds.sort(1).values
+
+
+class Three(Kinds):
+    """The same three kinds in every episode, with the same numbers."""
+
+    def order(self, kinds):
+        return torch.arange(3).expand(kinds.shape)
+
+
+class Gaussian(Lines):
+    """A loss that is −log of a Gaussian density of standard deviation 0.3."""
+
+    claims = frozenset({"log-likelihood"})
+
+    def loss(self, prediction, target):
+        error = (prediction - target) / 0.3
+        return self.square(error).mean() + math.log(0.3) + 0.5 * math.log(2 * math.pi)
+
+    def square(self, error):
+        return error.square() / 2
+
+
+class NoHalf(Gaussian):
+    """The square whole, and not its half."""
+
+    def square(self, error):
+        return error.square()
+
+
+class NoHalfUnclaimed(NoHalf):
+    """The same, without a claim."""
+
+    claims = frozenset()
+
+
+class Standardised(Lines):
+    """A loss of predictions less their mean."""
+
+    def loss(self, prediction, target):
+        error = prediction - target
+        return (error - 0.5 * error.mean(0)).square().mean()
+
+    def metrics(self, prediction, target):
+        return {"mse": (prediction - target).square().mean()}
+
+
+class HalfOfSix(Lines):
+    """Three of six query points are support points."""
+
+    def sample(self, count, *, split, generator):
+        support, query = super().sample(count, split=split, generator=generator)
+        return Episode(
+            support, Batch(*(torch.cat([s[:, :3], q[:, :3]], 1) for s, q in zip(support, query, strict=True)))
+        )
+
+
+class Accurate(Clusters):
+    """An accuracy, which nobody is told grows."""
+
+    def metrics(self, prediction, target):
+        accuracy = (prediction.argmax(-1) == target).float().mean()
+        return {"accuracy": accuracy, "loss": self.loss(prediction, target)}
 
 
 class Copied(Lines):
@@ -252,6 +384,13 @@ FAULTY = [
     ("every-draw-has-one-shape", Ragged),
     ("splits-are-disjoint", Pool),
     ("splits-are-disjoint", Leaking),
+    ("splits-are-disjoint", Patients),
+    ("class-numbers-mean-nothing", Sorted),
+    ("class-numbers-mean-nothing", Three),
+    ("loss-is-a-log-likelihood", NoHalf),
+    ("examples-of-a-loss-do-not-see-each-other", Standardised),
+    ("query-is-not-the-support", HalfOfSix),
+    ("growing-metrics-are-declared", Accurate),
     ("query-is-not-the-support", Copied),
     ("query-is-not-the-support", HalfCopied),
     ("loss-is-a-mean-over-examples", Summed),

@@ -6,6 +6,7 @@ import faulty_algorithms
 import faulty_models
 import faulty_tasks
 import pytest
+import right_methods
 from torch import nn
 
 from mamlzoo.testing import outcomes_of
@@ -18,6 +19,18 @@ FAULTY = [*faulty_tasks.FAULTY, *faulty_models.FAULTY, *faulty_algorithms.FAULTY
 @pytest.mark.parametrize("good", [Lines(), faulty_models.Perceptron(), faulty_algorithms.Good()], ids=lambda p: p.kind)
 def test_what_the_faulty_plugins_are_made_from_passes(good):
     assert [outcome.check.name for outcome in outcomes_of(good) if outcome.verdict != "passed"] == []
+
+
+@pytest.mark.parametrize("right", right_methods.RIGHT, ids=lambda cls: cls.__name__)
+def test_a_right_method_of_the_field_passes(right):
+    assert [outcome.finding for outcome in outcomes_of(right()) if outcome.verdict != "passed"] == []
+
+
+@pytest.mark.parametrize(
+    "right", [faulty_tasks.Gaussian, faulty_tasks.Kinds, faulty_tasks.Pixels], ids=lambda cls: cls.__name__
+)
+def test_a_right_task_passes(right):
+    assert [outcome.finding for outcome in outcomes_of(right()) if outcome.verdict != "passed"] == []
 
 
 @pytest.mark.parametrize("layer", [nn.BatchNorm1d, nn.LayerNorm, nn.PReLU], ids=lambda layer: layer.__name__)
