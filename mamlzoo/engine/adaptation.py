@@ -22,6 +22,8 @@ from mamlzoo.engine.memory import BUDGET, allocated_by
 from mamlzoo.engine.singular_matrices import outcomes
 from mamlzoo.errors import MamlzooError
 
+JUDGED = -1
+"""Where predictions draw: after each step the same random numbers."""
 ROUGHLY = 0.01
 """How far predictions of several episodes at once may be from those of one after another, relative to the largest."""
 
@@ -59,10 +61,10 @@ def predictions(
     """
     adaptation = Adaptation(bound, None, plan)
     fast = adaptation.start(meta, support, key)
-    rows = [adaptation.predict(meta, fast, x, 0, key, support)]
+    rows = [adaptation.predict(meta, fast, x, key, support)]
     for step in range(1, steps + 1):
         fast = adaptation.adapt(meta, fast, support, step, key)
-        rows.append(adaptation.predict(meta, fast, x, step, key, support))
+        rows.append(adaptation.predict(meta, fast, x, key, support))
     return torch.stack(rows)
 
 
@@ -70,7 +72,8 @@ class Adaptation:
     """The algorithm's own functions, mapped over seeds and episodes; no graph of θ is built.
 
     Of θ every leaf begins with [seeds], of φ with [seeds, episodes], of batches and keys with [episodes]. What is drawn
-    is a function of the episode's key and of the number of steps made; episodes of a user's own have the keys 0, 1, …
+    is a function of the episode's key and the step; predictions draw the same after each step. Episodes of a user's own
+    have the keys 0, 1, …
     """
 
     def __init__(self, bound: Bound, task: Task | None, plan: str) -> None:
@@ -88,19 +91,18 @@ class Adaptation:
 
     def adapt(self, meta: MetaParams, fast: Fast, support: Batch, step: int, key: Tensor | None = None) -> Fast:
         """φ after adaptation step number `step`, the first of which is 1."""
-        return self._over(self._algorithm.adapt, meta, fast, support, 2 * step, key, support)
+        return self._over(self._algorithm.adapt, meta, fast, support, step, key, support)
 
     def predict(
         self,
         meta: MetaParams,
         fast: Fast,
         x: Any,
-        step: int,
         key: Tensor | None = None,
         support: Batch | None = None,
     ) -> Tensor:
-        """Outputs for inputs [episodes, n, *input_shape] after `step` steps: [seeds, episodes, n, output_size]."""
-        prediction: Tensor = self._over(self._algorithm.predict, meta, fast, x, 2 * step + 1, key, support)
+        """Outputs for inputs [episodes, n, *input_shape]: [seeds, episodes, n, output_size]."""
+        prediction: Tensor = self._over(self._algorithm.predict, meta, fast, x, JUDGED, key, support)
         return prediction
 
     def loss(
@@ -108,16 +110,15 @@ class Adaptation:
         meta: MetaParams,
         fast: Fast,
         batch: Batch,
-        step: int,
         key: Tensor | None = None,
         support: Batch | None = None,
     ) -> Tensor:
-        """The task's loss on a batch after `step` steps, [seeds, episodes]."""
+        """The task's loss on a batch, [seeds, episodes]."""
 
         def loss(learner: Learner, meta: MetaParams, fast: Fast, batch: Batch) -> Tensor:
             return learner.loss_of(self._algorithm.predict(learner, meta, fast, batch.x), batch)
 
-        found: Tensor = self._over(loss, meta, fast, batch, 2 * step + 1, key, support)
+        found: Tensor = self._over(loss, meta, fast, batch, JUDGED, key, support)
         return found
 
     def measure(
@@ -125,11 +126,10 @@ class Adaptation:
         meta: MetaParams,
         fast: Fast,
         query: Batch,
-        step: int,
         key: Tensor | None = None,
         support: Batch | None = None,
     ) -> dict[str, Tensor]:
-        """The task's metrics on a batch after `step` steps by name, each [seeds, episodes]."""
+        """The task's metrics on a batch by name, each [seeds, episodes]."""
         assert self._task is not None
         task = self._task
 
@@ -138,16 +138,16 @@ class Adaptation:
             return check_metrics(task, task.metrics(prediction, query.y))
 
         if query.mask is not None:
-            prediction = self.predict(meta, fast, query.x, step, key, support)
+            prediction = self.predict(meta, fast, query.x, key, support)
             return padded_metrics(task, prediction, query.y, query.mask, self._map)
-        found: dict[str, Tensor] = self._over(metrics, meta, fast, query, 2 * step + 1, key, support)
+        found: dict[str, Tensor] = self._over(metrics, meta, fast, query, JUDGED, key, support)
         return found
 
     def rehearse(self, meta: MetaParams, episodes: Episode) -> None:
         """All that an evaluation does, once."""
         fast = self.start(meta, episodes.support, episodes.key)
         fast = self.adapt(meta, fast, episodes.support, 1, episodes.key)
-        self.measure(meta, fast, episodes.query, 1, episodes.key, episodes.support)
+        self.measure(meta, fast, episodes.query, episodes.key, episodes.support)
 
     def fitting_chunk(self, meta: MetaParams, episodes: Episode) -> int:
         """How many episodes of each seed may be computed at once within the memory budget."""

@@ -72,7 +72,7 @@ def evaluate(
                         fast = adaptation.adapt(meta, fast, episodes.support, step, episodes.key)
                     else:
                         fast = adaptation.start(meta, episodes.support, episodes.key)
-                    columns.append(adaptation.measure(meta, fast, episodes.query, step, episodes.key, episodes.support))
+                    columns.append(adaptation.measure(meta, fast, episodes.query, episodes.key, episodes.support))
             done += 1
             yield EvaluationProgress(done, total)
         parts.append(trees.tree_map(lambda *leaves: torch.stack(leaves, -1), *columns))

@@ -76,10 +76,10 @@ class Adapted:
         adaptation = Adaptation(bound, experiment.task, plan)
         with blamed(experiment, "adapting"):
             fast = adaptation.start(bound.meta, support)
-            losses = [adaptation.loss(bound.meta, fast, support, 0, support=support)]
+            losses = [adaptation.loss(bound.meta, fast, support, support=support)]
             for step in range(1, steps + 1):
                 fast = adaptation.adapt(bound.meta, fast, support, step)
-                losses.append(adaptation.loss(bound.meta, fast, support, step, support=support))
+                losses.append(adaptation.loss(bound.meta, fast, support, support=support))
         by_set = torch.stack(losses, -1)[0].numpy()
         return cls(experiment, bound, plan, fast, support, by_set if several else by_set[0])
 
@@ -116,9 +116,7 @@ class Adapted:
         inputs, _ = _inputs(x, self.experiment.task.spec)
         with blamed(self.experiment, "predicting"):
             return self._array(
-                self._adaptation.predict(
-                    self.bound.meta, self.fast, self._for_each(inputs), self.steps, support=self.support
-                )
+                self._adaptation.predict(self.bound.meta, self.fast, self._for_each(inputs), support=self.support)
             )
 
     def measure(self, x: Numbers, y: Numbers) -> dict[str, NDArray[np.float32]]:
@@ -132,7 +130,7 @@ class Adapted:
         """
         query = Batch(*map(self._for_each, _examples(x, y, self.experiment.task.spec)[0]))
         with blamed(self.experiment, "measuring"):
-            found = self._adaptation.measure(self.bound.meta, self.fast, query, self.steps, support=self.support)
+            found = self._adaptation.measure(self.bound.meta, self.fast, query, support=self.support)
         return {name: self._array(value) for name, value in found.items()}
 
     def module(self, network: str = "network", at: int | None = None) -> nn.Module:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from mamlzoo import trees
 from mamlzoo.contracts.data import Episode, Spec
+from mamlzoo.contracts.noise import keys
 from mamlzoo.contracts.plugins import MetaAlgorithm, Task
 from mamlzoo.engine.binding import Bound, bind_seeds
 from mamlzoo.testing import probes
@@ -48,7 +50,7 @@ def drawn_episodes(
     """Training episodes of that task, always the same."""
     generator = torch.Generator().manual_seed(0)
     drawn = (task or probes.task_for(algorithm)).sample(count, split="train", generator=generator)
-    return trees.cast(drawn, dtype, CPU)
+    return replace(trees.cast(drawn, dtype, CPU), key=keys(0, count))
 
 
 def drawn_episode(algorithm: MetaAlgorithm) -> Episode:

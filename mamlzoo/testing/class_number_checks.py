@@ -65,5 +65,5 @@ def _blocks(task: Task) -> Iterator[Tensor]:
 def _centres(support: Batch, classes: int) -> Tensor:
     """Of each class in a block of episodes its mean input, less the mean of all: [episodes, classes, inputs]."""
     member = one_hot(support.y, classes).double()
-    centres = (member.mT @ support.x.flatten(2).double()) / member.sum(1)[..., None]
+    centres: Tensor = (member.mT @ support.x.flatten(2).double()) / member.sum(1)[..., None]
     return centres - centres.nanmean(1, keepdim=True)

@@ -17,7 +17,7 @@ from mamlzoo.engine.generators import Generators
 from mamlzoo.engine.inspection import foreign_tensors
 from mamlzoo.runs.name_resolution import plugin
 from mamlzoo.testing import probes
-from mamlzoo.testing.bound_probes import STEPS, bound_to_probe, drawn_episodes
+from mamlzoo.testing.bound_probes import STEPS, bound_to_probe, drawn_episode, drawn_episodes
 from mamlzoo.testing.checks import check, require
 from mamlzoo.testing.continuity import require_continuous
 
@@ -91,5 +91,4 @@ def _model() -> Model:
 def _bound(algorithm: MetaAlgorithm) -> tuple[Bound, Episode]:
     task = probes.task_for(algorithm)
     bound = bind_seeds(task, _model(), algorithm, (0,), torch.device("cpu"))
-    episodes = task.sample(1, split="train", generator=torch.Generator().manual_seed(0))
-    return bound, trees.index(episodes, 0)
+    return bound, drawn_episode(algorithm)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import chain
-from typing import get_args
+from typing import Any, get_args
 
 import torch
 from torch import Tensor
@@ -11,7 +11,9 @@ from torch.func import vmap
 from torch.nn.functional import one_hot
 
 from mamlzoo import trees
+from mamlzoo.contracts import inputs
 from mamlzoo.contracts.data import Batch, Episode, Spec, Split
+from mamlzoo.contracts.inputs import Input
 from mamlzoo.contracts.plugins import Task
 from mamlzoo.engine.episodes import BLOCKS_TRIED, derive_seed
 from mamlzoo.engine.generators import Generators
@@ -30,9 +32,9 @@ they are points of a grid."""
 def shapes_and_dtypes_follow_the_spec(task: Task) -> None:
     """Inputs and targets of every split have the shape and type that the spec says.
 
-    x is floating [episodes, examples, *input_shape]; y is floating of the same type [episodes, examples, output_size],
-    or for a classification int64 [episodes, examples] with classes 0 … output_size − 1. A run casts floating numbers to
-    the precision it computes in; make them float32.
+    x is [episodes, examples, *input_shape], or several such tensors where the spec says so; y is [episodes, examples,
+    output_size], or for a classification int64 [episodes, examples] with classes 0 … output_size − 1. A run casts
+    floating numbers to the precision it computes in; make them float32.
     """
     spec = task.spec
     for split in SPLITS:
@@ -41,11 +43,15 @@ def shapes_and_dtypes_follow_the_spec(task: Task) -> None:
         for part, batch in episodes.sets.items():
             require(isinstance(batch, Batch), f"{part} is a {type(batch).__name__}, no mamlzoo.Batch")
             where = f"{split} {part}"
-            x, y = batch
-            require(x.ndim >= 2, f"{where}.x has the shape {list(x.shape)}, without an axis of examples")
-            lead = [MANY, x.shape[1]]
-            _require_shape(f"{where}.x", x, [*lead, *spec.input_shape])
-            require(x.dtype == torch.float32, f"{where}.x is {x.dtype}, not torch.float32")
+            y, tensors = batch.y, inputs.named_tensors(spec.structure, batch.x)
+            require(tensors, f"{where}.x is not {inputs.described(spec.structure)}, as the spec says")
+            lead = [MANY, next(iter(tensors.values())).shape[1:2].numel()]
+            for name, wanted in inputs.named(spec.structure).items():
+                x, at = tensors[name], f"{where}.x{name}"
+                require(x.ndim >= 2, f"{at} has the shape {list(x.shape)}, without an axis of examples")
+                _require_shape(at, x, [*lead, *wanted.shape])
+                right = torch.float32 if wanted.kind == "float" else x.dtype
+                require(x.dtype == right and wanted.holds(x.dtype), f"{at} is {x.dtype}, not {_dtype(wanted)}")
             if spec.kind == "classification":
                 _require_shape(f"{where}.y", y, lead)
                 require(y.dtype == torch.int64, f"{where}.y is {y.dtype}, not torch.int64")
@@ -54,7 +60,7 @@ def shapes_and_dtypes_follow_the_spec(task: Task) -> None:
                 require(inside, f"{where}.y has classes {low} … {high}; they must be 0 … {spec.output_size - 1}")
             else:
                 _require_shape(f"{where}.y", y, [*lead, spec.output_size])
-                require(y.dtype == x.dtype, f"{where}.y is {y.dtype}, and {where}.x is {x.dtype}")
+                require(y.dtype == torch.float32, f"{where}.y is {y.dtype}, not torch.float32")
 
 
 @check("task")
@@ -350,11 +356,26 @@ def _gradient(task: Task, prediction: Tensor, target: Tensor) -> Tensor | None:
 
 def _examples(episodes: Episode) -> list[set[bytes]]:
     """Of each episode, its examples, support and query, as bytes of (x, y)."""
-    parts = []
-    for x, y in episodes:
-        rows = torch.cat([x.flatten(2).double(), y.reshape(*y.shape[:2], -1).double()], -1)
-        parts.append(rows.numpy())
-    return [{row.tobytes() for part in parts for row in part[at]} for at in range(len(parts[0]))]
+    found: list[set[bytes]] = [set() for _ in episodes.support.y]
+    for batch in episodes:
+        rows = torch.cat([_vectors(batch.x).double(), batch.y.reshape(*batch.y.shape[:2], -1).double()], -1)
+        for at, known in enumerate(found):
+            known |= {row.tobytes() for row in rows[at][_there(batch)[at]].numpy()}
+    return found
+
+
+def _vectors(x: Any) -> Tensor:
+    """Inputs as one vector for each example, [episodes, examples, numbers]."""
+    return torch.cat([leaf.reshape(*leaf.shape[:2], -1) for leaf in trees.leaves(x)], -1)
+
+
+def _there(batch: Batch) -> Tensor:
+    """Which examples are no padding, [episodes, examples]."""
+    return torch.ones(batch.y.shape[:2], dtype=torch.bool) if batch.mask is None else batch.mask
+
+
+def _dtype(wanted: Input) -> str:
+    return {"float": "torch.float32", "integer": "torch.int64", "bool": "torch.bool"}[wanted.kind]
 
 
 def _rows(spec: Spec, episodes: Episode) -> dict[bytes, set[bytes]]:
@@ -364,12 +385,13 @@ def _rows(spec: Spec, episodes: Episode) -> dict[bytes, set[bytes]]:
     numbers are left out of it, which coincide by chance.
     """
     found: dict[bytes, set[bytes]] = {}
-    for x, y in episodes:
-        inputs = x.flatten(0, 1).flatten(1)
-        if spec.kind == "classification" and torch.equal(inputs, inputs.round()):
+    for batch in episodes:
+        there = _there(batch)
+        rows, y = _vectors(batch.x)[there], batch.y[there]
+        if spec.kind == "classification" and torch.equal(rows, rows.round()):
             continue
-        targets = torch.zeros(len(inputs), 1) if spec.kind == "classification" else y.flatten(0, 1)
-        for one, target in zip(inputs.numpy(), targets.numpy(), strict=True):
+        targets = torch.zeros(len(rows), 1) if spec.kind == "classification" else y
+        for one, target in zip(rows.numpy(), targets.numpy(), strict=True):
             found.setdefault(one.tobytes(), set()).add(target.tobytes())
     return found
 

@@ -13,6 +13,11 @@ import mamlzoo
 from mamlzoo import Batch, Episode, Input, Learner, MetaParams, Params, Spec, Split, option
 
 
+def _regressions_alone(algorithm: mamlzoo.MetaAlgorithm, spec: Spec) -> None:
+    if spec.kind != "regression":
+        raise mamlzoo.UsageError(f"algorithm '{algorithm.name}' learns regressions; choose a regression task")
+
+
 class LatentProcess(mamlzoo.MetaAlgorithm):
     """A latent neural process: a set becomes a Gaussian over z, and z with x an output.
 
@@ -24,10 +29,12 @@ class LatentProcess(mamlzoo.MetaAlgorithm):
     """
 
     name = "latent-process"
+    claims = frozenset({"complete-at-once"})
     honours_masks = True
     latent: int = option(4, "dimensions of z", minimum=1)
 
     def networks(self, spec: Spec) -> dict[str, Spec]:
+        _regressions_alone(self, spec)
         (inputs,) = spec.input_shape
         return {
             "encoder": Spec((inputs + spec.output_size,), 2 * self.latent),
@@ -83,10 +90,12 @@ class DeepKernel(mamlzoo.MetaAlgorithm):
     """
 
     name = "deep-kernel"
+    claims = frozenset({"complete-at-once", "log-likelihood"})
     honours_masks = True
     noise: float = option(0.1, "standard deviation of the targets", above=0)
 
     def networks(self, spec: Spec) -> dict[str, Spec]:
+        _regressions_alone(self, spec)
         return {"network": replace(spec, output_size=8)}
 
     def init(self, networks: dict[str, Params]) -> MetaParams:
@@ -122,7 +131,8 @@ class DeepKernel(mamlzoo.MetaAlgorithm):
         whitened = torch.linalg.solve_triangular(factor, target, upper=False)
         n = both.there.sum()
         log_det = 2 * factor.diagonal().log().sum()
-        return (whitened.square().sum() + log_det + n * math.log(2 * math.pi)) / (2 * n), {}
+        outputs = target.shape[1]
+        return (whitened.square().sum() + outputs * (log_det + n * math.log(2 * math.pi))) / (2 * n), {}
 
 
 class PerStepNorms(mamlzoo.GradientDescent):
@@ -138,8 +148,12 @@ class PerStepNorms(mamlzoo.GradientDescent):
     steps: int = option(2, "adaptation steps in training", minimum=1)
 
     def init(self, networks: dict[str, Params]) -> MetaParams:
-        width = len(networks["network"]["1.weight"])
-        moments = {"mean": torch.zeros(self.steps + 1, width), "variance": torch.ones(self.steps + 1, width)}
+        # Of a batch norm, the weight has one axis.
+        scales = [v for n, v in networks["network"].items() if n.endswith("weight") and v.ndim == 1]
+        moments = {}
+        for at, scale in enumerate(scales):
+            moments[f"mean.{at}"] = scale.new_zeros(self.steps + 1, len(scale))
+            moments[f"variance.{at}"] = scale.new_ones(self.steps + 1, len(scale))
         return networks | {"moments": moments}
 
     def start(self, learner: Learner, meta: MetaParams, support: Batch) -> dict[str, object]:
@@ -151,8 +165,11 @@ class PerStepNorms(mamlzoo.GradientDescent):
 
     def predict(self, learner: Learner, meta: MetaParams, fast: dict, x: Tensor) -> Tensor:
         at = fast["step"].reshape(1)
-        moments = {f"{name}.0": rows.index_select(0, at)[0] for name, rows in meta["moments"].items()}
+        moments = {name: rows.index_select(0, at)[0] for name, rows in meta["moments"].items()}
         return learner.predict(fast["params"], x, moments=moments)
+
+    def adapted(self, learner: Learner, meta: MetaParams, fast: dict) -> dict[str, Params]:
+        raise mamlzoo.UsageError("its batch norms predict by statistics that no network holds")
 
     def meta_loss(self, learner: Learner, meta: MetaParams, episode: Episode, progress: Tensor) -> mamlzoo.MetaLoss:
         fast, rows = self.start(learner, meta, episode.support), []
@@ -160,8 +177,7 @@ class PerStepNorms(mamlzoo.GradientDescent):
             fast = self.adapt(learner, meta, fast, episode.support) if step else fast
             rows.append(learner.norm_moments(fast["params"], episode.support.x))
         new = {
-            name: 0.9 * kept + 0.1 * torch.stack([row[f"{name}.0"] for row in rows])
-            for name, kept in meta["moments"].items()
+            name: 0.9 * kept + 0.1 * torch.stack([row[name] for row in rows]) for name, kept in meta["moments"].items()
         }
         return learner.loss(fast["params"], episode.query), {}, {"moments": mamlzoo.stop_gradient(new)}
 

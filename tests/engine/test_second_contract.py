@@ -17,6 +17,7 @@ from mamlzoo.runs.config import config_of
 from mamlzoo.runs.execution import events, finished
 from mamlzoo.runs.name_resolution import experiments
 from mamlzoo.runs.setup import bind
+from mamlzoo.testing import outcomes_of
 from mamlzoo_algorithms.maml import MAML
 from mamlzoo_algorithms.protonet import ProtoNet
 from mamlzoo_algorithms.reptile import Reptile
@@ -128,9 +129,18 @@ def test_statistics_are_the_mean_of_what_the_episodes_make_of_them_and_no_optimi
     for at in range(5):
         episode = mamlzoo.tree_map(lambda leaf, at=at: leaf[0, at], episodes)
         each.append(experiment.algorithm.meta_loss(bound.first(episode, training=True)[0], meta, episode, 0.0)[2])
-    for kind in ("mean", "variance"):
+    for kind in ("mean.0", "variance.0"):
         expected = torch.stack([own["moments"][kind] for own in each]).mean(0)
         torch.testing.assert_close(result.meta["moments"][kind][0], expected, rtol=1e-5, atol=1e-6)
+
+
+PLUGINS = [LatentProcess(), DeepKernel(), PerStepNorms(), Words(), Pairs()]
+
+
+@pytest.mark.parametrize("plugin", PLUGINS, ids=[plugin.name for plugin in PLUGINS])
+def test_the_kit_finds_nothing(plugin):
+    found = {outcome.check.name: outcome.finding for outcome in outcomes_of(plugin) if outcome.verdict == "failed"}
+    assert not found
 
 
 @pytest.mark.parametrize("recompute", [False, True])
