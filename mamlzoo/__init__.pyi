@@ -26,6 +26,7 @@ from .contracts.inputs import Input as Input
 from .contracts.learner import Learner as Learner
 from .contracts.noise import Noise as Noise
 from .contracts.options import option as option
+from .contracts.plugins import Builder as Builder
 from .contracts.plugins import ClosedForm as ClosedForm
 from .contracts.plugins import MetaAlgorithm as MetaAlgorithm
 from .contracts.plugins import MetaLoss as MetaLoss

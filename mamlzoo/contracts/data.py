@@ -100,6 +100,7 @@ class Spec:
         test_episodes: how many different test episodes exist, where that is a small number: they are drawn all at once,
             and an evaluation never counts one twice. None: as many as are asked for.
         valid_episodes: the same of validation episodes.
+        support_size, query_size: how many examples the sets of a training episode have, which the engine says.
         inputs: inputs of another kind, as `Input((12,), vocabulary=100)`, or of several tensors: a dict or a tuple of
             Inputs. `input_shape` follows from it, and is () for several.
     """
@@ -110,6 +111,8 @@ class Spec:
     test_episodes: int | None = None
     valid_episodes: int | None = None
     inputs: Inputs | None = None
+    support_size: int | None = None
+    query_size: int | None = None
 
     def __post_init__(self) -> None:
         if self.inputs is None:

@@ -28,7 +28,7 @@ are the engine's.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol, Self, dataclass_transform, runtime_checkable
@@ -126,6 +126,10 @@ class Task(Plugin):
         """What is reported, by name, each a scalar; the first is the one that tables and figures show."""
 
 
+Builder = Callable[[], nn.Module]
+"""Makes a network of an algorithm's own, freshly initialised."""
+
+
 class Model(Plugin):
     """Builds a plain `torch.nn.Module` for a shape: no special layers, no rewriting."""
 
@@ -173,8 +177,12 @@ class MetaAlgorithm(Plugin):
     order: ClassVar[Literal["exact", "first-order", "surrogate"]] = "exact"
 
     @abstractmethod
-    def networks(self, spec: Spec) -> dict[str, Spec]:
-        """The networks it wants built, by name, and their shapes. Most want `{"network": spec}`.
+    def networks(self, spec: Spec) -> Mapping[str, Spec | Builder]:
+        """The networks it wants built, by name: of which shape, for the user's model. Most want `{"network": spec}`.
+
+        In place of a shape there may be a function that makes a module, as `lambda: nn.GRUCell(8, 16)`: a network of
+        the algorithm's own, built under the same seed and called by `learner.predict` like the others; a tuple for x
+        is its arguments. `spec.support_size` and `spec.query_size` say how many examples training episodes have.
 
         Raises:
             UsageError: the algorithm cannot learn such a task.

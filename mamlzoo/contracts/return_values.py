@@ -13,7 +13,7 @@ from mamlzoo.contracts import inputs
 from mamlzoo.contracts.data import Batch, Episode, Fast, MetaParams, Params, Spec, Split
 from mamlzoo.contracts.inputs import Input
 from mamlzoo.contracts.learner import Learner
-from mamlzoo.contracts.plugins import MetaAlgorithm, Model, Plugin, Task
+from mamlzoo.contracts.plugins import Builder, MetaAlgorithm, Plugin, Task
 from mamlzoo.errors import PluginError
 
 TARGETS = {"regression": "[episodes, examples, output size]", "classification": "[episodes, examples]"}
@@ -55,18 +55,21 @@ def check_spec(task: Task) -> Spec:
     return spec
 
 
-def check_networks(algorithm: MetaAlgorithm, shapes: Any) -> dict[str, Spec]:
-    """The networks that an algorithm wants.
+def check_networks(algorithm: MetaAlgorithm, wanted: Any) -> dict[str, Spec | Builder]:
+    """The networks that an algorithm wants: their shapes, or what makes them.
 
     Raises:
-        PluginError: they are no dict of specs.
+        PluginError: they are no dict of these.
     """
-    if not (isinstance(shapes, dict) and shapes and all(isinstance(shape, Spec) for shape in shapes.values())):
-        raise broken(algorithm, f": networks must return Specs by name, a dict, not {described(shapes)}")
-    return shapes
+    if not (isinstance(wanted, dict) and wanted and all(isinstance(w, Spec) or callable(w) for w in wanted.values())):
+        raise broken(
+            algorithm,
+            f": networks must return Specs by name, or functions that make a module, a dict, not {described(wanted)}",
+        )
+    return wanted
 
 
-def check_module(model: Model, network: Any) -> nn.Module:
+def check_module(model: Plugin, network: Any) -> nn.Module:
     """A network whose parameters can be meta-learned.
 
     Raises:

@@ -17,11 +17,12 @@ from mamlzoo.contracts.drawing import tried
 from mamlzoo.contracts.learner import Learner
 from mamlzoo.contracts.noise import Noise
 from mamlzoo.contracts.norm_statistics import NormStatistics
-from mamlzoo.contracts.plugins import MetaAlgorithm, Model, Task
+from mamlzoo.contracts.plugins import Builder, MetaAlgorithm, Model, Plugin, Task
 from mamlzoo.contracts.resting import at_rest
 from mamlzoo.contracts.return_values import broken, check_init, check_module, check_networks, check_spec
 from mamlzoo.engine import purity
 from mamlzoo.engine.batch_norm import batch_norms, pure, with_trained_statistics
+from mamlzoo.engine.episodes import draw
 from mamlzoo.engine.generators import Generators
 from mamlzoo.engine.held_tensors import copy_of, reals_of
 from mamlzoo.engine.torch_errors import explained
@@ -99,21 +100,27 @@ def bind_seeds(
         UsageError: the combination cannot work.
         PluginError: a plugin raised, or gave something of the wrong type.
     """
-    shapes = check_networks(algorithm, algorithm.networks(check_spec(task)))
+    spec = sized(task, device)
+    shapes = check_networks(algorithm, algorithm.networks(spec))
     metas, constants, networks, left = [], [], dict[str, nn.Module](), dict[str, None]()
     for seed in seeds:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            built = {name: _build(model, shape) for name, shape in shapes.items()}
+            built = {name: _build(algorithm, model, shape) for name, shape in shapes.items()}
             left |= dict.fromkeys(at for network in built.values() for at in with_trained_statistics(network))
             if norms == "running":
                 check_trained(model, built.values(), left)
-            networks = {name: _pure(model, network, norms) for name, network in built.items()}
+            networks = {
+                name: _pure(model if isinstance(shapes[name], Spec) else algorithm, network, norms)
+                for name, network in built.items()
+            }
             params, fixed = split_parameters(networks)
             metas.append(check_init(algorithm, algorithm.init(trees.stop_gradient(params))))
         constants.append(fixed)
     for name, network in networks.items():
-        check_fit(model, network.to(dtype=dtype), shapes[name], dtype)
+        network.to(dtype=dtype)
+        if isinstance(shape := shapes[name], Spec):
+            check_fit(model, network, shape, dtype)
         network.to(device)
     meta = trees.tree_map(torch.clone, trees.cast(trees.stack(metas), dtype, device))
     if not trees.leaves(meta):
@@ -121,7 +128,7 @@ def bind_seeds(
     stacked = trees.cast(trees.stack(constants), dtype, device)
     still = Noise(torch.tensor(0, device=device), dtype, still=True)
     constants_of_one = trees.index(stacked, 0)
-    learner = Learner(networks, constants_of_one, task.loss, task.spec, recompute, bf16, noise=still, norms=norms)
+    learner = Learner(networks, constants_of_one, task.loss, spec, recompute, bf16, noise=still, norms=norms)
     return Bound(algorithm, learner, meta, stacked, () if norms == "running" else tuple(left))
 
 
@@ -135,7 +142,7 @@ def built_with(bound: Bound, model: Model, seed: int) -> dict[str, nn.Module]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         for name, own in bound.learner.networks.items():
-            network = networks[name] = pure(_build(model, shapes[name]), bound.learner.norms)
+            network = networks[name] = pure(_build(bound.algorithm, model, shapes[name]), bound.learner.norms)
             for like in itertools.islice(reals_of(own), 1):
                 network.to(like.device, like.dtype)
     return networks
@@ -158,14 +165,21 @@ def split_parameters(networks: Mapping[str, nn.Module]) -> tuple[dict[str, Param
     return params, constants
 
 
-def _build(model: Model, spec: Spec) -> nn.Module:
+def sized(task: Task, device: torch.device) -> Spec:
+    """The task's spec, with how many examples the sets of a training episode have."""
+    spec, one = check_spec(task), draw(task, 1, 0, "train", 0, device)
+    return replace(spec, support_size=one.support.y.shape[1], query_size=one.query.y.shape[1])
+
+
+def _build(algorithm: MetaAlgorithm, model: Model, wanted: Spec | Builder) -> nn.Module:
+    own = algorithm if callable(wanted) else model
     try:
-        network = model.build(spec)
+        network = wanted() if callable(wanted) else model.build(wanted)
     except MamlzooError:
         raise
     except FOREIGN as error:
-        raise broken(model, f"failed to build: {explained(error)}") from error
-    return check_module(model, network)
+        raise broken(own, f"failed to build: {explained(error)}") from error
+    return check_module(own, network)
 
 
 def check_trained(model: Model, networks: Iterable[nn.Module], trained: Iterable[str]) -> None:
@@ -182,11 +196,11 @@ def check_trained(model: Model, networks: Iterable[nn.Module], trained: Iterable
         )
 
 
-def _pure(model: Model, network: nn.Module, norms: NormStatistics) -> nn.Module:
+def _pure(plugin: Plugin, network: nn.Module, norms: NormStatistics) -> nn.Module:
     try:
         return pure(network, norms)
     except UsageError as error:  # of a module that cannot be copied
-        raise broken(model, f": its network {error}") from error
+        raise broken(plugin, f": its network {error}") from error
 
 
 def check_fit(

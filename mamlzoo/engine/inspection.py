@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from mamlzoo import trees
 from mamlzoo.contracts import inputs
-from mamlzoo.contracts.data import Episode, MetaParams
+from mamlzoo.contracts.data import Episode, MetaParams, Spec
 from mamlzoo.contracts.learner import Learner
 from mamlzoo.contracts.plugins import Model, Plugin, Task
 from mamlzoo.contracts.return_values import check_meta_loss
@@ -47,9 +47,12 @@ def inspect_networks(bound: Bound, model: Model, others: Mapping[str, nn.Module]
     networks, spec = bound.learner.networks, bound.learner.spec
     shapes = bound.algorithm.networks(spec)
     for name, network in networks.items():
+        shape = shapes[name]
+        if not isinstance(shape, Spec):  # a network of the algorithm's own, whose inputs are its own affair
+            continue
         x, other = (trees.index(batch.x, slice(FEW)) for batch in episode)
-        if shapes[name].structure != spec.structure:
-            x = inputs.examples(shapes[name].structure, FEW, torch.float32, episode.query.y.device)
+        if shape.structure != spec.structure:
+            x = inputs.examples(shape.structure, FEW, torch.float32, episode.query.y.device)
             other = trees.tree_map(lambda leaf: leaf.flip(0), x)
         fault = (
             purity.memory_of(network, x, other)

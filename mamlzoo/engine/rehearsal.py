@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from mamlzoo import trees
-from mamlzoo.contracts.data import Episode, Fast, MetaParams, Params
+from mamlzoo.contracts.data import Episode, Fast, MetaParams, Params, Spec
 from mamlzoo.contracts.learner import Learner
 from mamlzoo.contracts.plugins import Model, Task
 from mamlzoo.contracts.return_values import (
@@ -45,7 +45,7 @@ def rehearse(bound: Bound, task: Task, model: Model, episode: Episode) -> None:
     """
     algorithm, (learner, meta) = bound.algorithm, _of_first_seed(bound, episode)
     for name, shape in check_networks(algorithm, algorithm.networks(task.spec)).items():
-        if shape.structure == task.spec.structure:
+        if isinstance(shape, Spec) and shape.structure == task.spec.structure:
             _check_network(model, learner, name, episode.support.x)
     with torch.no_grad():
         fast = check_fast(algorithm, "start", algorithm.start(learner, meta, episode.support))

@@ -9,7 +9,7 @@ import torch
 
 from mamlzoo import trees
 from mamlzoo.contracts import options
-from mamlzoo.contracts.data import MetaParams
+from mamlzoo.contracts.data import MetaParams, Spec
 from mamlzoo.contracts.differentiation import differentiating
 from mamlzoo.contracts.learner import Learner
 from mamlzoo.contracts.plugins import MetaAlgorithm, Model, Task
@@ -97,7 +97,8 @@ def _check_networks(algorithm: MetaAlgorithm, learner: Learner, task: Task) -> M
     for name, network in learner.networks.items():
         models.append(cast(Model, plugin("model", network)))
         held = next(reals_of(network), torch.zeros(()))  # says where the network is
-        check_fit(models[-1], network, shapes[name], held.dtype, held.device)
+        if isinstance(shape := shapes[name], Spec):
+            check_fit(models[-1], network, shape, held.dtype, held.device)
     return models[0]
 
 
