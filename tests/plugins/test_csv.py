@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 import shutil
 from pathlib import Path
@@ -18,7 +17,7 @@ from mamlzoo import UsageError
 from mamlzoo.engine.episodes import TestSet
 from mamlzoo.figures import plots
 from mamlzoo.inference import fits
-from mamlzoo_tasks.csv import CSV, _distinct
+from mamlzoo_tasks.csv import CSV
 
 CPU = torch.device("cpu")
 LONG = 1000
@@ -59,18 +58,6 @@ def test_an_episode_has_different_rows_of_one_file(tmp_path_factory, lengths, se
             assert max(row) < LONG * file + lengths[file]
         for batch in episodes:
             torch.testing.assert_close(batch.y, -batch.x)
-
-
-def test_every_choice_and_order_of_rows_is_as_likely_as_any_other():
-    # 60 ordered choices of 3 of 5: each count is binomial, n = 60,000 and p = 1/60.
-    drawn = _distinct(torch.full((60_000,), 5), 3, generator())
-    _, counts = drawn.unique(dim=0, return_counts=True)
-    assert len(counts) == 60
-    assert (counts - 1000).abs().max() < 5 * math.sqrt(60_000 / 60 * 59 / 60)
-
-
-def test_all_rows_of_the_shortest_file_can_be_taken():
-    assert _distinct(torch.tensor([4]), 4, generator())[0].sort().values.tolist() == [0, 1, 2, 3]
 
 
 def test_training_takes_every_training_file_and_no_other(tmp_path):
