@@ -15,25 +15,20 @@ from torch import Tensor
 
 from mamlzoo import tables
 from mamlzoo.arrays.columns import Columns
-from mamlzoo.arrays.rows_by_class import NAMED, RowsByClass, Short
+from mamlzoo.arrays.rows_by_class import NAMED, RowsByClass
 from mamlzoo.arrays.splits import as_names, divided
 from mamlzoo.contracts.data import Split
 from mamlzoo.contracts.numbers_as_text import shown
-from mamlzoo.contracts.ranges import Range
 from mamlzoo.errors import UsageError
 
 
 class ArrayEpisodes:
-    """Episodes whose examples are rows of arrays. The arrays are never copied; only the rows that are drawn are read.
+    """What `ClassEpisodes` and `GroupEpisodes` share: episodes whose examples are rows of arrays.
 
-    Args:
-        unit: what is divided among the splits, 'class' or 'group'.
-        names: what each of them is called, by its number.
-        labels, groups: the numbers of the class and the group of each row.
-        arrays: what the rows are of.
+    The arrays are never copied; only the rows that are drawn are read.
     """
 
-    def __init__(
+    def _hold(
         self,
         unit: str,
         names: Sequence[Any],
@@ -41,6 +36,14 @@ class ArrayEpisodes:
         groups: NDArray[np.int64],
         arrays: Sequence[Columns],
     ) -> None:
+        """Begin.
+
+        Args:
+            unit: what is divided among the splits, 'class' or 'group'.
+            names: what each of them is called, by its number.
+            labels, groups: the numbers of the class and the group of each row.
+            arrays: what the rows are of.
+        """
         self._unit, self._names, self._arrays = unit, names, arrays
         self._codes = (labels, groups)
         self._rows = RowsByClass.of(labels, groups)
@@ -63,6 +66,8 @@ class ArrayEpisodes:
         """
         number = {self._names[at]: at for at in self._units.unique().tolist()}
         wanted = as_names(names)
+        if not wanted:
+            raise UsageError(f"there is no {self._unit} to draw episodes of")
         for name in wanted:
             if name not in number:
                 there = tables.some(map(shown, number), NAMED)
@@ -86,9 +91,9 @@ class ArrayEpisodes:
         parts = divided(self.names, self._unit, valid=valid, test=test, seed=seed, least=least)
         return {split: self.only(names) for split, names in parts.items()}
 
-    def _check_rows(self, shots: int | Range, queries: int, short: Short) -> None:
-        titles = [f"{self._unit} {shown(self._names[at])}" for at in self._units.tolist()]
-        self._rows.check(self._unit, titles, shots, queries, short)
+    def _title(self, at: int) -> str:
+        """Of the class at a position in `_rows`, as a message names it."""
+        return f"{self._unit} {shown(self._names[int(self._units[at])])}"
 
     @functools.cached_property
     def digest(self) -> str:

@@ -54,12 +54,16 @@ class ClassEpisodes(ArrayEpisodes):
         self._examples = Columns.of("examples", examples, inputs, scale)
         self.inputs = self._examples.inputs
         count = len(self._examples)
-        names, label = coded("labels", labels, count)
+        self._labels, label = coded("labels", labels, count)
         if groups is None:
-            super().__init__("class", names, label, np.zeros_like(label), [self._examples])
+            self._hold("class", self._labels, label, np.zeros_like(label), [self._examples])
         else:
             names, group = coded("groups", groups, count)
-            super().__init__("group", names, label, group, [self._examples])
+            self._hold("group", names, label, group, [self._examples])
+
+    def _title(self, at: int) -> str:
+        group = f" of {super()._title(at)}" if self._unit == "group" else ""
+        return f"class {shown(self._labels[int(self._rows.label[at])])}{group}"
 
     def check(self, *, ways: int, shots: int | Range, queries: int, short: Short = "refuse") -> None:
         """Refuse what no episode of this size can be drawn of, by name.
@@ -67,7 +71,7 @@ class ClassEpisodes(ArrayEpisodes):
         Raises:
             UsageError: a class has too few examples, or there are too few classes.
         """
-        self._check_rows(shots, queries, short)
+        self._rows.check("class", self._title, shots, queries, short)
         fewest = int(self._rows.classes.min())
         if fewest < ways:
             where = f" of {self._unit} {shown(self.names[int(self._rows.classes.argmin())])}"

@@ -123,5 +123,5 @@ def task_of_classes(
         def example(cls) -> Self:
             return cls(**options)
 
-    Given.name, Given.__doc__ = name, ClassTask.__doc__
+    Given.name, Given.__doc__, Given.__qualname__ = name, ClassTask.__doc__, ClassTask.__qualname__
     return make(Given, options, f"task '{name}'")

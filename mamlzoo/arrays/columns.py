@@ -45,10 +45,12 @@ class Columns:
         Raises:
             UsageError: they do not fit the inputs or each other, or it is not said what their numbers mean.
         """
+        if scale is not None and not scale > 0:
+            raise UsageError(f"scale must be above 0, not {scale:g}: {what} are divided by it")
         if isinstance(given, Mapping):
-            arrays: Any = {name: _array(part) for name, part in given.items()}
+            arrays: Any = {name: as_array(part) for name, part in given.items()}
         else:
-            arrays = tuple(map(_array, given)) if isinstance(given, tuple) else _array(given)
+            arrays = tuple(map(as_array, given)) if isinstance(given, tuple) else as_array(given)
         wanted = _inputs_of(what, arrays) if inputs is None else inputs
         parts = named_tensors(wanted, arrays)
         if not parts:
@@ -62,6 +64,8 @@ class Columns:
             raise UsageError(
                 f"{' and '.join(f'{name} of {length}' for name, length in lengths.items())} must be equally many"
             )
+        if not min(lengths.values()):
+            raise UsageError(f"there are no {what}")
         return cls(what, wanted, parts, scale)
 
     def __len__(self) -> int:
@@ -112,6 +116,13 @@ class Columns:
                 digest.update(_bytes(array[first : first + step]))
 
 
+def as_array(given: Any) -> Any:
+    """What can be drawn from as it is; of all else, as lists and a table's columns, NumPy's array."""
+    drawable = hasattr(given, "shape") and hasattr(given, "dtype")
+    by_label = hasattr(given, "iloc")  # a pandas.Series finds rows by their labels, not by their numbers
+    return given if drawable and not by_label else np.asarray(given)
+
+
 def coded(what: str, values: Any, count: int) -> tuple[list[Any], NDArray[np.int64]]:
     """The different values in order, and of each of `count` examples the position of its own.
 
@@ -126,10 +137,6 @@ def coded(what: str, values: Any, count: int) -> tuple[list[Any], NDArray[np.int
     except TypeError as error:
         raise UsageError(f"{what} must be all numbers or all texts: {error}") from error
     return different.tolist(), codes.reshape(-1).astype(np.int64)
-
-
-def _array(given: Any) -> Any:
-    return given if hasattr(given, "shape") and hasattr(given, "dtype") else np.asarray(given)
 
 
 def _inputs_of(what: str, arrays: Any) -> Inputs:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mamlzoo.arrays.array_episodes import ArrayEpisodes
-from mamlzoo.arrays.columns import Columns, coded
+from mamlzoo.arrays.columns import Columns, as_array, coded
 from mamlzoo.arrays.rows_by_class import Short
 from mamlzoo.contracts.data import Batch, Episode
 from mamlzoo.contracts.inputs import Input, Inputs
@@ -56,7 +56,7 @@ class GroupEpisodes(ArrayEpisodes):
         self.inputs, self.kind = self._x.inputs, kind
         self._y, self.output_size = _targets(y, len(self._x), kind)
         names, group = coded("groups", groups, len(self._x))
-        super().__init__("group", names, np.zeros_like(group), group, [self._x, self._y])
+        self._hold("group", names, np.zeros_like(group), group, [self._x, self._y])
 
     def check(self, *, shots: int | Range, queries: int, short: Short = "refuse") -> None:
         """Refuse what no episode of this size can be drawn of, by name.
@@ -64,7 +64,7 @@ class GroupEpisodes(ArrayEpisodes):
         Raises:
             UsageError: a group has too few rows.
         """
-        self._check_rows(shots, queries, short)
+        self._rows.check("group", self._title, shots, queries, short)
 
     def draw(
         self,
@@ -104,7 +104,7 @@ class GroupEpisodes(ArrayEpisodes):
 
 def _targets(y: Any, count: int, kind: Kind) -> tuple[Columns, int]:
     """The targets, and how many numbers each is, or how many classes there are."""
-    array = y if hasattr(y, "shape") and hasattr(y, "dtype") else np.asarray(y)
+    array = as_array(y)
     shape = tuple(array.shape[1:])
     if len(array) != count:
         raise UsageError(f"y of {len(array)} targets beside x of {count} examples; they must be equally many")

@@ -138,5 +138,5 @@ def task_of_groups(
         def example(cls) -> Self:
             return cls(**options)
 
-    Given.name, Given.__doc__ = name, GroupTask.__doc__
+    Given.name, Given.__doc__, Given.__qualname__ = name, GroupTask.__doc__, GroupTask.__qualname__
     return make(Given, options, f"task '{name}'")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -78,12 +78,12 @@ class RowsByClass:
         label, group, first_row, rows = (part[kept] for part in (self.label, self.group, self.first_row, self.rows))
         return RowsByClass(self.order, label, group, first_row, rows, *_begun(group))
 
-    def check(self, what: str, names: Sequence[str], shots: int | Range, queries: int, short: Short) -> None:
+    def check(self, what: str, title: Callable[[int], str], shots: int | Range, queries: int, short: Short) -> None:
         """Refuse, by name, what has too few rows for an episode.
 
         Args:
             what: 'class' or 'group'.
-            names: what each of them is called.
+            title: what the class at a position is called, as in "class 'cat'".
 
         Raises:
             UsageError: there are such.
@@ -93,7 +93,7 @@ class RowsByClass:
         if not few:
             return
         fewest = sorted(few, key=lambda at: int(self.rows[at]))[:NAMED]
-        named = ", ".join(f"{names[at]} ({int(self.rows[at])})" for at in fewest)
+        named = ", ".join(f"{title(at)} ({int(self.rows[at])})" for at in fewest)
         more = f" and {len(few) - NAMED} more" if len(few) > NAMED else ""
         wanted = f"shots + queries = {needed}" if short == "refuse" else "2, one to adapt to and one to judge by,"
         use = "lower shots or queries, leave them out, or short='use' takes what they have"

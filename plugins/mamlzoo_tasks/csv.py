@@ -56,7 +56,7 @@ class CSV(mamlzoo.Task):
     test: float = option(0.2, "fraction of the files to test on, one at least", minimum=0, maximum=1)
     split_seed: int = option(0, "which split of the files", minimum=0)
     short_files: Literal["refuse", "use"] = option(
-        "refuse", "files or classes of fewer rows than shots + queries: refuse files and leave classes out, or use them"
+        "refuse", "files, and classes, of fewer rows than shots + queries: refuse, or use what they have"
     )
     any_scale: bool = option(False, "take columns of any size, as for a network that scales them itself")
 
