@@ -96,9 +96,9 @@ class Columns:
         else:
             # Each row once and in order: a file is read from its beginning to its end, and HDF5 takes no other order.
             different, back = np.unique(rows.numpy(), return_inverse=True)
+            picked = np.asarray(array[different])[back.reshape(rows.shape)]
             with np.errstate(over="ignore"):  # what no float32 holds is found below
-                picked: NDArray[Any] = np.ascontiguousarray(array[different], dtype=DTYPES[part.kind])
-            x = torch.from_numpy(picked)[torch.from_numpy(back.reshape(-1))].reshape(*rows.shape, *part.shape)
+                x = torch.from_numpy(picked.astype(DTYPES[part.kind]))
         if part.kind != "float":
             return x
         if not is_finite(x):

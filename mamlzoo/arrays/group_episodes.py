@@ -35,6 +35,7 @@ class GroupEpisodes(ArrayEpisodes):
 
     Attributes:
         inputs: what an input is made of.
+        kind: what y is.
         output_size: how many numbers a target is, or how many classes there are.
         names: the groups that episodes are drawn of, in order.
 
