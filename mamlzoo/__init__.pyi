@@ -8,6 +8,10 @@ from .api import resume as resume
 from .api import run as run
 from .api import save as save
 from .api import sweep as sweep
+from .arrays.class_episodes import ClassEpisodes as ClassEpisodes
+from .arrays.class_task import task_of_classes as task_of_classes
+from .arrays.group_episodes import GroupEpisodes as GroupEpisodes
+from .arrays.group_task import task_of_groups as task_of_groups
 from .comparisons.comparison import Comparison as Comparison
 from .contracts.csv_points import Points as Points
 from .contracts.csv_points import read_points as read_points

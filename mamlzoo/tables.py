@@ -123,10 +123,10 @@ def number(value: float, digits: int = 4) -> str:
 def count(number: int, noun: str) -> str:
     """So many of something, as a person says it.
 
-    >>> count(1, "test task"), count(3_000, "seed")
-    ('1 test task', '3,000 seeds')
+    >>> count(1, "test task"), count(3_000, "seed"), count(2, "class")
+    ('1 test task', '3,000 seeds', '2 classes')
     """
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    return f"{number:,} {noun}{'' if number == 1 else 'es' if noun.endswith('s') else 's'}"
 
 
 def some(names: Iterable[str], most: int, separator: str = ", ") -> str:

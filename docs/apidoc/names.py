@@ -65,6 +65,11 @@ USE = (
         ("bind", "meta_loss", "evaluate", "read_points", "Points"),
     ),
     Group(
+        "Your arrays as a task",
+        "Examples that are held in NumPy arrays, memory maps or tensors.",
+        ("task_of_classes", "task_of_groups"),
+    ),
+    Group(
         "Find plugins",
         "What is installed, by name.",
         ("make", "installed", "discovery.registry.Registry", "discovery.registry.Offer", "discovery.failures.Failure",
@@ -94,6 +99,11 @@ WRITE = (
         "A plugin is a final subclass of `Task`, `Model` or `MetaAlgorithm`. It becomes a frozen dataclass by itself,\n"
         "and each field declared with `option` is an option of it: a keyword in Python and a flag on the command line.",
         ("Task", "Model", "MetaAlgorithm", "Plugin", "option", "Spec", "Batch", "Episode", "Split", "ClosedForm"),
+    ),
+    Group(
+        "Episodes over arrays",
+        "For a task of your own whose data are arrays: its `sample` is one line.",
+        ("ClassEpisodes", "GroupEpisodes", "arrays.array_episodes.ArrayEpisodes"),
     ),
     Group(
         "Write an algorithm",

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from mamlzoo.contracts.options import options_of
 from mamlzoo.contracts.plugins import Plugin
 from mamlzoo.discovery import file_references, trust
 from mamlzoo.discovery.entry_points import installed, make_referenced
@@ -38,10 +39,16 @@ def check_data(saved: Saved, plugin: Plugin) -> None:
         UsageError: it has changed, or is gone.
     """
     if "data" in saved and saved["data"] != plugin.data_digest():
-        texts = [f"{name} {value}" for name, value in saved["options"].items() if value and isinstance(value, str)]
+        declared = options_of(type(plugin))
+        texts = [
+            f"{name} {value}"
+            for name, value in saved["options"].items()
+            if value and name in declared and declared[name].type is str and not declared[name].choices
+        ]
+        where = f" ({', '.join(texts)})" if texts else ""
         raise UsageError(
-            f"{plugin.kind} '{plugin.name}': what it reads has changed since the run began ({', '.join(texts)}); "
-            "make it what it was, or begin a new run"
+            f"{plugin.kind} '{plugin.name}': what it reads has changed since the run began"
+            f"{where}; make it what it was, or begin a new run"
         )
 
 

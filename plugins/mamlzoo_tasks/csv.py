@@ -6,14 +6,14 @@ import functools
 import hashlib
 import random
 from pathlib import Path
-from typing import Any, NamedTuple, Self, get_args
+from typing import Any, Literal, NamedTuple, Self, get_args
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 import mamlzoo
-from mamlzoo import Batch, Episode, Spec, Split, UsageError, option
+from mamlzoo import ClassEpisodes, Episode, GroupEpisodes, Input, Range, Spec, Split, UsageError, option
 
 SPLITS: tuple[Split, ...] = get_args(Split)
 NAMED = 4
@@ -37,18 +37,27 @@ class CSV(mamlzoo.Task):
     classes of its file, in random order, and shots and queries are rows a class. Classes of fewer rows are left out.
     `mamlzoo adapt` takes classes by number, 0 to N − 1, in any order, since training numbers them at random.
 
+    With a range of shots each episode, or each of its classes, draws its own number. With short-files 'use', a file, or
+    a class, of fewer rows than shots and queries shares them among support and query in proportion, one row each at
+    least. Either gives sets of several sizes, for algorithms that honour masks.
+
     Columns are used as they are, since `mamlzoo adapt` takes points in the files' own units; a column whose root mean
     square is not between 0.03 and 30 is refused, as gradient steps diverge or stand still on it; so is one of zeros.
     """
 
     name = "csv"
     folder: str = option("", "folder of CSV files; must be given")
-    shots: int = option(5, "support rows of an episode, or of a class", minimum=1)
+    shots: int | Range = option(
+        5, "support rows of an episode or a class, or a range to draw from, as 1..20", minimum=1
+    )
     queries: int = option(10, "query rows of an episode, or of a class", minimum=1)
     ways: int = option(0, "classes of an episode; 0: y is a number, regression", minimum=0)
     valid: float = option(0.2, "fraction of the files to validate on, one at least", minimum=0, maximum=1)
     test: float = option(0.2, "fraction of the files to test on, one at least", minimum=0, maximum=1)
     split_seed: int = option(0, "which split of the files", minimum=0)
+    short_files: Literal["refuse", "use"] = option(
+        "refuse", "files, and classes, of fewer rows than shots + queries: refuse, or use what they have"
+    )
     any_scale: bool = option(False, "take columns of any size, as for a network that scales them itself")
 
     def __post_init__(self) -> None:
@@ -66,13 +75,14 @@ class CSV(mamlzoo.Task):
 
     @functools.cached_property
     def spec(self) -> Spec:
-        rows = self._parts["train"]
+        episodes = self._episodes["train"]
+        assert isinstance(episodes.inputs, Input)
         return Spec(
-            input_shape=(rows.x.shape[1],),
-            output_size=self.ways or rows.y.shape[1],
+            input_shape=episodes.inputs.shape,
+            output_size=episodes.output_size if isinstance(episodes, GroupEpisodes) else self.ways,
             kind="classification" if self.ways else "regression",
-            test_episodes=len(self._parts["test"].groups),
-            valid_episodes=len(self._parts["valid"].groups),
+            test_episodes=len(self._episodes["test"].names),
+            valid_episodes=len(self._episodes["valid"].names),
         )
 
     @property
@@ -80,23 +90,17 @@ class CSV(mamlzoo.Task):
         return frozenset({"accuracy"}) if self.ways else frozenset()
 
     def sample(self, count: int, *, split: Split, generator: torch.Generator) -> Episode:
-        part = self._parts[split].to(generator.device)
-        files = len(part.groups)
-        if split == "train":
-            file = torch.randint(files, (count,), generator=generator, device=generator.device)
-        else:
-            file = torch.arange(count, device=generator.device) % files
-        group = part.first_group[file, None] + _distinct(part.groups[file], self.ways or 1, generator)
-        row = _distinct(part.rows[group].flatten(), self.shots + self.queries, generator).unflatten(0, group.shape)
-        at = part.first_row[group, None] + row  # [count, classes, rows]
-        x, y = part.x[at], part.y[at]
-        if self.ways:
-            y = torch.arange(self.ways, device=y.device)[None, :, None].expand(at.shape)
-
-        def batch(rows: slice) -> Batch:
-            return Batch(x[:, :, rows].flatten(1, 2), y[:, :, rows].flatten(1, 2))
-
-        return Episode(batch(slice(None, self.shots)), batch(slice(self.shots, None)))
+        episodes = self._episodes[split]
+        how: dict[str, Any] = {
+            "shots": self.shots,
+            "queries": self.queries,
+            "generator": generator,
+            "short": self.short_files,
+            "in_turn": split != "train",
+        }
+        if isinstance(episodes, GroupEpisodes):
+            return episodes.draw(count, **how)
+        return episodes.draw(count, ways=self.ways, **how)
 
     def loss(self, prediction: Tensor, target: Tensor) -> Tensor:
         return functional.cross_entropy(prediction, target) if self.ways else (prediction - target).square().mean()
@@ -121,7 +125,7 @@ class CSV(mamlzoo.Task):
         return digest.hexdigest()
 
     @functools.cached_property
-    def _parts(self) -> dict[Split, _Part]:
+    def _episodes(self) -> dict[Split, ClassEpisodes | GroupEpisodes]:
         """The files, read when they are first needed."""
         parts = {split: [self._data_set(file) for file in files] for split, files in self._split.items()}
         several = [data for part in parts.values() for data in part]
@@ -138,7 +142,23 @@ class CSV(mamlzoo.Task):
             if not self.ways:
                 self._check_size("y", torch.cat([data.y for data in parts["train"]]))
         self._check_different(parts)
-        return {split: _Part.of(part) for split, part in parts.items()}
+        return {split: self._episodes_of(part) for split, part in parts.items()}
+
+    def _episodes_of(self, several: list[_DataSet]) -> ClassEpisodes | GroupEpisodes:
+        """Files that are drawn from, their rows one after another."""
+        x = torch.cat([data.x for data in several])
+        file = torch.arange(len(several)).repeat_interleave(torch.tensor([len(data.x) for data in several]))
+        if not self.ways:
+            return GroupEpisodes(x, torch.cat([data.y for data in several]), file)
+        rows = torch.tensor([count for data in several for count in data.groups])
+        return ClassEpisodes(x, torch.arange(len(rows)).repeat_interleave(rows), groups=file)
+
+    @property
+    def _needed(self) -> int:
+        """How many rows a file or a class must have."""
+        if self.short_files == "use":
+            return 2
+        return (self.shots.most if isinstance(self.shots, Range) else self.shots) + self.queries
 
     @functools.cached_property
     def _split(self) -> dict[Split, list[Path]]:
@@ -211,7 +231,7 @@ class CSV(mamlzoo.Task):
         by_label: dict[str, list[int]] = {}
         for row, label in enumerate(y):
             by_label.setdefault(label, []).append(row)
-        groups = [rows for rows in by_label.values() if len(rows) >= self.shots + self.queries]
+        groups = [rows for rows in by_label.values() if len(rows) >= self._needed]
         x = x[torch.tensor([row for rows in groups for row in rows], dtype=torch.long)]
         return _DataSet(file, x, x.new_zeros(len(x), 1), [len(rows) for rows in groups])
 
@@ -233,7 +253,10 @@ class CSV(mamlzoo.Task):
 
     def _check_enough(self, several: list[_DataSet]) -> None:
         """Refuse files of which no episode can be drawn, all at once."""
-        needed, what = self.shots + self.queries, f"shots + queries = {self.shots + self.queries} rows"
+        needed, what = self._needed, f"shots + queries = {self._needed} rows"
+        lower = ["--task.ways"] * bool(self.ways) + ["--task.shots", "--task.queries"]
+        if self.short_files == "use":
+            what, lower = "2 rows, one to adapt on and one to judge by", lower[:-2]
         counts = [len(data.x) for data in several]
         if self.ways:
             needed, what = self.ways, f"ways = {self.ways} classes of at least {what}"
@@ -243,8 +266,8 @@ class CSV(mamlzoo.Task):
             fewest, file = min(short)
             raise UsageError(
                 f"task 'csv': {len(short)} of {_several(len(several), 'file')} {'has' if len(short) == 1 else 'have'} "
-                f"fewer than {what}; the fewest, {fewest}, are in {file}; lower {'--task.ways, ' * bool(self.ways)}"
-                "--task.shots or --task.queries, or leave such files out"
+                f"fewer than {what}; the fewest, {fewest}, are in {file}; {_instead(lower)}"
+                f"{'; --task.short-files use takes what they have' * (self.short_files == 'refuse')}"
             )
 
     def _check_size(self, name: str, values: Tensor) -> None:
@@ -288,31 +311,12 @@ class _DataSet(NamedTuple):
         return self.x.shape[1], self.y.shape[1]
 
 
-class _Part(NamedTuple):
-    """The files of a split, one after another.
-
-    Attributes:
-        x, y: all rows, [rows, inputs] and [rows, targets]; those of a group together. A group is a file, or a class.
-        first_row, rows: of each group, where its rows begin and how many they are.
-        first_group, groups: of each file, where its groups begin and how many they are.
-    """
-
-    x: Tensor
-    y: Tensor
-    first_row: Tensor
-    rows: Tensor
-    first_group: Tensor
-    groups: Tensor
-
-    @classmethod
-    def of(cls, several: list[_DataSet]) -> _Part:
-        rows = torch.tensor([count for data in several for count in data.groups])
-        groups = torch.tensor([len(data.groups) for data in several])
-        x, y = torch.cat([data.x for data in several]), torch.cat([data.y for data in several])
-        return cls(x, y, rows.cumsum(0) - rows, rows, groups.cumsum(0) - groups, groups)
-
-    def to(self, device: torch.device) -> _Part:
-        return _Part(*(tensor.to(device) for tensor in self))
+def _instead(lower: list[str]) -> str:
+    """What to do about files of too few rows: which flags to lower, or to leave them out."""
+    if not lower:
+        return "leave such files out"
+    flags = " or ".join(filter(None, [", ".join(lower[:-1]), lower[-1]]))
+    return f"lower {flags}, or leave such files out"
 
 
 def _sha256(file: Path) -> str:
@@ -345,22 +349,3 @@ def _csv_files(folder: Path) -> list[Path]:
 
 def _several(count: int, what: str) -> str:
     return f"{count} {what}" + "s" * (count != 1)
-
-
-def _distinct(below: Tensor, count: int, generator: torch.Generator) -> Tensor:
-    """For each n of `below` [m], `count` different numbers from 0 to n − 1 in random order: [m, count].
-
-    Time and memory do not grow with n.
-
-    Reference: Floyd's algorithm, in Bentley and Floyd, "Programming pearls: a sample of brilliance", CACM 30(9), 1987.
-    """
-    chosen = below.new_empty(len(below), count)
-    for at in range(count):
-        last = below - count + at
-        uniform = torch.rand(len(below), dtype=torch.float64, generator=generator, device=below.device)
-        drawn = (uniform * (last + 1)).long()
-        taken = (chosen[:, :at] == drawn[:, None]).any(1)
-        chosen[:, at] = torch.where(taken, last, drawn)
-    # Their set is uniform, their order is not.
-    order = torch.rand(chosen.shape, generator=generator, device=below.device).argsort(1)
-    return chosen.gather(1, order)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 import shutil
 from pathlib import Path
@@ -18,7 +17,7 @@ from mamlzoo import UsageError
 from mamlzoo.engine.episodes import TestSet
 from mamlzoo.figures import plots
 from mamlzoo.inference import fits
-from mamlzoo_tasks.csv import CSV, _distinct
+from mamlzoo_tasks.csv import CSV
 
 CPU = torch.device("cpu")
 LONG = 1000
@@ -59,18 +58,6 @@ def test_an_episode_has_different_rows_of_one_file(tmp_path_factory, lengths, se
             assert max(row) < LONG * file + lengths[file]
         for batch in episodes:
             torch.testing.assert_close(batch.y, -batch.x)
-
-
-def test_every_choice_and_order_of_rows_is_as_likely_as_any_other():
-    # 60 ordered choices of 3 of 5: each count is binomial, n = 60,000 and p = 1/60.
-    drawn = _distinct(torch.full((60_000,), 5), 3, generator())
-    _, counts = drawn.unique(dim=0, return_counts=True)
-    assert len(counts) == 60
-    assert (counts - 1000).abs().max() < 5 * math.sqrt(60_000 / 60 * 59 / 60)
-
-
-def test_all_rows_of_the_shortest_file_can_be_taken():
-    assert _distinct(torch.tensor([4]), 4, generator())[0].sort().values.tolist() == [0, 1, 2, 3]
 
 
 def test_training_takes_every_training_file_and_no_other(tmp_path):
@@ -151,6 +138,89 @@ def test_labels_of_an_episode_number_its_classes_in_any_order(tmp_path):
         orders.add(tuple(x for _, x in sorted(pairs)))
     assert len(orders) == 24  # 3 of 4 classes in every order, and never the rare one
     assert all(9 not in order for order in orders)
+
+
+def test_short_files_are_used_by_what_they_have_if_that_is_asked_for(tmp_path):
+    lengths = [2, 3, 4, 6, 30]
+    for split in ("train", "valid", "test"):
+        write(tmp_path / "data" / split, lengths, first={"train": 1, "valid": 6, "test": 11}[split])
+    chosen = task(tmp_path / "data", shots=2, queries=4, short_files="use")
+    drawn = {split: chosen.sample(5, split=split, generator=generator()) for split in ("train", "valid", "test")}
+    assert {tuple(part.mask.shape for part in episodes) for episodes in drawn.values()} == {((5, 2), (5, 4))}
+    for episodes in (drawn["valid"], drawn["test"]):
+        first = files_of(episodes)[:, 0] - 6 - 5 * (episodes is drawn["test"])
+        held = torch.tensor(lengths)[first]
+        assert torch.equal(episodes.support.mask.sum(1), (held * 2 // 6).clamp(1, 2))
+        assert torch.equal(episodes.query.mask.sum(1), (held - episodes.support.mask.sum(1)).clamp(max=4))
+        for at in range(5):
+            rows = [row for batch in episodes for row in batch.x[at, batch.mask[at], 0].tolist()]
+            assert len(set(rows)) == len(rows) == min(6, held[at])
+
+
+@pytest.mark.parametrize("ways", [0, 2])
+def test_long_files_give_the_same_episodes_whatever_is_done_with_short_ones(tmp_path, ways):
+    folder = write(tmp_path / "data", [20] * 6)
+    if ways:
+        for file in folder.iterdir():
+            rows = file.read_text().splitlines()[1:]
+            labelled = (f"{row.partition(',')[0]},{'ab'[at % 2]}" for at, row in enumerate(rows))
+            file.write_text("\n".join(["x,y", *labelled]) + "\n")
+    for split in ("train", "valid", "test"):
+        one, two = (
+            task(folder, ways=ways, short_files=short).sample(9, split=split, generator=generator())
+            for short in ("refuse", "use")
+        )
+        for batch, masked in zip(one, two, strict=True):
+            assert batch.mask is None
+            assert masked.mask.all()
+            assert torch.equal(batch.x, masked.x)
+            assert torch.equal(batch.y, masked.y)
+
+
+def test_short_classes_take_part_if_that_is_asked_for_but_not_those_of_one_row(tmp_path):
+    (tmp_path / "data").mkdir()
+    for name in range(3):
+        rows = [f"{i},class {i}\n" for i, count in enumerate((8 + name, 3, 1)) for _ in range(count)]
+        (tmp_path / "data" / f"{name}.csv").write_text("x,y\n" + "".join(rows))
+    chosen = task(tmp_path / "data", ways=2, short_files="use")
+    drawn = chosen.sample(50, split="train", generator=generator())
+    shots = drawn.support.mask.unflatten(1, (2, 2)).sum(-1)
+    assert {tuple(sorted(row)) for row in shots.tolist()} == {(1, 2)}
+    assert set(drawn.query.x[drawn.query.mask].flatten().tolist()) == {0, 1}
+    with pytest.raises(UsageError, match="fewer than ways = 2 classes of at least shots"):
+        task(tmp_path / "data", ways=2).spec  # noqa: B018
+
+
+def test_shots_may_be_drawn_from_a_range(tmp_path):
+    chosen = task(write(tmp_path / "data", [9] * 5), shots=mamlzoo.Range(1, 6), queries=3)
+    drawn = chosen.sample(200, split="train", generator=generator())
+    assert drawn.query.mask is None
+    assert drawn.support.mask.sum(1).unique().tolist() == [1, 2, 3, 4, 5, 6]
+    with pytest.raises(UsageError, match=r"fewer than shots \+ queries = 10 rows"):
+        task(tmp_path / "data", shots=mamlzoo.Range(1, 7), queries=3).spec  # noqa: B018
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_ranges_and_short_files_are_flags_and_a_run_goes_on_with_them(cli, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "data", [3, 5, 9, 4, 6, 20])
+    flags = ["--task.shots", "1..4", "--task.short-files", "use", *FLAGS[2:]]
+    printed = cli("run", "-t", "csv", "--task.folder", "data", *flags, "-a", "maml", "--out", "run").stdout
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert (config["task"]["options"]["shots"], config["task"]["options"]["short_files"]) == ("1..4", "use")
+    (tmp_path / "run" / "SHA256SUMS").unlink()
+    table = next(line for line in printed.splitlines() if line.strip().startswith("1 "))
+    assert table in cli("resume", "run", "-q").stdout
+
+
+def test_a_file_of_one_row_is_always_refused(tmp_path):
+    write(tmp_path / "data", [3, 1, 9])
+    with pytest.raises(UsageError) as caught:
+        task(tmp_path / "data", short_files="use").spec  # noqa: B018
+    assert str(caught.value) == (
+        "task 'csv': 1 of 3 files has fewer than 2 rows, one to adapt on and one to judge by; the fewest, 1, are in "
+        f"{tmp_path}/data/0001.csv; leave such files out"
+    )
 
 
 def test_a_file_that_has_changed_is_read_again(tmp_path):

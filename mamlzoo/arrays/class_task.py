@@ -1,0 +1,127 @@
+"""Labelled examples as a task: N-way K-shot classification."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, ClassVar, Self
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from mamlzoo.arrays.class_episodes import ClassEpisodes
+from mamlzoo.arrays.rows_by_class import Short
+from mamlzoo.arrays.splits import given as given_split
+from mamlzoo.arrays.task_parts import GivenSplit, digest_of, parts_of, spec_of, told_of
+from mamlzoo.contracts.data import Episode, Spec, Split
+from mamlzoo.contracts.inputs import Inputs
+from mamlzoo.contracts.options import make, option
+from mamlzoo.contracts.plugins import Task
+from mamlzoo.contracts.ranges import Range
+
+
+class ClassTask(Task):
+    """N-way K-shot classification of examples from arrays.
+
+    An episode takes `ways` classes of its split in random order, which numbers them, and of each `shots` examples to
+    adapt on and `queries` others to judge by. No class is in two splits.
+
+    Loss: cross-entropy. Metrics: accuracy, and the loss.
+
+    Reference: the episodic protocol is Vinyals et al., "Matching Networks for One Shot Learning", NeurIPS 2016.
+    """
+
+    episodes: ClassVar[ClassEpisodes]
+    split: ClassVar[dict[Split, list[Any]] | None]
+    higher_is_better = frozenset({"accuracy"})
+    ways: int = option(5, "classes of an episode, N", minimum=2)
+    shots: int | Range = option(1, "support examples a class, K, or a range to draw from, as 1..20", minimum=1)
+    queries: int = option(15, "query examples a class", minimum=1)
+    valid: float = option(0.2, "fraction of the classes to validate on, ways at least", minimum=0, maximum=1)
+    test: float = option(0.2, "fraction of the classes to test on, ways at least", minimum=0, maximum=1)
+    split_seed: int = option(0, "which split of the classes", minimum=0)
+    short: Short = option("refuse", "classes of fewer examples than shots + queries: refuse, or use what they have")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for split, part in self._parts.items():
+            with told_of(self.name, f"in {split} "):
+                part.check(ways=self.ways, shots=self.shots, queries=self.queries, short=self.short)
+
+    @functools.cached_property
+    def spec(self) -> Spec:
+        return spec_of(self.episodes.inputs, output_size=self.ways, kind="classification")
+
+    @functools.cached_property
+    def _parts(self) -> dict[Split, ClassEpisodes]:
+        with told_of(self.name):
+            return parts_of(
+                self.episodes, self.split, valid=self.valid, test=self.test, seed=self.split_seed, least=self.ways
+            )
+
+    def sample(self, count: int, *, split: Split, generator: torch.Generator) -> Episode:
+        with told_of(self.name):
+            return self._parts[split].draw(
+                count,
+                ways=self.ways,
+                shots=self.shots,
+                queries=self.queries,
+                generator=generator,
+                short=self.short,
+            )
+
+    def loss(self, prediction: Tensor, target: Tensor) -> Tensor:
+        return functional.cross_entropy(prediction, target)
+
+    def metrics(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
+        correct = prediction.argmax(-1) == target
+        return {"accuracy": correct.to(prediction.dtype).mean(), "loss": self.loss(prediction, target)}
+
+    def data_digest(self) -> str:
+        return digest_of(self.episodes, self.split)
+
+
+def task_of_classes(
+    examples: Any,
+    labels: Any,
+    *,
+    split: GivenSplit | None = None,
+    inputs: Inputs | None = None,
+    scale: float | None = None,
+    name: str = "arrays",
+    **options: Any,
+) -> Task:
+    """N-way K-shot classification of labelled examples, as a task.
+
+        task = mamlzoo.task_of_classes(images, labels, ways=5, shots=1)
+        result = mamlzoo.run(task, "mlp", "protonet")
+
+    Args:
+        examples: an array [m, *shape], or a dict or a tuple of them: tensors, NumPy arrays, memory maps. It stays where
+            it is; only the rows that are drawn are read.
+        labels: of each example its class, a number or a text, [m].
+        split: the classes to train, to validate and to test on, by 'train', 'valid' and 'test'; None: at random.
+        inputs: what an example is made of, as `Spec.inputs` says it; None: numbers of the arrays' shapes.
+        scale: what numbers are divided by when they are drawn; None: 255 where they are of uint8, else 1.
+        name: what the task is called in tables.
+        **options: ways (5), shots (1, or a `Range`), queries (15) of a class; valid and test (0.2), fractions of the
+            classes, and split_seed; short, 'refuse' or 'use' classes of fewer examples than shots and queries.
+
+    Raises:
+        UsageError: arrays do not fit together, a class has too few examples, or a split too few classes.
+    """
+    found = ClassEpisodes(examples, labels, inputs=inputs, scale=scale)
+    divided = None if split is None else given_split(split, "class")
+
+    class Given(
+        ClassTask
+    ):  # arrays are no options: a class holds them, so that its instances are made of options alone
+        episodes = found
+        split = divided
+
+        @classmethod
+        def example(cls) -> Self:
+            return cls(**options)
+
+    Given.name, Given.__doc__, Given.__qualname__ = name, ClassTask.__doc__, ClassTask.__qualname__
+    return make(Given, options, f"task '{name}'")
