@@ -17,6 +17,7 @@ from mamlzoo.engine.adaptation import Adaptation
 from mamlzoo.engine.binding import Bound
 from mamlzoo.engine.cpu import computing
 from mamlzoo.engine.episodes import TestSet
+from mamlzoo.engine.judgement import pooled
 
 
 class EvaluationProgress(NamedTuple):
@@ -30,7 +31,10 @@ class EvaluationProgress(NamedTuple):
 
 
 MetricValues = dict[str, NDArray[np.float32]]
-"""By metric, its value for every seed, test episode and number of adaptation steps: [seeds, episodes, steps + 1]."""
+"""By metric, its value for every seed, test episode and number of adaptation steps: [seeds, episodes, steps + 1].
+
+Of one that is pooled over episodes, as coverage, there is one value for all of them: [seeds, 1, steps + 1].
+"""
 
 
 def evaluate(
@@ -68,9 +72,10 @@ def evaluate(
                 columns.append(adaptation.measure(meta, fast, episodes.query, step, episodes.key))
             done += 1
             yield EvaluationProgress(done, total)
-        parts.append(trees.tree_map(lambda *leaves: torch.stack(leaves, -1), *columns))
-    values = trees.tree_map(lambda *leaves: torch.cat(leaves, 1), *parts)
-    return {name: value.cpu().numpy() for name, value in values.items()}
+        parts.append(trees.tree_map(lambda *leaves: torch.stack(leaves, 2), *columns))
+    values, sums = trees.tree_map(lambda *leaves: torch.cat(leaves, 1).cpu(), *parts)
+    shares = {name: pooled(value.double().sum(1, keepdim=True)).float() for name, value in sums.items()}
+    return {name: value.numpy() for name, value in (values | shares).items()}
 
 
 def _pieces(tests: TestSet, chunk: int) -> Iterator[Episode]:

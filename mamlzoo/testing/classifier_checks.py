@@ -6,6 +6,7 @@ import torch
 
 from mamlzoo import trees
 from mamlzoo.contracts.data import Batch
+from mamlzoo.contracts.distributions import points_of
 from mamlzoo.contracts.inner_loop import adapt
 from mamlzoo.contracts.plugins import MetaAlgorithm
 from mamlzoo.engine.binding import bind_seeds
@@ -34,7 +35,7 @@ def a_class_may_be_absent(algorithm: MetaAlgorithm) -> None:
     learner, meta = bound.learner, trees.index(bound.meta, 0)
     for steps in (0, 1):
         fast = adapt(algorithm, learner, meta, support, steps)
-        shares = algorithm.predict(learner, meta, fast, episode.query.x).softmax(-1)
+        shares = points_of(algorithm.predict(learner, meta, fast, episode.query.x)).softmax(-1)
         wrong = int(shares.isnan().any(1).sum())
         require(
             not wrong,
