@@ -17,7 +17,7 @@ from mamlzoo.contracts.learner import Learner
 from mamlzoo.contracts.plugins import MetaAlgorithm, Model, Plugin, Task
 from mamlzoo.errors import PluginError
 
-TARGETS = {"regression": "[episodes, examples, target size]", "classification": "[episodes, examples]"}
+TARGETS = {"regression": "[episodes, examples, output size]", "classification": "[episodes, examples]"}
 """The shape of targets by the kind of a spec."""
 SIZES = "all episodes of a split must have one size: draw as many examples each time, or choose how many by an option"
 """What to do about a task whose episodes differ in size."""
@@ -308,7 +308,7 @@ def _check_batch(task: Task, count: int, part: str, batch: Batch) -> None:
             raise broken(task, f"{asked}.x{name} of {leaf.shape[1]} examples beside x{first} of {x[1]}")
     targets = [*x[:2], *task.spec.target_shape]
     if y != targets:
-        names = TARGETS[task.spec.kind]
+        names = TARGETS[task.spec.kind] if task.spec.target_size is None else "[episodes, examples, target size]"
         raise broken(task, f"{asked}.y of shape {y} beside x{first} of shape {x}; it must be {names}, {targets}")
     wrong = _wrong_targets(task.spec, batch.y)
     if wrong:
