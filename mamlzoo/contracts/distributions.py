@@ -24,6 +24,7 @@ from typing import Any, Self, dataclass_transform
 
 import torch
 from torch import Tensor
+from torch.nn.functional import softplus
 
 from mamlzoo import trees
 from mamlzoo.errors import UsageError
@@ -88,14 +89,16 @@ class Gaussian(Distribution):
     variance: Tensor
 
     @classmethod
-    def of(cls, outputs: Tensor) -> Self:
-        """A network's outputs [n, 2·targets] as means, and then the logarithms of variances.
+    def of(cls, outputs: Tensor, least_variance: float = 1e-6) -> Self:
+        """A network's outputs [n, 2·targets] as means μ, and then s of which follow variances, least + log(1 + e^s).
 
-        Reference: Kendall and Gal, "What Uncertainties Do We Need in Bayesian Deep Learning for Computer Vision?",
-        NeurIPS 2017, equation 8.
+        The logarithm of a variance in place of s would make the loss infinite where it is far below 0.
+
+        Reference: Lakshminarayanan et al., "Simple and Scalable Predictive Uncertainty Estimation using Deep
+        Ensembles", NeurIPS 2017, section 2.2.
         """
-        mean, log_variance = outputs.chunk(2, -1)
-        return cls(mean, log_variance.exp())
+        mean, free = outputs.chunk(2, -1)
+        return cls(mean, softplus(free) + least_variance)
 
     @property
     def points(self) -> Tensor:
@@ -137,8 +140,7 @@ class Gaussian(Distribution):
 
         μ = mean of μ_m,   σ² = mean of (σ_m² + μ_m²) − μ² = mean of σ_m² + variance of μ_m.
 
-        Reference: Lakshminarayanan et al., "Simple and Scalable Predictive Uncertainty Estimation using Deep
-        Ensembles", NeurIPS 2017, section 2.4.
+        Reference: Lakshminarayanan et al., 2017, section 2.4.
         """
         mean = self.mean.mean(0)
         return type(self)(mean, (self.variance + (self.mean - mean).square()).mean(0))

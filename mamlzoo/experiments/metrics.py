@@ -133,7 +133,7 @@ class Evaluation:
                 with np.errstate(invalid="ignore", over="ignore"):
                     by_seed = self.values[name][list(self.rows), :, -1].astype(np.float64).mean(1)
                 mean, half = map(float, statistics.mean_and_ci95(by_seed))
-                parts.append(f"{name} {number(mean)}" + (f" ± {number(half)}" if np.isfinite(half) else ""))
+                parts.append(f"{name} {number(mean, 3)}" + (f" ± {number(half, 2)}" if np.isfinite(half) else ""))
         return [f"with uncertainty, after {count(int(self.steps[-1]), 'step')}: {', '.join(parts)}"]
 
     def _left_out(self) -> list[str]:

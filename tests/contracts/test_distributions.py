@@ -32,12 +32,13 @@ def test_the_gaussian_density_has_its_half_and_its_log_2_pi():
     assert float(standard.nll(torch.zeros(1, 1))) == pytest.approx(math.log(2 * math.pi) / 2)
 
 
-def test_outputs_are_means_and_then_log_variances():
-    outputs = torch.tensor([[1.0, 2.0, 0.0, math.log(4.0)]])
+def test_outputs_are_means_and_then_what_variances_follow_from():
+    outputs = torch.tensor([[1.0, 2.0, 0.0, -200.0]])
     found = Gaussian.of(outputs)
     assert found.mean.tolist() == [[1, 2]]
-    torch.testing.assert_close(found.variance, torch.tensor([[1.0, 4.0]]))
-    torch.testing.assert_close(found.sd, torch.tensor([[1.0, 2.0]]))
+    torch.testing.assert_close(found.variance, torch.tensor([[math.log(2), 0]]) + 1e-6)
+    torch.testing.assert_close(found.sd, found.variance.sqrt())
+    assert found.nll(torch.zeros(1, 2)).isfinite()
 
 
 @pytest.mark.parametrize("level", [0.5, 0.9, 0.99])

@@ -28,6 +28,7 @@ from mamlzoo.engine.judgement import judge, pooled
 from mamlzoo.engine.mapping import MAPS
 from mamlzoo.engine.masked_metrics import judge_padded
 from mamlzoo.runs.execution import finished
+from mamlzoo.testing import conformance
 from mamlzoo_algorithms.maml import MAML
 from mamlzoo_algorithms.protonet import ProtoNet
 from mamlzoo_models.mlp import MLP
@@ -275,3 +276,8 @@ def test_a_categorical_of_a_process_of_points_is_refused():
 
     with pytest.raises(mamlzoo.PluginError, match=r"predict returned a Categorical of shape \[10, 3\]"):
         mamlzoo.run(Sine(), SMALL, Classes(), **SETTINGS)
+
+
+test_the_plugins_conform = conformance(
+    UncertainSine(), ByLikelihood(), QuantileSine(), UncertainBlobs(), UncertainDeepKernel()
+)

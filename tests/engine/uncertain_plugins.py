@@ -17,7 +17,7 @@ LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
 class UncertainSine(mamlzoo.Task):
-    """Sine waves, of which a network gives a mean and a log variance."""
+    """Sine waves, of which a network gives a mean and a variance."""
 
     name = "uncertain-sine"
     shots: int | mamlzoo.Range = option(10, "support points of an episode", minimum=1)
@@ -101,12 +101,15 @@ class UncertainDeepKernel(mamlzoo.MetaAlgorithm):
 
     name = "uncertain-deep-kernel"
     honours_masks = True
+    claims = frozenset({"complete-at-once"})
     noise: float = option(0.1, "standard deviation of the targets", above=0)
 
     def _inner(self) -> DeepKernel:
         return DeepKernel(noise=self.noise)
 
     def networks(self, spec: Spec) -> dict[str, Spec]:
+        if spec.kind == "classification":
+            raise mamlzoo.UsageError("a Gaussian process of numbers takes no classes")
         return self._inner().networks(spec)
 
     def init(self, networks: dict[str, Params]) -> MetaParams:
