@@ -146,6 +146,8 @@ class Adapted:
     def module(self, network: str = "network", at: int | None = None) -> nn.Module:
         """The adapted network, a module as the run's model builds it; its output is what `predict` gives.
 
+        Where the task reads outputs as a distribution, the output is what it reads: `task.distribution(output)`.
+
         Batch norms in it use the statistics of the batch at hand in either mode, as they do in a run. A run in
         bfloat16 predicts by autocast, and the module does not.
 

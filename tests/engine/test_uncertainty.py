@@ -14,6 +14,7 @@ from uncertain_plugins import (
     ByLikelihood,
     FromTheProcess,
     QuantileSine,
+    SampledProcess,
     UncertainBlobs,
     UncertainDeepKernel,
     UncertainSine,
@@ -46,7 +47,9 @@ COMBINATIONS = {
     "classes of 1 to 10 points by ProtoNet": (UncertainBlobs(shots="1..10"), SMALL, ProtoNet()),
     "a GP on a task of points": (Sine(), SMALL, UncertainDeepKernel()),
     "a GP on a task of Gaussians": (UncertainSine(), SMALL, UncertainDeepKernel()),
-    "a GP on a task of quantiles, 1 to 20 points": (UncertainSine(shots="1..20"), SMALL, UncertainDeepKernel()),
+    "a GP on a task of Gaussians of 1 to 20 points": (UncertainSine(shots="1..20"), SMALL, UncertainDeepKernel()),
+    "a GP on a task of quantiles": (QuantileSine(), SMALL, UncertainDeepKernel()),
+    "samples of a latent process": (Sine(), SMALL, SampledProcess()),
 }
 EACH = pytest.mark.parametrize("name", COMBINATIONS)
 SETTINGS = {
@@ -281,3 +284,21 @@ def test_a_categorical_of_a_process_of_points_is_refused():
 test_the_plugins_conform = conformance(
     UncertainSine(), ByLikelihood(), QuantileSine(), UncertainBlobs(), UncertainDeepKernel()
 )
+
+
+@pytest.mark.parametrize(
+    ("spec", "wrong"),
+    [
+        (Spec((1,), 2, target_size=1.5), "not 1.5 of a regression"),
+        (Spec((1,), 2, kind="classification", target_size=1), "not 1 of a classification"),
+    ],
+)
+def test_a_size_of_targets_that_is_none_is_named(spec, wrong):
+    class Odd(UncertainSine):
+        """Says something else of its targets."""
+
+        name = "odd"
+
+    Odd.spec = spec
+    with pytest.raises(mamlzoo.PluginError, match=f"target_size must be a whole number, and of a regression, {wrong}"):
+        mamlzoo.run(Odd(), SMALL, MAML(), **SETTINGS)

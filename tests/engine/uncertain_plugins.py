@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from second_contract import DeepKernel
+from second_contract import DeepKernel, LatentProcess
 from torch import Tensor
 
 import mamlzoo
@@ -133,6 +133,37 @@ class UncertainDeepKernel(mamlzoo.MetaAlgorithm):
         self, learner: Learner, meta: MetaParams, episode: Episode, progress: Tensor
     ) -> tuple[Tensor, dict[str, Tensor]]:
         return self._inner().meta_loss(learner, meta, episode, progress)
+
+
+class SampledProcess(mamlzoo.MetaAlgorithm):
+    """A latent neural process whose prediction is the mixture over a few samples of z, each with the same variance."""
+
+    name = "sampled-process"
+    honours_masks = True
+    samples: int = option(5, "samples of z for a prediction", minimum=1)
+
+    def networks(self, spec: Spec) -> dict[str, Spec]:
+        return LatentProcess().networks(spec)
+
+    def init(self, networks: dict[str, Params]) -> MetaParams:
+        return networks
+
+    def start(self, learner: Learner, meta: MetaParams, support: Batch) -> Tensor:
+        return LatentProcess().start(learner, meta, support)
+
+    def adapt(self, learner: Learner, meta: MetaParams, fast: Tensor, support: Batch) -> Tensor:
+        return fast
+
+    def predict(self, learner: Learner, meta: MetaParams, fast: Tensor, x: Tensor) -> Gaussian:
+        each = [LatentProcess().predict(learner, meta, fast, x) for _ in range(self.samples)]
+        means = torch.stack([one for one in each if isinstance(one, Tensor)])
+        return Gaussian(means, torch.full_like(means, 0.1)).mixed()
+
+    def meta_loss(
+        self, learner: Learner, meta: MetaParams, episode: Episode, progress: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        fast = self.start(learner, meta, episode.support)
+        return self.predict(learner, meta, fast, episode.query.x).nll(episode.query.y), {}
 
 
 class Known(NamedTuple):
