@@ -21,6 +21,10 @@ from .contracts.data import MetaParams as MetaParams
 from .contracts.data import Params as Params
 from .contracts.data import Spec as Spec
 from .contracts.data import Split as Split
+from .contracts.distributions import Categorical as Categorical
+from .contracts.distributions import Distribution as Distribution
+from .contracts.distributions import Gaussian as Gaussian
+from .contracts.distributions import Quantiles as Quantiles
 from .contracts.hooks import CONTRACT as CONTRACT
 from .contracts.hooks import hookimpl as hookimpl
 from .contracts.inner_loop import GradientDescent as GradientDescent

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 from typing import cast as cast_type
 
 import torch
@@ -17,23 +17,45 @@ from torch.utils import _pytree as pytree
 T = TypeVar("T")
 
 
-def register(cls: type) -> None:
-    """Let the fields of a dataclass be branches of a tree; one that is None is not there."""
+Fields = tuple[tuple[str, object], ...]
+"""Fields of a dataclass by name."""
 
-    def named_fields(value: object) -> list[tuple[str, object]]:
-        fields = [(field.name, getattr(value, field.name)) for field in dataclasses.fields(cls)]
-        return [(name, branch) for name, branch in fields if branch is not None]
 
-    def flatten(value: object) -> tuple[list[object], tuple[str, ...]]:
-        there = named_fields(value)
-        return [branch for _, branch in there], tuple(name for name, _ in there)
+def _is_there(field: dataclasses.Field[Any], value: object) -> bool:
+    return value is not None
 
-    def flatten_with_keys(value: object) -> tuple[list[tuple[pytree.KeyEntry, object]], tuple[str, ...]]:
-        there = named_fields(value)
-        return [(pytree.GetAttrKey(name), branch) for name, branch in there], tuple(name for name, _ in there)
 
-    def unflatten(branches: Iterable[object], names: tuple[str, ...]) -> object:
-        return cls(**dict(zip(names, branches, strict=True)))
+def holds_tensor(field: dataclasses.Field[Any], value: object) -> bool:
+    """Whether a field is declared as a tensor; what it holds may be something that stands for one."""
+    return field.type in (Tensor, "Tensor", "torch.Tensor")
+
+
+def register(cls: type, is_branch: Callable[[dataclasses.Field[Any], object], bool] = _is_there) -> None:
+    """Let the fields of a dataclass be branches of a tree.
+
+    Args:
+        is_branch: whether a field is one, by what it holds; if not, it stays as it is. None is none.
+    """
+
+    def fields_of(value: object) -> tuple[Fields, Fields]:
+        branches, others = list[tuple[str, object]](), list[tuple[str, object]]()
+        for field in dataclasses.fields(cls):
+            held = getattr(value, field.name)
+            (branches if is_branch(field, held) else others).append((field.name, held))
+        return tuple(branches), tuple(others)
+
+    def flatten(value: object) -> tuple[list[object], tuple[tuple[str, ...], Fields]]:
+        branches, others = fields_of(value)
+        return [branch for _, branch in branches], (tuple(name for name, _ in branches), others)
+
+    def flatten_with_keys(value: object) -> tuple[list[tuple[pytree.KeyEntry, object]], tuple[tuple[str, ...], Fields]]:
+        branches, others = fields_of(value)
+        named: list[tuple[pytree.KeyEntry, object]] = [(pytree.GetAttrKey(name), branch) for name, branch in branches]
+        return named, (tuple(name for name, _ in branches), others)
+
+    def unflatten(branches: Iterable[object], context: tuple[tuple[str, ...], Fields]) -> object:
+        names, others = context
+        return cls(**dict(zip(names, branches, strict=True)), **dict(others))
 
     pytree.register_pytree_node(cls, flatten, unflatten, flatten_with_keys_fn=flatten_with_keys)
 
@@ -94,7 +116,7 @@ def unravel(matrix: Tensor, like: T) -> T:
     return replace_leaves(like, [part.view(shape) for part, shape in zip(columns, shapes, strict=True)])
 
 
-def index(tree: T, at: int | slice | tuple[int | slice, ...]) -> T:
+def index(tree: T, at: int | slice | Tensor | tuple[int | slice, ...] | None) -> T:
     """The tree of `leaf[at]`."""
     return tree_map(lambda tensor: tensor[at], tree)
 

@@ -123,6 +123,12 @@ WRITE = (
         ),
     ),
     Group(
+        "Predictions with uncertainty",
+        "A task says by `Task.distribution` how a network's outputs are read as one of these, or an algorithm returns\n"
+        "one from `predict`. Scores, coverage and calibration then come by themselves.",
+        ("Distribution", "Gaussian", "Categorical", "Quantiles"),
+    ),
+    Group(
         "Hooks",
         "What a module that an entry point of the group `mamlzoo` names can offer, and what it can hear of runs:\n"
         "functions of these names, marked with `hookimpl`. A function may leave out arguments that it does not use.\n"

@@ -50,7 +50,8 @@ def command(
     several numbers; a class is given by its index, from 0. A query without y will do.
 
     Prints the support loss after each number of adaptation steps, and saves predictions.csv, predictions.json and,
-    where the task is from one number to one number, fit.png.
+    where the task is from one number to one number, fit.png. Where a distribution is predicted, its standard deviation
+    and the ends of its 90% interval stand in further columns.
     """
     from mamlzoo import files
     from mamlzoo.contracts import csv_points

@@ -37,7 +37,7 @@ class Points:
 
     Attributes:
         x: inputs [n, *input_shape].
-        y: targets [n, output_size], or class indices [n]; None where they are not known.
+        y: targets [n, targets], or class indices [n]; None where they are not known.
     """
 
     x: NDArray[np.float32]
@@ -117,7 +117,7 @@ def input_names(spec: Spec) -> list[str]:
 
 def target_names(spec: Spec) -> list[str]:
     """The columns of a target."""
-    return numbered("y", 1 if spec.kind == "classification" else spec.output_size)
+    return numbered("y", math.prod(spec.target_shape))
 
 
 def numbered(name: str, count: int, first: int = 1) -> list[str]:

@@ -29,7 +29,7 @@ class Batch:
 
     Attributes:
         x: inputs [n, *input_shape]; a dict or a tuple of such tensors where the spec says so.
-        y: targets [n, output_size], or class indices [n].
+        y: targets [n, *target_shape] of the spec: numbers, or class indices [n].
         mask: which of the n examples are there, [n] of bool; the others are padding, so that sets of several sizes
             have one shape. None: all of them.
     """
@@ -97,6 +97,8 @@ class Spec:
         input_shape: the shape of one example's input, of floating-point numbers unless `inputs` says otherwise.
         output_size: the length of one example's output vector.
         kind: 'regression' (targets [n, output_size], floating) or 'classification' (targets [n], class indices).
+        target_size: the length of a regression's target, where it is not that of the output: of one number whose mean
+            and variance are predicted it is 1, and the output's 2. None: it is.
         test_episodes: how many different test episodes exist, where that is a small number: they are drawn all at once,
             and an evaluation never counts one twice. None: as many as are asked for.
         valid_episodes: the same of validation episodes.
@@ -113,6 +115,7 @@ class Spec:
     inputs: Inputs | None = None
     support_size: int | None = None
     query_size: int | None = None
+    target_size: int | None = None
 
     def __post_init__(self) -> None:
         if self.inputs is None:
@@ -128,3 +131,10 @@ class Spec:
     def structure(self) -> Inputs:
         """What one example's input is made of, written out: an `Input`, or a dict or a tuple of them."""
         return Input(self.input_shape) if self.inputs is None else self.inputs
+
+    @property
+    def target_shape(self) -> tuple[int, ...]:
+        """The shape of one example's target: () of a class index."""
+        if self.kind == "classification":
+            return ()
+        return (self.output_size if self.target_size is None else self.target_size,)

@@ -15,6 +15,7 @@ from mamlzoo import trees
 from mamlzoo.contracts.batchable_layers import composed
 from mamlzoo.contracts.data import Batch, Params, Spec
 from mamlzoo.contracts.differentiation import differentiable_twice
+from mamlzoo.contracts.distributions import Distribution
 from mamlzoo.contracts.drawing import drawing
 from mamlzoo.contracts.inputs import arguments_of, count_of
 from mamlzoo.contracts.noise import Noise
@@ -161,19 +162,30 @@ class Learner:
         """The task's loss of the network on a batch, a scalar."""
         return self.loss_of(self.predict(params, batch.x, network, mask=batch.mask), batch)
 
-    def loss_of(self, prediction: Tensor, batch: Batch) -> Tensor:
+    def loss_of(self, prediction: Tensor | Distribution, batch: Batch) -> Tensor:
         """The task's loss of predictions [n, output_size] on a batch, a scalar.
+
+        Of a distribution it is that of its points; or its own, as −log p, where a task reads a network's outputs as
+        something of another size than a target.
 
         Of a batch with padding it is the mean of the losses of the examples that are there, and 0 if none is:
 
             Σᵢ maskᵢ·loss(predictionᵢ, yᵢ) / max(1, Σᵢ maskᵢ).
         """
-        if batch.mask is None:
-            return self.criterion(prediction, batch.y)
+        mask = batch.mask
+        if mask is None:
+            return self._judged(prediction, batch.y)
         # What padding was predicted must not reach the loss: there it may be anything, and 0 times infinity is not 0.
-        known = prediction.masked_fill(~batch.mask[:, None], 0)
-        each = vmap(lambda one, target: self.criterion(one[None], target[None]))(known, batch.y)
-        return each.masked_fill(~batch.mask, 0).sum() / batch.mask.sum().clamp(min=1)
+        known = trees.tree_map(_filled(mask, 1 if isinstance(prediction, Distribution) else 0), prediction)
+        each = vmap(lambda one, target: self._judged(trees.index(one, None), target[None]))(known, batch.y)
+        return each.masked_fill(~mask, 0).sum() / mask.sum().clamp(min=1)
+
+    def _judged(self, prediction: Tensor | Distribution, target: Tensor) -> Tensor:
+        if not isinstance(prediction, Distribution):
+            return self.criterion(prediction, target)
+        if self.spec.target_size in (None, self.spec.output_size):
+            return self.criterion(prediction.points, target)
+        return next(iter(prediction.scores(target).values())).mean()
 
     def gradient(self, params: Params, batch: Batch, network: str = "network") -> Params:
         """∂loss/∂params, itself differentiable."""
@@ -187,6 +199,11 @@ class Learner:
         of one and the same loss is computed.
         """
         return replace(self, noise=self.noise.branch(number))
+
+
+def _filled(mask: Tensor, value: float) -> Callable[[Tensor], Tensor]:
+    """Put a number where padding is in tensors that begin with [n]; 1 is a variance too, and 0 is none."""
+    return lambda leaf: leaf.masked_fill(~mask.reshape(-1, *[1] * (leaf.ndim - 1)), value)
 
 
 NETWORK_CALL = Learner._output.__code__

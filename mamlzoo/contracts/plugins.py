@@ -38,6 +38,7 @@ from torch import Tensor, nn
 
 from mamlzoo.contracts import options
 from mamlzoo.contracts.data import Batch, Episode, Fast, MetaParams, Params, Spec, Split
+from mamlzoo.contracts.distributions import Distribution
 from mamlzoo.contracts.learner import Learner
 from mamlzoo.errors import PluginError, UsageError
 
@@ -123,7 +124,18 @@ class Task(Plugin):
 
     @abstractmethod
     def metrics(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """What is reported, by name, each a scalar; the first is the one that tables and figures show."""
+        """What is reported, by name, each a scalar; the first is the one that tables and figures show.
+
+        Where there is a distribution, the prediction is its points, as the mean [n, targets]; its own scores, coverage
+        and calibration come beside, and a task that wants no others may give none.
+        """
+
+    def distribution(self, outputs: Tensor) -> Distribution | None:
+        """How a network's outputs [n, output_size] are read as a distribution; None: they are points.
+
+        The loss gets the outputs themselves.
+        """
+        return None
 
 
 Builder = Callable[[], nn.Module]
@@ -201,8 +213,12 @@ class MetaAlgorithm(Plugin):
         """φ after one more adaptation step."""
 
     @abstractmethod
-    def predict(self, learner: Learner, meta: MetaParams, fast: Fast, x: Tensor) -> Tensor:
-        """The adapted learner's output [n, output_size] for inputs [n, *input_shape]."""
+    def predict(self, learner: Learner, meta: MetaParams, fast: Fast, x: Tensor) -> Tensor | Distribution:
+        """The adapted learner's output [n, output_size] for inputs [n, *input_shape].
+
+        Or a distribution of the targets, where the algorithm knows one, as a Gaussian process does: a task of points
+        then judges its mean.
+        """
 
     def adapted(self, learner: Learner, meta: MetaParams, fast: Fast) -> dict[str, Params]:
         """The adapted networks' parameters by network: those with which `predict` is the network's own output.

@@ -11,6 +11,7 @@ from torch.nn.parameter import is_lazy
 from mamlzoo import tables, trees
 from mamlzoo.contracts import inputs
 from mamlzoo.contracts.data import Batch, Episode, Fast, MetaParams, Params, Spec, Split
+from mamlzoo.contracts.distributions import Distribution
 from mamlzoo.contracts.inputs import Input
 from mamlzoo.contracts.learner import Learner
 from mamlzoo.contracts.plugins import Builder, MetaAlgorithm, Plugin, Task
@@ -52,6 +53,9 @@ def check_spec(task: Task) -> Spec:
         )
     if not isinstance(size, int):
         raise broken(task, f": output_size must be a whole number, not {size!r}")
+    own = spec.target_size
+    if own is not None and not (isinstance(own, int) and spec.kind == "regression"):
+        raise broken(task, f": target_size must be a whole number, and of a regression, not {own!r} of a {spec.kind}")
     return spec
 
 
@@ -179,14 +183,16 @@ def check_adapted(algorithm: MetaAlgorithm, learner: Learner, network: str, foun
     return dict(found[network])
 
 
-def check_prediction(algorithm: MetaAlgorithm, prediction: Any, x: Any, size: int) -> Tensor:
+def check_prediction(algorithm: MetaAlgorithm, prediction: Any, x: Any, spec: Spec) -> Tensor | Distribution:
     """What `predict` returned for inputs [n, *input_shape].
 
     Raises:
-        PluginError: it is no tensor [n, size].
+        PluginError: it is no tensor [n, output_size], and no distribution of n targets.
     """
     n = inputs.count_of(x)
-    want = [n, size]
+    want = [n, spec.output_size]
+    if isinstance(prediction, Distribution):
+        return check_distribution(algorithm, "predict", prediction, n, spec)
     if not isinstance(prediction, Tensor):
         raise broken(algorithm, f": predict returned {described(prediction)}; it must be a tensor {want}")
     if list(prediction.shape) != want:
@@ -195,6 +201,29 @@ def check_prediction(algorithm: MetaAlgorithm, prediction: Any, x: Any, size: in
             f": predict returned shape {list(prediction.shape)} for {tables.count(n, 'input')}; it must be {want}",
         )
     return prediction
+
+
+def check_distribution(plugin: Plugin, method: str, found: Any, n: int, spec: Spec) -> Distribution:
+    """A distribution that a method returned for n examples.
+
+    Raises:
+        PluginError: it is none, or one of something other than the targets.
+    """
+    if not isinstance(found, Distribution):
+        raise broken(plugin, f": {method} returned {described(found)}; it must be a mamlzoo.Distribution, or None")
+    for name, leaf in trees.named_leaves(found):
+        if not leaf.ndim or len(leaf) != n:
+            got = f"{method} returned {described(found)} whose {name} has the shape {list(leaf.shape)}"
+            raise broken(plugin, f": {got} for {tables.count(n, 'input')}; it must begin with [{n}]")
+    classes = spec.kind == "classification"
+    want = [n, spec.output_size] if classes else [n, *spec.target_shape]
+    if list(found.points.shape) != want:
+        raise broken(
+            plugin,
+            f": {method} returned {described(found)} of shape {list(found.points.shape)} for "
+            f"{tables.count(n, 'input')}; it must be {want}, a {'logit a class' if classes else 'number a target'}",
+        )
+    return found
 
 
 def check_loss(task: Task, loss: Any) -> Tensor:
@@ -206,15 +235,18 @@ def check_loss(task: Task, loss: Any) -> Tensor:
     return _scalar(task, "loss", loss)
 
 
-def check_metrics(task: Task, found: Any) -> dict[str, Tensor]:
+def check_metrics(task: Task, found: Any, *, none_will_do: bool = False) -> dict[str, Tensor]:
     """A task's metrics.
+
+    Args:
+        none_will_do: whether there are others, of a distribution.
 
     Raises:
         PluginError: there is none, or one is no scalar tensor.
     """
     if not isinstance(found, dict):
         raise broken(task, f": metrics must return scalar tensors by name, a dict, not {described(found)}")
-    if not found:
+    if not found and not none_will_do:
         raise broken(task, "gives no metric; it must give one at least")
     return {name: _scalar(task, f"metric '{name}'", value) for name, value in found.items()}
 
@@ -298,9 +330,9 @@ def _check_batch(task: Task, count: int, part: str, batch: Batch) -> None:
     for name, leaf in tensors.items():
         if leaf.shape[1] != x[1]:
             raise broken(task, f"{asked}.x{name} of {leaf.shape[1]} examples beside x{first} of {x[1]}")
-    targets = x[:2] if task.spec.kind == "classification" else [*x[:2], task.spec.output_size]
+    targets = [*x[:2], *task.spec.target_shape]
     if y != targets:
-        names = TARGETS[task.spec.kind]
+        names = TARGETS[task.spec.kind] if task.spec.target_size is None else "[episodes, examples, target size]"
         raise broken(task, f"{asked}.y of shape {y} beside x{first} of shape {x}; it must be {names}, {targets}")
     wrong = _wrong_targets(task.spec, batch.y)
     if wrong:

@@ -11,13 +11,15 @@ from torch import Tensor
 
 from mamlzoo import trees
 from mamlzoo.contracts.data import Batch, Episode, Fast, MetaParams, Params
+from mamlzoo.contracts.distributions import Distribution
 from mamlzoo.contracts.learner import Learner
 from mamlzoo.contracts.plugins import Task
-from mamlzoo.contracts.return_values import check_metrics
+from mamlzoo.contracts.readings import Reading, reading_of
 from mamlzoo.engine.binding import Bound
 from mamlzoo.engine.episodes import TestSet
+from mamlzoo.engine.judgement import Judgement, judge
 from mamlzoo.engine.mapping import MAPS
-from mamlzoo.engine.masked_metrics import padded_metrics
+from mamlzoo.engine.masked_metrics import judge_padded
 from mamlzoo.engine.memory import BUDGET, allocated_by
 from mamlzoo.engine.singular_matrices import outcomes
 from mamlzoo.errors import MamlzooError
@@ -45,14 +47,17 @@ def mapping_for(bound: Bound, task: Task, tests: TestSet, plan: str) -> str:
     except Exception:  # whatever it is, the loop raises it again if it is not about batching
         return "loop"
     # Some of torch's rules of batching are wrong, and by more than any rounding.
-    wrong = (batched - looped).abs() > ROUGHLY * looped.abs().max()
-    return "loop" if wrong.any() else "vmap"
+    pairs = zip(trees.leaves(batched), trees.leaves(looped), strict=True)
+    wrong = any(bool(((one - two).abs() > ROUGHLY * two.abs().max()).any()) for one, two in pairs)
+    return "loop" if wrong else "vmap"
 
 
 def predictions(
     bound: Bound, meta: MetaParams, support: Batch, x: Any, steps: int, plan: str = "vmap", key: Tensor | None = None
-) -> Tensor:
+) -> Any:
     """What every seed predicts at `x` after 0, 1, … `steps` steps: [steps + 1, seeds, episodes, n, output_size].
+
+    Where the algorithm predicts distributions, it is one whose every leaf begins with [steps + 1, seeds, episodes, n].
 
     Args:
         support: every leaf begins with [episodes].
@@ -65,7 +70,20 @@ def predictions(
     for step in range(1, steps + 1):
         fast = adaptation.adapt(meta, fast, support, step, key)
         rows.append(adaptation.predict(meta, fast, x, key, support))
-    return torch.stack(rows)
+    return trees.stack(rows)
+
+
+def readings(
+    bound: Bound, task: Task, meta: MetaParams, support: Batch, x: Any, steps: int, plan: str, key: Tensor | None
+) -> list[Reading]:
+    """The same as the task reads it, for each number of steps."""
+    adaptation = Adaptation(bound, task, plan)
+    fast = adaptation.start(meta, support, key)
+    rows = [adaptation.read(meta, fast, x, key, support)]
+    for step in range(1, steps + 1):
+        fast = adaptation.adapt(meta, fast, support, step, key)
+        rows.append(adaptation.read(meta, fast, x, key, support))
+    return rows
 
 
 class Adaptation:
@@ -100,10 +118,27 @@ class Adaptation:
         x: Any,
         key: Tensor | None = None,
         support: Batch | None = None,
-    ) -> Tensor:
-        """Outputs for inputs [episodes, n, *input_shape]: [seeds, episodes, n, output_size]."""
-        prediction: Tensor = self._over(self._algorithm.predict, meta, fast, x, JUDGED, key, support)
+    ) -> Tensor | Distribution:
+        """Outputs for inputs [episodes, n, *input_shape]: [seeds, episodes, n, output_size].
+
+        Of a distribution every leaf begins with [seeds, episodes, n].
+        """
+        prediction: Tensor | Distribution = self._over(self._algorithm.predict, meta, fast, x, JUDGED, key, support)
         return prediction
+
+    def read(
+        self, meta: MetaParams, fast: Fast, x: Any, key: Tensor | None = None, support: Batch | None = None
+    ) -> Reading:
+        """The same as the task reads it."""
+        assert self._task is not None
+        task = self._task
+
+        def read(learner: Learner, meta: MetaParams, fast: Fast, x: Any) -> dict[str, Any]:
+            points, distribution = reading_of(task, self._algorithm.predict(learner, meta, fast, x))
+            return {"points": points} | ({} if distribution is None else {"distribution": distribution})
+
+        found: dict[str, Any] = self._over(read, meta, fast, x, JUDGED, key, support)
+        return Reading(found["points"], found.get("distribution"))
 
     def loss(
         self,
@@ -128,19 +163,18 @@ class Adaptation:
         query: Batch,
         key: Tensor | None = None,
         support: Batch | None = None,
-    ) -> dict[str, Tensor]:
-        """The task's metrics on a batch by name, each [seeds, episodes]."""
+    ) -> Judgement:
+        """Metrics on a batch by name, each [seeds, episodes]; and sums [seeds, episodes, …]."""
         assert self._task is not None
         task = self._task
 
-        def metrics(learner: Learner, meta: MetaParams, fast: Fast, query: Batch) -> dict[str, Tensor]:
-            prediction = self._algorithm.predict(learner, meta, fast, query.x)
-            return check_metrics(task, task.metrics(prediction, query.y))
+        def judged(learner: Learner, meta: MetaParams, fast: Fast, query: Batch) -> Judgement:
+            return judge(task, self._algorithm.predict(learner, meta, fast, query.x), query.y)
 
         if query.mask is not None:
             prediction = self.predict(meta, fast, query.x, key, support)
-            return padded_metrics(task, prediction, query.y, query.mask, self._map)
-        found: dict[str, Tensor] = self._over(metrics, meta, fast, query, JUDGED, key, support)
+            return judge_padded(task, prediction, query.y, query.mask, self._map)
+        found: Judgement = self._over(judged, meta, fast, query, JUDGED, key, support)
         return found
 
     def rehearse(self, meta: MetaParams, episodes: Episode) -> None:

@@ -9,7 +9,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from mamlzoo import trees
 from mamlzoo.contracts.data import Episode, Fast, MetaParams
@@ -18,6 +17,7 @@ from mamlzoo.engine.adaptation import Adaptation
 from mamlzoo.engine.binding import Bound
 from mamlzoo.engine.cpu import computing
 from mamlzoo.engine.episodes import TestSet
+from mamlzoo.engine.judgement import Judgement, pooled
 
 
 class EvaluationProgress(NamedTuple):
@@ -31,7 +31,10 @@ class EvaluationProgress(NamedTuple):
 
 
 MetricValues = dict[str, NDArray[np.float32]]
-"""By metric, its value for every seed, test episode and number of adaptation steps: [seeds, episodes, steps + 1]."""
+"""By metric, its value for every seed, test episode and number of adaptation steps: [seeds, episodes, steps + 1].
+
+Of one that is pooled over episodes, as coverage, there is one value for all of them: [seeds, 1, steps + 1].
+"""
 
 
 def evaluate(
@@ -62,7 +65,7 @@ def evaluate(
     done, parts = 0, []
     for episodes in _pieces(tests, chunk):
         fast: Fast = None
-        columns: list[dict[str, Tensor]] = []
+        columns: list[Judgement] = []
         for step in range(steps + 1):
             if step and at_once:
                 columns.append(columns[0])
@@ -75,9 +78,10 @@ def evaluate(
                     columns.append(adaptation.measure(meta, fast, episodes.query, episodes.key, episodes.support))
             done += 1
             yield EvaluationProgress(done, total)
-        parts.append(trees.tree_map(lambda *leaves: torch.stack(leaves, -1), *columns))
-    values = trees.tree_map(lambda *leaves: torch.cat(leaves, 1), *parts)
-    return {name: value.cpu().numpy() for name, value in values.items()}
+        parts.append(trees.tree_map(lambda *leaves: torch.stack(leaves, 2), *columns))
+    values, sums = trees.tree_map(lambda *leaves: torch.cat(leaves, 1).cpu(), *parts)
+    shares = {name: pooled(value.double().sum(1, keepdim=True)).float() for name, value in sums.items()}
+    return {name: value.numpy() for name, value in (values | shares).items()}
 
 
 def _pieces(tests: TestSet, chunk: int) -> Iterator[Episode]:

@@ -22,6 +22,7 @@ from mamlzoo.engine import purity
 from mamlzoo.engine.binding import Bound
 from mamlzoo.engine.generators import Generators
 from mamlzoo.engine.held_tensors import Held, around, held_by, same
+from mamlzoo.engine.judgement import Judgement, judge
 from mamlzoo.errors import FOREIGN, PluginError
 
 FEW = 3
@@ -70,7 +71,11 @@ def inspect_judgement(task: Task, target: Tensor) -> None:
         ImpureError: one of them draws random numbers, or the loss has something to learn of its own.
     """
     prediction = torch.zeros(len(target), task.spec.output_size, device=target.device, requires_grad=True)
-    for name, function in {"loss": task.loss, "metrics": task.metrics}.items():
+
+    def judged(prediction: Tensor, target: Tensor) -> Judgement:
+        return judge(task, prediction, target)
+
+    for name, function in {"loss": task.loss, "metrics": judged}.items():
         before = Generators.now()
         try:
             with torch.enable_grad():

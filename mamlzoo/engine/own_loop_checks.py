@@ -130,7 +130,7 @@ def _check_spec(part: str, batch: Batch, spec: Spec) -> None:
         if not wanted.holds(tensors[name].dtype):
             raise UsageError(f"{part}.x{name} is {tensors[name].dtype}; by the spec it is {wanted}")
     classes = spec.kind == "classification"
-    targets = lead if classes else [*lead, spec.output_size]
+    targets = [*lead, *spec.target_shape]
     if list(y.shape) != targets:
         raise UsageError(f"{part}.y has the shape {list(y.shape)}; by the spec it must be {targets}")
     if classes and y.dtype != torch.int64:

@@ -97,7 +97,10 @@ def _results(bound: Bound, episode: Episode) -> Iterator[tuple[str, Any]]:
             else:
                 fast = algorithm.adapt(bound.first(episode)[0], meta, fast, support)
             prediction = algorithm.predict(bound.first(episode)[0], meta, fast, query.x)
-        yield f"what predict gives after {step}", prediction if query.mask is None else prediction[query.mask]
+        yield (
+            f"what predict gives after {step}",
+            (prediction if query.mask is None else trees.index(prediction, query.mask)),
+        )
     if not algorithm.trains:
         return
     meta = trees.tree_map(lambda leaf: leaf.detach().requires_grad_(), meta)

@@ -12,20 +12,21 @@ import torch
 from torch import Tensor
 
 from mamlzoo import trees
-from mamlzoo.contracts.data import Episode, Fast, MetaParams, Params, Spec
+from mamlzoo.contracts.data import Batch, Episode, Fast, MetaParams, Params, Spec
+from mamlzoo.contracts.distributions import Distribution
 from mamlzoo.contracts.learner import Learner
 from mamlzoo.contracts.plugins import Model, Task
 from mamlzoo.contracts.return_values import (
     broken,
     check_fast,
     check_loss,
-    check_metrics,
     check_networks,
     check_prediction,
     is_finite,
 )
 from mamlzoo.engine.binding import Bound
 from mamlzoo.engine.gradients import StepResult
+from mamlzoo.engine.judgement import judge
 from mamlzoo.engine.singular_matrices import outcomes
 from mamlzoo.engine.torch_errors import explained
 from mamlzoo.errors import FOREIGN
@@ -52,10 +53,10 @@ def rehearse(bound: Bound, task: Task, model: Model, episode: Episode) -> None:
         if not _none_is_nan(fast):
             raise broken(algorithm, ": start returned a φ that holds NaN, from a finite θ and finite data")
         prediction = algorithm.predict(learner, meta, fast, episode.query.x)
-        check_prediction(algorithm, prediction, episode.query.x, task.spec.output_size)
-    if is_finite(prediction):
-        _check_judgement(task, prediction, episode.query.y)
-    elif bool(prediction.isnan().any()) and all(map(is_finite, trees.leaves(fast))):
+        check_prediction(algorithm, prediction, episode.query.x, task.spec)
+    if all(map(is_finite, trees.leaves(prediction))):
+        _check_judgement(task, learner, prediction, episode.query.y)
+    elif not _none_is_nan(prediction) and all(map(is_finite, trees.leaves(fast))):
         raise broken(algorithm, ": predict returned NaN before the first adaptation step, from finite numbers")
     with torch.no_grad():
         after = check_fast(algorithm, "adapt", algorithm.adapt(learner, meta, fast, episode.support))
@@ -65,7 +66,7 @@ def rehearse(bound: Bound, task: Task, model: Model, episode: Episode) -> None:
                 ": the first adaptation step made φ NaN, from finite numbers; a large rate makes it infinite at most",
             )
         prediction = algorithm.predict(learner, meta, after, episode.query.x)
-        check_prediction(algorithm, prediction, episode.query.x, task.spec.output_size)
+        check_prediction(algorithm, prediction, episode.query.x, task.spec)
 
 
 def check_meta_gradient(bound: Bound, found: StepResult, episode: Episode) -> None:
@@ -128,18 +129,19 @@ def _check_network(model: Model, learner: Learner, name: str, x: Any) -> None:
             raise broken(model, ": the gradient of its network's output is NaN for finite inputs and parameters")
 
 
-def _check_judgement(task: Task, prediction: Tensor, target: Tensor) -> None:
+def _check_judgement(task: Task, learner: Learner, prediction: Tensor | Distribution, target: Tensor) -> None:
     """The task's loss, its gradient and its metrics for a finite prediction and finite targets."""
     of_what = "for a finite prediction and finite targets"
-    prediction = prediction.detach().requires_grad_()
+    prediction = trees.tree_map(lambda leaf: leaf.detach().requires_grad_(), prediction)
     with torch.enable_grad():
-        loss = check_loss(task, task.loss(prediction, target))
+        loss = check_loss(task, learner.loss_of(prediction, Batch(None, target)))
         if not is_finite(loss):
             raise broken(task, f": loss is {loss.item():g} {of_what}")
-        if loss.requires_grad and not _none_is_nan(torch.autograd.grad(loss, prediction, allow_unused=True)):
+        given = trees.leaves(prediction)
+        if loss.requires_grad and not _none_is_nan(torch.autograd.grad(loss, given, allow_unused=True)):
             raise broken(task, f": the gradient of its loss is NaN {of_what}")
     with torch.no_grad():
-        for name, value in check_metrics(task, task.metrics(prediction.detach(), target)).items():
+        for name, value in judge(task, trees.stop_gradient(prediction), target).values.items():
             if not is_finite(value):
                 raise broken(task, f": metric '{name}' is {value.item():g} {of_what}")
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mamlzoo import statistics
+from mamlzoo.engine.judgement import CALIBRATION, COVERED, SCORES, coverage
 from mamlzoo.tables import Table, count, number
 
 FEW_TASKS = 5
@@ -22,7 +23,8 @@ class Evaluation:
     """Metrics on the frozen test episodes.
 
     Attributes:
-        values: by metric, [seeds, test episodes, steps + 1].
+        values: by metric, [seeds, test episodes, steps + 1]; [seeds, 1, steps + 1] of one that is pooled over episodes,
+            as coverage.
         rows: the rows of seeds that count: those that did not diverge in training.
         higher_is_better: whether the first metric grows as learning succeeds; if not, it is an error.
     """
@@ -112,7 +114,7 @@ class Evaluation:
                 row += [number(low), number(high)]
         title = f"test {self.metric} after adaptation"
         notes = [*alike(self), *self._left_out(), *runaways(self)] if caveats is None else caveats
-        return Table(f"{of}: {title}" if of else title, columns, rows, [self.basis(), *notes])
+        return Table(f"{of}: {title}" if of else title, columns, rows, [self.basis(), *self._uncertainty(), *notes])
 
     def basis(self) -> str:
         """Over what the means and intervals are taken."""
@@ -120,6 +122,19 @@ class Evaluation:
         few = f"; fewer than {FEW_TASKS} test tasks say little of others" if tests < FEW_TASKS else ""
         over = f"{count(tests, 'test task')} and {count(len(self.rows), 'seed')}"
         return f"mean over {over}; 95% t interval over {self.over}{few}"
+
+    def _uncertainty(self) -> list[str]:
+        """A line of what distributions are judged by, where any are predicted; ± 95% over seeds."""
+        if CALIBRATION not in self.values or not self.rows:
+            return []
+        parts = []
+        for name in (*SCORES, *map(coverage, COVERED), CALIBRATION):
+            if name in self.values and name != self.metric:
+                with np.errstate(invalid="ignore", over="ignore"):
+                    by_seed = self.values[name][list(self.rows), :, -1].astype(np.float64).mean(1)
+                mean, half = map(float, statistics.mean_and_ci95(by_seed))
+                parts.append(f"{name} {number(mean, 3)}" + (f" ± {number(half, 2)}" if np.isfinite(half) else ""))
+        return [f"with uncertainty, after {count(int(self.steps[-1]), 'step')}: {', '.join(parts)}"]
 
     def _left_out(self) -> list[str]:
         seeds = len(self.per_seed)

@@ -30,7 +30,7 @@ from mamlzoo.figures.style import (
     panels,
     shades,
 )
-from mamlzoo.inference.fits import Agreement, Confusion, Fit, Panel, Regions
+from mamlzoo.inference.fits import SHOWN, Agreement, Confusion, Fit, Panel, Regions
 from mamlzoo.inference.samples import Clouds, Curves, Samples, Scattered
 
 LABELLED = 9
@@ -151,8 +151,12 @@ def _fit(axes: Axes, fit: Fit) -> None:
             axes.plot(x, y, **TRUTH, label="query points")
         else:
             axes.scatter(x, y, **POINTS, facecolors="none", edgecolors="#000000", zorder=2.5, label="query points")
-    for y, colour, dash, label in _steps_of(fit.predictions):
+    steps = list(fit.predictions)
+    for at, (y, colour, dash, label) in enumerate(_steps_of(fit.predictions)):
         axes.plot(fit.x, finite(y), linestyle=dash, color=colour, label=label)
+        if at == len(steps) - 1 and steps[at] in fit.bands:  # bands of all steps would hide each other
+            low, high = map(finite, fit.bands[steps[at]])
+            axes.fill_between(fit.x, low, high, color=colour, alpha=0.2, linewidth=0, label=f"{SHOWN:.0%} of targets")
     full: Any = {"s": 26, "marker": "^", "color": COLOURS[3], "edgecolors": "#000000", "linewidths": 0.5, "zorder": 3}
     axes.scatter(fit.support[:, 0], fit.support[:, 1], **full, label="support points")
     axes.set(xlabel="x", ylabel=fit.output)
@@ -262,4 +266,5 @@ def _reach(panel: Fit | Agreement | Regions) -> tuple[Limits, Limits]:
         return limits(panel.target, log=False), limits(panel.target, predicted, log=False, room=ROOM)
     points = np.concatenate([panel.support, panel.query] + ([] if panel.truth is None else [panel.truth]))
     x = np.concatenate([points[:, 0], panel.x])
-    return limits(x, log=False), limits(points[:, 1], predicted, log=False, room=ROOM)
+    last = panel.bands.get(list(panel.predictions)[-1], ())
+    return limits(x, log=False), limits(points[:, 1], np.concatenate([predicted, *last]), log=False, room=ROOM)

@@ -14,12 +14,15 @@ from torch import Tensor, nn
 from mamlzoo import trees
 from mamlzoo.contracts.data import Batch, Fast, Spec
 from mamlzoo.contracts.differentiation import differentiating
+from mamlzoo.contracts.distributions import Distribution
+from mamlzoo.contracts.readings import Reading
 from mamlzoo.contracts.return_values import check_adapted
 from mamlzoo.discovery.blame import blamed
 from mamlzoo.engine.adaptation import Adaptation, mapping_for
 from mamlzoo.engine.batch_norm import batch_norms, keep_statistics_of, without_running_statistics
 from mamlzoo.engine.binding import Bound
 from mamlzoo.engine.episodes import TestSet
+from mamlzoo.engine.judgement import pooled
 from mamlzoo.engine.placement import device_of
 from mamlzoo.errors import UsageError, did_you_mean
 from mamlzoo.experiments.experiment import Experiment
@@ -57,7 +60,7 @@ class Adapted:
 
         Args:
             x: support inputs [n, *input_shape] or [data sets, n, *input_shape].
-            y: targets beside them, [n, output_size] or [n] where that is 1; of a classification, class indices [n].
+            y: targets beside them, [n, targets] or [n] where that is 1; of a classification, class indices [n].
             steps: adaptation steps.
             seed: whose θ; None: the first seed's that did not diverge.
 
@@ -105,7 +108,8 @@ class Adapted:
     def predict(self, x: Numbers) -> NDArray[np.float32]:
         """The outputs, as an array: [n, output_size], or [data sets, n, output_size].
 
-        Of a classification they are what the task's loss takes: one logit a class.
+        Of a classification they are what the task's loss takes: one logit a class. Where a distribution is predicted
+        they are its points, [n, targets]: the means, or the medians.
 
         Args:
             x: inputs [n, *input_shape], which several data sets share; or [data sets, n, *input_shape].
@@ -113,14 +117,21 @@ class Adapted:
         Raises:
             UsageError: x has another shape, or holds a number that is not finite.
         """
-        inputs, _ = _inputs(x, self.experiment.task.spec)
-        with blamed(self.experiment, "predicting"):
-            return self._array(
-                self._adaptation.predict(self.bound.meta, self.fast, self._for_each(inputs), support=self.support)
-            )
+        return self._array(self._read(x).points)
+
+    def distribution(self, x: Numbers) -> Distribution | None:
+        """What is predicted with its uncertainty, of tensors [n, …], or [data sets, n, …].
+
+        Args, Raises: as for `predict`.
+
+        Returns:
+            None where neither the algorithm nor the task knows a distribution.
+        """
+        found = self._read(x).distribution
+        return None if found is None else trees.index(found, (0, 0) if self.data_sets is None else 0)
 
     def measure(self, x: Numbers, y: Numbers) -> dict[str, NDArray[np.float32]]:
-        """The task's metrics by name, each [] or [data sets].
+        """The task's metrics by name, each [] or [data sets]; and those of the distribution, where one is predicted.
 
         Args:
             x, y: as for `Result.adapt`; without an axis of data sets they are shared by all.
@@ -131,10 +142,13 @@ class Adapted:
         query = Batch(*map(self._for_each, _examples(x, y, self.experiment.task.spec)[0]))
         with blamed(self.experiment, "measuring"):
             found = self._adaptation.measure(self.bound.meta, self.fast, query, support=self.support)
-        return {name: self._array(value) for name, value in found.items()}
+        values = found.values | {name: pooled(sums) for name, sums in found.sums.items()}
+        return {name: self._array(value) for name, value in values.items()}
 
     def module(self, network: str = "network", at: int | None = None) -> nn.Module:
         """The adapted network, a module as the run's model builds it; its output is what `predict` gives.
+
+        Where the task reads outputs as a distribution, the output is what it reads: `task.distribution(output)`.
 
         Its batch norms predict what was measured: by the statistics of the batch at hand in either mode, as a run does
         unless it says otherwise; or, in evaluation mode, in which it comes, by those of the support set or by the
@@ -183,6 +197,12 @@ class Adapted:
     @property
     def _adaptation(self) -> Adaptation:
         return Adaptation(self.bound, self.experiment.task, self.plan)
+
+    def _read(self, x: Numbers) -> Reading:
+        """What is predicted, with axes of [1, data sets] before."""
+        inputs, _ = _inputs(x, self.experiment.task.spec)
+        with blamed(self.experiment, "predicting"):
+            return self._adaptation.read(self.bound.meta, self.fast, self._for_each(inputs), support=self.support)
 
     def _for_each(self, values: Tensor) -> Tensor:
         """Values that begin with [data sets], or with [1] where all share them, for every data set."""
@@ -250,19 +270,19 @@ def _inputs(values: Numbers, spec: Spec) -> tuple[Tensor, bool]:
 
 
 def _targets(values: Numbers, x: Tensor, several: bool, spec: Spec) -> Tensor:
-    """Targets beside inputs [data sets, n, …]: [data sets, n, output_size], or class indices [data sets, n]."""
+    """Targets beside inputs [data sets, n, …]: [data sets, n, targets], or class indices [data sets, n]."""
     y = _finite("y", values)
     given = list(y.shape)
     lead = list(x.shape[:2] if several else x.shape[1:2])
     classes = spec.kind == "classification"
-    right = [lead] if classes else [[*lead, spec.output_size]]
-    if not classes and spec.output_size == 1:
+    right = [[*lead, *spec.target_shape]]
+    if spec.target_shape == (1,):
         right.append(lead)
     if given not in right:
         wanted = " or ".join(map(str, right))
         raise UsageError(f"y must have the shape {wanted} beside x of shape {[*lead, *spec.input_shape]}, not {given}")
     if not classes:
-        return y.float().reshape(*x.shape[:2], spec.output_size)
+        return y.float().reshape(*x.shape[:2], *spec.target_shape)
     wrong = y[(y != y.floor()) | (y < 0) | (y >= spec.output_size)]
     if len(wrong):
         raise UsageError(f"y must be class indices from 0 to {spec.output_size - 1}, and {wrong[0]:g} is none")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -12,12 +12,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mamlzoo import tables
+from mamlzoo import tables, trees
 from mamlzoo.contracts import options
 from mamlzoo.contracts.data import Batch, Episode, without_padding
+from mamlzoo.contracts.distributions import Distribution
 from mamlzoo.contracts.plugins import HasGrid, Task
+from mamlzoo.contracts.readings import Reading
 from mamlzoo.contracts.return_values import broken
-from mamlzoo.engine.adaptation import predictions
+from mamlzoo.engine.adaptation import readings
 from mamlzoo.engine.episodes import TestSet
 from mamlzoo.errors import UsageError
 from mamlzoo.experiments.result import Result
@@ -30,8 +32,14 @@ GRID = 200
 """Points of a curve."""
 ALONG = 60
 """Points along each input where a plane of two inputs is drawn."""
+SHOWN = 0.9
+"""How often the target is to lie in the band around a curve."""
 CLASSES = 6
 """Up to so many classes have a colour and a mark of their own."""
+
+
+Band = tuple[NDArray[np.float32], NDArray[np.float32]]
+"""The lower and the upper ends of intervals."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +52,7 @@ class Fit:
         predictions: number of adaptation steps -> values at x, [GRID].
         truth: points of the true function, [GRID, 2]; None where the task does not tell it.
         output: what y is called.
+        bands: number of adaptation steps -> the ends of 90% intervals at x, each [GRID]; none of points alone.
     """
 
     title: str
@@ -53,6 +62,7 @@ class Fit:
     predictions: Mapping[int, NDArray[np.float32]]
     truth: NDArray[np.float32] | None = None
     output: str = "y"
+    bands: Mapping[int, Band] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -123,7 +133,7 @@ Panel = Fit | Agreement | Regions | Confusion
 
 def is_curve(task: Task) -> bool:
     """Whether the task's episodes are functions from one number to one number."""
-    return _is_of_one_number(task) and task.spec.output_size == 1
+    return _is_of_one_number(task) and task.spec.target_shape == (1,)
 
 
 def fit(result: Result, **given: Any) -> Fit:
@@ -174,11 +184,9 @@ def panels(
     experiment, bound = meta_parameters.of_seed(result, seed, task)
     drawn = _drawn(task, episode, experiment.settings.test_seed)
 
-    def predict(x: Tensor) -> dict[int, NDArray[np.float32]]:
-        found: Any = predictions(
-            bound, bound.meta, drawn.episode.support, x[None], max(steps), "loop", drawn.episode.key
-        )
-        return {step: found[step, 0, 0].cpu().numpy() for step in steps}
+    def predict(x: Tensor) -> dict[int, Reading]:
+        found = readings(bound, task, bound.meta, drawn.episode.support, x[None], max(steps), "loop", drawn.episode.key)
+        return {step: _alone(found[step]) for step in steps}
 
     title = result.name if title is None else title
     if task.spec.kind == "classification":
@@ -187,7 +195,7 @@ def panels(
     if _is_of_one_number(task):
         return _fits(title, drawn, predict)
     query = without_padding(drawn.episode.query)
-    return [Agreement(title, query.y[0].numpy(), predict(query.x[0]))]
+    return [Agreement(title, query.y[0].numpy(), _points(predict(query.x[0])))]
 
 
 def _is_of_one_number(task: Task) -> bool:
@@ -214,8 +222,26 @@ def _drawn(task: Task, at: int, seed: int) -> _Drawn:
     return _Drawn(own, dense.query)
 
 
-Predict = Callable[[Tensor], dict[int, NDArray[np.float32]]]
-"""Inputs [n, *input_shape] -> number of adaptation steps -> outputs [n, output_size]."""
+Predict = Callable[[Tensor], dict[int, Reading]]
+"""Inputs [n, *input_shape] -> number of adaptation steps -> what is predicted, points [n, …]."""
+
+
+def _alone(reading: Reading) -> Reading:
+    """Of the only seed and the only episode."""
+    found = reading.distribution
+    return Reading(reading.points[0, 0].cpu(), None if found is None else trees.index(found, (0, 0)))
+
+
+def _points(readings: Mapping[int, Reading]) -> dict[int, NDArray[np.float32]]:
+    return {step: reading.points.numpy() for step, reading in readings.items()}
+
+
+def band_of(distribution: Distribution | None) -> Band | None:
+    """The ends of the 90% intervals, each [n, targets]; None where there are none."""
+    if distribution is None or not distribution.reaches(SHOWN):
+        return None
+    low, high = distribution.interval(SHOWN)
+    return low.cpu().numpy(), high.cpu().numpy()
 
 
 def _fits(title: str, drawn: _Drawn, predict: Predict) -> list[Panel]:
@@ -223,7 +249,9 @@ def _fits(title: str, drawn: _Drawn, predict: Predict) -> list[Panel]:
     support, query = map(without_padding, drawn.episode)
     seen = torch.cat([support.x.flatten(), query.x.flatten()])
     x = torch.linspace(float(seen.min()), float(seen.max()), GRID)
-    predicted, outputs = predict(x[:, None]), support.y.shape[-1]
+    readings, outputs = predict(x[:, None]), support.y.shape[-1]
+    predicted = _points(readings)
+    bands = {step: band for step, reading in readings.items() if (band := band_of(reading.distribution))}
 
     def points(batch: Batch, at: int) -> NDArray[np.float32]:
         array: NDArray[np.float32] = torch.stack([batch.x[0, :, 0], batch.y[0, :, at]], -1).numpy()
@@ -238,6 +266,7 @@ def _fits(title: str, drawn: _Drawn, predict: Predict) -> list[Panel]:
             predictions={step: values[:, at] for step, values in predicted.items()},
             truth=None if drawn.truth is None else points(drawn.truth, at),
             output="y" if outputs == 1 else f"y{at + 1}",
+            bands={step: (low[:, at], high[:, at]) for step, (low, high) in bands.items()},
         )
         for at in range(outputs)
     ]
@@ -254,7 +283,7 @@ def _regions(title: str, episode: Episode, predict: Predict) -> list[Panel]:
     known = (support.x[0].numpy(), support.y[0].numpy(), query.x[0].numpy(), query.y[0].numpy())
     return [
         Regions(_after(title, step), *known, x.numpy(), outputs.reshape(ALONG, ALONG, -1))
-        for step, outputs in predict(x.flatten(0, 1)).items()
+        for step, outputs in _points(predict(x.flatten(0, 1))).items()
     ]
 
 
@@ -263,7 +292,7 @@ def _confusions(title: str, episode: Episode, predict: Predict) -> list[Panel]:
     query = without_padding(episode.query)
     true = query.y[0].numpy()
     found = list[Panel]()
-    for step, outputs in predict(query.x[0]).items():
+    for step, outputs in _points(predict(query.x[0])).items():
         chosen, classes = _chosen(outputs), outputs.shape[-1]
         counts = np.zeros((classes, classes), dtype=np.int64)
         np.add.at(counts, (true[chosen >= 0], chosen[chosen >= 0]), 1)

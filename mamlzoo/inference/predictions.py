@@ -1,6 +1,7 @@
 """What a trained θ, adapted to a user's own points, predicts at others: the numbers, a table of them, and their files.
 
-- predictions.csv: inputs and predictions, a line a point; of a classification the class and each class's probability.
+- predictions.csv: inputs and predictions, a line a point; of a classification the class and each class's probability;
+  of a distribution of numbers its standard deviation, where it has one, and the ends of its 90% interval.
 - predictions.json: the document that `--json` prints.
 - fit.png: support points and predictions, where the task is from one number to one number.
 """
@@ -11,7 +12,7 @@ import csv
 import io
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from mamlzoo import files
 from mamlzoo.contracts.csv_points import Points, input_names, numbered
 from mamlzoo.contracts.data import Spec
+from mamlzoo.contracts.distributions import Distribution, Gaussian
 from mamlzoo.experiments.result import Result
 from mamlzoo.files import json_document
 from mamlzoo.inference import fits
@@ -38,10 +40,12 @@ class Predicted:
 
     Attributes:
         result: what was trained.
-        outputs: the network's at the query's inputs, [n, output_size].
+        outputs: the network's at the query's inputs, [n, output_size]; of a distribution its points, [n, targets].
         metrics: by name, before and after adaptation; empty where the query has no targets.
         fit: for the figure; None where the task is not from one number to one number.
         where: at which inputs predictions were made, in words.
+        uncertainty: by the name of a column, [n, targets]: 'sd', and 'low' and 'high', the 5% and 95% quantiles; empty
+            where points are predicted, or classes.
     """
 
     result: Result
@@ -52,6 +56,7 @@ class Predicted:
     metrics: Mapping[str, tuple[float, float]]
     fit: Fit | None
     where: str
+    uncertainty: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
     @property
     def probabilities(self) -> NDArray[np.float64] | None:
@@ -115,6 +120,7 @@ class Predicted:
             "query": _document(self.query),
             "metrics": {name: {"before": before, "after": after} for name, (before, after) in self.metrics.items()},
             "outputs": self.outputs.tolist(),
+            **{name: values.tolist() for name, values in self.uncertainty.items()},
             "classes": None if probabilities is None else _classes(probabilities),
             "probabilities": None if probabilities is None else probabilities.tolist(),
             "notes": self.notes(),
@@ -127,8 +133,9 @@ class Predicted:
         header, columns = input_names(self._spec), [self.query.x.reshape(len(self.query.x), -1).astype(str)]
         probabilities = self.probabilities
         if probabilities is None:
-            header += numbered("prediction", self._spec.output_size)
-            columns.append(self.outputs.astype(str))
+            for name, values in {"prediction": self.outputs, **self.uncertainty}.items():
+                header += numbered(name, values.shape[1])
+                columns.append(values.astype(str))
         else:
             header += ["class", *numbered("p", self._spec.output_size, 0)]
             classes = np.array(["" if at is None else str(at) for at in _classes(probabilities)])
@@ -178,17 +185,27 @@ def predict(
         after = adapted.measure(query.x, query.y)
         metrics = {name: (float(before[name]), float(value)) for name, value in after.items()}
     fit = _fit(result, adapted, support, given) if fits.is_curve(task) else None
-    return Predicted(result, adapted, support, query, adapted.predict(query.x), metrics, fit, where)
+    uncertainty = _uncertainty(adapted.distribution(query.x))
+    return Predicted(result, adapted, support, query, adapted.predict(query.x), metrics, fit, where, uncertainty)
+
+
+def _uncertainty(distribution: Distribution | None) -> dict[str, NDArray[np.float32]]:
+    sd = {"sd": distribution.sd.numpy()} if isinstance(distribution, Gaussian) else {}
+    band = fits.band_of(distribution)
+    return sd | ({} if band is None else {"low": band[0], "high": band[1]})
 
 
 def _fit(result: Result, adapted: Adapted, support: Points, query: Points | None) -> Fit:
     x = _grid(support.x if query is None else np.concatenate([support.x, query.x]))
-    predictions = {}
+    predictions, bands = {}, {}
     for steps in sorted({0, min(1, adapted.steps), adapted.steps}):
         less = result.adapt(support.x, np.asarray(support.y), steps=steps, seed=adapted.seed)
         predictions[steps] = less.predict(x[:, None])[:, 0]
+        band = fits.band_of(less.distribution(x[:, None]))
+        if band is not None:
+            bands[steps] = band[0][:, 0], band[1][:, 0]
     known = _pairs(query) if query is not None else np.empty((0, 2), np.float32)
-    return Fit(result.name, _pairs(support), known, x, predictions)
+    return Fit(result.name, _pairs(support), known, x, predictions, bands=bands)
 
 
 def _grid(x: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -75,9 +75,9 @@ def of(task: Task, count: int, seed: int = 0) -> Samples:
                 f"gallery shows classes of 2 inputs, {CLASSES} at most; {INSTEAD}"
             )
         return Clouds(*_points(task, min(count, CLOUDS), seed))
-    if spec.input_shape != (1,) or spec.output_size != 1:
+    if spec.input_shape != (1,) or spec.target_shape != (1,):
         raise UsageError(
-            f"task '{task.name}' has inputs of shape {list(spec.input_shape)} and {spec.output_size} outputs; a "
+            f"task '{task.name}' has inputs of shape {list(spec.input_shape)} and {spec.target_shape[0]} outputs; a "
             f"gallery shows functions from one number to one number; {INSTEAD}"
         )
     found = _on_one_grid(task, count, seed)
@@ -93,7 +93,7 @@ def curves(task: Task, count: int, seed: int = 0) -> Curves:
     Raises:
         UsageError: the task has no such curves.
     """
-    if task.spec.kind == "classification" or task.spec.input_shape != (1,) or task.spec.output_size != 1:
+    if task.spec.input_shape != (1,) or task.spec.target_shape != (1,):
         raise UsageError(f"task '{task.name}' is not from one number to one number, so it has no curves to draw")
     found = _on_one_grid(task, count, seed)
     if found is None:

@@ -119,11 +119,11 @@ def _is_scalar(value: Any) -> bool:
 
 
 def check_arrays(arrays: Mapping[str, NDArray[Any]], seeds: int) -> None:
-    """Test metrics by name, [seeds, test episodes, steps + 1]."""
-    shapes = {array.shape for array in arrays.values()}
-    if len(shapes) != 1:
+    """Test metrics by name, [seeds, test episodes, steps + 1]; after the first, pooled ones [seeds, 1, steps + 1]."""
+    shapes = [array.shape for array in arrays.values()]
+    shape = next(iter(shapes), ())
+    if not shapes or any(other not in (shape, (*shape[:1], 1, *shape[2:])) for other in shapes):
         raise LayoutError("test_losses.npz must hold one metric at least, all of one shape")
-    (shape,) = shapes
     if len(shape) != 3 or 0 in shape or any(array.dtype.kind != "f" for array in arrays.values()):
         raise LayoutError("test_losses.npz must hold numbers [seeds, test episodes, steps + 1]")
     if shape[0] != seeds:

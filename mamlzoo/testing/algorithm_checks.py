@@ -17,6 +17,7 @@ import torch
 from mamlzoo import trees
 from mamlzoo.contracts import options
 from mamlzoo.contracts.data import Params
+from mamlzoo.contracts.distributions import points_of
 from mamlzoo.contracts.inner_loop import adapt
 from mamlzoo.contracts.learner import Learner
 from mamlzoo.contracts.options import Option
@@ -123,7 +124,7 @@ def meta_loss_is_the_query_loss(algorithm: MetaAlgorithm) -> None:
         for at, progress in enumerate((0.0, 1.0)):
             episode = trees.index(episodes, at)
             fast = adapt(algorithm, learner, meta, episode.support, steps)
-            tested = learner.criterion(algorithm.predict(learner, meta, fast, episode.query.x), episode.query.y)
+            tested = learner.loss_of(algorithm.predict(learner, meta, fast, episode.query.x), episode.query)
             trained, *_ = algorithm.meta_loss(learner, meta, episode, torch.tensor(progress))
             same = torch.allclose(trained, tested, rtol=1e-4, atol=1e-6)
             what = f"at progress {progress:g} the meta-loss is {trained.item():.6g}, and the query loss after {steps}"
@@ -137,7 +138,7 @@ def adaptation_is_complete_at_once(algorithm: MetaAlgorithm) -> None:
     Let `start` adapt and `adapt` give φ back; or take 'complete-at-once' out of `claims`.
     """
     bound, episodes = bound_to_probe(algorithm), drawn_episodes(algorithm, 2, torch.float32)
-    before, *after = predictions(bound, bound.meta, episodes.support, episodes.query.x, 3, "loop")
+    before, *after = points_of(predictions(bound, bound.meta, episodes.support, episodes.query.x, 3, "loop"))
     for step, found in enumerate(after, 1):
         same = torch.allclose(found, before, rtol=1e-4, atol=1e-6)
         require(same, f"after {step} steps it predicts something else than after none")
@@ -206,9 +207,7 @@ def adaptation_lowers_support_loss(algorithm: MetaAlgorithm) -> None:
     for at in range(count):
         support = trees.index(episodes, at).support
         fast = [adapt(algorithm, learner, meta, support, steps) for steps in (0, 3)]
-        losses.append(
-            [learner.criterion(algorithm.predict(learner, meta, f, support.x), support.y).item() for f in fast]
-        )
+        losses.append([learner.loss_of(algorithm.predict(learner, meta, f, support.x), support).item() for f in fast])
     before, after = torch.tensor(losses).mean(0).tolist()
     require(after < before, f"it is {before:.6g} before and {after:.6g} after three steps")
 
@@ -224,8 +223,8 @@ def query_points_do_not_see_each_other(algorithm: MetaAlgorithm) -> None:
     learner, meta, x = bound.learner, trees.index(bound.meta, 0), episode.query.x
     for steps in (0, STEPS):
         fast = adapt(algorithm, learner, meta, episode.support, steps)
-        together = algorithm.predict(learner, meta, fast, x)
-        alone = torch.cat([algorithm.predict(learner, meta, fast, x[at : at + 1]) for at in range(len(x))])
+        together = points_of(algorithm.predict(learner, meta, fast, x))
+        alone = torch.cat([points_of(algorithm.predict(learner, meta, fast, x[at : at + 1])) for at in range(len(x))])
         same = torch.allclose(together, alone, rtol=1e-4, atol=1e-6)
         require(same, f"after {steps} steps the predictions of {len(x)} points together are not those of each alone")
 
@@ -247,7 +246,7 @@ def adapted_predicts_the_same(algorithm: MetaAlgorithm) -> None:
     params = {name: _adapted(algorithm, learner, name, found) for name in learner.networks}
     if len(params) == 1:  # how several networks predict together only `predict` knows
         ((network, own),) = params.items()
-        one, two = learner.predict(own, x, network), algorithm.predict(learner, meta, fast, x)
+        one, two = learner.predict(own, x, network), points_of(algorithm.predict(learner, meta, fast, x))
         same = one.shape == two.shape and torch.allclose(one, two, rtol=1e-4, atol=1e-6)
         require(same, f"after {STEPS} steps the network with the parameters of `adapted` predicts something else")
 
@@ -310,7 +309,7 @@ def _require_batched(algorithm: MetaAlgorithm, network: Network) -> None:
         ):
             require(_close(one, two), f"the {name} of several episodes at once are not those of one after another")
     support, x = episodes.support, episodes.query.x
-    one, two = (predictions(bound, bound.meta, support, x, STEPS, plan) for plan in ("vmap", "loop"))
+    one, two = (points_of(predictions(bound, bound.meta, support, x, STEPS, plan)) for plan in ("vmap", "loop"))
     require(_close(one, two), "the predictions for several episodes at once are not those for one after another")
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from mamlzoo import trees
 from mamlzoo.contracts.data import Episode, Spec
+from mamlzoo.contracts.distributions import points_of
 from mamlzoo.contracts.noise import keys
 from mamlzoo.contracts.plugins import MetaAlgorithm, Task
 from mamlzoo.engine.binding import Bound, bind_seeds
@@ -26,7 +27,7 @@ STEPS = 2
 def require_prediction(bound: Bound, fast: Any, episode: Episode, when: str) -> None:
     """The prediction for the query set has the right shape and is finite."""
     learner, meta, x = bound.learner, trees.index(bound.meta, 0), episode.query.x
-    prediction = bound.algorithm.predict(learner, meta, fast, x)
+    prediction = points_of(bound.algorithm.predict(learner, meta, fast, x))
     wanted = [len(x), learner.spec.output_size]
     got = list(prediction.shape) if isinstance(prediction, Tensor) else type(prediction).__name__
     require(got == wanted, f"{when} the prediction is {got}, not {wanted}")

@@ -8,6 +8,7 @@ import torch
 
 from mamlzoo import trees
 from mamlzoo.contracts.data import Batch
+from mamlzoo.contracts.distributions import points_of
 from mamlzoo.contracts.inner_loop import adapt
 from mamlzoo.contracts.plugins import MetaAlgorithm
 from mamlzoo.engine.binding import Bound
@@ -39,7 +40,7 @@ def a_class_may_be_absent(algorithm: MetaAlgorithm) -> None:
     learner, meta = bound.learner, trees.index(bound.meta, 0)
     for steps in (0, 1):
         fast = adapt(algorithm, learner, meta, support, steps)
-        shares = algorithm.predict(learner, meta, fast, episode.query.x).softmax(-1)
+        shares = points_of(algorithm.predict(learner, meta, fast, episode.query.x)).softmax(-1)
         wrong = int(shares.isnan().any(1).sum())
         require(
             not wrong,
@@ -66,7 +67,7 @@ def more_of_a_class_makes_it_likelier(algorithm: MetaAlgorithm) -> None:
             repeated = [support, *[own] * (TIMES - 1)]
             more = Batch(torch.cat([batch.x for batch in repeated]), torch.cat([batch.y for batch in repeated]))
             fasts = [adapt(algorithm, learner, meta, given, STEPS) for given in (support, more)]
-            predictions = [algorithm.predict(learner, meta, fast, own.x) for fast in fasts]
+            predictions = [points_of(algorithm.predict(learner, meta, fast, own.x)) for fast in fasts]
             if list(predictions[0].shape) != [len(own.x), learner.spec.output_size]:
                 return  # which has a check of its own
             losses.append([learner.criterion(prediction, own.y).item() for prediction in predictions])

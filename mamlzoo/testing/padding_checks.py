@@ -9,6 +9,7 @@ from torch import Tensor
 
 from mamlzoo import trees
 from mamlzoo.contracts.data import Batch, Episode
+from mamlzoo.contracts.distributions import points_of
 from mamlzoo.contracts.plugins import MetaAlgorithm
 from mamlzoo.engine.binding import Bound
 from mamlzoo.engine.padding_check import MASKED, seen_in
@@ -64,5 +65,4 @@ def _predicted(bound: Bound, episode: Episode) -> Tensor:
     with torch.no_grad():
         fast = algorithm.start(learner, meta, episode.support)
         fast = algorithm.adapt(bound.first(episode)[0], meta, fast, episode.support)
-        prediction: Tensor = algorithm.predict(bound.first(episode)[0], meta, fast, episode.query.x)
-    return prediction
+        return points_of(algorithm.predict(bound.first(episode)[0], meta, fast, episode.query.x))

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from mamlzoo import trees
 from mamlzoo.contracts.data import Episode, MetaParams
+from mamlzoo.contracts.distributions import points_of
 from mamlzoo.contracts.inner_loop import adapt
 from mamlzoo.contracts.plugins import MetaAlgorithm, Model
 from mamlzoo.engine import purity
@@ -77,7 +78,7 @@ def nearby_episodes_give_nearby_results(algorithm: MetaAlgorithm) -> None:
     def prediction(given: tuple[MetaParams, Episode]) -> Tensor:
         meta, episode = given
         fast = adapt(algorithm, learner, meta, episode.support, STEPS)
-        return algorithm.predict(learner, meta, fast, episode.query.x)
+        return points_of(algorithm.predict(learner, meta, fast, episode.query.x))
 
     given = trees.index(bound.meta, 0), trees.index(episodes, 0)
     require_continuous("the meta-loss", meta_loss, given)

@@ -11,6 +11,7 @@ from torch import Tensor
 from mamlzoo import trees
 from mamlzoo.contracts import options
 from mamlzoo.contracts.data import Batch, Fast, MetaParams, Params
+from mamlzoo.contracts.distributions import points_of
 from mamlzoo.contracts.learner import Learner
 from mamlzoo.contracts.plugins import MetaAlgorithm
 from mamlzoo.contracts.return_values import check_adapted
@@ -46,7 +47,7 @@ def steps_of_rate_zero_change_nothing(algorithm: MetaAlgorithm) -> None:
     learner, meta, episode = bound.learner, trees.index(bound.meta, 0), trees.index(episodes, 0)
     start = bound.algorithm.start(learner, meta, episode.support)
     fasts = [start, bound.algorithm.adapt(learner, meta, start, episode.support)]
-    before, after = (bound.algorithm.predict(learner, meta, fast, episode.query.x) for fast in fasts)
+    before, after = (points_of(bound.algorithm.predict(learner, meta, fast, episode.query.x)) for fast in fasts)
     if not torch.equal(before, after):  # something else is its rate
         return
     twice = [bound.algorithm.meta_loss(learner, meta, episode, torch.tensor(0.0))[0] for _ in range(2)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from itertools import chain
 from typing import Any, get_args
 
@@ -15,6 +17,7 @@ from mamlzoo.contracts import inputs
 from mamlzoo.contracts.data import Batch, Episode, Spec, Split
 from mamlzoo.contracts.inputs import Input
 from mamlzoo.contracts.plugins import Task
+from mamlzoo.contracts.readings import reading_of
 from mamlzoo.engine.episodes import BLOCKS_TRIED, derive_seed
 from mamlzoo.engine.generators import Generators
 from mamlzoo.testing.checks import check, require
@@ -33,7 +36,7 @@ def shapes_and_dtypes_follow_the_spec(task: Task) -> None:
     """Inputs and targets of every split have the shape and type that the spec says.
 
     x is [episodes, examples, *input_shape], or several such tensors where the spec says so; y is [episodes, examples,
-    output_size], or for a classification int64 [episodes, examples] with classes 0 … output_size − 1. A run casts
+    target_size], or for a classification int64 [episodes, examples] with classes 0 … output_size − 1. A run casts
     floating numbers to the precision it computes in; make them float32.
     """
     spec = task.spec
@@ -59,7 +62,7 @@ def shapes_and_dtypes_follow_the_spec(task: Task) -> None:
                 inside = low >= 0 and high < spec.output_size
                 require(inside, f"{where}.y has classes {low} … {high}; they must be 0 … {spec.output_size - 1}")
             else:
-                _require_shape(f"{where}.y", y, [*lead, spec.output_size])
+                _require_shape(f"{where}.y", y, [*lead, *spec.target_shape])
                 require(y.dtype == torch.float32, f"{where}.y is {y.dtype}, not torch.float32")
 
 
@@ -245,7 +248,7 @@ def loss_is_differentiable(task: Task) -> None:
     assert gradient is not None
     require(gradient.isfinite().all(), "for random predictions the gradient is not finite")
     require((gradient != 0).any(), "for random predictions the gradient is zero")
-    if task.spec.kind == "regression":
+    if prediction.shape == target.shape:
         at_target = _gradient(task, target.clone(), target)
         finite = at_target is None or bool(at_target.isfinite().all())
         require(finite, "where the prediction equals the target the gradient is not finite")
@@ -257,7 +260,7 @@ def metrics_are_finite_scalars(task: Task) -> None:
 
     Return {"name": tensor without axes, …}; look for a division by zero.
     """
-    metrics = task.metrics(*_prediction(task))
+    metrics = _metrics(task, *_prediction(task))
     require(isinstance(metrics, dict) and metrics, f"metrics returned {metrics!r}, no dict of them")
     for name, value in metrics.items():
         require(isinstance(value, Tensor), f"'{name}' is a {type(value).__name__}, no tensor")
@@ -271,7 +274,7 @@ def higher_is_better_names_metrics(task: Task) -> None:
 
     Correct the name in higher_is_better.
     """
-    metrics = task.metrics(*_prediction(task))
+    metrics = _metrics(task, *_prediction(task))
     for name in task.higher_is_better:
         require(name in metrics, f"'{name}' is none of its metrics, which are {', '.join(metrics)}")
 
@@ -306,7 +309,11 @@ def loss_and_metrics_change_nothing(task: Task) -> None:
     Make new tensors; use no functions that end in an underscore, and draw no random numbers.
     """
     prediction, target = _prediction(task)
-    for name, function in {"the loss": task.loss, "the metrics": task.metrics}.items():
+    functions: dict[str, Callable[[Tensor, Tensor], Any]] = {
+        "the loss": task.loss,
+        "the metrics": partial(_metrics, task),
+    }
+    for name, function in functions.items():
         before, generators = (prediction.clone(), target.clone()), Generators.now()
         function(prediction, target)
         drawn = " and ".join(generators.drawn_from())
@@ -325,7 +332,7 @@ def loss_and_metrics_work_under_vmap(task: Task) -> None:
 
     def both(prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
         return {"loss": task.loss(prediction, target)} | {
-            f"metric '{name}'": value for name, value in task.metrics(prediction, target).items()
+            f"metric '{name}'": value for name, value in _metrics(task, prediction, target).items()
         }
 
     batched = vmap(both)(*(torch.stack(column) for column in zip(*pairs, strict=True)))
@@ -344,6 +351,13 @@ def _prediction(task: Task, seed: int = 0) -> tuple[Tensor, Tensor]:
     target = _sample(task, 2, "train", seed).query.y[0]
     generator = torch.Generator().manual_seed(seed + 1)
     return torch.randn(len(target), task.spec.output_size, generator=generator), target
+
+
+def _metrics(task: Task, outputs: Tensor, target: Tensor) -> dict[str, Tensor]:
+    """The task's own, of a network's outputs as it reads them, and the scores of a distribution."""
+    points, distribution = reading_of(task, outputs)
+    scores = {} if distribution is None else distribution.scores(target)
+    return {name: score.mean() for name, score in scores.items()} | task.metrics(points, target)
 
 
 def _gradient(task: Task, prediction: Tensor, target: Tensor) -> Tensor | None:

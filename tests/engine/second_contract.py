@@ -37,7 +37,7 @@ class LatentProcess(mamlzoo.MetaAlgorithm):
         _regressions_alone(self, spec)
         (inputs,) = spec.input_shape
         return {
-            "encoder": Spec((inputs + spec.output_size,), 2 * self.latent),
+            "encoder": Spec((inputs + sum(spec.target_shape),), 2 * self.latent),
             "decoder": Spec((inputs + self.latent,), spec.output_size),
         }
 
