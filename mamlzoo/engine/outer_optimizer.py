@@ -16,7 +16,7 @@ from torch import Tensor
 from mamlzoo import trees
 from mamlzoo.contracts.data import MetaParams
 from mamlzoo.contracts.numbers_as_text import shown
-from mamlzoo.engine.traced_numbers import TracedNumber, numbers
+from mamlzoo.engine.traced_numbers import TracedNumbers, numbers
 from mamlzoo.errors import MamlzooError, UsageError, did_you_mean
 
 ELEMENTWISE = frozenset(
@@ -205,7 +205,8 @@ class OuterOptimizer:
                     key: next(given) if isinstance(value, Tensor) else value
                     for key, value in real.state[counterpart].items()
                 }
-        _step(optimizers, params, self._split(self._clipped(gradient)), numbers(rates))
+        with TracedNumbers():
+            _step(optimizers, params, self._split(self._clipped(gradient)), numbers(rates))
         slots = [optimizer.state[param] for optimizer, own in zip(optimizers, params, strict=True) for param in own]
         found = [value for slot in slots for value in slot.values() if isinstance(value, Tensor)]
         return theta, found if self._ema is None else [*found, self._averaged(next(given), theta)]
@@ -270,7 +271,7 @@ def _step(
     optimizers: list[torch.optim.Optimizer],
     params: list[list[Tensor]],
     gradients: list[list[Tensor]],
-    rates: Sequence[float | TracedNumber],
+    rates: Sequence[float],
 ) -> None:
     for optimizer, own, theirs in zip(optimizers, params, gradients, strict=True):
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
