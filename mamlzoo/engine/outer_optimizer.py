@@ -17,7 +17,7 @@ from mamlzoo import trees
 from mamlzoo.contracts.data import MetaParams
 from mamlzoo.contracts.numbers_as_text import shown
 from mamlzoo.engine.carried_statistics import columns
-from mamlzoo.engine.traced_numbers import TracedNumber, numbers
+from mamlzoo.engine.traced_numbers import TracedNumbers, numbers
 from mamlzoo.errors import MamlzooError, UsageError, did_you_mean
 
 ELEMENTWISE = frozenset(
@@ -218,7 +218,8 @@ class OuterOptimizer:
                     key: next(given) if isinstance(value, Tensor) else value
                     for key, value in real.state[counterpart].items()
                 }
-        _step(optimizers, params, self._split(self._clipped(gradient)), numbers(rates))
+        with TracedNumbers():
+            _step(optimizers, params, self._split(self._clipped(gradient)), numbers(rates))
         theta = self._carried_on(before, theta, gradient)
         slots = [optimizer.state[param] for optimizer, own in zip(optimizers, params, strict=True) for param in own]
         found = [value for slot in slots for value in slot.values() if isinstance(value, Tensor)]
@@ -284,7 +285,7 @@ def _step(
     optimizers: list[torch.optim.Optimizer],
     params: list[list[Tensor]],
     gradients: list[list[Tensor]],
-    rates: Sequence[float | TracedNumber],
+    rates: Sequence[float],
 ) -> None:
     for optimizer, own, theirs in zip(optimizers, params, gradients, strict=True):
         for group, rate in zip(optimizer.param_groups, rates, strict=True):

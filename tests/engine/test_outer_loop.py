@@ -9,6 +9,8 @@ from torch.optim import lr_scheduler, swa_utils
 from mamlzoo import trees
 from mamlzoo.engine.binding import bind_seeds
 from mamlzoo.engine.blocks import blocks
+from mamlzoo.engine.compilation.agreement import disagreement
+from mamlzoo.engine.compilation.graph import roughness
 from mamlzoo.engine.compilation.program import CompiledSteps, Replay, TracedSteps
 from mamlzoo.engine.episodes import TrainingStream
 from mamlzoo.engine.gradients import EAGER
@@ -234,6 +236,25 @@ def test_another_rate_or_schedule_is_the_same_program():
     for other in ({"options": {"momentum": 0.9}}, {"clip_norm": 1.0}, {"ema": 0.9}, {"group_lrs": {"network": 0.1}}):
         changed = Loop(**other).traced()
         assert changed.path != one or "group_lrs" in other  # of one group alone the graph is the same
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"ema": 0.9, "optimizer": "adam", "outer_lr": 1e-3},
+        {"clip_norm": 0.5, "schedule": Schedule("cosine", warmup=3)},
+        {"clip_norm": 0.5, "clip_per": "task", "options": {"momentum": 0.9}},
+        {"optimizer": "adamw", "outer_lr": 1e-3, "options": {"weight_decay": 0.1, "amsgrad": True}},
+        {"algorithm": MetaSGD(), "group_lrs": {"rates": 1e-4}, "outer_lr": 1e-3, "optimizer": "adam"},
+    ],
+)
+def test_a_program_with_it_is_held_to_vmap_and_believed(given):
+    loop = Loop(**given, dtype=torch.float32)
+    eager, traced = loop.eager("vmap"), loop.traced()
+    one = loop.eager("vmap")
+    gradients = EAGER["vmap"](loop.bound, "mean", None, loop.training.clip_of_task)
+    right = CompiledSteps(one.optimizer, one, traced, Replay(traced.graph))
+    assert disagreement(eager, right, gradients, loop.block, roughness(traced.graph)) is None
 
 
 def test_an_optimiser_goes_on_with_its_average():

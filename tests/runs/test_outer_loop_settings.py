@@ -10,8 +10,10 @@ import torch
 
 import mamlzoo
 from mamlzoo import UsageError, files, trees
+from mamlzoo.contracts.recipes import parse
 from mamlzoo.experiments.checkpoint import ValidationRecord
 from mamlzoo.experiments.patience import ran_out
+from mamlzoo.reproductions.reproduction import experiment_of
 from mamlzoo.runs import checkpoint_file, recording
 from mamlzoo.runs import directory as run_directory
 from mamlzoo.runs.commands import command_of
@@ -169,6 +171,32 @@ def test_what_cannot_be_is_refused_before_anything_is_trained(given, said):
         mamlzoo.run(**BUDGET | given)
     assert str(error.value).startswith(said)
     assert "\n" not in str(error.value)
+
+
+RECIPE = """
+name = "outer"
+version = 1
+summary = "a whole outer loop"
+source = "nobody"
+minutes = 1
+
+[common]
+task = "sine"
+model = "mlp"
+seeds = 1
+schedule = "cosine"
+options = { "optimizer.weight_decay" = 1e-4, "outer_lr.network" = 0.01 }
+
+[runs.maml]
+algorithm = "maml"
+"""
+
+
+def test_a_recipe_says_them_as_options_and_settings(tmp_path):
+    settings = experiment_of(parse(RECIPE).runs[0], tmp_path).settings
+    assert (settings.schedule, settings.optimizer_options) == ("cosine", {"weight_decay": 1e-4})
+    assert settings.group_lrs == {"network": 0.01}
+    assert hash(settings) == hash(experiment_of(parse(RECIPE).runs[0], tmp_path).settings)
 
 
 def as_before(directory):
