@@ -90,7 +90,7 @@ class Training:
         """The largest norm of a task's gradient; None: any."""
         return self.clip_norm if self.clip_per == "task" else None
 
-    def optimizer_of(self, meta: MetaParams, statistics: Collection[str]) -> OuterOptimizer:
+    def optimizer_of(self, meta: MetaParams, statistics: Collection[str] = ()) -> OuterOptimizer:
         """The outer optimiser of a θ.
 
         Args:

@@ -49,6 +49,8 @@ class Clocked(Good):
     Reference: none.
     """
 
+    honours_masks = False
+
     def meta_loss(self, learner, meta, episode, progress):
         loss, _ = super().meta_loss(learner, meta, episode, progress)
         return loss, {"clock": torch.tensor(time.perf_counter() % 1, dtype=torch.float64)}
@@ -82,6 +84,8 @@ class Watching(Good):
 
     Reference: none.
     """
+
+    honours_masks = False
 
     def predict(self, learner, meta, fast, x):
         found = super().predict(learner, meta, fast, x)
@@ -136,6 +140,8 @@ class OnBoth(Claiming):
 
     Reference: none.
     """
+
+    honours_masks = False
 
     def meta_loss(self, learner, meta, episode, progress):
         both = mamlzoo.Batch(*(torch.cat(parts) for parts in zip(*episode, strict=True)))
@@ -279,6 +285,8 @@ class Hashing(Good):
     Reference: none.
     """
 
+    honours_masks = False
+
     def meta_loss(self, learner, meta, episode, progress):
         loss, logs = super().meta_loss(learner, meta, episode, progress)
         return loss + 0.01 * (43758.5453 * torch.sin(12.9898 * episode.query.x)).frac().mean(), logs
@@ -356,6 +364,8 @@ class ByFunctionalCall(Good):
 
     Reference: none.
     """
+
+    honours_masks = False
 
     def predict(self, learner, meta, fast, x):
         return functional_call(learner.networks["network"], (fast, learner.constants["network"]), (x,))
@@ -571,11 +581,35 @@ class Remembering(Good):
         return loss * (1 + progress - getattr(self, "begun", 0.0)), logs
 
 
+class OverPadding(Good):
+    """Judges the padding of the query set, too.
+
+    Reference: none.
+    """
+
+    def meta_loss(self, learner, meta, episode, progress):
+        fast = mamlzoo.adapt(self, learner, meta, episode.support, self.inner_steps)
+        return learner.criterion(self.predict(learner, meta, fast, episode.query.x), episode.query.y), {}
+
+
+class ByLength(Good):
+    """Divides a sum over the examples that are there by how long the set is with its padding.
+
+    Reference: none.
+    """
+
+    def adapt(self, learner, meta, fast, support):
+        share = support.there.sum() / len(support.y)
+        return mamlzoo.sgd(fast, learner.gradient(fast, support), self.inner_lr * share)
+
+
 class Balanced(Good):
     """Weighs each class by one over its number of support points, though that may be none.
 
     Reference: none.
     """
+
+    honours_masks = False
 
     def adapt(self, learner, meta, fast, support):
         if learner.spec.kind == "regression":
@@ -658,6 +692,8 @@ FAULTY = [
     ("batch-norm-works", ByShape),
     ("resumed-equals-never-stopped", Remembering),
     ("a-class-may-be-absent", Balanced),
+    ("padding-changes-nothing", OverPadding),
+    ("a-padded-set-is-the-set", ByLength),
     ("docstring-names-its-reference", Sourceless),
     ("config-round-trips-through-json", Growing),
     ("exemptions-have-reasons", Unknown),
