@@ -2,8 +2,9 @@
 
 Under `torch.func.vmap` the second derivatives of batch norm, layer norm and instance norm with weights are wrong in
 what lies before them, without a word (torch 2.13; -21.6 in place of .576 in a case of three episodes); so are the first
-ones of a PReLU whose weights are batched too, and an embedding learns its padding row. Each is written here as the
-formula that defines it, and is taken where a tensor of the call is batched. Elsewhere torch's own is.
+ones of a PReLU whose weights are batched too, and an embedding learns its padding row; cells of recurrent networks have
+no rule at all. Each is written here as the formula that defines it, and is taken where a tensor of the call is batched.
+Elsewhere torch's own is.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ from torch.nn import functional
 from torch.nn.modules.batchnorm import _NormBase
 from torch.overrides import TorchFunctionMode
 
+from mamlzoo import trees
 from mamlzoo.contracts.norm_statistics import MOMENTS, NONE_ASKED, Norms, counted_moments, normalised_by
 
+AFFECTED = (_NormBase, nn.LayerNorm, nn.PReLU, nn.RNNCellBase)
 _AFFECTED: WeakKeyDictionary[nn.Module, bool] = WeakKeyDictionary()
 """Of modules that were looked at: whether one of these layers is in it."""
 
@@ -48,7 +51,10 @@ def is_batched(value: object) -> bool:
 
 
 def _is_affected(module: nn.Module) -> bool:
-    return isinstance(module, _NormBase | nn.LayerNorm | nn.PReLU) or getattr(module, "padding_idx", None) is not None
+    return (
+        isinstance(module, _NormBase | nn.LayerNorm | nn.PReLU | nn.RNNCellBase)
+        or getattr(module, "padding_idx", None) is not None
+    )
 
 
 class _Composed(TorchFunctionMode):
@@ -61,7 +67,7 @@ class _Composed(TorchFunctionMode):
         if self._norms is not NONE_ASKED and func is functional.batch_norm:
             return self._batch_norm(*args, **given)
         composition = COMPOSITIONS.get(func)
-        if composition is not None and any(map(is_batched, (*args, *given.values()))):
+        if composition is not None and any(map(is_batched, trees.leaves([args, given]))):
             return composition(*args, **given)
         return func(*args, **given)
 
@@ -179,15 +185,53 @@ def _scaled(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
     return x if bias is None else x + bias.reshape(_channels(x))
 
 
+def _gates(x: Tensor, h: Tensor, w: Sequence[Tensor | None]) -> tuple[Tensor, Tensor]:
+    """W·x + b and V·h + c of a recurrent cell, w = (W, V, b, c)."""
+    of_x, of_h, bias_x, bias_h = (*w, None, None)[:4]
+    assert of_x is not None
+    assert of_h is not None
+    return functional.linear(x, of_x, bias_x), functional.linear(h, of_h, bias_h)
+
+
+def _gru_cell(input: Tensor, hx: Tensor, *weights: Tensor | None) -> Tensor:
+    """(1 − z)·n + z·h, with n = tanh(x's + r·h's) and gates r and z."""
+    (r, z, n), (own_r, own_z, own_n) = (part.chunk(3, -1) for part in _gates(input, hx, weights))
+    update = torch.sigmoid(z + own_z)
+    new = torch.tanh(n + torch.sigmoid(r + own_r) * own_n)
+    return (1 - update) * new + update * hx
+
+
+def _lstm_cell(input: Tensor, hx: Sequence[Tensor], *weights: Tensor | None) -> tuple[Tensor, Tensor]:
+    """c′ = f·c + i·g and h′ = o·tanh(c′)."""
+    h, c = hx
+    i, f, g, o = sum(_gates(input, h, weights)).chunk(4, -1)  # type: ignore[union-attr]
+    cell = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+    return torch.sigmoid(o) * torch.tanh(cell), cell
+
+
+def _rnn_tanh_cell(input: Tensor, hx: Tensor, *weights: Tensor | None) -> Tensor:
+    x, h = _gates(input, hx, weights)
+    return torch.tanh(x + h)
+
+
+def _rnn_relu_cell(input: Tensor, hx: Tensor, *weights: Tensor | None) -> Tensor:
+    x, h = _gates(input, hx, weights)
+    return torch.relu(x + h)
+
+
 def _channels(x: Tensor) -> list[int]:
     """The shape of a number for each channel of [n, channels, …]."""
     return [-1] + [1] * (x.ndim - 2)
 
 
-COMPOSITIONS: dict[Any, Callable[..., Tensor]] = {
+COMPOSITIONS: dict[Any, Callable[..., Any]] = {
     functional.batch_norm: _batch_norm,
     functional.instance_norm: _instance_norm,
     functional.layer_norm: _layer_norm,
     functional.embedding: _embedding,
     torch.prelu: _prelu,
+    torch.gru_cell: _gru_cell,
+    torch.lstm_cell: _lstm_cell,
+    torch.rnn_tanh_cell: _rnn_tanh_cell,
+    torch.rnn_relu_cell: _rnn_relu_cell,
 }

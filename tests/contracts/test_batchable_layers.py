@@ -48,6 +48,19 @@ class Images(nn.Module):
         return self.out(self.norm(torch.tanh(self.enter(x)).reshape(-1, 3, 2, 2)).flatten(1))
 
 
+class Cell(nn.Module):
+    """A cell of a recurrent network, twice."""
+
+    def __init__(self, kind):
+        super().__init__()
+        self.cell, self.out = kind(1, 5), nn.Linear(5, 1)
+
+    def forward(self, x):
+        state = self.cell(x)
+        state = self.cell(x, state)
+        return self.out(state[0] if isinstance(state, tuple) else state)
+
+
 NETWORKS = {
     "batch norm": between(lambda: nn.BatchNorm1d(6)),
     "batch norm without weights": between(lambda: nn.BatchNorm1d(6, affine=False)),
@@ -59,6 +72,9 @@ NETWORKS = {
     "one prelu": between(nn.PReLU),
     "a prelu a channel": between(lambda: nn.PReLU(6)),
     "padding": Padded,
+    "a GRU's cell": lambda: Cell(nn.GRUCell),
+    "an LSTM's cell": lambda: Cell(nn.LSTMCell),
+    "a recurrent cell": lambda: Cell(nn.RNNCell),
 }
 """Those that torch 2.13 gets wrong, and their relatives."""
 

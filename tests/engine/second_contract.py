@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 import mamlzoo
 from mamlzoo import Batch, Episode, Input, Learner, MetaParams, Params, Spec, Split, option
@@ -180,6 +181,129 @@ class PerStepNorms(mamlzoo.GradientDescent):
             name: 0.9 * kept + 0.1 * torch.stack([row[name] for row in rows]) for name, kept in meta["moments"].items()
         }
         return learner.loss(fast["params"], episode.query), {}, {"moments": mamlzoo.stop_gradient(new)}
+
+
+class Pictures(mamlzoo.Task):
+    """Images of 6 × 6 with a bright spot, one place a class: N-way K-shot."""
+
+    name = "pictures"
+    higher_is_better = frozenset({"accuracy"})
+    ways: int = option(3, "classes of an episode", minimum=2, maximum=9)
+
+    @property
+    def spec(self) -> Spec:
+        return Spec((1, 6, 6), self.ways, "classification")
+
+    def sample(self, count: int, *, split: Split, generator: torch.Generator) -> Episode:
+        places = torch.rand(count, 36, generator=generator).argsort(1)[:, : self.ways]
+        clean = functional.one_hot(places, 36).float()[:, :, None]
+        images = 3 * clean + 0.3 * torch.randn(count, self.ways, 4, 36, generator=generator)
+        labels = torch.arange(self.ways)[None, :, None].expand(count, -1, 4)
+
+        def batch(part: slice) -> Batch:
+            return Batch(images[:, :, part].flatten(1, 2).unflatten(2, (1, 6, 6)), labels[:, :, part].flatten(1, 2))
+
+        return Episode(batch(slice(None, 2)), batch(slice(2, None)))
+
+    def loss(self, prediction: Tensor, target: Tensor) -> Tensor:
+        return functional.cross_entropy(prediction, target)
+
+    def metrics(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
+        correct = (prediction.argmax(-1) == target).to(prediction.dtype)
+        return {"accuracy": correct.mean(), "loss": self.loss(prediction, target)}
+
+
+def convolving(spec: Spec) -> nn.Module:
+    """A convolution and a layer on what it gives."""
+    channels, height, width = spec.input_shape
+    return nn.Sequential(
+        nn.Conv2d(channels, 4, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(4 * height * width, spec.output_size)
+    )
+
+
+class Relation(mamlzoo.MetaAlgorithm):
+    """A relation network: a network of its own says how alike an embedded query and a class are.
+
+    With c_k the mean of f_θ over the support examples of class k, logit_k(x) = g_θ(c_k, f_θ(x)).
+
+    Reference: Sung et al., "Learning to Compare: Relation Network for Few-Shot Learning", CVPR 2018.
+    """
+
+    name = "relation"
+    claims = frozenset({"query-loss", "complete-at-once"})
+    honours_masks = True
+    embedding: int = option(8, "dimensions of the space that inputs are embedded in", minimum=1)
+
+    def networks(self, spec: Spec) -> dict[str, Spec | mamlzoo.Builder]:
+        if spec.kind != "classification":
+            raise mamlzoo.UsageError("algorithm 'relation' learns classifications; choose a classification task")
+        return {"network": replace(spec, output_size=self.embedding), "relation": self.relation}
+
+    def relation(self) -> nn.Module:
+        return nn.Sequential(nn.Linear(2 * self.embedding, 16), nn.ReLU(), nn.Linear(16, 1))
+
+    def init(self, networks: dict[str, Params]) -> MetaParams:
+        return networks
+
+    def start(self, learner: Learner, meta: MetaParams, support: Batch) -> Tensor:
+        embedded = learner.predict(meta["network"], support.x)
+        member = functional.one_hot(support.y, learner.spec.output_size) * support.there[:, None]
+        member = member.to(embedded.dtype)
+        return member.T @ embedded.masked_fill(~support.there[:, None], 0) / member.sum(0).clamp(min=1)[:, None]
+
+    def adapt(self, learner: Learner, meta: MetaParams, fast: Tensor, support: Batch) -> Tensor:
+        return fast
+
+    def predict(self, learner: Learner, meta: MetaParams, fast: Tensor, x: Tensor) -> Tensor:
+        embedded = learner.predict(meta["network"], x)
+        pairs = torch.cat([fast.expand(len(embedded), -1, -1), embedded[:, None].expand(-1, len(fast), -1)], -1)
+        return learner.predict(meta["relation"], pairs.flatten(0, 1), "relation").reshape(len(embedded), len(fast))
+
+    def meta_loss(
+        self, learner: Learner, meta: MetaParams, episode: Episode, progress: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        prototypes = self.start(learner, meta, episode.support)
+        return learner.loss_of(self.predict(learner, meta, prototypes, episode.query.x), episode.query), {}
+
+
+class Reader(mamlzoo.MetaAlgorithm):
+    """A recurrent learner: a GRU of its own reads the support set example by example, and a head predicts from it.
+
+    Reference: Hochreiter, Younger, Conwell, "Learning to Learn Using Gradient Descent", ICANN 2001.
+    """
+
+    name = "reader"
+    claims = frozenset({"query-loss", "complete-at-once"})
+    state: int = option(8, "numbers that are remembered", minimum=1)
+
+    def networks(self, spec: Spec) -> dict[str, Spec | mamlzoo.Builder]:
+        _regressions_alone(self, spec)
+        (inputs,) = spec.input_shape
+        return {
+            "head": Spec((inputs + self.state,), spec.output_size),
+            "cell": lambda: nn.GRUCell(inputs + sum(spec.target_shape), self.state),
+        }
+
+    def init(self, networks: dict[str, Params]) -> MetaParams:
+        return networks
+
+    def start(self, learner: Learner, meta: MetaParams, support: Batch) -> Tensor:
+        state = support.x.new_zeros(1, self.state)
+        for example in torch.cat(tuple(support), -1).split(1):
+            state = learner.predict(meta["cell"], (example, state), "cell")
+        return state
+
+    def adapt(self, learner: Learner, meta: MetaParams, fast: Tensor, support: Batch) -> Tensor:
+        return fast
+
+    def predict(self, learner: Learner, meta: MetaParams, fast: Tensor, x: Tensor) -> Tensor:
+        return learner.predict(meta["head"], torch.cat([x, fast.expand(len(x), -1)], -1), "head")
+
+    def meta_loss(
+        self, learner: Learner, meta: MetaParams, episode: Episode, progress: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        fast = self.start(learner, meta, episode.support)
+        return learner.loss_of(self.predict(learner, meta, fast, episode.query.x), episode.query), {}
 
 
 class Words(mamlzoo.Task):

@@ -7,12 +7,25 @@ import copy
 import numpy as np
 import pytest
 import torch
-from second_contract import Bag, DeepKernel, LatentProcess, Pairs, PerStepNorms, Siamese, Words, dropping, normalised
+from second_contract import (
+    Bag,
+    DeepKernel,
+    LatentProcess,
+    Pairs,
+    PerStepNorms,
+    Pictures,
+    Reader,
+    Relation,
+    Siamese,
+    Words,
+    convolving,
+    dropping,
+    normalised,
+)
 
 import mamlzoo
 from mamlzoo.engine.episodes import TrainingStream
 from mamlzoo.experiments.checkpoint import Checkpoint
-from mamlzoo.experiments.settings import Settings
 from mamlzoo.runs.config import config_of
 from mamlzoo.runs.execution import events, finished
 from mamlzoo.runs.name_resolution import experiments
@@ -36,6 +49,8 @@ COMBINATIONS = {
     "ProtoNet on 1 to 20 points": (Blobs(ways=3, shots="1..20"), SMALL, ProtoNet()),
     "a GP on learned features on 1 to 20 points": (Sine(shots="1..20"), SMALL, DeepKernel()),
     "statistics of each inner step": (Sine(), normalised, PerStepNorms(inner_lr=0.01)),
+    "a relation network on images": (Pictures(), convolving, Relation()),
+    "a recurrent learner": (Sine(shots=4), SMALL, Reader()),
     "an embedding of words": (Words(), Bag, MAML(inner_lr=0.1)),
     "pairs of points and a sign": (Pairs(), Siamese, MAML(inner_lr=0.1)),
 }
@@ -134,7 +149,7 @@ def test_statistics_are_the_mean_of_what_the_episodes_make_of_them_and_no_optimi
         torch.testing.assert_close(result.meta["moments"][kind][0], expected, rtol=1e-5, atol=1e-6)
 
 
-PLUGINS = [LatentProcess(), DeepKernel(), PerStepNorms(), Words(), Pairs()]
+PLUGINS = [LatentProcess(), DeepKernel(), PerStepNorms(), Relation(), Reader(), Words(), Pairs(), Pictures()]
 
 
 @pytest.mark.parametrize("plugin", PLUGINS, ids=[plugin.name for plugin in PLUGINS])
@@ -175,4 +190,3 @@ def test_test_episodes_have_their_random_numbers_frozen_like_their_data():
     result = run(name, plan="vmap", seeds=[0])
     few = run(name, plan="vmap", seeds=[0], test_tasks=4)
     torch.testing.assert_close(result.evaluation.main[:, :4], few.evaluation.main)
-    assert Settings().test_seed == 0
