@@ -167,7 +167,7 @@ def split_parameters(networks: Mapping[str, nn.Module]) -> tuple[dict[str, Param
 
 def sized(task: Task, device: torch.device) -> Spec:
     """The task's spec, with how many examples the sets of a training episode have."""
-    spec, one = check_spec(task), draw(task, 1, 0, "train", 0, device)
+    spec, one = check_spec(task), draw(task, 2, 0, "train", 0, device)
     return replace(spec, support_size=one.support.y.shape[1], query_size=one.query.y.shape[1])
 
 

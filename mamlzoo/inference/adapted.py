@@ -184,8 +184,8 @@ class Adapted:
         """
         if self.bound.learner.norms == "batch" and (kept := _with_running_statistics(self._built(network, at))):
             raise UsageError(
-                f"'{kept[0]}' predicts by running statistics in evaluation mode, and this run has none; run with "
-                "norm_statistics='support', take the module itself, or build it with track_running_stats=False"
+                f"batch norm '{kept[0]}' predicts by running statistics in evaluation mode, and this run has none; run "
+                "with norm statistics 'support', take the module itself, or build it with track_running_stats=False"
             )
         return self.module(network, at).state_dict()
 

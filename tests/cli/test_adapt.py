@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 import mamlzoo
 
@@ -76,18 +77,37 @@ def test_what_is_exported_goes_into_the_plain_network_and_predicts_the_same(cli)
     torch.testing.assert_close(outputs, torch.tensor(document["outputs"]))
 
 
-def test_an_export_of_a_batch_norm_says_how_it_is_loaded_and_that_predictions_hang_together(cli):
+def test_an_export_that_would_predict_otherwise_is_refused_and_leaves_nothing(cli):
     Path("net.py").write_text(
         "from torch import nn\ndef net():\n    return nn.Sequential(nn.Linear(1, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))\n"
     )
     quick = ["--iterations", "2", "--test-tasks", "4", "--plan", "vmap"]
     cli("run", "-m", "net.py:net", *quick, "--out", "normed")
-    shown = cli("adapt", "normed", "--support", "points.csv", "--export", "adapted.pt")
-    assert "adapted.pt holds no running statistics, since a run has none: before load_state_dict" in shown.stderr
+    line = cli.error("adapt", "normed", "--support", "points.csv", "--out", "here", "--export", "adapted.pt")
+    assert line.startswith(
+        "batch norm '1' predicts by running statistics in evaluation mode, and this run has none; run"
+    )
+    assert not Path("here").exists()
+    assert not Path("adapted.pt").exists()
+    shown = cli("adapt", "normed", "--support", "points.csv")
     assert "transductive: batch norm sees all query inputs at once" in shown.stdout
     Path("one.csv").write_text("x\n1\n")
     line = cli.error("adapt", "normed", "--support", "points.csv", "--query", "one.csv")
     assert line.startswith("network 'network' has a batch norm, which takes the statistics of the examples")
+
+
+def test_by_the_statistics_of_the_support_set_one_point_is_predicted_and_the_network_exported(cli):
+    Path("net.py").write_text(
+        "from torch import nn\ndef net():\n    return nn.Sequential(nn.Linear(1, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))\n"
+    )
+    quick = ["--iterations", "2", "--test-tasks", "4", "--plan", "vmap", "--norm-statistics", "support"]
+    cli("run", "-m", "net.py:net", *quick, "--out", "normed")
+    Path("one.csv").write_text("x\n1\n")
+    cli("adapt", "normed", "--support", "points.csv", "--query", "one.csv", "--out", "here", "--export", "adapted.pt")
+    network = nn.Sequential(nn.Linear(1, 4), nn.BatchNorm1d(4), nn.Linear(4, 1)).eval()
+    network.load_state_dict(torch.load("adapted.pt"))
+    (output,) = json.loads(Path("here/predictions.json").read_text())["outputs"]
+    torch.testing.assert_close(network(torch.ones(1, 1))[0], torch.tensor(output), rtol=1e-5, atol=1e-6)
 
 
 def test_a_query_file_says_where_to_predict(cli):

@@ -63,7 +63,7 @@ TASKS = {
     "a list for a tensor": ({"sample": changed("query", x=torch.Tensor.tolist)}, "returned query.x as a list"),
     "inputs that are whole numbers": (
         {"sample": changed("query", x=torch.Tensor.long)},
-        "returned query.x as torch.int64; inputs must be floating-point numbers: end it with .float(); a network",
+        "returned query.x as torch.int64; inputs must be floating-point numbers: end it with .float(); for whole numbers",
     ),
     "inputs that are complex": ({"sample": changed("support", x=lambda x: x * 1j)}, "support.x as torch.complex64; inputs must"),
     "targets that are true or false": (

@@ -157,7 +157,9 @@ def test_norms_of_other_statistics_predict_in_the_users_own_module_what_was_meas
 
 def test_a_state_dict_that_would_predict_otherwise_is_refused():
     adapted = mamlzoo.run(model=normalised, **QUICK).adapt(X, Y, steps=3)
-    with pytest.raises(UsageError, match="'1' predicts by running statistics in evaluation mode, and this run has"):
+    with pytest.raises(
+        UsageError, match="batch norm '1' predicts by running statistics in evaluation mode, and this run has"
+    ):
         adapted.state_dict()
 
 
