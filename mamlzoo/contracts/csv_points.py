@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from mamlzoo import tables
 from mamlzoo.contracts import numbers_as_text
 from mamlzoo.contracts.data import Spec
+from mamlzoo.contracts.inputs import Input, described
 from mamlzoo.contracts.numbers_as_text import shown
 from mamlzoo.contracts.plugins import Task
 from mamlzoo.errors import UsageError
@@ -67,6 +68,10 @@ def read(path: Path, task: Task, *, targets: bool) -> Points:
         UsageError: naming the file, its line and column, and what would be right.
     """
     spec = task.spec
+    if not isinstance(spec.structure, Input):
+        raise UsageError(
+            f"task '{task.name}' takes {described(spec.structure)}, which no CSV file holds; Result.adapt takes them"
+        )
     takes = f"task '{task.name}' takes the columns {_listed(input_names(spec))}, {_listed(target_names(spec))}"
     header, rows = _header_and_rows(path, takes)
     x = _as_counted(input_names(spec), header.cells)

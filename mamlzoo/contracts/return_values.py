@@ -48,8 +48,8 @@ def check_spec(task: Task) -> Spec:
     if not fits:
         raise broken(
             task,
-            f": input_shape must be a tuple of whole numbers, as (1,), not {spec.input_shape!r}, and inputs an Input, or a "
-            "dict or a tuple of them",
+            f": input_shape must be a tuple of whole numbers, as (1,), not {spec.input_shape!r}, and inputs an Input, "
+            "or a dict or a tuple of them",
         )
     if not isinstance(size, int):
         raise broken(task, f": output_size must be a whole number, not {size!r}")
@@ -354,7 +354,7 @@ def _check_inputs(task: Task, asked: str, name: str, x: Tensor, wanted: Input, c
         raise broken(task, f"{asked}.{name} of shape {shape}; it must be [{right}]")
     if not wanted.holds(x.dtype):
         if wanted.kind == "float":
-            what = "inputs must be floating-point numbers: end it with .float(); for whole numbers the spec says so: inputs=Input(…)"
+            what = "inputs must be floating-point numbers: end it with .float(); for whole numbers its spec has inputs="
         else:
             what = f"by its spec it is {wanted}: end it with {'.long()' if wanted.kind == 'integer' else '.bool()'}"
         raise broken(task, f"{asked}.{name} as {x.dtype}; {what}")

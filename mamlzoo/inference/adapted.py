@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mamlzoo import trees
-from mamlzoo.contracts.data import Batch, Fast, Spec
+from mamlzoo.contracts.data import Batch, Fast
 from mamlzoo.contracts.differentiation import differentiating
 from mamlzoo.contracts.distributions import Distribution
+from mamlzoo.contracts.inputs import count_of
 from mamlzoo.contracts.readings import Reading
 from mamlzoo.contracts.return_values import check_adapted
 from mamlzoo.discovery.blame import blamed
@@ -28,6 +29,7 @@ from mamlzoo.errors import UsageError, did_you_mean
 from mamlzoo.experiments.experiment import Experiment
 from mamlzoo.experiments.result import Numbers, Result
 from mamlzoo.inference import meta_parameters
+from mamlzoo.inference.own_data import examples_of, inputs_of
 from mamlzoo.tables import count
 
 
@@ -59,7 +61,8 @@ class Adapted:
         Lists, numpy arrays and tensors will do; all numbers are cast to float32.
 
         Args:
-            x: support inputs [n, *input_shape] or [data sets, n, *input_shape].
+            x: support inputs [n, *input_shape] or [data sets, n, *input_shape]; a dict or a tuple of them where the
+                task's inputs are several tensors.
             y: targets beside them, [n, targets] or [n] where that is 1; of a classification, class indices [n].
             steps: adaptation steps.
             seed: whose θ; None: the first seed's that did not diverge.
@@ -69,7 +72,7 @@ class Adapted:
                 part of a loaded result came from Python.
         """
         experiment, bound = meta_parameters.of_seed(result, seed)
-        support, several = _examples(x, y, experiment.task.spec)
+        support, several = examples_of(x, y, experiment.task.spec)
         if steps < 0:
             raise UsageError(f"steps must be at least 0, not {steps}")
         plan = "loop"  # a single data set gains nothing from being batched
@@ -139,7 +142,8 @@ class Adapted:
         Raises:
             UsageError: x or y has another shape, or holds a number that is not possible.
         """
-        query = Batch(*map(self._for_each, _examples(x, y, self.experiment.task.spec)[0]))
+        given = examples_of(x, y, self.experiment.task.spec)[0]
+        query = Batch(self._for_each(given.x), self._for_each(given.y))
         with blamed(self.experiment, "measuring"):
             found = self._adaptation.measure(self.bound.meta, self.fast, query, support=self.support)
         values = found.values | {name: pooled(sums) for name, sums in found.sums.items()}
@@ -200,16 +204,16 @@ class Adapted:
 
     def _read(self, x: Numbers) -> Reading:
         """What is predicted, with axes of [1, data sets] before."""
-        inputs, _ = _inputs(x, self.experiment.task.spec)
+        inputs, _ = inputs_of(x, self.experiment.task.spec)
         with blamed(self.experiment, "predicting"):
             return self._adaptation.read(self.bound.meta, self.fast, self._for_each(inputs), support=self.support)
 
-    def _for_each(self, values: Tensor) -> Tensor:
+    def _for_each(self, values: Any) -> Any:
         """Values that begin with [data sets], or with [1] where all share them, for every data set."""
-        sets = self.data_sets or 1
-        if len(values) not in (1, sets):
-            raise UsageError(f"there are values for {len(values)} data sets, and θ was adapted to {sets}")
-        return values.expand(sets, *values.shape[1:])
+        sets, given = self.data_sets or 1, count_of(values)
+        if given not in (1, sets):
+            raise UsageError(f"there are values for {given} data sets, and θ was adapted to {sets}")
+        return trees.tree_map(lambda leaf: leaf.expand(sets, *leaf.shape[1:]), values)
 
     def _built(self, network: str, at: int | None) -> nn.Module:
         """A module as the model builds it, with the adapted parameters, and the constants that the run had."""
@@ -248,54 +252,3 @@ def _with_running_statistics(network: nn.Module) -> list[str]:
     """The batch norms that keep running statistics, by their path."""
     norms = dict(network.named_modules())
     return [name for name in batch_norms([network]) if getattr(norms[name], "track_running_stats", False)]
-
-
-def _examples(x: Numbers, y: Numbers, spec: Spec) -> tuple[Batch, bool]:
-    """Examples with an axis of data sets before, and whether they came with one."""
-    inputs, several = _inputs(x, spec)
-    return Batch(inputs, _targets(y, inputs, several, spec)), several
-
-
-def _inputs(values: Numbers, spec: Spec) -> tuple[Tensor, bool]:
-    """Inputs [data sets, n, *input_shape], and whether they came with the axis of data sets."""
-    x = _finite("x", values).float()
-    several = x.ndim == len(spec.input_shape) + 2
-    x = x if several else x[None]
-    if x.ndim != len(spec.input_shape) + 2 or x.shape[2:] != spec.input_shape:
-        one, many = (", ".join(map(str, (*lead, *spec.input_shape))) for lead in (("n",), ("data sets", "n")))
-        raise UsageError(f"x must have the shape [{one}] or [{many}], not {list(np.shape(values))}")
-    if not x.numel():
-        raise UsageError(f"x of shape {list(np.shape(values))} holds no example")
-    return x, several
-
-
-def _targets(values: Numbers, x: Tensor, several: bool, spec: Spec) -> Tensor:
-    """Targets beside inputs [data sets, n, …]: [data sets, n, targets], or class indices [data sets, n]."""
-    y = _finite("y", values)
-    given = list(y.shape)
-    lead = list(x.shape[:2] if several else x.shape[1:2])
-    classes = spec.kind == "classification"
-    right = [[*lead, *spec.target_shape]]
-    if spec.target_shape == (1,):
-        right.append(lead)
-    if given not in right:
-        wanted = " or ".join(map(str, right))
-        raise UsageError(f"y must have the shape {wanted} beside x of shape {[*lead, *spec.input_shape]}, not {given}")
-    if not classes:
-        return y.float().reshape(*x.shape[:2], *spec.target_shape)
-    wrong = y[(y != y.floor()) | (y < 0) | (y >= spec.output_size)]
-    if len(wrong):
-        raise UsageError(f"y must be class indices from 0 to {spec.output_size - 1}, and {wrong[0]:g} is none")
-    return y.long().reshape(*x.shape[:2])
-
-
-def _finite(name: str, values: Numbers) -> Tensor:
-    """Numbers in float64, which holds class indices too; all of them finite in float32."""
-    values = values.detach().cpu().double().numpy() if isinstance(values, Tensor) else values
-    try:
-        numbers = torch.tensor(np.asarray(values, dtype=np.float64))
-    except (TypeError, ValueError):
-        raise UsageError(f"{name} must be numbers, as a list, an array or a tensor") from None
-    if not numbers.float().isfinite().all():
-        raise UsageError(f"{name} holds a number that is not finite in float32")
-    return numbers

@@ -16,6 +16,7 @@ from mamlzoo import tables, trees
 from mamlzoo.contracts import options
 from mamlzoo.contracts.data import Batch, Episode, without_padding
 from mamlzoo.contracts.distributions import Distribution
+from mamlzoo.contracts.inputs import Input
 from mamlzoo.contracts.plugins import HasGrid, Task
 from mamlzoo.contracts.readings import Reading
 from mamlzoo.contracts.return_values import broken
@@ -184,22 +185,23 @@ def panels(
     experiment, bound = meta_parameters.of_seed(result, seed, task)
     drawn = _drawn(task, episode, experiment.settings.test_seed)
 
-    def predict(x: Tensor) -> dict[int, Reading]:
-        found = readings(bound, task, bound.meta, drawn.episode.support, x[None], max(steps), "loop", drawn.episode.key)
+    def predict(x: Any) -> dict[int, Reading]:
+        one = trees.tree_map(lambda leaf: leaf[None], x)
+        found = readings(bound, task, bound.meta, drawn.episode.support, one, max(steps), "loop", drawn.episode.key)
         return {step: _alone(found[step]) for step in steps}
 
     title = result.name if title is None else title
     if task.spec.kind == "classification":
-        flat_pair = task.spec.input_shape == (2,) and task.spec.output_size <= CLASSES
+        flat_pair = task.spec.structure == Input((2,)) and task.spec.output_size <= CLASSES
         return (_regions if flat_pair else _confusions)(title, drawn.episode, predict)
     if _is_of_one_number(task):
         return _fits(title, drawn, predict)
     query = without_padding(drawn.episode.query)
-    return [Agreement(title, query.y[0].numpy(), _points(predict(query.x[0])))]
+    return [Agreement(title, query.y[0].numpy(), _points(predict(trees.index(query.x, 0))))]
 
 
 def _is_of_one_number(task: Task) -> bool:
-    return task.spec.input_shape == (1,) and task.spec.kind == "regression"
+    return task.spec.structure == Input((1,)) and task.spec.kind == "regression"
 
 
 class _Drawn(NamedTuple):

@@ -173,7 +173,7 @@ def predict(
     task, given = adapted.experiment.task, query
     if query is not None:
         where = f"predicted at {count(len(query.x), 'point')} of yours"
-    elif math.prod(task.spec.input_shape) == 1:
+    elif math.prod(task.spec.input_shape) == 1 and task.spec.inputs is None:
         grid = _grid(support.x)
         query = Points(grid.reshape(-1, *task.spec.input_shape))
         where = f"predicted at {GRID} points from {grid[0]:.6g} to {grid[-1]:.6g}; --query asks for others"

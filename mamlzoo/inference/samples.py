@@ -8,7 +8,10 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from mamlzoo.contracts.data import Batch
+from mamlzoo.contracts.inputs import Input
 from mamlzoo.contracts.plugins import HasGrid, Task
 from mamlzoo.engine.episodes import TestSet
 from mamlzoo.errors import UsageError
@@ -69,13 +72,13 @@ def of(task: Task, count: int, seed: int = 0) -> Samples:
     """
     spec = task.spec
     if spec.kind == "classification":
-        if spec.input_shape != (2,) or spec.output_size > CLASSES:
+        if spec.structure != Input((2,)) or spec.output_size > CLASSES:
             raise UsageError(
                 f"task '{task.name}' has inputs of shape {list(spec.input_shape)} and {spec.output_size} classes; a "
                 f"gallery shows classes of 2 inputs, {CLASSES} at most; {INSTEAD}"
             )
         return Clouds(*_points(task, min(count, CLOUDS), seed))
-    if spec.input_shape != (1,) or spec.target_shape != (1,):
+    if spec.structure != Input((1,)) or spec.target_shape != (1,):
         raise UsageError(
             f"task '{task.name}' has inputs of shape {list(spec.input_shape)} and {spec.target_shape[0]} outputs; a "
             f"gallery shows functions from one number to one number; {INSTEAD}"
@@ -93,7 +96,7 @@ def curves(task: Task, count: int, seed: int = 0) -> Curves:
     Raises:
         UsageError: the task has no such curves.
     """
-    if task.spec.input_shape != (1,) or task.spec.target_shape != (1,):
+    if task.spec.structure != Input((1,)) or task.spec.target_shape != (1,):
         raise UsageError(f"task '{task.name}' is not from one number to one number, so it has no curves to draw")
     found = _on_one_grid(task, count, seed)
     if found is None:
@@ -115,6 +118,14 @@ def _on_one_grid(task: Task, count: int, seed: int) -> Curves | None:
 def _points(task: Task, count: int, seed: int) -> tuple[NDArray[Any], NDArray[Any]]:
     """Support and query points together: inputs [episodes, n, *input_shape], targets beside them."""
     blocks = list(TestSet(task, count, seed, torch.device("cpu")).blocks())
-    x = torch.cat([torch.cat([block.support.x, block.query.x], 1) for block in blocks])
+    x = torch.cat([torch.cat([_drawn(block.support), _drawn(block.query)], 1) for block in blocks])
     y = torch.cat([torch.cat([block.support.y, block.query.y], 1) for block in blocks])
     return x.numpy(), y.numpy()
+
+
+def _drawn(batch: Batch) -> Tensor:
+    """Inputs [episodes, n, …], with NaN, which no figure draws, in the place of padding."""
+    x: Tensor = batch.x
+    if batch.mask is None:
+        return x
+    return x.masked_fill(~batch.mask.reshape(*batch.mask.shape, *[1] * (x.ndim - 2)), torch.nan)

@@ -158,6 +158,20 @@ def test_the_kit_finds_nothing(plugin):
     assert not found
 
 
+def test_words_and_pairs_of_a_users_own_are_adapted_to():
+    words = run("an embedding of words", seeds=[0]).adapt([[0, 1, 2], [3, 3, 6]], [0.5, -1.0], steps=2)
+    assert words.predict([[6, 6, 6]]).shape == (1, 1)
+    with pytest.raises(mamlzoo.UsageError, match=r"x must be \[n, 3\] of whole numbers below 7, and 7 is none"):
+        words.predict([[0, 1, 7]])
+    pairs = run("pairs of points and a sign", seeds=[0])
+    x = {"left": [[0, 1], [1, 1]], "right": [[1, 0], [0, 0]], "sign": [True, False]}
+    assert pairs.adapt(x, [1.0, -1.0], steps=2).predict(x).shape == (2, 1)
+    with pytest.raises(mamlzoo.UsageError, match=r"x must be left \[n, 2\] and right \[n, 2\] and sign \[n\] of truth"):
+        pairs.adapt(x["left"], [1.0, -1.0])
+    with pytest.raises(mamlzoo.UsageError, match="the tensors of x must be of the same examples"):
+        pairs.adapt({**x, "sign": [True]}, [1.0, -1.0])
+
+
 @pytest.mark.parametrize("recompute", [False, True])
 def test_inner_steps_that_are_computed_again_draw_the_same_numbers(recompute):
     name = "dropout under second-order MAML"
