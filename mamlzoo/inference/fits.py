@@ -294,7 +294,7 @@ def _confusions(title: str, episode: Episode, predict: Predict) -> list[Panel]:
     query = without_padding(episode.query)
     true = query.y[0].numpy()
     found = list[Panel]()
-    for step, outputs in _points(predict(query.x[0])).items():
+    for step, outputs in _points(predict(trees.index(query.x, 0))).items():
         chosen, classes = _chosen(outputs), outputs.shape[-1]
         counts = np.zeros((classes, classes), dtype=np.int64)
         np.add.at(counts, (true[chosen >= 0], chosen[chosen >= 0]), 1)
