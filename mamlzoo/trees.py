@@ -37,9 +37,11 @@ def register(cls: type, is_branch: Callable[[dataclasses.Field[Any], object], bo
         is_branch: whether a field is one, by what it holds; if not, it stays as it is. None is none.
     """
 
+    every = dataclasses.fields(cls)
+
     def fields_of(value: object) -> tuple[Fields, Fields]:
         branches, others = list[tuple[str, object]](), list[tuple[str, object]]()
-        for field in dataclasses.fields(cls):
+        for field in every:
             held = getattr(value, field.name)
             (branches if is_branch(field, held) else others).append((field.name, held))
         return tuple(branches), tuple(others)

@@ -31,6 +31,11 @@ from mamlzoo.errors import FOREIGN, MamlzooError, UsageError
 Reduction = Literal["mean", "sum"]
 
 
+def _dtype_of(meta: MetaParams) -> torch.dtype:
+    """Of θ's first tensor; to walk through all of them takes as long as a layer does, in every task."""
+    return next(leaf.dtype for group in meta.values() for leaf in group.values())
+
+
 @dataclass(frozen=True)
 class Bound:
     """An algorithm ready to be trained for several seeds.
@@ -66,7 +71,7 @@ class Bound:
             support: of the episode, whose statistics batch norms may take.
             training: whether networks are as in `train()`.
         """
-        noise = Noise(key, trees.leaves(meta)[0].dtype)
+        noise = Noise(key, _dtype_of(meta))
         support = support if self.learner.norms == "support" else None
         return replace(self.learner, constants=constants, training=training, noise=noise, support=support)
 
