@@ -36,6 +36,7 @@ def found(
     diverged=(),
     test_seed=0,
     device="cpu",
+    norm_statistics="batch",
     **options,
 ):
     """A result with the values given: [seeds, test tasks] after one step, and 0 before."""
@@ -46,7 +47,9 @@ def found(
         kind: {"name": name, "options": options if kind == "algorithm" else {}, "registered": True}
         for kind, name in parts.items()
     }
-    settings = {"seeds": seeds, "test_steps": 1, "test_seed": test_seed, "device": device}
+    settings = {"seeds": seeds, "test_steps": 1, "test_seed": test_seed, "device": device} | {
+        "norm_statistics": norm_statistics
+    }
     rows = [row for row, seed in enumerate(seeds) if seed not in diverged]
     return Result(
         config=config | {"settings": settings, "versions": {}},
@@ -198,6 +201,7 @@ def test_the_step_may_be_chosen_and_must_be_one_that_all_have():
         ({"test_seed": 1}, "test seed"),
         ({"metric": "mae"}, "metric"),
         ({"device": "cuda:1"}, "kind of device"),
+        ({"norm_statistics": "support"}, "norm statistics"),
     ],
 )
 def test_results_of_other_test_tasks_are_not_paired_and_that_is_said(change, what):

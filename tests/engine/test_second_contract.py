@@ -97,8 +97,20 @@ def test_several_tasks_at_once_give_what_one_after_another_gives(name):
     assert_close(run(name, plan="vmap"), run(name, plan="loop"))
 
 
+COMPILED = [
+    "a latent neural process on 1 to 20 points",
+    "dropout under second-order MAML",
+    "ProtoNet on 1 to 20 points",
+    "a GP on learned features on 1 to 20 points",
+    "an embedding of words",
+    "pairs of points and a sign",
+    "statistics of each inner step",
+    "a relation network on images",
+]
+
+
 @pytest.mark.slow
-@EACH
+@pytest.mark.parametrize("name", COMPILED)
 def test_compiled_meta_steps_give_what_eager_ones_give(name):
     compiled = run(name, plan="compile")
     assert compiled.checkpoint.plan.plan == "compile"
