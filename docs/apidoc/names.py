@@ -98,7 +98,21 @@ WRITE = (
         "What a plugin is",
         "A plugin is a final subclass of `Task`, `Model` or `MetaAlgorithm`. It becomes a frozen dataclass by itself,\n"
         "and each field declared with `option` is an option of it: a keyword in Python and a flag on the command line.",
-        ("Task", "Model", "MetaAlgorithm", "Plugin", "option", "Spec", "Batch", "Episode", "Split", "ClosedForm"),
+        (
+            "Task",
+            "Model",
+            "MetaAlgorithm",
+            "Plugin",
+            "option",
+            "Spec",
+            "Input",
+            "Batch",
+            "Episode",
+            "Range",
+            "sizes",
+            "Split",
+            "ClosedForm",
+        ),
     ),
     Group(
         "Episodes over arrays",
@@ -111,6 +125,7 @@ WRITE = (
         (
             "GradientDescent",
             "Learner",
+            "Noise",
             "adapt",
             "sgd",
             "stop_gradient",
@@ -120,6 +135,8 @@ WRITE = (
             "Params",
             "MetaParams",
             "contracts.data.Fast",
+            "Builder",
+            "MetaLoss",
         ),
     ),
     Group(

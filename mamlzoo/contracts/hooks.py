@@ -11,9 +11,10 @@ A function may leave out arguments that it does not use.
 The contract between mamlzoo and plugins, this package, has a version, `mamlzoo.CONTRACT`; it rises when plugins can
 count on something new. A module that does says so, above its imports from mamlzoo:
 
-    __mamlzoo_contract__ = 1
+    __mamlzoo_contract__ = 2
 
-An older mamlzoo then refuses it with the line that a newer one is needed, and loads everything else.
+An older mamlzoo then refuses it with the line that a newer one is needed, and loads everything else. A module of an
+older contract is taken as it is.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import pluggy
 
 from mamlzoo.contracts.plugins import Plugin
 
-CONTRACT = 1
+CONTRACT = 2
 """The version of the contract that this mamlzoo keeps."""
 
 hookspec = pluggy.HookspecMarker("mamlzoo")

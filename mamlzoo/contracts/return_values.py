@@ -19,7 +19,10 @@ from mamlzoo.errors import PluginError
 
 TARGETS = {"regression": "[episodes, examples, output size]", "classification": "[episodes, examples]"}
 """The shape of targets by the kind of a spec."""
-SIZES = "all episodes of a split must have one size: draw as many examples each time, or choose how many by an option"
+SIZES = (
+    "all episodes of a split must have one size: draw as many examples each time, choose how many by an option, or "
+    "pad them to one length and say by the mask of a Batch which are there"
+)
 """What to do about a task whose episodes differ in size."""
 
 

@@ -73,19 +73,19 @@ BROKEN = {
         "pip install -U mamlzoo broken",
     ),
     "needs a newer mamlzoo": (
-        "__mamlzoo_contract__ = 2\n" + dedent(good("x")),
+        "__mamlzoo_contract__ = 3\n" + dedent(good("x")),
         None,
-        "written for contract 2 of mamlzoo; mamlzoo 0.1.0 has contract 1",
+        "written for contract 3 of mamlzoo; mamlzoo 0.1.0 has contract 2",
         "install a newer mamlzoo: pip install -U mamlzoo",
     ),
     "needs a newer mamlzoo even to be imported": (
-        "__mamlzoo_contract__ = 2\nfrom mamlzoo import Future",
+        "__mamlzoo_contract__ = 3\nfrom mamlzoo import Future",
         None,
-        "written for contract 2 of mamlzoo; mamlzoo 0.1.0 has contract 1",
+        "written for contract 3 of mamlzoo; mamlzoo 0.1.0 has contract 2",
         "install a newer mamlzoo: pip install -U mamlzoo",
     ),
     "has a contract that is none": (
-        "__mamlzoo_contract__ = '1'\n" + dedent(good("x")), None, "its __mamlzoo_contract__ is '1'", "write __mamlzoo_contract__ = 1"
+        "__mamlzoo_contract__ = '1'\n" + dedent(good("x")), None, "its __mamlzoo_contract__ is '1'", "write __mamlzoo_contract__ = 2"
     ),
     "has no hook": ("x = 1", None, "it has no hook", "name a plugin's class, as package.module:Class, or give the module a hook"),
     "has a class and no hook": (
@@ -284,9 +284,75 @@ def test_ctrl_c_is_no_failure_of_a_plugin(distribution):
         installed()
 
 
-def test_a_contract_that_this_mamlzoo_keeps_is_no_hindrance(distribution):
-    distribution("linear", f"__mamlzoo_contract__ = {mamlzoo.CONTRACT}\n" + dedent(good("linear")))
+@pytest.mark.parametrize("contract", range(1, mamlzoo.CONTRACT + 1))
+def test_a_contract_that_this_mamlzoo_keeps_is_no_hindrance(distribution, contract):
+    distribution("linear", f"__mamlzoo_contract__ = {contract}\n" + dedent(good("linear")))
     assert installed().failures == []
+
+
+OF_THE_FIRST_CONTRACT = '''
+    __mamlzoo_contract__ = 1
+    import torch, mamlzoo
+    from mamlzoo import Batch, Episode, Spec, option
+
+    class Slopes(mamlzoo.Task):
+        """Lines through 0."""
+        name = "slopes"
+        shots: int = option(3, "points of a set", minimum=1)
+        spec = Spec((1,), 1)
+        def sample(self, count, *, split, generator):
+            slope, x = (torch.randn(count, *shape, generator=generator) for shape in ((1, 1), (2 * self.shots, 1)))
+            support, query = (Batch(part, slope * part) for part in x.chunk(2, 1))
+            return Episode(support=support, query=query)
+        def loss(self, prediction, target):
+            return (prediction - target).square().mean()
+        def metrics(self, prediction, target):
+            return {"mse": self.loss(prediction, target)}
+
+    class Plain(mamlzoo.Model):
+        """Two layers."""
+        name = "plain-net"
+        def build(self, spec):
+            (inputs,) = spec.input_shape
+            return torch.nn.Sequential(torch.nn.Linear(inputs, 8), torch.nn.Tanh(), torch.nn.Linear(8, spec.output_size))
+
+    class Descent(mamlzoo.MetaAlgorithm):
+        """One gradient step, all of it by hand."""
+        name = "descent"
+        def networks(self, spec):
+            return {"network": spec}
+        def init(self, networks):
+            return networks
+        def start(self, learner, meta, support):
+            return meta["network"]
+        def adapt(self, learner, meta, fast, support):
+            x, y = support
+            slope = torch.func.grad(lambda params: learner.criterion(learner.predict(params, x), y))(fast)
+            return mamlzoo.sgd(fast, slope, 0.1)
+        def predict(self, learner, meta, fast, x):
+            return learner.predict(fast, x)
+        def meta_loss(self, learner, meta, episode, progress):
+            support, query = episode
+            both = mamlzoo.tree_map(lambda *rows: torch.cat(rows), support, query)
+            fast = self.adapt(learner, meta, meta["network"], support)
+            return learner.loss(fast, query), {"both": learner.loss(fast, both)}
+
+    @mamlzoo.hookimpl
+    def mamlzoo_plugins():
+        return [Slopes, Plain, Descent]
+'''
+
+
+def test_plugins_of_the_first_contract_are_trained_and_tested(distribution):
+    distribution("first", dedent(OF_THE_FIRST_CONTRACT))
+    result = mamlzoo.run("slopes", "plain-net", "descent", iterations=20, test_tasks=10, test_steps=1)
+    assert str(result.table()).startswith("slopes × plain-net × descent: test mse after adaptation")
+
+
+def test_of_an_algorithm_of_the_first_contract_no_padding_is_asked(distribution):
+    distribution("first", dedent(OF_THE_FIRST_CONTRACT))
+    with pytest.raises(UsageError, match="algorithm 'descent' takes sets of one size, and the support sets"):
+        mamlzoo.run("sine", "plain-net", "descent", options={"task.shots": "1..5"}, iterations=1)
 
 
 def test_one_class_that_is_refused_leaves_the_others_of_its_module(distribution):

@@ -72,8 +72,8 @@ def test_the_page_on_writing_one_begins_with_what_is_written(repository, kind):
 
 def test_the_second_algorithm_of_its_page_is_that_of_the_example_package(repository):
     page = (repository / "docs/write-an-algorithm.md").read_text(encoding="utf-8")
-    shown = re.search(r'^```python title="learned_rates.py"\n(.*?)^```', page, re.M | re.S)[1]
-    example = repository / "tests/example_plugin/mamlzoo_example/learned_rates.py"
+    shown = re.search(r'^```python title="set_encoder.py"\n(.*?)^```', page, re.M | re.S)[1]
+    example = repository / "tests/example_plugin/mamlzoo_example/set_encoder.py"
     assert shown in example.read_text(encoding="utf-8")
 
 

@@ -406,14 +406,19 @@ def test_a_function_of_a_spec_that_gives_other_outputs_than_it_was_asked_for_fai
     assert (verdict, found) == ("failed", "for inputs [6, 1] and 3 outputs the network gives [6, 1], not [6, 3]")
 
 
-def test_the_pages_algorithm_that_says_everything_itself_is_short_and_its_network_can_be_exported(
-    cli, tmp_path, repository
-):
+def test_the_pages_algorithm_that_says_everything_itself_conforms_to_all_that_it_claims(cli, tmp_path, repository):
     page = (repository / "docs/write-an-algorithm.md").read_text("utf-8")
-    source = re.search(r'^```python title="learned_rates.py"\n(.*?)^```', page, re.M | re.S)[1]
-    assert len(source.splitlines()) < 40
-    (tmp_path / "learned_rates.py").write_text(source, "utf-8")
-    (plugin,) = cli.json("check", "learned_rates.py:LearnedRates")["plugins"]
+    source = re.search(r'^```python title="set_encoder.py"\n(.*?)^```', page, re.M | re.S)[1]
+    (tmp_path / "set_encoder.py").write_text(source, "utf-8")
+    (plugin,) = cli.json("check", "set_encoder.py:SetEncoder")["plugins"]
+    held = {"adaptation-is-complete-at-once", "meta-loss-is-a-log-likelihood", "a-padded-set-is-the-set"}
+    assert held <= {row["check"] for row in plugin["checks"]}
+    assert {row["verdict"] for row in plugin["checks"]} == {"passed"}
+
+
+def test_an_algorithm_of_a_package_that_learns_rates_can_export_its_network(cli, tmp_path, repository):
+    source = repository / "tests/example_plugin/mamlzoo_example/learned_rates.py"
+    (plugin,) = cli.json("check", f"{source}:LearnedRates")["plugins"]
     assert "adapted-predicts-the-same" in [row["check"] for row in plugin["checks"]]
 
 

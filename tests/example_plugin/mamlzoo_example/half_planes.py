@@ -1,10 +1,14 @@
 """A classification task with options and a property for its spec."""
 
+__mamlzoo_contract__ = 2
+
+import dataclasses
+
 import torch
 from torch.nn import functional
 
 import mamlzoo
-from mamlzoo import Batch, Episode, Spec, option
+from mamlzoo import Batch, Episode, Range, Spec, option
 
 
 class HalfPlanes(mamlzoo.Task):
@@ -16,7 +20,7 @@ class HalfPlanes(mamlzoo.Task):
     name = "half-planes"
     higher_is_better = frozenset({"accuracy"})
     dimensions: int = option(4, "input dimensions", minimum=1)
-    shots: int = option(10, "support points of an episode", minimum=1)
+    shots: int | Range = option(10, "support points of an episode, or a range to draw from, as 5..10", minimum=1)
     queries: int = option(20, "query points of an episode", minimum=1)
 
     @property
@@ -28,10 +32,9 @@ class HalfPlanes(mamlzoo.Task):
             return torch.randn(count, examples, self.dimensions, generator=generator, device=generator.device)
 
         direction = normal(1)
-        support, query = (
-            Batch(x, ((x * direction).sum(-1) > 0).long()) for x in map(normal, (self.shots, self.queries))
-        )
-        return Episode(support, query)
+        shots, mask = mamlzoo.sizes(self.shots, (count,), generator)
+        support, query = (Batch(x, ((x * direction).sum(-1) > 0).long()) for x in map(normal, (shots, self.queries)))
+        return Episode(dataclasses.replace(support, mask=mask), query)
 
     def loss(self, prediction, target):
         return functional.cross_entropy(prediction, target)

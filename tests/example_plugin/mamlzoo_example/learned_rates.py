@@ -15,6 +15,7 @@ class LearnedRates(mamlzoo.MetaAlgorithm):
     """
 
     name = "learned-rates"
+    honours_masks = True  # all losses are the learner's, which pass over padding
     inner_steps: int = option(1, "adaptation steps in training, k", minimum=0)
     inner_lr: float = option(0.01, "initial rate of every tensor", above=0)
 

@@ -5,7 +5,7 @@ from mamlzoo_example.half_planes import HalfPlanes
 import mamlzoo
 from mamlzoo.testing import conformance
 
-test_conforms = conformance("half-planes", "normed", "learned-rates")
+test_conforms = conformance("half-planes", "normed", "learned-rates", "set-encoder")
 
 
 def test_they_run_together_by_name_and_as_a_class(tmp_path):
