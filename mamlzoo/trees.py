@@ -17,47 +17,44 @@ from torch.utils import _pytree as pytree
 T = TypeVar("T")
 
 
-Fields = tuple[tuple[str, object], ...]
-"""Fields of a dataclass by name."""
+Context = tuple[tuple[str, ...], tuple[tuple[str, object], ...]]
+"""Of a dataclass the names of the branches, and what else it holds by name."""
 
 
-def _is_there(field: dataclasses.Field[Any], value: object) -> bool:
-    return value is not None
-
-
-def holds_tensor(field: dataclasses.Field[Any], value: object) -> bool:
+def holds_tensor(field: dataclasses.Field[Any]) -> bool:
     """Whether a field is declared as a tensor; what it holds may be something that stands for one."""
     return field.type in (Tensor, "Tensor", "torch.Tensor")
 
 
-def register(cls: type, is_branch: Callable[[dataclasses.Field[Any], object], bool] = _is_there) -> None:
-    """Let the fields of a dataclass be branches of a tree.
+def register(cls: type, is_branch: Callable[[dataclasses.Field[Any]], bool] = lambda field: True) -> None:
+    """Let the fields of a dataclass be branches of a tree; one that is None is not there.
 
     Args:
-        is_branch: whether a field is one, by what it holds; if not, it stays as it is. None is none.
+        is_branch: whether a field is one; if not, it stays as it is.
     """
-
     every = dataclasses.fields(cls)
+    names = tuple(field.name for field in every if is_branch(field))
+    others = tuple(field.name for field in every if field.name not in names)
 
-    def fields_of(value: object) -> tuple[Fields, Fields]:
-        branches, others = list[tuple[str, object]](), list[tuple[str, object]]()
-        for field in every:
-            held = getattr(value, field.name)
-            (branches if is_branch(field, held) else others).append((field.name, held))
-        return tuple(branches), tuple(others)
+    def flatten(value: object) -> tuple[list[object], Context]:
+        # Several times in each meta-step, so as little as possible is done here.
+        held = [getattr(value, name) for name in names]
+        there = names
+        if any(branch is None for branch in held):
+            there = tuple(name for name, branch in zip(names, held, strict=True) if branch is not None)
+            held = [branch for branch in held if branch is not None]
+        return held, (there, tuple((name, getattr(value, name)) for name in others) if others else ())
 
-    def flatten(value: object) -> tuple[list[object], tuple[tuple[str, ...], Fields]]:
-        branches, others = fields_of(value)
-        return [branch for _, branch in branches], (tuple(name for name, _ in branches), others)
+    def flatten_with_keys(value: object) -> tuple[list[tuple[pytree.KeyEntry, object]], Context]:
+        branches, context = flatten(value)
+        named: list[tuple[pytree.KeyEntry, object]] = [
+            (pytree.GetAttrKey(name), branch) for name, branch in zip(context[0], branches, strict=True)
+        ]
+        return named, context
 
-    def flatten_with_keys(value: object) -> tuple[list[tuple[pytree.KeyEntry, object]], tuple[tuple[str, ...], Fields]]:
-        branches, others = fields_of(value)
-        named: list[tuple[pytree.KeyEntry, object]] = [(pytree.GetAttrKey(name), branch) for name, branch in branches]
-        return named, (tuple(name for name, _ in branches), others)
-
-    def unflatten(branches: Iterable[object], context: tuple[tuple[str, ...], Fields]) -> object:
-        names, others = context
-        return cls(**dict(zip(names, branches, strict=True)), **dict(others))
+    def unflatten(branches: Iterable[object], context: Context) -> object:
+        there, rest = context
+        return cls(**dict(zip(there, branches, strict=True)), **dict(rest))
 
     pytree.register_pytree_node(cls, flatten, unflatten, flatten_with_keys_fn=flatten_with_keys)
 

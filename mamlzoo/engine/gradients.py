@@ -124,12 +124,12 @@ def vmap_plan(bound: Bound, reduction: Reduction, chunk: int | None = None, clip
 
     def gradients(meta: MetaParams, episodes: Episode, progress: Tensor) -> StepResult:
         tasks = episodes.support.y.shape[1]
+        if chunk is None or chunk >= tasks:
+            return part(meta, episodes, progress, tasks)
         parts = [
-            part(meta, trees.index(episodes, (slice(None), slice(first, first + (chunk or tasks)))), progress, tasks)
-            for first in range(0, tasks, chunk or tasks)
+            part(meta, trees.index(episodes, (slice(None), slice(first, first + chunk))), progress, tasks)
+            for first in range(0, tasks, chunk)
         ]
-        if len(parts) == 1:
-            return parts[0]
         gradient = trees.tree_map(lambda *leaves: torch.stack(leaves).sum(0), *(part.gradient for part in parts))
         measured: Any = trees.tree_map(lambda *leaves: torch.cat(leaves, 1), *(tuple(part[1:]) for part in parts))
         return StepResult(gradient, *measured)
