@@ -49,7 +49,7 @@ def draws(network: nn.Module) -> bool:
 def called(network: nn.Module, x: Any) -> Any:
     """What a network gives for inputs; where it draws, by the same random numbers each time."""
     arguments, named = arguments_of(network, x)
-    with drawing(network, Noise(torch.tensor(0, device=trees.leaves(x)[0].device))):
+    with drawing(network, Noise(torch.tensor(0, device=trees.leaves(x)[0].device), still=True)):
         return network(*arguments, **named)
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from mamlzoo import trees
 from mamlzoo.contracts.data import Batch, Episode, Fast
 from mamlzoo.contracts.plugins import MetaAlgorithm, Task
+from mamlzoo.engine.batch_norm import batch_norms
 from mamlzoo.engine.binding import Bound
 from mamlzoo.engine.held_tensors import same
 from mamlzoo.errors import PluginError, UsageError
@@ -43,11 +44,16 @@ def inspect_padding(bound: Bound, episode: Episode) -> None:
         episode: without an axis of episodes.
 
     Raises:
-        PluginError: something does.
+        PluginError, UsageError: something does.
     """
     changing = seen_in(bound, episode)
     if changing is None:
         return
+    if bound.learner.norms == "batch" and (norms := batch_norms(bound.learner.networks.values())):
+        raise UsageError(
+            f"{changing} changes with the numbers in the padding of a set, of which batch norm '{norms[0]}' takes the "
+            "statistics, as of all that is at hand; --norm-statistics support takes those of the support set"
+        )
     raise PluginError(
         f"algorithm '{bound.algorithm.name}': {changing} changes with the numbers in the padding of a set",
         plugin=bound.algorithm,

@@ -233,7 +233,7 @@ def _clone(x: Any) -> Any:
 def _functional(network: nn.Module, state: Mapping[str, Tensor], x: Any) -> Any:
     """The network's output with this state, by the random numbers that `called` takes."""
     arguments, named = arguments_of(network, _clone(x))
-    with drawing(network, Noise(torch.tensor(0, device=trees.leaves(x)[0].device))):
+    with drawing(network, Noise(torch.tensor(0, device=trees.leaves(x)[0].device), still=True)):
         return functional_call(network, dict(state), arguments, named)
 
 

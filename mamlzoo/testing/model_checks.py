@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
 import math
@@ -15,7 +16,9 @@ from torch.nn import functional
 from mamlzoo import trees
 from mamlzoo.contracts.data import Batch, Episode, Params, Spec
 from mamlzoo.contracts.differentiation import differentiable_twice
+from mamlzoo.contracts.drawing import called, drawing, tried
 from mamlzoo.contracts.learner import Learner
+from mamlzoo.contracts.noise import Noise, keys
 from mamlzoo.contracts.plugins import Model
 from mamlzoo.contracts.return_values import check_module
 from mamlzoo.discovery.torch_modules import Plain
@@ -42,6 +45,8 @@ SPECS = (
 )
 """What a model may be asked for: numbers, sequences, images."""
 EXAMPLES = 6
+STILL = Noise(torch.tensor(0), still=True)
+"""The random numbers of networks that draw: the same in every call, so that these are functions."""
 STEPS = (1e-6, 1e-5, 1e-7, 1e-8)
 """h of the differences of gradients, in float64; a kink may lie within one of them, and in most with many units."""
 
@@ -75,7 +80,7 @@ def builds_what_was_asked_for(model: Model) -> None:
         except UsageError as error:
             refusal = error
             continue
-        mismatch = _mismatch(spec, network(_inputs(spec)))
+        mismatch = _mismatch(spec, called(network, _inputs(spec)))
         require(not mismatch, mismatch)
         built += 1
     shapes = ", ".join(str(list(spec.input_shape)) for spec in SPECS)
@@ -132,7 +137,7 @@ def outputs_are_finite(spec: Spec, network: nn.Module) -> None:
     """
     x = _inputs(spec)
     for name, given in {"random": x, "zero": 0 * x, "equal": x[:1].expand(x.shape)}.items():
-        require(network(given).isfinite().all(), f"for {name} inputs the output is not finite")
+        require(called(network, given).isfinite().all(), f"for {name} inputs the output is not finite")
 
 
 @check("model")
@@ -144,7 +149,7 @@ def same_inputs_give_same_outputs(spec: Spec, network: nn.Module) -> None:
     """
     x = _inputs(spec)
     with purity.repeating():
-        same = torch.equal(network(x.clone()), network(x.clone()))
+        same = torch.equal(called(network, x.clone()), called(network, x.clone()))
     require(same, "two calls with the same inputs differ")
 
 
@@ -157,10 +162,10 @@ def nearby_inputs_give_nearby_outputs(spec: Spec, network: nn.Module) -> None:
     """
     try:
         double = copy.deepcopy(network).double()
-        double(_inputs(spec).double())
+        called(double, _inputs(spec).double())
     except Exception:  # a network that cannot do float64 has a check of its own
         return
-    require_continuous("the output", double, _inputs(spec).double())
+    require_continuous("the output", functools.partial(called, double), _inputs(spec).double())
 
 
 @check("model")
@@ -203,7 +208,7 @@ def works_under_vmap(spec: Spec, network: nn.Module) -> None:
     looped = torch.stack([bound.learner.predict(trees.index(params, at), x[at]) for at in range(SEEDS)])
     worst = float((batched - looped).detach().abs().max())
     require(torch.allclose(batched, looped, rtol=1e-4, atol=1e-5), f"the outputs differ by up to {worst:.1e}")
-    if not network(x[0]).requires_grad:
+    if not called(network, x[0]).requires_grad:
         return  # nothing to learn, which has a check of its own
     episodes = _episodes(spec)
     _require_batchable(bound, episodes)
@@ -241,8 +246,8 @@ def works_in_float64(spec: Spec, network: nn.Module) -> None:
     Make no tensors of a fixed type in `forward`: torch.zeros(…, dtype=x.dtype), x.new_zeros(…).
     """
     x = _inputs(spec)
-    single = network(x).detach()
-    double = copy.deepcopy(network).double()(x.double()).detach()
+    single = called(network, x).detach()
+    double = called(copy.deepcopy(network).double(), x.double()).detach()
     require(double.dtype == torch.float64, f"its output is {double.dtype}")
     worst = float((double - single).abs().max())
     require(torch.allclose(double, single.double(), rtol=1e-3, atol=1e-4), f"the outputs differ by up to {worst:.1e}")
@@ -262,8 +267,7 @@ def works_on_a_meta_batch_of_one(spec: Spec, network: nn.Module) -> None:
     x = _inputs(spec)
 
     def predict(x: Tensor) -> Tensor:
-        output: Tensor = functional_call(network, (params, constants), (x,))
-        return output
+        return _functional(network, params | constants, x)
 
     one = predict(x[:1])
     wanted = [1, spec.output_size]
@@ -279,7 +283,9 @@ def _of_seeds(spec: Spec, network: nn.Module) -> Bound:
     params, constants = _split(network)
     seeds = [trees.tree_map(lambda leaf, at=at: leaf + 0.1 * at, params) for at in range(SEEDS)]
     meta = {"network": trees.stack(seeds)}
-    learner = Learner({"network": network}, {"network": constants}, functional.mse_loss, spec)
+    learner = Learner(
+        {"network": network}, {"network": constants}, functional.mse_loss, spec, training=True, noise=STILL
+    )
     return Bound(probes.OneStep(inner_lr=0.1), learner, meta, {"network": trees.stack([constants] * SEEDS)})
 
 
@@ -291,7 +297,7 @@ def _episodes(spec: Spec) -> Episode:
         shapes = spec.input_shape, (spec.output_size,)
         return Batch(*(torch.randn(SEEDS, TASKS, EXAMPLES, *shape, generator=generator) for shape in shapes))
 
-    return Episode(batch(), batch())
+    return Episode(batch(), batch(), keys(0, SEEDS * TASKS).reshape(SEEDS, TASKS))
 
 
 def _require_batchable(bound: Bound, episodes: Episode) -> None:
@@ -312,8 +318,7 @@ def _curvature(network: nn.Module, params: Params, constants: Params, x: Tensor)
     direction = trees.tree_map(lambda leaf: leaf / length, direction)
 
     def loss(params: Params, constants: Params) -> Tensor:
-        output: Tensor = functional_call(network, (params, constants), (x,))
-        return output.square().mean()
+        return _functional(network, params | constants, x).square().mean()
 
     def slope(params: Params, constants: Params) -> Tensor:
         """The gradient's component in the direction."""
@@ -338,7 +343,7 @@ def _accepted(model: Model) -> list[Spec]:
         if (len(spec.input_shape) == 1) in accepted:
             continue
         try:
-            refusal = _mismatch(spec, _network(model, spec)(_inputs(spec)))
+            refusal = _mismatch(spec, called(_network(model, spec), _inputs(spec)))
         except FOREIGN as error:  # a model that fits no shape but its own has a check of its own
             refusal = error
         if not refusal:
@@ -354,7 +359,10 @@ def _network(model: Model, spec: Spec, seed: int = 0) -> nn.Module:
     """The network for a shape, built after torch.manual_seed(seed)."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return _built(model, spec)
+        network = _built(model, spec)
+        with contextlib.suppress(*FOREIGN), torch.no_grad():  # what it raises, a check says
+            tried(network, copy.deepcopy(network), _inputs(spec))
+    return network
 
 
 def _built(model: Model, spec: Spec) -> nn.Module:
@@ -368,7 +376,7 @@ def _built(model: Model, spec: Spec) -> nn.Module:
         return _pure(model, spec)
     try:
         pure = _pure(model, spec)
-        mismatch = _mismatch(spec, pure(_inputs(spec)))
+        mismatch = _mismatch(spec, called(pure, _inputs(spec)))
     except MamlzooError:
         raise
     except Exception as error:  # torch's layers raise several kinds where a shape does not fit
@@ -392,6 +400,13 @@ def _mismatch(spec: Spec, output: object) -> str:
 def _asked(spec: Spec) -> str:
     """As in 'inputs [6, 1] and 3 outputs'."""
     return f"inputs [{EXAMPLES}, {', '.join(map(str, spec.input_shape))}] and {count(spec.output_size, 'output')}"
+
+
+def _functional(network: nn.Module, state: Params, x: Tensor) -> Tensor:
+    """Its output with this state, and where it draws the random numbers that `called` takes."""
+    with drawing(network, STILL):
+        output: Tensor = functional_call(network, state, (x,))
+    return output
 
 
 def _split(network: nn.Module) -> tuple[Params, Params]:

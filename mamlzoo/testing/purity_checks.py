@@ -27,7 +27,7 @@ from mamlzoo.testing.continuity import require_continuous
 def same_inputs_give_same_outputs(algorithm: MetaAlgorithm) -> None:
     """Called twice with the same θ and episode it gives the same φ, predictions, meta-loss and logs, to the bit.
 
-    Draw no random numbers, read no clock, and keep nothing between calls.
+    Draw by learner.noise alone, read no clock, and keep nothing between calls.
     """
     bound, episode = _bound(algorithm)
     learner, meta = bound.learner, trees.index(bound.meta, 0)

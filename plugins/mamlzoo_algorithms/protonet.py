@@ -54,7 +54,7 @@ class ProtoNet(mamlzoo.MetaAlgorithm):
         return networks
 
     def start(self, learner: Learner, meta: MetaParams, support: Batch) -> Prototypes:
-        embedded = learner.predict(meta["network"], support.x)
+        embedded = learner.predict(meta["network"], support.x, mask=support.mask)
         member = functional.one_hot(support.y, learner.spec.output_size).to(embedded.dtype)
         if support.mask is not None:  # padding belongs to no class
             embedded, member = (rows.masked_fill(~support.mask[:, None], 0) for rows in (embedded, member))

@@ -246,7 +246,7 @@ class Relation(mamlzoo.MetaAlgorithm):
         return networks
 
     def start(self, learner: Learner, meta: MetaParams, support: Batch) -> Tensor:
-        embedded = learner.predict(meta["network"], support.x)
+        embedded = learner.predict(meta["network"], support.x, mask=support.mask)
         member = functional.one_hot(support.y, learner.spec.output_size) * support.there[:, None]
         member = member.to(embedded.dtype)
         return member.T @ embedded.masked_fill(~support.there[:, None], 0) / member.sum(0).clamp(min=1)[:, None]

@@ -169,3 +169,22 @@ def test_joined_sets_hold_the_padding_of_both():
 def test_a_run_trained_on_ten_points_is_adapted_to_three():
     result = mamlzoo.run(Sine(shots="1..10"), MLP(hidden=(8,)), MAML(), **QUICK)
     assert result.adapt([[0.0], [1.0], [2.0]], [0.0, 1.0, 0.5]).predict([[0.5]]).shape == (1, 1)
+
+
+class Padded(Sine):
+    """Query sets of several sizes, too."""
+
+    def sample(self, count, *, split, generator):
+        drawn = super().sample(count, split=split, generator=generator)
+        _, mask = mamlzoo.sizes(mamlzoo.Range(2, drawn.query.y.shape[1]), (count,), generator)
+        return Episode(drawn.support, replace(drawn.query, mask=mask))
+
+
+def norming():
+    return nn.Sequential(nn.Linear(1, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))
+
+
+def test_a_batch_norm_that_would_see_padding_names_the_setting_that_helps():
+    with pytest.raises(UsageError, match="batch norm '1' takes the statistics, .*; --norm-statistics support takes"):
+        mamlzoo.run(Padded, norming, "maml", **QUICK)
+    assert mamlzoo.run(Padded, norming, "maml", norm_statistics="support", **QUICK)

@@ -21,6 +21,19 @@ def test_what_the_faulty_plugins_are_made_from_passes(good):
     assert [outcome.check.name for outcome in outcomes_of(good) if outcome.verdict != "passed"] == []
 
 
+class Dropping(faulty_models.Perceptron):
+    """Drops some of its units."""
+
+    name = "dropping"
+
+    def middle(self):
+        return nn.Sequential(nn.Tanh(), nn.Dropout(0.3))
+
+
+def test_a_network_with_dropout_passes():
+    assert [outcome.finding for outcome in outcomes_of(Dropping()) if outcome.verdict != "passed"] == []
+
+
 @pytest.mark.parametrize("right", right_methods.RIGHT, ids=lambda cls: cls.__name__)
 def test_a_right_method_of_the_field_passes(right):
     assert [outcome.finding for outcome in outcomes_of(right()) if outcome.verdict != "passed"] == []

@@ -106,7 +106,7 @@ MISTAKES = [
         "random numbers in the meta-loss",
         algorithms.Drawing,
         ("vmapped-equals-one-by-one", "same-inputs-give-same-outputs"),
-        "Draw no random numbers",
+        "Draw by learner.noise",
     ),
     Mistake(
         "a hash of numbers as noise in an algorithm",
