@@ -134,6 +134,7 @@ def test_clipped_gradients_are_a_plain_loop_of_torch(per, plan):
     assert not torch.allclose(Loop(optimizer="sgd").after(plan).theta, expected, rtol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
 @pytest.mark.parametrize("chunk", [1, 2])
 @pytest.mark.parametrize("per", ["meta-step", "task"])
@@ -150,6 +151,7 @@ def test_a_norm_that_no_gradient_reaches_changes_no_bit(plan):
     assert torch.equal(Loop(dtype=torch.float32, clip_norm=1e30).after(plan).theta, usual)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("plan", PLANS)
 @pytest.mark.parametrize("per", ["meta-step", "task"])
 def test_a_seed_is_clipped_as_if_it_were_alone(per, plan):

@@ -48,7 +48,7 @@ COMBINATIONS = {
     "Reptile on 1 to 20 points": (Sine(shots="1..20"), SMALL, Reptile(inner_lr=0.1)),
     "ProtoNet on 1 to 20 points": (Blobs(ways=3, shots="1..20"), SMALL, ProtoNet()),
     "a GP on learned features on 1 to 20 points": (Sine(shots="1..20"), SMALL, DeepKernel()),
-    "statistics of each inner step": (Sine(), normalised, PerStepNorms(inner_lr=0.01)),
+    "statistics of each inner step": (Blobs(ways=3), normalised, PerStepNorms(inner_lr=0.01)),
     "a relation network on images": (Pictures(), convolving, Relation()),
     "a recurrent learner": (Sine(shots=4), SMALL, Reader()),
     "an embedding of words": (Words(), Bag, MAML(inner_lr=0.1)),
@@ -62,10 +62,13 @@ OF_THE_SUPPORT_SET = {
 }
 COMBINATIONS |= OF_THE_SUPPORT_SET
 EACH = pytest.mark.parametrize("name", COMBINATIONS)
-DRAWING = pytest.mark.parametrize(
-    "name",
-    ["a latent neural process on 1 to 20 points", "dropout under second-order MAML", "Reptile on 1 to 20 points"],
-)
+DRAWN = [
+    "a latent neural process on 1 to 20 points",
+    "dropout under second-order MAML",
+    "statistics of each inner step",
+]
+DRAWING = pytest.mark.parametrize("name", DRAWN)
+MORE = [pytest.param(name, marks=pytest.mark.slow) for name in COMBINATIONS if name not in DRAWN]
 SETTINGS = {
     "meta_batch": 5, "iterations": 12, "test_tasks": 12, "test_steps": 3, "optimizer": "sgd", "outer_lr": 0.02,
     "threads": 1,
@@ -123,7 +126,7 @@ def test_a_seed_alone_finds_what_it_finds_beside_another(name):
     torch.testing.assert_close(both.evaluation.main[1:], alone.evaluation.main, rtol=1e-5, atol=1e-5)
 
 
-@EACH
+@pytest.mark.parametrize("name", [*DRAWN, *MORE])
 def test_resumed_is_never_stopped_to_the_bit(name):
     (experiment,) = experiments(*([part] for part in COMBINATIONS[name]), **settings_of(name, plan="vmap"))
     whole, cut = None, None

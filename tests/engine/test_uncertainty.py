@@ -228,7 +228,7 @@ def test_a_loss_of_a_distribution_is_its_own_where_outputs_are_no_points():
         assert float(learner.loss_of(wild, Batch(None, batch.y, mask))) == pytest.approx(wanted)
 
 
-@EACH
+@pytest.mark.parametrize("name", ["a Gaussian of 1 to 20 points", "classes by ProtoNet", "quantiles under MAML"])
 def test_a_result_is_loaded_and_reported_as_it_was(name, tmp_path):
     result = run(name, iterations=1)
     loaded = mamlzoo.load(mamlzoo.save(result, tmp_path / "run").run_dir)

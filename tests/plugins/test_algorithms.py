@@ -262,7 +262,8 @@ def untrained():
 
 
 @pytest.mark.parametrize(
-    "algorithm", [pytest.param(name, marks=[pytest.mark.slow] * (name == "reptile")) for name in ALGORITHMS]
+    "algorithm",
+    [pytest.param(name, marks=[pytest.mark.slow] * (name in ("reptile", "fomaml", "anil"))) for name in ALGORITHMS],
 )
 def test_every_algorithm_learns(algorithm, untrained):
     if algorithm == "protonet":

@@ -157,6 +157,7 @@ class InContext(mamlzoo.MetaAlgorithm):
         return learner.criterion(self.predict(learner, meta, fast, episode.query.x), episode.query.y), {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "algorithm", [PerStep(), Imaging(), InContext()], ids=lambda algorithm: type(algorithm).__name__
 )
@@ -443,6 +444,7 @@ ODD = """
 """
 
 
+@pytest.mark.slow
 def test_check_all_counts_and_goes_on_behind_plugins_that_cannot_be_checked(cli, distribution):
     distribution("broken", "import nothing_of_this_name")
     distribution("raising", ODD.format(name="raising", example="raise OSError('no file')"))

@@ -9,7 +9,7 @@ import pytest
 import right_methods
 from torch import nn
 
-from mamlzoo.testing import outcomes_of
+from mamlzoo.testing import checks_of, outcomes_of
 from mamlzoo.testing.kit import CHECKS
 from mamlzoo.testing.probes import Lines
 
@@ -34,6 +34,7 @@ def test_a_network_with_dropout_passes():
     assert [outcome.finding for outcome in outcomes_of(Dropping()) if outcome.verdict != "passed"] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("right", right_methods.RIGHT, ids=lambda cls: cls.__name__)
 def test_a_right_method_of_the_field_passes(right):
     assert [outcome.finding for outcome in outcomes_of(right()) if outcome.verdict != "passed"] == []
@@ -57,7 +58,18 @@ def test_a_layer_that_torch_batches_wrongly_and_a_run_composes_passes(layer):
     assert [outcome.finding for outcome in outcomes_of(Composed()) if outcome.verdict != "passed"] == []
 
 
-@pytest.mark.parametrize(("name", "faulty"), FAULTY, ids=[f"{name}-{cls.__name__}" for name, cls in FAULTY])
+EACH_FAULT = pytest.mark.parametrize(("name", "faulty"), FAULTY, ids=[f"{name}-{cls.__name__}" for name, cls in FAULTY])
+
+
+@EACH_FAULT
+def test_a_fault_is_found_by_its_check(name, faulty):
+    plugin = faulty()
+    (check,) = (check for check in checks_of(plugin) if check.name == name)
+    assert check.of(plugin).verdict == "failed"
+
+
+@pytest.mark.slow
+@EACH_FAULT
 def test_a_fault_is_found_by_its_check_and_by_no_other(name, faulty):
     failed = {outcome.check.name: outcome.finding for outcome in outcomes_of(faulty()) if outcome.verdict == "failed"}
     assert list(failed) == [name], failed

@@ -105,7 +105,7 @@ def test_an_optimiser_that_cannot_be_traced_says_why(optimizer):
         Traced(MAML(), optimizer=optimizer, model=as_model(bias_free))
 
 
-@pytest.mark.parametrize("reduction", ["mean", "sum"])
+@pytest.mark.parametrize("reduction", ["mean", pytest.param("sum", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("chunk", "passes"), [(1, 6), (2, 3), (3, 2), (4, 2), (6, 1), (99, 1)])
 def test_a_chunk_makes_several_passes_of_a_meta_step_and_changes_nothing(chunk, passes, reduction):
     trial = Traced(MAML(), meta_batch=6, chunk=chunk, reduction=reduction, optimizer="sgd")
