@@ -109,7 +109,7 @@ def length(gradients):
     return float(torch.cat([g.flatten() for g in gradients]).norm())
 
 
-PLANS = ["vmap", "loop", "compile"]
+PLANS = ["vmap", "loop", pytest.param("compile", marks=pytest.mark.slow)]
 
 
 @pytest.mark.parametrize("plan", PLANS)
