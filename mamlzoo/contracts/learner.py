@@ -104,7 +104,7 @@ class Learner:
             pass
         elif moments is not None:
             norms = Norms(moments=moments)
-        elif self.norms == "support" and (support := self._support_beside(x)) is not None:
+        elif self.norms == "support" and (support := self._support_beside(x, network)) is not None:
             before = len(support.y)
             others = torch.zeros(count_of(x), dtype=torch.bool, device=support.y.device)
             norms = Norms(torch.cat([support.there, others]))
@@ -129,18 +129,24 @@ class Learner:
         self._output(module if self.training else at_rest(module), params, x, network, Norms(mask, seen=seen))
         return seen
 
-    def _support_beside(self, x: Any) -> Batch | None:
+    def _support_beside(self, x: Any, network: str) -> Batch | None:
         """The support set, unless it is what is predicted.
 
         Raises:
-            UsageError: there is none.
+            UsageError: there is none; or the network takes other inputs than the task gives.
         """
         if self.support is None:
             raise UsageError(
                 "batch norms are to take the statistics of the support set, and the learner holds none; within methods "
                 "of an algorithm the engine gives it"
             )
-        is_support = all(one is two for one, two in zip(trees.leaves(x), trees.leaves(self.support.x), strict=True))
+        given, known = trees.leaves(x), trees.leaves(self.support.x)
+        if [leaf.shape[1:] for leaf in given] != [leaf.shape[1:] for leaf in known]:
+            raise UsageError(
+                f"network '{network}' takes other inputs than the task's, so its batch norms cannot take the support "
+                "set's statistics; choose norm statistics 'batch', or a network without batch norm"
+            )
+        is_support = all(one is two for one, two in zip(given, known, strict=True))
         return None if is_support and self.support.mask is None else self.support
 
     def _output(self, module: nn.Module, params: Params, x: Any, network: str, norms: Norms) -> Tensor:

@@ -213,6 +213,11 @@ def support_of(name, at=0):
     return support.x[at][there], support.y[at][there]
 
 
+def test_a_batch_norm_behind_other_inputs_than_the_tasks_is_refused_the_support_sets_statistics():
+    with pytest.raises(mamlzoo.UsageError, match="network 'encoder' takes other inputs than the task's, so its batch"):
+        mamlzoo.run(Sine(), normalised, LatentProcess(), norm_statistics="support", **{**SETTINGS, "iterations": 1})
+
+
 def test_batch_norm_of_the_batch_leaves_padding_out():
     result = mamlzoo.run(Blobs(shots="2..20"), normalised, MAML(inner_lr=0.1), **{**SETTINGS, "iterations": 1})
     assert "transductive" in " ".join(result.checkpoint.remarks)  # and the rehearsal found no say of the padding
