@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +20,12 @@ if TYPE_CHECKING:
 
 SHORT_FLAGS = {"task": "-t", "model": "-m", "algorithm": "-a"}
 CHOSEN = "mamlzoo.cli.chosen"
-OPTIMIZERS, GROUPS = "mamlzoo.cli.optimizers", "mamlzoo.cli.groups"
-OPTIMIZER, GROUP = "optimizer", "outer-lr"
-"""How the flags of an optimiser's options begin, and those of the rates of groups of θ."""
+OPTIMIZERS, GROUPS, NETWORKS = "mamlzoo.cli.optimizers", "mamlzoo.cli.groups", "mamlzoo.cli.networks"
+OPTIMIZER, GROUP, NETWORK = "optimizer", "outer-lr", "network"
+"""How the flags of an optimiser's options begin, those of the rates of groups of θ, and those of networks' models."""
+MODEL = Option("model", "the model that builds this network", "mlp", str)
+OF_NETWORK = re.compile(r"(-m|--model=)(?P<name>[A-Za-z_]\w*)=(?P<model>.+)")
+"""`-m relation=mlp`, in one word."""
 DEFAULT_OPTIMIZER = "adam"
 
 
@@ -80,13 +84,14 @@ class Flag(click.Option):
         self.key = f"{prefix}{option.name}"
 
 
-class GroupFlag(Flag):
-    """The outer rate of a group of θ, whatever that is called; not shown, since groups are known once there is a θ."""
+class NamedFlag(Flag):
+    """What is said of a part of an algorithm, whatever that is called; not shown: parts are known once it is bound."""
 
-    def __init__(self, group: str, rate: Option, *, several: bool) -> None:
-        super().__init__(rate, "group.", several=several)
-        self.name = f"group {group}"
-        self.opts, self.key, self.hidden = [f"--{GROUP}.{group}"], f"outer_lr.{group}", True
+    def __init__(self, prefix: str, part: str, option: Option, *, several: bool) -> None:
+        begins = prefix.replace("-", "_")
+        super().__init__(option, f"{begins}.", several=several)
+        self.name = f"{prefix} {part}"
+        self.opts, self.key, self.hidden = [f"--{prefix}.{part}"], f"{begins}.{part}", True
 
 
 def _dotted(kind: str, args: Sequence[str]) -> dict[str, None]:
@@ -128,6 +133,7 @@ class PluginCommand(click.Command):
     kinds: Sequence[str] = tuple(SHORT_FLAGS)
     several = False
     sweeps = False
+    also: Mapping[str, str] = {}
     defaults: Mapping[str, Sequence[str]] = {"task": ["sine"], "model": ["mlp"], "algorithm": ["maml"]}
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -176,7 +182,7 @@ class PluginCommand(click.Command):
             [SHORT_FLAGS[kind], f"--{kind}", kind],
             metavar="NAME",
             multiple=self.several,
-            help=f"The {kind}{', or several' * self.several}; FILE.py:NAME for your own.  "
+            help=f"The {kind}{', or several' * self.several}; FILE.py:NAME for your own{self.also.get(kind, '')}.  "
             f"[default: {', '.join(self.defaults[kind])}]",
         )
 
@@ -218,12 +224,28 @@ class PluginCommand(click.Command):
         return flags
 
 
+def _networks_apart(args: Sequence[str]) -> list[str]:
+    """The arguments with `--network.relation mlp` in place of `-m relation=mlp`."""
+    found: list[str] = []
+    rest = iter(args)
+    for arg in rest:
+        given = OF_NETWORK.fullmatch(arg)
+        if arg in ("-m", "--model"):
+            value = next(rest, None)
+            given = None if value is None else OF_NETWORK.fullmatch(f"-m{value}")
+            if given is None:
+                found += [arg] if value is None else [arg, value]
+                continue
+        found += [arg] if given is None else [f"--{NETWORK}.{given['name']}", given["model"]]
+    return found
+
+
 def _without_dotted(args: Sequence[str]) -> list[str]:
     """The arguments less every `--kind.option VALUE`, whose value may look like anything."""
     left: list[str] = []
     rest = iter(args)
     for arg in rest:
-        if arg.startswith(tuple(f"--{kind}." for kind in (*SHORT_FLAGS, OPTIMIZER, GROUP))):
+        if arg.startswith(tuple(f"--{kind}." for kind in (*SHORT_FLAGS, OPTIMIZER, GROUP, NETWORK))):
             if "=" not in arg:
                 next(rest, None)
         else:
@@ -234,12 +256,17 @@ def _without_dotted(args: Sequence[str]) -> list[str]:
 class SettingsCommand(PluginCommand):
     """A `PluginCommand` that also has the flags of a run's settings; the callback gets them as `settings`.
 
-    It has those of the optimiser that `--optimizer` chooses, too, as `--optimizer.weight-decay`, and for each group of
-    θ that is named one as `--outer-lr.rates`. Their values are among the `options`.
+    It has those of the optimiser that `--optimizer` chooses, too, as `--optimizer.weight-decay`; for each group of θ
+    that is named one as `--outer-lr.rates`, and for each network one as `--network.relation`, which `-m relation=mlp`
+    is short for. Their values are among the `options`.
     """
 
+    also = {"model": "; NETWORK=NAME for one of the algorithm's networks"}
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        args = _networks_apart(args)
         ctx.meta[OPTIMIZERS], ctx.meta[GROUPS] = self._optimizers(args), list(_dotted(GROUP, args))
+        ctx.meta[NETWORKS] = list(_dotted(NETWORK, args))
         return super().parse_args(ctx, args)
 
     def _optimizers(self, args: Sequence[str]) -> list[str]:
@@ -276,7 +303,8 @@ class SettingsCommand(PluginCommand):
         return [
             *super()._plugin_flags(ctx),
             *self._flags_of(OPTIMIZER, [options_of_optimizer(name) for name in names]),
-            *(GroupFlag(group, rate, several=self.sweeps) for group in ctx.meta.get(GROUPS, [])),
+            *(NamedFlag(GROUP, group, rate, several=self.sweeps) for group in ctx.meta.get(GROUPS, [])),
+            *(NamedFlag(NETWORK, name, MODEL, several=self.sweeps) for name in ctx.meta.get(NETWORKS, [])),
         ]
 
     def _chosen(self, ctx: click.Context) -> Mapping[str, Sequence[str]]:

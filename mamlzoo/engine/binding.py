@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Literal
 
 import torch
@@ -26,7 +27,7 @@ from mamlzoo.engine.episodes import draw
 from mamlzoo.engine.generators import Generators
 from mamlzoo.engine.held_tensors import copy_of, reals_of
 from mamlzoo.engine.torch_errors import explained
-from mamlzoo.errors import FOREIGN, MamlzooError, UsageError
+from mamlzoo.errors import FOREIGN, MamlzooError, UsageError, did_you_mean
 
 Reduction = Literal["mean", "sum"]
 
@@ -46,6 +47,7 @@ class Bound:
         meta: θ; every tensor has a leading seed axis.
         constants: by network, buffers and frozen parameters, with a leading seed axis.
         left_out: norms that came with trained statistics, which have no part in a run.
+        models: what builds single networks, by their names, in place of the model of all.
     """
 
     algorithm: MetaAlgorithm
@@ -53,6 +55,7 @@ class Bound:
     meta: MetaParams
     constants: dict[str, Params]
     left_out: tuple[str, ...] = ()
+    models: Mapping[str, Model] = field(default_factory=dict)
 
     def learner_for(
         self,
@@ -93,6 +96,7 @@ def bind_seeds(
     recompute: bool = False,
     bf16: bool = False,
     norms: NormStatistics = "batch",
+    models: Mapping[str, Model] = MappingProxyType({}),
 ) -> Bound:
     """Build the networks and θ⁰ of every seed.
 
@@ -100,6 +104,7 @@ def bind_seeds(
 
     Args:
         recompute, bf16, norms: of the learner.
+        models: of single networks, by name, in place of `model`.
 
     Raises:
         UsageError: the combination cannot work.
@@ -107,16 +112,17 @@ def bind_seeds(
     """
     spec = sized(task, device)
     shapes = check_networks(algorithm, algorithm.networks(spec))
+    check_models(algorithm, shapes, models)
     metas, constants, networks, left = [], [], dict[str, nn.Module](), dict[str, None]()
     for seed in seeds:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            built = {name: _build(algorithm, model, shape) for name, shape in shapes.items()}
+            built = {name: _build(algorithm, models.get(name, model), shape) for name, shape in shapes.items()}
             left |= dict.fromkeys(at for network in built.values() for at in with_trained_statistics(network))
             if norms == "running":
                 check_trained(model, built.values(), left)
             networks = {
-                name: _pure(model if isinstance(shapes[name], Spec) else algorithm, network, norms)
+                name: _pure(models.get(name, model) if isinstance(shapes[name], Spec) else algorithm, network, norms)
                 for name, network in built.items()
             }
             params, fixed = split_parameters(networks)
@@ -125,7 +131,7 @@ def bind_seeds(
     for name, network in networks.items():
         network.to(dtype=dtype)
         if isinstance(shape := shapes[name], Spec):
-            check_fit(model, network, shape, dtype)
+            check_fit(models.get(name, model), network, shape, dtype)
         network.to(device)
     meta = trees.tree_map(torch.clone, trees.cast(trees.stack(metas), dtype, device))
     if not trees.leaves(meta):
@@ -134,7 +140,7 @@ def bind_seeds(
     still = Noise(torch.tensor(0, device=device), dtype, still=True)
     constants_of_one = trees.index(stacked, 0)
     learner = Learner(networks, constants_of_one, task.loss, spec, recompute, bf16, noise=still, norms=norms)
-    return Bound(algorithm, learner, meta, stacked, () if norms == "running" else tuple(left))
+    return Bound(algorithm, learner, meta, stacked, () if norms == "running" else tuple(left), models)
 
 
 def built_with(bound: Bound, model: Model, seed: int) -> dict[str, nn.Module]:
@@ -147,7 +153,9 @@ def built_with(bound: Bound, model: Model, seed: int) -> dict[str, nn.Module]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         for name, own in bound.learner.networks.items():
-            network = networks[name] = pure(_build(bound.algorithm, model, shapes[name]), bound.learner.norms)
+            network = networks[name] = pure(
+                _build(bound.algorithm, bound.models.get(name, model), shapes[name]), bound.learner.norms
+            )
             for like in itertools.islice(reals_of(own), 1):
                 network.to(like.device, like.dtype)
     return networks
@@ -168,6 +176,20 @@ def split_parameters(networks: Mapping[str, nn.Module]) -> tuple[dict[str, Param
         frozen = {key: value.detach() for key, value in named.items() if not value.requires_grad}
         constants[name] = frozen | dict(network.named_buffers())
     return params, constants
+
+
+def check_models(algorithm: MetaAlgorithm, shapes: Mapping[str, object], models: Mapping[str, Model]) -> None:
+    """Hold models of single networks to be of those that a model can build.
+
+    Raises:
+        UsageError: the algorithm has no such network, or builds it itself.
+    """
+    for name in models:
+        if name not in shapes:
+            hint = did_you_mean(name, shapes)
+            raise UsageError(f"algorithm '{algorithm.name}' has no network '{name}' to choose a model for; {hint}")
+        if not isinstance(shapes[name], Spec):
+            raise UsageError(f"algorithm '{algorithm.name}' builds its network '{name}' itself; leave out its model")
 
 
 def sized(task: Task, device: torch.device) -> Spec:

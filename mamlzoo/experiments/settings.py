@@ -22,8 +22,10 @@ SHARE = 20
 
 OF_SCHEDULES = {"final_factor": ("cosine", "linear"), "decay_every": ("step",), "decay_factor": ("step",)}
 """Settings that only some schedules have."""
-BY_NAME = {"optimizer": "optimizer_options", "outer_lr": "group_lrs"}
+BY_NAME = {"optimizer": "optimizer_options", "outer_lr": "group_lrs", "network": "network_models"}
 """Settings that hold values by name, by how their options begin, as in `optimizer.weight_decay`."""
+VERBATIM = ("outer_lr", "network")
+"""Of these the names are an algorithm's own, of groups of θ and of networks, and are spelled as they are."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,9 @@ class Settings:
     )
     optimizer: str = options.option("adam", "optimiser of the outer loop, any of torch.optim")
     optimizer_options: Mapping[str, Any] = options.option(options.ByName(), "options of the optimiser, by name")
+    network_models: Mapping[str, str] = options.option(
+        options.ByName(), "installed models that build single networks of an algorithm, by the network's name"
+    )
     schedule: Literal["constant", "cosine", "linear", "step"] = options.option(
         "constant", "how the outer rate falls in the course of training"
     )

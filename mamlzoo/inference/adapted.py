@@ -234,7 +234,9 @@ class Adapted:
             params = check_adapted(algorithm, learner, network, algorithm.adapted(learner, meta, fast))
         with torch.random.fork_rng(devices=[]):
             wanted = shapes[network]
-            module = copy.deepcopy(wanted() if callable(wanted) else model.build(wanted))
+            module = copy.deepcopy(
+                wanted() if callable(wanted) else self.bound.models.get(network, model).build(wanted)
+            )
         # Not by `load_state_dict`, whose names are those of tied parameters too, and not of every buffer.
         own = dict(module.named_parameters()) | dict(module.named_buffers())
         with torch.no_grad():

@@ -16,7 +16,7 @@ from mamlzoo.experiments.settings import Settings
 
 LATER = frozenset(
     ["group_lrs", "optimizer_options", "schedule", "warmup", "final_factor", "decay_every", "decay_factor", "clip_norm",
-     "clip_per", "ema", "patience"]
+     "clip_per", "ema", "patience", "norm_statistics", "network_models"]
 )  # fmt: skip
 """Settings that the first run directories do not have."""
 

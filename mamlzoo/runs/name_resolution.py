@@ -18,7 +18,7 @@ from mamlzoo.discovery.entry_points import installed
 from mamlzoo.discovery.torch_modules import model_of
 from mamlzoo.errors import UsageError
 from mamlzoo.experiments.experiment import Experiment
-from mamlzoo.experiments.settings import BY_NAME, MOST_SEEDS, Settings
+from mamlzoo.experiments.settings import BY_NAME, MOST_SEEDS, VERBATIM, Settings
 from mamlzoo.runs.setup import rehearse
 
 P = TypeVar("P", bound=Plugin)
@@ -161,7 +161,7 @@ def split_key(key: str) -> tuple[str, str]:
     if not dot or kind not in (*KINDS, *BY_NAME):
         *others, last = (f"'{one}.'" for one in (*KINDS, *BY_NAME))
         raise UsageError(f"option '{key}' must begin with {', '.join(others)} or {last}")
-    return kind, name if kind == "outer_lr" else name.replace("-", "_")  # groups of θ are called what they are
+    return kind, name if kind in VERBATIM else name.replace("-", "_")
 
 
 def _by_kind(given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

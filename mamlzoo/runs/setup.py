@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import cast
 
 import torch
 
 from mamlzoo import trees
 from mamlzoo.contracts.data import Episode, MetaParams, Split
+from mamlzoo.contracts.plugins import Model
 from mamlzoo.discovery.blame import blamed
+from mamlzoo.discovery.entry_points import installed
 from mamlzoo.engine import rehearsal
 from mamlzoo.engine.binding import Bound, bind_seeds, built_with
 from mamlzoo.engine.episodes import TestSet, TrainingStream, draw
@@ -19,7 +22,7 @@ from mamlzoo.engine.missing_derivatives import located
 from mamlzoo.engine.padding_check import check_takes_padding, inspect_padding
 from mamlzoo.engine.placement import device_of
 from mamlzoo.engine.purity import repeating
-from mamlzoo.errors import FOREIGN, PluginError
+from mamlzoo.errors import FOREIGN, PluginError, UsageError, did_you_mean
 from mamlzoo.experiments.experiment import Experiment
 from mamlzoo.runs import init_from
 
@@ -45,7 +48,20 @@ def bind(experiment: Experiment, dtype: torch.dtype = torch.float32) -> Bound:
             recompute=settings.recompute,
             bf16=settings.precision == "bf16",
             norms=settings.norm_statistics,
+            models={network: _installed_model(network, name) for network, name in settings.network_models.items()},
         )
+
+
+def _installed_model(network: str, name: str) -> Model:
+    """A model by its name alone: a run directory that names it is a stranger's, and code of files is not for it to run.
+
+    Raises:
+        UsageError: none is installed under this name, or it has options that must be given.
+    """
+    offers = installed().offers["model"]
+    if name not in offers:
+        raise UsageError(f"network '{network}': there is no installed model '{name}'; {did_you_mean(name, offers)}")
+    return cast(Model, installed().make("model", name, {}))
 
 
 def initial(experiment: Experiment, bound: Bound) -> MetaParams:

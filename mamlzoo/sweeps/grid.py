@@ -14,7 +14,7 @@ from mamlzoo.contracts.plugins import KINDS, MetaAlgorithm, Model, Plugin, Task
 from mamlzoo.engine.optimizer_options import options_of_optimizer, unknown
 from mamlzoo.errors import MamlzooError, UsageError
 from mamlzoo.experiments.experiment import Experiment
-from mamlzoo.experiments.settings import BY_NAME, OF_SCHEDULES, Settings
+from mamlzoo.experiments.settings import BY_NAME, OF_SCHEDULES, VERBATIM, Settings
 from mamlzoo.runs.name_resolution import budget, declared, plugin, split_key, with_named
 from mamlzoo.sweeps import axes as swept
 from mamlzoo.sweeps.axes import Axis
@@ -143,7 +143,7 @@ def _normal(key: str) -> str:
     """A key as it is compared and kept; a group of θ is called what it is called."""
     kind, dot, name = key.partition(".")
     kind = kind.replace("-", "_")
-    return f"{kind}.{name}" if dot and kind == "outer_lr" else key.replace("-", "_")
+    return f"{kind}.{name}" if dot and kind in VERBATIM else key.replace("-", "_")
 
 
 def _checked(
@@ -168,6 +168,8 @@ def _declared(key: str, plugins: Mapping[str, Mapping[str, Given]], optimizers: 
     kind, name = split_key(key)
     if kind == "outer_lr":
         return [_option(Settings, kind, "a run")]
+    if kind == "network":
+        return [Option(name, "", None, str)]
     if kind == "optimizer":
         return _of_optimizers(name, optimizers)
     several = list(plugins[kind].values())
@@ -211,7 +213,7 @@ def _has(key: str, parts: Mapping[str, Given], given: Mapping[str, Any]) -> bool
     if kind == "optimizer" and dot:
         optimizer = given.get("optimizer", Settings().optimizer)
         return not _is_known(optimizer) or name in options_of_optimizer(optimizer)
-    return not dot or kind == "outer_lr" or name in options.options_of(_class(parts[kind]))
+    return not dot or kind in VERBATIM or name in options.options_of(_class(parts[kind]))
 
 
 def _is_of_schedule(key: str, given: Mapping[str, Any], swept: Sequence[str]) -> bool:

@@ -109,3 +109,12 @@ def test_whatever_a_group_is_called_the_answer_is_one_line(group, tmp_path):
         found = invoke("run", *LITTLE, f"--outer-lr.{group}=0.1", "--out", str(tmp_path / "run"))
         (line,) = found.stderr.splitlines()
         assert line.startswith("Error: θ has no group ")
+
+
+@pytest.mark.parametrize("network", ["", " ", "[/x]", "ünï", "a.b", "\x1b[31m", "x" * 500])
+def test_whatever_a_network_is_called_the_answer_is_one_line(network, tmp_path):
+    found = invoke("run", *LITTLE, f"--network.{network}=mlp", "--out", str(tmp_path / "run"))
+    assert found.exit_code == 2, found.output
+    (line,) = found.stderr.splitlines()
+    assert line.startswith("Error: algorithm 'maml' has no network ")
+    assert list(tmp_path.iterdir()) == []

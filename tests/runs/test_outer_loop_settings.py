@@ -9,7 +9,8 @@ import pytest
 import torch
 
 import mamlzoo
-from mamlzoo import UsageError, files, trees
+from mamlzoo import Settings, UsageError, files, trees
+from mamlzoo.contracts.options import options_of
 from mamlzoo.contracts.recipes import parse
 from mamlzoo.experiments.checkpoint import ValidationRecord
 from mamlzoo.experiments.patience import ran_out
@@ -150,7 +151,7 @@ def test_all_of_it_is_in_the_config_and_in_the_command_that_makes_the_run_again(
     [
         ({"options": {"optimizer.lr": 1.0}}, "optimizer 'adam' is not given lr: the rate is the setting outer_lr, --outer-lr"),
         ({"options": {"optimizer.wd": 1.0}}, "optimizer 'adam' has no option 'wd'"),
-        ({"options": {"optimiser.eps": 1.0}}, "option 'optimiser.eps' must begin with 'task.', 'model.', 'algorithm.', 'optimizer.' or 'outer_lr.'"),
+        ({"options": {"optimiser.eps": 1.0}}, "option 'optimiser.eps' must begin with 'task.', 'model.', 'algorithm.', 'optimizer.', 'outer_lr.' or 'network.'"),
         ({"options": {"outer_lr.rates": 1.0}}, "θ has no group 'rates' that could have an outer rate; there are: network"),
         ({"options": {"outer_lr.network": -1.0}}, "settings: group_lrs of 'network' must be at least 0, not -1.0"),
         ({"group_lrs": 3}, "settings: group_lrs must be values by name, as {'name': …}, not 3"),
@@ -249,3 +250,12 @@ def test_a_setting_of_another_value_is_another_experiment():
     plain, off, average, none, eps = map(experiment_digest, configs)
     assert plain == off == none
     assert len({plain, average, eps}) == 3
+
+
+def test_settings_that_came_later_are_all_known_to_be():
+    first = {
+        "seeds", "iterations", "meta_batch", "outer_lr", "optimizer", "meta_reduction", "test_tasks", "test_steps",
+        "test_seed", "valid_tasks", "validate_every", "select_best", "init_from", "device", "plan", "chunk", "threads",
+        "recompute", "precision",
+    }  # fmt: skip
+    assert options_of(Settings).keys() - first == LATER

@@ -234,7 +234,7 @@ PLANS = {
     "out of bounds": ({"algorithm.inner_lr": [0.1, -1]}, {}, {}, "algorithm.inner_lr must be at least 0, not -1"),
     "no such option": ({"algorithm.inner_rl": [0.1, 1]}, {}, {}, "algorithm 'maml' has no option 'inner_rl'; did you mean 'inner_lr'"),
     "no such setting": ({"meta_bach": [1, 2]}, {}, {}, "a run has no option 'meta_bach'; did you mean 'meta_batch'?"),
-    "no such kind": ({"optimiser.lr": [1, 2]}, {}, {}, "option 'optimiser.lr' must begin with 'task.', 'model.', 'algorithm.', 'optimizer.' or 'outer_lr.'"),
+    "no such kind": ({"optimiser.lr": [1, 2]}, {}, {}, "option 'optimiser.lr' must begin with 'task.', 'model.', 'algorithm.', 'optimizer.', 'outer_lr.' or 'network.'"),
     "seeds": ({"seeds": [1, 2]}, {}, {}, "seeds cannot stand among the axes; it is the same for all cells"),
     "a kind": ({"algorithm": ["maml", "anil"]}, {}, {}, "algorithm cannot stand among the axes; several are given as algorithm=[…]"),
     "an option twice": (RATES, {"algorithm.inner_lr": 1}, {}, "algorithm.inner_lr is given twice: as an axis, and as the same for all cells"),
