@@ -190,7 +190,7 @@ def test_adaptation_that_runs_to_infinity_is_called_diverged():
     [
         ({"task": "sin"}, "there is no task 'sin'; did you mean 'sine'?"),
         ({"options": {"task.shot": 5}}, "task 'sine' has no option 'shot'; did you mean 'shots'?"),
-        ({"options": {"shots": 5}}, "option 'shots' must begin with 'task.', 'model.', 'algorithm.', 'optimizer.' or"),
+        ({"options": {"shots": 5}}, "option 'shots' must begin with 'task.', 'model.', 'algorithm.', 'optimizer.',"),
         ({"options": {"task.shots": 0}}, "task 'sine': shots must be at least 1, not 0"),
         ({"iteration": 5}, "a run has no option 'iteration'; did you mean 'iterations'?"),
         ({"meta_batch": 0}, "settings: meta_batch must be at least 1, not 0"),
