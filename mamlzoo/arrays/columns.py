@@ -56,6 +56,7 @@ class Columns:
         if not parts:
             raise UsageError(f"{what} must be {described(wanted)}, as inputs says, not {type(given).__name__}")
         for name, part in named(wanted).items():
+            _check_numbers(f"{what}{name}", parts[name])
             shape = list(parts[name].shape)
             if not shape or shape[1:] != list(part.shape):
                 raise UsageError(f"{what}{name} of shape {shape} must be {part}, n of them")
@@ -110,7 +111,8 @@ class Columns:
     def digest(self, digest: Any) -> None:
         """Tell a digest what the arrays hold, wherever they lie."""
         for name, array in self.parts.items():
-            digest.update(f"{self.what}{name} {_dtype(array)} {list(array.shape)}\n".encode())
+            how = f"{named(self.inputs)[name]} {self.scale}"
+            digest.update(f"{self.what}{name} {_dtype(array)} {list(array.shape)} {how}\n".encode())
             step = max(1, DIGESTED // max(1, int(np.prod(array.shape[1:]))))
             for first in range(0, len(array), step):
                 digest.update(_bytes(array[first : first + step]))
@@ -136,6 +138,8 @@ def coded(what: str, values: Any, count: int) -> tuple[list[Any], NDArray[np.int
         different, codes = np.unique(array, return_inverse=True)
     except TypeError as error:
         raise UsageError(f"{what} must be all numbers or all texts: {error}") from error
+    if different.dtype.kind == "f" and np.isnan(different).any():
+        raise UsageError(f"{what} must be known of each example, and some are NaN; leave these examples out")
     return different.tolist(), codes.reshape(-1).astype(np.int64)
 
 
@@ -157,6 +161,16 @@ def _input_of(what: str, array: Any) -> Input:
         f"{what} are of {_dtype(array)}: say by inputs what they are, mamlzoo.Input({shape}) for numbers, "
         f"mamlzoo.Input({shape}, 'integer') or 'bool' for what they are"
     )
+
+
+def _check_numbers(what: str, array: Any) -> None:
+    """Refuse texts and objects.
+
+    Raises:
+        UsageError: it holds some.
+    """
+    if not isinstance(array, Tensor) and np.dtype(array.dtype).kind not in "fiub":
+        raise UsageError(f"{what} must be numbers, not of {_dtype(array)}; make them so by np.asarray(…, float)")
 
 
 def _nested(inputs: Inputs, parts: Mapping[str, Tensor]) -> Any:

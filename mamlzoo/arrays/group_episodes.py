@@ -106,6 +106,8 @@ class GroupEpisodes(ArrayEpisodes):
 def _targets(y: Any, count: int, kind: Kind) -> tuple[Columns, int]:
     """The targets, and how many numbers each is, or how many classes there are."""
     array = as_array(y)
+    if not array.shape:
+        raise UsageError(f"y must be targets of {count} examples, [m] or [m, targets], not a single one")
     shape = tuple(array.shape[1:])
     if len(array) != count:
         raise UsageError(f"y of {len(array)} targets beside x of {count} examples; they must be equally many")
@@ -113,9 +115,9 @@ def _targets(y: Any, count: int, kind: Kind) -> tuple[Columns, int]:
         if len(shape) > 1:
             raise UsageError(f"y of shape {list(array.shape)} must be targets, [m] or [m, targets]")
         return Columns.of("y", array, Input(shape), scale=1.0), shape[0] if shape else 1
-    least, most = (int(end) for end in (array.min(), array.max()))
-    floating = array.dtype.is_floating_point if isinstance(array, Tensor) else np.dtype(array.dtype).kind not in "iu"
-    if floating or shape or least < 0:
+    whole = not array.dtype.is_floating_point if isinstance(array, Tensor) else np.dtype(array.dtype).kind in "iu"
+    least, most = (int(end) for end in (array.min(), array.max())) if whole and count else (-1, -1)
+    if shape or least < 0:
         raise UsageError(
             f"y of shape {list(array.shape)}, {str(array.dtype).removeprefix('torch.')}, must be class numbers from 0, "
             "[m] of whole numbers"

@@ -88,6 +88,9 @@ class RowsByClass:
         Raises:
             UsageError: there are such.
         """
+        fewest_shots = shots.least if isinstance(shots, Range) else shots
+        if fewest_shots < 1 or queries < 1:
+            raise UsageError(f"shots and queries must be at least 1, not {fewest_shots} and {queries}")
         needed = _most(shots) + queries if short == "refuse" else 2
         few = (self.rows < needed).nonzero().flatten().tolist()
         if not few:

@@ -48,6 +48,11 @@ def given(split: Mapping[Split, Iterable[Any]], what: str) -> dict[Split, list[A
     Raises:
         UsageError: it lacks a split, or something is in two.
     """
+    if not isinstance(split, Mapping):
+        raise UsageError(f"split must give the {what} names of train, valid and test, a dict, not {shown(split)}")
+    for part, names in split.items():
+        if isinstance(names, str) or not isinstance(names, Iterable):
+            raise UsageError(f"split: {part} must be a list of {what} names, not {shown(names)}")
     if set(split) != set(SPLITS):
         raise UsageError(f"split must give the {what} names of train, valid and test, not of {', '.join(split)}")
     found = {part: as_names(split[part]) for part in SPLITS}

@@ -32,18 +32,16 @@ RECURRENT = (torch.lstm, torch.gru, torch.rnn_tanh, torch.rnn_relu)
 def drawing(network: nn.Module, noise: Noise) -> contextlib.AbstractContextManager[Any]:
     """Meanwhile what the network draws comes from the noise.
 
-    Nothing happens for one that does not draw; nor without a key, as in a loop of a user's own, whose generators are
-    the user's affair.
+    Nothing happens for one that a trial showed not to draw; nor without a key, as in a loop of a user's own, whose
+    generators are the user's affair.
     """
-    return _Drawing(noise) if noise.key is not None and draws(network) else contextlib.nullcontext()
+    return _Drawing(noise) if noise.key is not None and _TRIED.get(network, True) else contextlib.nullcontext()
 
 
 def draws(network: nn.Module) -> bool:
     """Whether a network draws random numbers: as a trial showed, or as its layers suggest where there was none."""
     known = _TRIED.get(network)
-    if known is None:
-        known = _TRIED[network] = any(map(_may_draw, network.modules()))
-    return known
+    return any(map(_may_draw, network.modules())) if known is None else known
 
 
 def called(network: nn.Module, x: Any) -> Any:
@@ -91,8 +89,15 @@ def _masked(noise: Noise, x: Tensor, p: float, shape: Sequence[int]) -> Tensor:
     return kept / (1 - p)
 
 
+def _given_back(input: Tensor, result: Tensor, inplace: bool) -> Tensor:
+    """The result, which is written into the input where that was asked for."""
+    return input.copy_(result) if inplace else result
+
+
 def _dropout(noise: Noise, input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
-    return _masked(noise, input, p, input.shape) if training and p > 0 else NotImplemented
+    if not training or p == 0:
+        return NotImplemented
+    return _given_back(input, _masked(noise, input, p, input.shape), inplace)
 
 
 def _channel_dropout(without_examples: int) -> Callable[..., Any]:
@@ -101,20 +106,26 @@ def _channel_dropout(without_examples: int) -> Callable[..., Any]:
     def dropped(noise: Noise, input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
         leading = 1 if input.ndim == without_examples else 2
         shape = [*input.shape[:leading], *[1] * (input.ndim - leading)]
-        return _masked(noise, input, p, shape) if training and p > 0 else NotImplemented
+        if not training or p == 0:
+            return NotImplemented
+        return _given_back(input, _masked(noise, input, p, shape), inplace)
 
     return dropped
 
 
 def _alpha_dropout(noise: Noise, input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Any:
-    return _alpha(noise, input, p, input.shape) if training and p > 0 else NotImplemented
+    if not training or p == 0:
+        return NotImplemented
+    return _given_back(input, _alpha(noise, input, p, input.shape), inplace)
 
 
 def _feature_alpha_dropout(
     noise: Noise, input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False
 ) -> Any:
     shape = [*input.shape[:2], *[1] * (input.ndim - 2)]
-    return _alpha(noise, input, p, shape) if training and p > 0 else NotImplemented
+    if not training or p == 0:
+        return NotImplemented
+    return _given_back(input, _alpha(noise, input, p, shape), inplace)
 
 
 def _alpha(noise: Noise, x: Tensor, p: float, shape: Sequence[int]) -> Tensor:
@@ -143,7 +154,7 @@ def _rrelu(
     if not training:
         return NotImplemented
     slope = lower + (upper - lower) * noise.uniform(*input.shape).to(input.dtype)
-    return torch.where(input >= 0, input, slope * input)
+    return _given_back(input, torch.where(input >= 0, input, slope * input), inplace)
 
 
 def _attention(
@@ -197,7 +208,7 @@ def _recurrent(kind: Callable[..., Any]) -> Callable[..., Any]:
     """A recurrent network of several layers, one after another, with dropout between them."""
 
     def layers(noise: Noise, input: Tensor, hx: Any, *rest: Any) -> Any:
-        if isinstance(rest[0], bool) or len(rest) != 7:  # packed sequences: batch sizes come before the states
+        if len(rest) != 7 or not isinstance(rest[1], bool):  # of packed sequences
             return NotImplemented
         params, has_biases, count, rate, train, bidirectional, batch_first = rest
         if not train or rate == 0 or count == 1:

@@ -89,7 +89,7 @@ class Learner:
 
         Raises:
             ValueError: params have other names than the network's.
-            UsageError: a batch norm is given a single example; the network draws random numbers, and there are none.
+            UsageError: a batch norm is given a single example, without a mask.
         """
         if not isinstance(params, Mapping) or params.keys() != self.parameter_names(network):
             # torch would leave out what it does not know, and fill in what is missing.

@@ -83,6 +83,8 @@ class Noise:
 
         What draws in a branch moves nothing outside it: so steps of an inner loop have each their own.
         """
+        if number is not None and number < -1:
+            raise UsageError(f"a branch has a number from 0 up, not {number}")
         at = self._next() if number is None else -2 - number
         return Noise(self.key, self.dtype, (*self._path, at), still=self._still)
 

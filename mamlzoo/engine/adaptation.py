@@ -204,13 +204,17 @@ class Adaptation:
         """
         if self._bound.learner.norms != "support":
             support = None
+        is_support = support is not None and data is support
+        if is_support:
+            support = None
         first = trees.leaves(data)[0]
         own = torch.arange(len(first), device=first.device) if key is None else key
 
         def one(
             constants: dict[str, Params], meta: MetaParams, fast: Fast, data: Any, key: Tensor, support: Batch | None
         ) -> Any:
-            learner = self._bound.learner_for(constants, meta, key, support).branch(place)
+            own = data if is_support else support  # the very same, so that its statistics are taken in one call
+            learner = self._bound.learner_for(constants, meta, key, own).branch(place)
             return function(learner, meta, fast, data)
 
         fast_axis, support_axis = (None if tree is None else 0 for tree in (fast, support))

@@ -55,7 +55,7 @@ def meta_loss(
         raise UsageError(f"there is no plan '{plan}' for one meta-loss; {did_you_mean(plan, MAPS)}")
     if reduction not in get_args(Reduction):
         raise UsageError(f"there is no reduction '{reduction}'; {did_you_mean(reduction, get_args(Reduction))}")
-    check_meta_batch(episodes, meta, learner.spec)
+    check_meta_batch(algorithm, episodes, meta, learner.spec)
     check_values_once(learner, episodes)
 
     dtype = next((leaf.dtype for leaf in trees.leaves(meta) if leaf.is_floating_point()), torch.float32)

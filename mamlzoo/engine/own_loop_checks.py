@@ -21,6 +21,7 @@ from mamlzoo.contracts import inputs
 from mamlzoo.contracts.data import Batch, Episode, MetaParams, Spec
 from mamlzoo.contracts.drawing import tried
 from mamlzoo.contracts.learner import Learner
+from mamlzoo.contracts.plugins import MetaAlgorithm
 from mamlzoo.engine import purity
 from mamlzoo.errors import FOREIGN, UsageError
 
@@ -56,12 +57,12 @@ def judged(loss: Loss) -> Loss:
     return checked
 
 
-def check_meta_batch(episodes: Any, meta: MetaParams, spec: Spec) -> Episode:
+def check_meta_batch(algorithm: MetaAlgorithm, episodes: Any, meta: MetaParams, spec: Spec) -> Episode:
     """The episodes of one meta-step.
 
     Raises:
-        UsageError: a part of them has no axis of episodes or none of examples, is not what the spec says, or is of
-            another floating-point type than θ.
+        UsageError: a part of them has no axis of episodes or none of examples, is not what the spec says, is of another
+            floating-point type than θ, or has a mask that the algorithm cannot tell.
     """
     if not isinstance(episodes, Episode) or not all(isinstance(batch, Batch) for batch in episodes):
         raise UsageError(f"the episodes must be an Episode of two Batches, not {type(episodes).__name__}")
@@ -79,6 +80,8 @@ def check_meta_batch(episodes: Any, meta: MetaParams, spec: Spec) -> Episode:
                 raise UsageError(
                     f"{part}.{name} has {leaf.shape[1]} examples, and {part}.y has {batch.y.shape[1]}: {sizes}"
                 )
+        if batch.mask is not None:
+            _check_mask(algorithm, part, batch)
         for name, leaf in trees.named_leaves({"x": batch.x}):
             if theta is not None and leaf.is_floating_point() and leaf.dtype != theta:
                 raise UsageError(
@@ -114,6 +117,18 @@ def check_values_once(learner: Learner, episodes: Episode) -> None:
         if fault:
             raise UsageError(f"the network{f' {name!r}' if len(networks) > 1 else ''} {fault}")
         _TRIED.add(network)
+
+
+def _check_mask(algorithm: MetaAlgorithm, part: str, batch: Batch) -> None:
+    mask, sizes = batch.mask, list(batch.y.shape[:2])
+    assert mask is not None
+    if mask.dtype != torch.bool or list(mask.shape) != sizes:
+        raise UsageError(f"{part}.mask is {mask.dtype} of shape {list(mask.shape)}; it must be torch.bool, {sizes}")
+    if not algorithm.honours_masks:
+        raise UsageError(
+            f"algorithm '{algorithm.name}' takes sets of one size, and {part} has a mask; choose an algorithm with "
+            "honours_masks = True"
+        )
 
 
 def _check_spec(part: str, batch: Batch, spec: Spec) -> None:

@@ -45,7 +45,7 @@ def rehearse(bound: Bound, task: Task, model: Model, episode: Episode) -> None:
         PluginError: a plugin gives back something of the wrong type or shape, or NaN for finite numbers.
     """
     algorithm, (learner, meta) = bound.algorithm, _of_first_seed(bound, episode)
-    for name, shape in check_networks(algorithm, algorithm.networks(task.spec)).items():
+    for name, shape in check_networks(algorithm, algorithm.networks(bound.learner.spec)).items():
         if isinstance(shape, Spec) and shape.structure == task.spec.structure:
             _check_network(model, learner, name, episode.support.x)
     with torch.no_grad():

@@ -218,7 +218,7 @@ class Adapted:
     def _built(self, network: str, at: int | None) -> nn.Module:
         """A module as the model builds it, with the adapted parameters, and the constants that the run had."""
         algorithm, model = self.experiment.algorithm, self.experiment.model
-        shapes, sets = algorithm.networks(self.experiment.task.spec), self.data_sets or 1
+        shapes, sets = algorithm.networks(self.bound.learner.spec), self.data_sets or 1
         if network not in shapes:
             raise UsageError(
                 f"algorithm '{algorithm.name}' has no network '{network}'; {did_you_mean(network, shapes)}"

@@ -17,9 +17,10 @@ from mamlzoo.contracts.return_values import check_networks, is_finite
 from mamlzoo.discovery.blame import blamed
 from mamlzoo.engine import evaluation
 from mamlzoo.engine.adaptation import mapping_for
-from mamlzoo.engine.binding import Bound, check_fit, split_parameters
+from mamlzoo.engine.binding import Bound, check_fit, sized, split_parameters
 from mamlzoo.engine.episodes import TestSet
 from mamlzoo.engine.held_tensors import reals_of
+from mamlzoo.engine.padding_check import check_takes_padding
 from mamlzoo.engine.placement import matrix_products_in
 from mamlzoo.errors import UsageError
 from mamlzoo.experiments.experiment import Experiment
@@ -73,10 +74,12 @@ def evaluate(
     first = trees.leaves(theta)[0]
     given: dict[str, Any] = {"test_tasks": test_tasks, "test_steps": test_steps, "test_seed": test_seed, "plan": plan}
     settings = options.make(Settings, given | {"device": str(first.device)}, "evaluate")
-    experiment = Experiment(resolved, _check_networks(algorithm, learner, resolved), algorithm, settings)
+    spec = sized(resolved, first.device)
+    experiment = Experiment(resolved, _check_networks(algorithm, learner, spec), algorithm, settings)
     constants = trees.tree_map(lambda leaf: leaf.expand(len(first), *leaf.shape), dict(learner.constants))
-    bound = Bound(algorithm, replace(learner, spec=resolved.spec), theta, constants)
+    bound = Bound(algorithm, replace(learner, spec=spec), theta, constants)
     episodes = TestSet(resolved, settings.test_tasks, settings.test_seed, first.device, first.dtype)
+    check_takes_padding(resolved, algorithm, episodes.episode(0))
     with matrix_products_in(settings.precision), blamed(experiment, "testing"):
         how = mapping_for(bound, resolved, episodes, settings.plan)
         values = finished(
@@ -88,9 +91,9 @@ def evaluate(
     return Evaluation(values, rows, next(iter(values)) in resolved.higher_is_better)
 
 
-def _check_networks(algorithm: MetaAlgorithm, learner: Learner, task: Task) -> Model:
+def _check_networks(algorithm: MetaAlgorithm, learner: Learner, spec: Spec) -> Model:
     """What the learner's networks are called, once they are known to fit the task."""
-    shapes = check_networks(algorithm, algorithm.networks(task.spec))
+    shapes = check_networks(algorithm, algorithm.networks(spec))
     if set(shapes) != set(learner.networks):
         raise UsageError(f"algorithm '{algorithm.name}' wants networks named {', '.join(shapes)}")
     models = []

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
+from mamlzoo import trees
 from mamlzoo.contracts.data import Batch
 from mamlzoo.contracts.plugins import Task
 from mamlzoo.engine.episodes import derive_seed
@@ -57,7 +58,7 @@ def _blocks(task: Task) -> Iterator[Tensor]:
         generator = torch.Generator().manual_seed(derive_seed(0, "train", position))
         support = task.sample(LENGTH, split="train", generator=generator).support
         yield _centres(support, task.spec.output_size)
-        drawn += support.x.numel()
+        drawn += sum(leaf.numel() for leaf in trees.leaves(support.x))
         if drawn > NUMBERS:
             return
 
@@ -65,5 +66,8 @@ def _blocks(task: Task) -> Iterator[Tensor]:
 def _centres(support: Batch, classes: int) -> Tensor:
     """Of each class in a block of episodes its mean input, less the mean of all: [episodes, classes, inputs]."""
     member = one_hot(support.y, classes).double()
-    centres: Tensor = (member.mT @ support.x.flatten(2).double()) / member.sum(1)[..., None]
+    if support.mask is not None:
+        member = member * support.mask[..., None]
+    rows = torch.cat([leaf.reshape(*leaf.shape[:2], -1).double() for leaf in trees.leaves(support.x)], -1)
+    centres: Tensor = (member.mT @ rows) / member.sum(1)[..., None]
     return centres - centres.nanmean(1, keepdim=True)

@@ -30,11 +30,13 @@ def loss_is_a_log_likelihood(task: Task) -> None:
     comes twice. Where constants are left out on purpose, take 'log-likelihood' out of `claims`. (A regression of more
     than two numbers is not tried.)
     """
-    size, classifies = task.spec.output_size, task.spec.kind == "classification"
+    classifies = task.spec.kind == "classification"
+    size = task.spec.output_size if classifies else task.spec.target_shape[0]
     if not classifies and size not in GRIDS:
         return
     for seed in range(DRAWS):
-        prediction = torch.randn(1, size, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+        generator = torch.Generator().manual_seed(seed)
+        prediction = torch.randn(1, task.spec.output_size, generator=generator, dtype=torch.float64)
 
         def loss(target: Tensor, prediction: Tensor = prediction) -> Tensor:
             return task.loss(prediction, target if classifies else target[None])

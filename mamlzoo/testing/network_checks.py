@@ -7,6 +7,7 @@ import torch
 from mamlzoo import trees
 from mamlzoo.contracts.inner_loop import adapt
 from mamlzoo.contracts.plugins import MetaAlgorithm, Task
+from mamlzoo.engine.binding import sized
 from mamlzoo.engine.gradients import EAGER
 from mamlzoo.errors import UsageError
 from mamlzoo.testing import probes
@@ -23,7 +24,7 @@ def other_tasks_work(algorithm: MetaAlgorithm) -> None:
     """
     for task in (probes.Planes(), probes.Clusters()):
         try:
-            algorithm.networks(task.spec)
+            algorithm.networks(sized(task, torch.device("cpu")))
         except UsageError:
             continue
         _works_with(algorithm, probes.plain, task)

@@ -16,6 +16,7 @@ from mamlzoo.contracts.inner_loop import GradientDescent, adapt
 from mamlzoo.contracts.learner import Learner
 from mamlzoo.contracts.plugins import MetaAlgorithm, Model, Task
 from mamlzoo.discovery.torch_modules import model_of
+from mamlzoo.engine.binding import sized
 from mamlzoo.errors import UsageError
 from mamlzoo.testing.checks import FaultError
 
@@ -104,7 +105,7 @@ def tasks_for(algorithm: MetaAlgorithm) -> list[Task]:
     refusals, taken = [], list[Task]()
     for task in (Lines(), Clusters()):
         try:
-            algorithm.networks(task.spec)
+            algorithm.networks(sized(task, torch.device("cpu")))
         except UsageError as error:
             refusals.append(f"{task.spec.kind}: {error}")
         else:

@@ -188,3 +188,19 @@ def test_a_batch_norm_that_would_see_padding_names_the_setting_that_helps():
     with pytest.raises(UsageError, match="batch norm '1' takes the statistics, .*; --norm-statistics support takes"):
         mamlzoo.run(Padded, norming, "maml", **QUICK)
     assert mamlzoo.run(Padded, norming, "maml", norm_statistics="support", **QUICK)
+
+
+def test_in_a_loop_of_ones_own_a_mask_is_for_those_who_can_tell_it():
+    two = [
+        mamlzoo.tree_map(lambda leaf: leaf[None].expand(2, *leaf.shape), sets(sizes)[0]) for sizes in ([0, 1], [2, 3])
+    ]
+    episodes = Episode(*two)
+    own, meta = mamlzoo.bind(MAML(), nn.Linear(1, 1), functional.mse_loss)
+    assert mamlzoo.meta_loss(MAML(), own, meta, episodes).isfinite()
+    with pytest.raises(UsageError, match="algorithm 'one-size' takes sets of one size, and support has a mask; choose"):
+        mamlzoo.meta_loss(OneSize(), own, meta, episodes)
+    wrong = replace(episodes, support=replace(episodes.support, mask=episodes.support.mask.float()))
+    with pytest.raises(
+        UsageError, match=r"support.mask is torch.float32 of shape \[2, 6\]; it must be torch.bool, \[2, 6"
+    ):
+        mamlzoo.meta_loss(MAML(), own, meta, wrong)

@@ -228,3 +228,54 @@ def test_test_episodes_have_their_random_numbers_frozen_like_their_data():
     result = run(name, plan="vmap", seeds=[0])
     few = run(name, plan="vmap", seeds=[0], test_tasks=4)
     torch.testing.assert_close(result.evaluation.main[:, :4], few.evaluation.main)
+
+
+class Functional(torch.nn.Module):
+    """Drops by a function, which no layer tells of; in place, where that is asked for."""
+
+    def __init__(self, inplace=False, always=False):
+        super().__init__()
+        self.enter, self.out = torch.nn.Linear(1, 8), torch.nn.Linear(8, 1)
+        self.inplace, self.always = inplace, always
+
+    def forward(self, x):
+        hidden = torch.tanh(self.enter(x)) * 1
+        dropped = torch.nn.functional.dropout(hidden, 0.5, self.always or self.training, self.inplace)
+        return self.out(hidden if self.inplace else dropped)
+
+
+@pytest.mark.parametrize("given", [{}, {"inplace": True}, {"always": True}], ids=str)
+def test_dropout_by_a_function_draws_as_a_layer_does(given):
+    both = [
+        mamlzoo.run(Sine(), lambda: Functional(**given), MAML(), **{**SETTINGS, "plan": plan, "iterations": 3})
+        for plan in ("vmap", "loop")
+    ]
+    assert_close(*both)
+    drawn = both[0].checkpoint.history[0].losses
+    (experiment,) = experiments([Sine()], [lambda: Functional(**given)], [MAML()], **{**SETTINGS, "iterations": 1})
+    episode = mamlzoo.tree_map(
+        lambda leaf: leaf[0], next(TrainingStream(Sine(), (0,), 2, torch.device("cpu")).steps(0, 1))
+    )
+    bound, losses = bind(experiment), []
+    for at in (0, 0, 1):
+        one = mamlzoo.tree_map(lambda leaf: leaf[0], episode)
+        one = type(one)(one.support, one.query, episode.key[at])
+        learner, meta = bound.first(one, training=True)
+        losses.append(float(MAML().meta_loss(learner, meta, one, torch.tensor(0.0))[0]))
+    assert losses[0] == losses[1] != losses[2]
+    assert np.isfinite(drawn).all()
+
+
+class Sized(Reader):
+    """Builds its networks by how many examples there are."""
+
+    name = "sized"
+
+    def networks(self, spec):
+        assert (spec.support_size, spec.query_size) == (4, 10)
+        return super().networks(spec)
+
+
+def test_an_algorithm_is_told_how_many_examples_there_are_wherever_it_is_asked_for_networks():
+    result = mamlzoo.run(Sine(shots=4, queries=10), SMALL, Sized(), **{**SETTINGS, "iterations": 1})
+    assert result.adapt([[0.0]], [0.0]).predict([[1.0]]).shape == (1, 1)
