@@ -113,9 +113,8 @@ def task_of_classes(
     found = ClassEpisodes(examples, labels, inputs=inputs, scale=scale)
     divided = None if split is None else given_split(split, "class")
 
-    class Given(
-        ClassTask
-    ):  # arrays are no options: a class holds them, so that its instances are made of options alone
+    # Arrays are no options: a class holds them, so that its instances are made of options alone.
+    class Given(ClassTask):
         episodes = found
         split = divided
 

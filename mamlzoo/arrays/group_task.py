@@ -128,9 +128,8 @@ def task_of_groups(
     found = GroupEpisodes(x, y, groups, kind=kind, inputs=inputs, scale=scale)
     divided = None if split is None else given_split(split, "group")
 
-    class Given(
-        GroupTask
-    ):  # arrays are no options: a class holds them, so that its instances are made of options alone
+    # Arrays are no options: a class holds them, so that its instances are made of options alone.
+    class Given(GroupTask):
         episodes = found
         split = divided
 

@@ -10,7 +10,7 @@ Elsewhere torch's own is.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -21,10 +21,8 @@ from torch.nn import functional
 from torch.nn.modules.batchnorm import _NormBase
 from torch.overrides import TorchFunctionMode
 
-from mamlzoo import trees
 from mamlzoo.contracts.norm_statistics import MOMENTS, NONE_ASKED, Norms, counted_moments, normalised_by
 
-AFFECTED = (_NormBase, nn.LayerNorm, nn.PReLU, nn.RNNCellBase)
 _AFFECTED: WeakKeyDictionary[nn.Module, bool] = WeakKeyDictionary()
 """Of modules that were looked at: whether one of these layers is in it."""
 
@@ -51,10 +49,13 @@ def is_batched(value: object) -> bool:
 
 
 def _is_affected(module: nn.Module) -> bool:
-    return (
-        isinstance(module, _NormBase | nn.LayerNorm | nn.PReLU | nn.RNNCellBase)
-        or getattr(module, "padding_idx", None) is not None
-    )
+    known = isinstance(module, _NormBase | nn.LayerNorm | nn.PReLU | nn.RNNCellBase)
+    return known or getattr(module, "padding_idx", None) is not None
+
+
+def _any_is_batched(values: Iterable[object]) -> bool:
+    """Also of a cell's state of several tensors; not by `trees`, which would take as long as a small layer."""
+    return any(_any_is_batched(value) if isinstance(value, tuple | list) else is_batched(value) for value in values)
 
 
 class _Composed(TorchFunctionMode):
@@ -64,40 +65,13 @@ class _Composed(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         given = kwargs or {}
-        if self._norms is not NONE_ASKED and func is functional.batch_norm:
-            return self._batch_norm(*args, **given)
+        if func is functional.batch_norm and self._norms is not NONE_ASKED:
+            self._calls += 1
+            return _batch_norm(*args, **given | {"norms": self._norms, "at": self._calls - 1})
         composition = COMPOSITIONS.get(func)
-        if composition is not None and any(map(is_batched, trees.leaves([args, given]))):
+        if composition is not None and _any_is_batched((*args, *given.values())):
             return composition(*args, **given)
         return func(*args, **given)
-
-    def _batch_norm(
-        self,
-        input: Tensor,
-        running_mean: Tensor | None,
-        running_var: Tensor | None,
-        weight: Tensor | None = None,
-        bias: Tensor | None = None,
-        training: bool = False,
-        momentum: float = 0.1,
-        eps: float = 1e-5,
-    ) -> Tensor:
-        """By moments that are given, or those of the examples that count."""
-        at, norms = self._calls, self._norms
-        self._calls += 1
-        shape = _channels(input)
-        if norms.moments is not None:
-            mean, variance = (norms.moments[f"{name}.{at}"] for name in MOMENTS)
-        elif not training and running_mean is not None and running_var is not None:
-            mean, variance = running_mean, running_var
-        else:
-            counted = input.new_ones(len(input)) if norms.counted is None else norms.counted
-            mean, variance = counted_moments(input, counted)
-        if norms.seen is not None:
-            norms.seen.update(
-                {f"{name}.{at}": value.flatten() for name, value in zip(MOMENTS, (mean, variance), strict=True)}
-            )
-        return _scaled(normalised_by(input, mean.reshape(shape), variance.reshape(shape), eps), weight, bias)
 
 
 def _batch_norm(
@@ -109,17 +83,32 @@ def _batch_norm(
     training: bool = False,
     momentum: float = 0.1,
     eps: float = 1e-5,
+    norms: Norms = NONE_ASKED,
+    at: int = 0,
 ) -> Tensor:
-    """(x − mean) / √(var + ε) · w + b, over all axes but the channels', [n, channels, …]."""
-    if not training and running_mean is not None and running_var is not None:
-        mean, variance = (moment.reshape(_channels(input)) for moment in (running_mean, running_var))
-        return _scaled(normalised_by(input, mean, variance, eps), weight, bias)
-    if running_mean is not None or running_var is not None or not training:
+    """(x − mean) / √(var + ε) · w + b, over all axes but the channels', [n, channels, …].
+
+    Args:
+        norms: what is asked of it.
+        at: how many batch norms were called before it.
+    """
+    if norms.moments is not None:
+        mean, variance = (norms.moments[f"{name}.{at}"] for name in MOMENTS)
+    elif not training and running_mean is not None and running_var is not None:
+        mean, variance = running_mean, running_var
+    elif norms is not NONE_ASKED:
+        mean, variance = counted_moments(input, input.new_ones(len(input)) if norms.counted is None else norms.counted)
+    elif running_mean is not None or running_var is not None or not training:
         return functional.batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
-    axes = (0, *range(2, input.ndim))
-    if all(input.shape[axis] == 1 for axis in axes):
-        raise ValueError(f"Expected more than 1 value per channel when training, got input size {input.shape}")
-    return _scaled(_normalised(input, axes, eps), weight, bias)
+    else:
+        axes = (0, *range(2, input.ndim))
+        if all(input.shape[axis] == 1 for axis in axes):
+            raise ValueError(f"Expected more than 1 value per channel when training, got input size {input.shape}")
+        return _scaled(_normalised(input, axes, eps), weight, bias)
+    if norms.seen is not None:
+        norms.seen.update({f"{name}.{at}": own.flatten() for name, own in zip(MOMENTS, (mean, variance), strict=True)})
+    shape = _channels(input)
+    return _scaled(normalised_by(input, mean.reshape(shape), variance.reshape(shape), eps), weight, bias)
 
 
 def _instance_norm(

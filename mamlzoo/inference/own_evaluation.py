@@ -79,8 +79,8 @@ def evaluate(
     constants = trees.tree_map(lambda leaf: leaf.expand(len(first), *leaf.shape), dict(learner.constants))
     bound = Bound(algorithm, replace(learner, spec=spec), theta, constants)
     episodes = TestSet(resolved, settings.test_tasks, settings.test_seed, first.device, first.dtype)
-    check_takes_padding(resolved, algorithm, episodes.episode(0))
     with matrix_products_in(settings.precision), blamed(experiment, "testing"):
+        check_takes_padding(resolved, algorithm, episodes.episode(0))
         how = mapping_for(bound, resolved, episodes, settings.plan)
         values = finished(
             evaluation.evaluate(
