@@ -113,6 +113,11 @@ def bind_seeds(
     spec = sized(task, device)
     shapes = check_networks(algorithm, algorithm.networks(spec))
     check_models(algorithm, shapes, models)
+
+    def whose(name: str) -> Plugin:
+        """Who builds a network."""
+        return models.get(name, model) if isinstance(shapes[name], Spec) else algorithm
+
     metas, constants, networks, left = [], [], dict[str, nn.Module](), dict[str, None]()
     for seed in seeds:
         with torch.random.fork_rng(devices=[]):
@@ -121,10 +126,7 @@ def bind_seeds(
             left |= dict.fromkeys(at for network in built.values() for at in with_trained_statistics(network))
             if norms == "running":
                 check_trained(model, built.values(), left)
-            networks = {
-                name: _pure(models.get(name, model) if isinstance(shapes[name], Spec) else algorithm, network, norms)
-                for name, network in built.items()
-            }
+            networks = {name: _pure(whose(name), network, norms) for name, network in built.items()}
             params, fixed = split_parameters(networks)
             metas.append(check_init(algorithm, algorithm.init(trees.stop_gradient(params))))
         constants.append(fixed)

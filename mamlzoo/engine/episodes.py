@@ -18,9 +18,10 @@ from torch import Tensor
 
 from mamlzoo import trees
 from mamlzoo.contracts.data import Episode, Split
+from mamlzoo.contracts.drawn_episodes import check_episodes, check_size
 from mamlzoo.contracts.noise import keys
 from mamlzoo.contracts.plugins import Task
-from mamlzoo.contracts.return_values import broken, check_episodes, check_size
+from mamlzoo.contracts.return_values import broken
 from mamlzoo.engine.torch_errors import explained
 from mamlzoo.errors import FOREIGN, MamlzooError
 

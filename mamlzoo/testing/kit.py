@@ -13,6 +13,7 @@ from mamlzoo.testing import (
     checks,
     class_number_checks,
     classifier_checks,
+    judgement_checks,
     likelihood_checks,
     model_checks,
     network_checks,
@@ -27,6 +28,7 @@ from mamlzoo.testing.checks import Check, FaultError, Outcome, require
 PluginLike = str | Plugin | type[Plugin]
 MODULES = (
     task_checks,
+    judgement_checks,
     class_number_checks,
     model_checks,
     algorithm_checks,
