@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -104,9 +105,14 @@ def count_of(x: Any) -> int:
 def arguments_of(network: nn.Module, x: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """What a network is called with: a tensor as it is, a tuple in its order, of a dict what its `forward` asks for."""
     if isinstance(x, Mapping):
-        asked = inspect.signature(network.forward).parameters.values()
-        if any(parameter.kind is parameter.VAR_KEYWORD for parameter in asked):
-            return (), dict(x)
-        names = [parameter.name for parameter in asked if parameter.name in x]
-        return (), {name: x[name] for name in names}
+        asked = _asked_by(getattr(network.forward, "__func__", network.forward))
+        return (), dict(x) if asked is None else {name: x[name] for name in asked if name in x}
     return (x if isinstance(x, tuple) else (x,)), {}
+
+
+@functools.cache
+def _asked_by(forward: Callable[..., Any]) -> tuple[str, ...] | None:
+    """The names of its parameters; None: any. Looked up once, not in every call of a network."""
+    parameters = inspect.signature(forward).parameters.values()
+    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
+    return None if takes_any else tuple(parameter.name for parameter in parameters)
