@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 import mamlzoo
 from mamlzoo.engine.adaptation_cost import FACTORISATIONS, adaptation_flops
@@ -12,7 +13,6 @@ from mamlzoo.engine.episodes import TestSet
 from mamlzoo_algorithms.maml import MAML
 from mamlzoo_models.mlp import MLP
 from mamlzoo_tasks.sine import Sine
-from torch.utils.flop_counter import FlopCounterMode
 
 
 def test_a_step_of_gradient_descent_costs_three_passes_but_for_the_gradient_by_the_inputs():
