@@ -42,7 +42,7 @@ class IMAML(mamlzoo.GradientDescent):
     order = "surrogate"
     claims = frozenset({"query-loss"})
     inner_steps: int = option(16, "adaptation steps in training, k", minimum=0)
-    strength: float = option(2.0, "how strongly φ is held at θ, λ", above=0)
+    strength: float = option(10.0, "how strongly φ is held at θ, λ", above=0)
     cg_steps: int = option(5, "steps of conjugate gradients", minimum=1)
     damping: float = option(0.0, "what is added to the identity in the equations, δ", minimum=0)
 
@@ -57,7 +57,7 @@ class IMAML(mamlzoo.GradientDescent):
         theta = mamlzoo.stop_gradient(meta["network"])
         fast = mamlzoo.adapt(self, learner, meta | {"network": theta}, episode.support, self.inner_steps)
         # One call of the network for all products: so one that draws random numbers has one Hessian.
-        _, hessian = vjp(lambda params: learner.gradient(params, episode.support), fast)
+        hessian = vjp(lambda params: learner.gradient(params, episode.support), fast)[1]
 
         def product(vector: Params) -> Params:
             (image,) = hessian(vector)

@@ -15,16 +15,16 @@ MODES = ("outputs", "inputs", "filter")
 class MetaCurvature(mamlzoo.MetaAlgorithm):
     """MAML whose inner gradients are multiplied by meta-trained matrices, one for each axis of a parameter.
 
-    A convolution's gradient G has the axes [outputs, inputs, filter], the last one the filter's places in a row; that of
-    a linear layer has two, of a bias or a norm one. With ×ₙ the product of a matrix with the n-th axis,
+    A convolution's gradient G has the axes [outputs, inputs, filter], the last one the filter's places in a row; that
+    of a linear layer has two, of a bias or a norm one. With ×ₙ the product of a matrix with the n-th axis,
 
       MC(G) = G ×₁ M_o ×₂ M_i ×₃ M_f,   MC(G)_{oif} = Σ_{o′i′f′} M_o[o, o′]·M_i[i, i′]·M_f[f, f′]·G_{o′i′f′},
       φ₀ = θ,   φ_{t+1} = φ_t − α·MC(∇L_S(φ_t)),   meta-loss(θ, M) = L_Q(φ_k).
 
     For a linear layer MC(G) = M_o·G·M_iᵀ, and on the gradient in a row that is the Kronecker product M_o ⊗ M_i ⊗ M_f.
-    All M are identities at the start, where it is MAML. θ = {"network": parameters, "curvature": the matrices}, named as
-    '0.weight.outputs'; the outer rate of these is `outer-lr.curvature`. An axis of n entries has n² numbers, so layers
-    of very many inputs or outputs cost much memory.
+    All M are identities at the start, where it is MAML. θ = {"network": parameters, "curvature": the matrices}, named
+    as '0.weight.outputs'; the outer rate of these is `outer-lr.curvature`. An axis of n entries has n² numbers, so
+    layers of very many inputs or outputs cost much memory.
 
     Deviation: a vector, of which implementations take a rate for each number, has a whole M_o as every other axis has.
 
