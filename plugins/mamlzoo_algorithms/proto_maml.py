@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import NamedTuple
 
 from torch import Tensor
 from torch.func import grad
-from torch.nn import functional
 
 import mamlzoo
 from mamlzoo import Batch, Episode, Learner, MetaParams, Params, Spec, option
+from mamlzoo_algorithms.protonet import ProtoNet
+
+
+class Classifier(NamedTuple):
+    """φ: the parameters of body and head, and of each class whether the support set has a point of it, 1 or 0, [N]."""
+
+    body: Params
+    head: Params
+    present: Tensor
 
 
 class ProtoMAML(mamlzoo.MetaAlgorithm):
@@ -53,30 +62,23 @@ class ProtoMAML(mamlzoo.MetaAlgorithm):
     def init(self, networks: dict[str, Params]) -> MetaParams:
         return networks
 
-    def start(self, learner: Learner, meta: MetaParams, support: Batch) -> dict[str, Params]:
-        embedded = learner.predict(meta["network"], support.x, mask=support.mask)
-        member = functional.one_hot(support.y, learner.spec.output_size).to(embedded.dtype)
-        # What padding is embedded as may be anything, and 0 times infinity is not 0.
-        embedded, member = (rows.masked_fill(~support.there[:, None], 0) for rows in (embedded, member))
-        count = member.sum(0)
-        means = member.T @ embedded / count.clamp(min=1)[:, None]
-        head = {"weight": 2 * means, "bias": -means.square().sum(-1)}
-        return {"network": meta["network"], "head": head, "classes": {"present": count.clamp(max=1)}}
+    def start(self, learner: Learner, meta: MetaParams, support: Batch) -> Classifier:
+        means, present = ProtoNet(embedding=self.embedding).start(learner, meta, support)
+        return Classifier(meta["network"], {"weight": 2 * means, "bias": -means.square().sum(-1)}, present)
 
-    def adapt(self, learner: Learner, meta: MetaParams, fast: dict[str, Params], support: Batch) -> dict[str, Params]:
+    def adapt(self, learner: Learner, meta: MetaParams, fast: Classifier, support: Batch) -> Classifier:
         def loss(body: Params, head: Params) -> Tensor:
-            return self._loss(learner, fast | {"network": body, "head": head}, support)
+            return self._loss(learner, Classifier(body, head, fast.present), support)
 
-        groups = ("network", "head")
-        gradients = grad(loss, argnums=(0, 1))(*(fast[group] for group in groups))
-        adapted = (mamlzoo.sgd(fast[group], own, self.inner_lr) for group, own in zip(groups, gradients, strict=True))
-        return fast | dict(zip(groups, adapted, strict=True))
+        by_body, by_head = grad(loss, argnums=(0, 1))(fast.body, fast.head)
+        body, head = mamlzoo.sgd(fast.body, by_body, self.inner_lr), mamlzoo.sgd(fast.head, by_head, self.inner_lr)
+        return Classifier(body, head, fast.present)
 
-    def predict(self, learner: Learner, meta: MetaParams, fast: dict[str, Params], x: Tensor) -> Tensor:
-        return _logits(fast, learner.predict(fast["network"], x))
+    def predict(self, learner: Learner, meta: MetaParams, fast: Classifier, x: Tensor) -> Tensor:
+        return _logits(fast, learner.predict(fast.body, x))
 
-    def _loss(self, learner: Learner, fast: dict[str, Params], batch: Batch) -> Tensor:
-        return learner.loss_of(_logits(fast, learner.predict(fast["network"], batch.x, mask=batch.mask)), batch)
+    def _loss(self, learner: Learner, fast: Classifier, batch: Batch) -> Tensor:
+        return learner.loss_of(_logits(fast, learner.predict(fast.body, batch.x, mask=batch.mask)), batch)
 
     def meta_loss(
         self, learner: Learner, meta: MetaParams, episode: Episode, progress: Tensor
@@ -85,6 +87,6 @@ class ProtoMAML(mamlzoo.MetaAlgorithm):
         return self._loss(learner, fast, episode.query), {}
 
 
-def _logits(fast: dict[str, Params], embedded: Tensor) -> Tensor:
-    logits = embedded @ fast["head"]["weight"].T + fast["head"]["bias"]
-    return logits.masked_fill(fast["classes"]["present"] == 0, -math.inf)
+def _logits(fast: Classifier, embedded: Tensor) -> Tensor:
+    logits = embedded @ fast.head["weight"].T + fast.head["bias"]
+    return logits.masked_fill(fast.present == 0, -math.inf)

@@ -34,7 +34,7 @@ def test_the_head_starts_from_twice_the_prototypes_and_their_negative_squares():
     algorithm, spec = ProtoMAML(embedding=2), Spec((2,), 2, "classification")
     learner, meta = mamlzoo.bind(algorithm, identity, nn.functional.cross_entropy, spec)
     support = Batch(torch.tensor([[0.0, 0.0], [2.0, 0.0], [5.0, 5.0]]), torch.tensor([0, 0, 1]))
-    head = algorithm.start(learner, meta, support)["head"]
+    head = algorithm.start(learner, meta, support).head
     assert head["weight"].tolist() == [[2.0, 0.0], [10.0, 10.0]]
     assert head["bias"].tolist() == [-1.0, -50.0]
 
@@ -61,13 +61,13 @@ def test_a_step_descends_by_the_gradient_of_head_and_body():
     after = algorithm.adapt(learner, meta, before, data.support)
     embedded = learner.predict(meta["network"], data.support.x)
     hidden = torch.tanh(data.support.x @ meta["network"]["0.weight"].T + meta["network"]["0.bias"])
-    weight = before["head"]["weight"]
-    off = (embedded @ weight.T + before["head"]["bias"]).softmax(-1) - nn.functional.one_hot(data.support.y, 3)
+    weight = before.head["weight"]
+    off = (embedded @ weight.T + before.head["bias"]).softmax(-1) - nn.functional.one_hot(data.support.y, 3)
     off = off / len(data.support.y)
-    torch.testing.assert_close(after["head"]["weight"], weight - 0.2 * off.T @ embedded)
-    torch.testing.assert_close(after["head"]["bias"], before["head"]["bias"] - 0.2 * off.sum(0))
+    torch.testing.assert_close(after.head["weight"], weight - 0.2 * off.T @ embedded)
+    torch.testing.assert_close(after.head["bias"], before.head["bias"] - 0.2 * off.sum(0))
     moved = meta["network"]["2.weight"] - 0.2 * (off @ weight).T @ hidden
-    torch.testing.assert_close(after["network"]["2.weight"], moved)
+    torch.testing.assert_close(after.body["2.weight"], moved)
 
 
 def test_the_meta_gradient_goes_through_the_prototypes():
