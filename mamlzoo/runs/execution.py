@@ -261,10 +261,10 @@ def _timed(function: Callable[[], T]) -> tuple[T, float]:
 
 def _remarks(bound: Bound, model: Model) -> list[str]:
     remarks = check_remarks(bound.algorithm, bound.algorithm.remarks(trees.index(bound.meta, 0)))
+    leaves = trees.leaves(bound.meta)
     if not bound.learner.networks:
         remarks.append(f"model '{model.name}' has no part in it: algorithm '{bound.algorithm.name}' wants no network")
-    leaves = trees.leaves(bound.meta)
-    if len(leaves[0]) > 1 and all(bool((leaf == leaf[:1]).all()) for leaf in leaves):
+    elif len(leaves[0]) > 1 and all(bool((leaf == leaf[:1]).all()) for leaf in leaves):
         remarks.append("all seeds start from the same θ⁰")
     if batch_norms(bound.learner.networks.values()):
         remarks.append(NORMS[bound.learner.norms])

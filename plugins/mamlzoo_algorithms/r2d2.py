@@ -33,7 +33,8 @@ class R2D2(mamlzoo.MetaAlgorithm):
 
     The last form, by Woodbury's identity, is taken where the support set has fewer examples than there are features.
     The meta-gradient is the whole derivative, through the solution itself. λ > 0 and α > 0 are learned by their
-    logarithms (in a regression α has no part).
+    logarithms (in a regression α has no part); α⁰ is not 1, as outputs that are to be 0 and 1 would then be logits that
+    tell hardly anything.
 
     A class without a support example has the logit −∞, and the others are as if it were not there.
 
@@ -50,7 +51,7 @@ class R2D2(mamlzoo.MetaAlgorithm):
     honours_masks = True
     embedding: int = option(32, "features that the last layer sees", minimum=1)
     ridge: float = option(1.0, "initial weight of ‖W‖², λ⁰", above=0)
-    scale: float = option(1.0, "initial factor of the logits, α⁰", above=0)
+    scale: float = option(10.0, "initial factor of the logits, α⁰", above=0)
 
     def networks(self, spec: Spec) -> dict[str, Spec]:
         if spec.kind == "regression" and spec.target_shape != (spec.output_size,):
