@@ -71,9 +71,12 @@ def test_a_run_says_that_the_model_has_no_part():
 
 
 def test_it_is_bound_to_no_network_in_a_loop_of_ones_own():
-    learner, meta = mamlzoo.bind(Guess(), {}, torch.nn.functional.mse_loss)
+    spec = mamlzoo.Spec((1,), 1)
+    learner, meta = mamlzoo.bind(Guess(), {}, torch.nn.functional.mse_loss, spec)
     assert list(meta) == ["guess"]
     assert learner.networks == {}
+    with pytest.raises(mamlzoo.UsageError, match="algorithm 'guess' wants no network"):
+        mamlzoo.bind(Guess(), torch.nn.Linear(1, 1), torch.nn.functional.mse_loss, spec)
 
 
 def test_a_model_for_a_network_that_it_has_not_is_refused():
