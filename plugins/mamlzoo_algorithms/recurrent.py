@@ -12,6 +12,7 @@ import mamlzoo
 from mamlzoo import Batch, Episode, Learner, MetaParams, Params, Spec, option
 from mamlzoo_algorithms.class_members import there_alone
 from mamlzoo_algorithms.input_vectors import require_numbers
+from mamlzoo_algorithms.sequences import states
 
 
 class Recurrent(mamlzoo.MetaAlgorithm):
@@ -64,11 +65,11 @@ class Recurrent(mamlzoo.MetaAlgorithm):
         examples, there = there_alone(torch.cat([x, y], -1), support), support.there
         if isinstance(order, Tensor):
             examples, there = examples[order], there[order]
-        state = examples.new_zeros(1, self.state)
-        for example, counts in zip(examples.split(1), there.split(1), strict=True):
-            read = learner.predict(meta["cell"], (example, state), "cell")
-            state = torch.where(counts[:, None], read, state)
-        return state
+
+        def cell(example: Tensor, state: Tensor) -> Tensor:
+            return learner.predict(meta["cell"], (example, state), "cell")
+
+        return states(cell, examples, there, examples.new_zeros(1, self.state))[-1:]
 
     def adapt(self, learner: Learner, meta: MetaParams, fast: Tensor, support: Batch) -> Tensor:
         return fast
