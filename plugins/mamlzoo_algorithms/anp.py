@@ -1,0 +1,99 @@
+"""The attentive neural process: attention to the support set, and a latent vector of the whole of it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+import mamlzoo
+from mamlzoo import Batch, Builder, Episode, Learner, MetaParams, Params, Spec, option
+from mamlzoo_algorithms.attended_set import AttendedSet, attending_networks
+from mamlzoo_algorithms.gaussian_mixture import GaussianMixture
+from mamlzoo_algorithms.latent_gaussian import LatentGaussian
+from mamlzoo_algorithms.point_sets import at_each, gaussian_of, mean_there, rows_of, sizes_of
+
+
+class Paths(NamedTuple):
+    """φ: what a query point looks up, and the Gaussian of what is the same for all of them."""
+
+    attended: AttendedSet
+    latent: LatentGaussian
+
+
+class ANP(mamlzoo.MetaAlgorithm):
+    """An attentive neural process: each query point reads the support set by attention, beside a latent vector.
+
+    Two paths lead from the support set S to a target. The deterministic one is `canp`'s,
+
+      r(x) = multi-head attention of e(x) to the keys e(x_i) with the values h(x_i, y_i),
+
+    and the latent one `np`'s: a set D gives q(z | D) = N(m, diag v²), where (m, s) is the mean of l(x, y) over D and
+    v = 0.1 + 0.9·sigmoid(s). Then y(x) ~ N(μ, σ²) with (μ, t) = g(x, r(x), z), σ = σ₀ + (1 − σ₀)·log(1 + eᵗ), and
+
+      meta-loss(θ) = −1/n · ( E_{z ~ q(z | S ∪ Q)} Σ_Q log p(y | x, r, z) − KL(q(z | S ∪ Q) ‖ q(z | S)) ),
+
+    for the n points of the query set Q; attention sees S alone. All of h, e, l, g are of the user's model. At test K
+    samples z ~ q(z | S) predict together, as in `np`. Support points do not attend to each other, as they may in the
+    paper.
+
+    Reference: Kim et al., "Attentive Neural Processes", ICLR 2019, section 3 and equation 3; its bounds on v and σ are
+    of the code with it (deepmind/neural-processes).
+    """
+
+    name = "anp"
+    claims = frozenset({"complete-at-once"})
+    honours_masks = True
+    representation: int = option(64, "numbers that a query point takes of the support set", minimum=1)
+    heads: int = option(8, "heads of the attention", minimum=1)
+    latent: int = option(64, "dimensions of z", minimum=1)
+    samples: int = option(16, "samples of z for a prediction, K", minimum=1)
+    train_samples: int = option(1, "samples of z in training", minimum=1)
+    least_sd: float = option(0.1, "least standard deviation of a prediction given z, σ₀", above=0, maximum=1)
+
+    def networks(self, spec: Spec) -> dict[str, Spec | Builder]:
+        inputs, targets = sizes_of(self, spec)
+        return {
+            **attending_networks(self, inputs, targets, self.representation, self.heads),
+            "latent": Spec((inputs + targets,), 2 * self.latent),
+            "decoder": Spec((inputs + self.representation + self.latent,), 2 * targets),
+        }
+
+    def init(self, networks: dict[str, Params]) -> MetaParams:
+        return networks
+
+    def start(self, learner: Learner, meta: MetaParams, support: Batch) -> Paths:
+        return Paths(AttendedSet.of(learner, meta, support), self._latent(learner, meta, support))
+
+    def _latent(self, learner: Learner, meta: MetaParams, batch: Batch) -> LatentGaussian:
+        rows = learner.predict(meta["latent"], rows_of(batch), "latent", mask=batch.mask)
+        return LatentGaussian.of(rows, batch.there)
+
+    def adapt(self, learner: Learner, meta: MetaParams, fast: Paths, support: Batch) -> Paths:
+        return fast
+
+    def predict(self, learner: Learner, meta: MetaParams, fast: Paths, x: Tensor) -> GaussianMixture:
+        return self._mixture(learner, meta, fast.attended, fast.latent.samples(self.samples, learner.noise), x)
+
+    def _mixture(
+        self, learner: Learner, meta: MetaParams, attended: AttendedSet, z: Tensor, x: Tensor
+    ) -> GaussianMixture:
+        """With samples z [K, latent] for inputs [n, inputs]."""
+        rows = torch.cat([x, attended.at(learner, meta, x)], -1)
+        rows = at_each(rows[:, None].expand(-1, len(z), -1), z)
+        outputs = learner.predict(meta["decoder"], rows.flatten(0, 1), "decoder")
+        each = gaussian_of(outputs.unflatten(0, (len(x), len(z))), self.least_sd)
+        return GaussianMixture(each.mean, each.variance)
+
+    def meta_loss(
+        self, learner: Learner, meta: MetaParams, episode: Episode, progress: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        support, query = episode
+        attended, prior = self.start(learner, meta, support)
+        posterior = self._latent(learner, meta, support.joined(query))
+        z = posterior.samples(self.train_samples, learner.noise)
+        log_prob = self._mixture(learner, meta, attended, z, query.x).log_probs(query.y).mean(-1)
+        divergence = posterior.divergence(prior)
+        loss = divergence / query.there.sum().clamp(min=1) - mean_there(log_prob, query.there)
+        return loss, {"divergence": divergence}
