@@ -67,7 +67,7 @@ class ALPaCA(mamlzoo.MetaAlgorithm):
 
     def init(self, networks: dict[str, Params]) -> MetaParams:
         # L's lower triangle, on its diagonal the logarithms.
-        return networks | {"precision": {"factor": torch.zeros(self.features, self.features)}}
+        return networks | {"precision": {"factor": networks["mean"]["weight"].new_zeros(self.features, self.features)}}
 
     def start(self, learner: Learner, meta: MetaParams, support: Batch) -> Posterior:
         there = support.there[:, None]
@@ -107,4 +107,5 @@ class ALPaCA(mamlzoo.MetaAlgorithm):
     @staticmethod
     def _whitened(root: Tensor, phi: Tensor) -> Tensor:
         """ΦL⁻ᵀ."""
-        return torch.linalg.solve_triangular(root, phi.T, upper=False).T
+        solved: Tensor = torch.linalg.solve_triangular(root, phi.T, upper=False)
+        return solved.T

@@ -74,7 +74,9 @@ class DKT(mamlzoo.MetaAlgorithm):
 
     def init(self, networks: dict[str, Params]) -> MetaParams:
         own = kernels.initial(self.kernel, self.embedding, self.components)
-        return networks | {"kernel": own | {"log_noise": torch.tensor(0.1).log(), "mean": torch.zeros(())}}
+        own |= {"log_noise": torch.tensor(0.1).log(), "mean": torch.zeros(())}
+        like = next(iter(networks["network"].values()), own["mean"])
+        return networks | {"kernel": {name: value.to(like) for name, value in own.items()}}
 
     def start(self, learner: Learner, meta: MetaParams, support: Batch) -> Conditioned:
         embedded = learner.predict(meta["network"], support.x, mask=support.mask)

@@ -49,18 +49,18 @@ def _product(factors: Tensor) -> Tensor:
 
 
 def initial(kernel: str, dimensions: int, components: int) -> Params:
-    """Hyperparameters to begin with: lengths of 1, weights that sum to 1, frequencies that are spread.
+    """Hyperparameters to begin with: weights that sum to 1, lengths of 1, frequencies that are spread up to 1.
 
-    Components that began alike would have the same gradients, and would be one for ever.
+    Components that began alike would have the same gradients, and would be one for ever. From frequencies near 0 none
+    is found: there the kernel is an RBF.
     """
     if kernel != "spectral":
         return {"log_weight": torch.zeros(())} | ({"log_length": torch.zeros(())} if kernel == "rbf" else {})
-    # The width of length 1 is 1/2π; the angle between features that are 1 apart goes up to 1, by the components.
-    frequency = torch.arange(1, components + 1) / (components * 2 * math.pi * math.sqrt(dimensions))
+    frequency = torch.arange(1, components + 1) / components
     return {
         "log_weight": torch.full((components,), -math.log(components)),
         "log_frequency": frequency.log()[:, None].repeat(1, dimensions),
-        "log_width": torch.full((components, dimensions), -math.log(2 * math.pi)),
+        "log_width": torch.full((components, dimensions), math.log(0.5)),
     }
 
 
