@@ -160,7 +160,7 @@ def test_padding_is_as_if_it_were_not_there():
 
 def test_without_a_support_set_the_prior_is_predicted():
     algorithm, learner, meta = deep()
-    support, query = episode(inputs=2)
+    support = episode(inputs=2).support
     fast = algorithm.start(learner, meta, Batch(support.x[:0], support.y[:0]))
     torch.testing.assert_close(fast.weights, prior(meta)[0])
     torch.testing.assert_close(fast.factor, torch.eye(5, dtype=torch.float64))
