@@ -122,6 +122,14 @@ class Section(NamedTuple):
     command: str
 
 
+PAGES = {
+    "task": ("zoo.md", "## Tasks"),
+    "model": ("zoo.md", "## Models"),
+    "algorithm": ("algorithms.md", "## To compare with"),
+}
+"""Where the section of a new plugin goes; which family an algorithm belongs to, its author says by moving it."""
+
+
 def sections() -> Iterator[tuple[Path, Section]]:
     """What the pages of help texts and of option tables must have."""
     context = click.Context(main)
@@ -133,7 +141,8 @@ def sections() -> Iterator[tuple[Path, Section]]:
             yield ROOT / "docs" / "commands.md", section
     for kind, offers in installed().offers.items():
         for name in [name for name, offer in offers.items() if offer.origin.distribution == "mamlzoo"]:
-            yield ROOT / "docs" / "zoo.md", Section(f"## {kind.title()}s", f"### {name}", f"mamlzoo info {name}")
+            page, part = PAGES[kind]
+            yield ROOT / "docs" / page, Section(part, f"### {name}", f"mamlzoo info {name}")
 
 
 def with_section(text: str, section: Section) -> str:
