@@ -10,6 +10,7 @@ from torch import Tensor
 
 import mamlzoo
 from mamlzoo import Batch, Categorical, Episode, Gaussian, Learner, MetaParams, Params, Spec, option
+from mamlzoo_algorithms.latent_gaussian import LatentGaussian
 
 Samples = Mapping[str, Params]
 """φ: the parameters of each sample, by its number."""
@@ -109,10 +110,7 @@ def _drawn(learner: Learner, mean: Params, log_sd: Params) -> Params:
 
 
 def _divergence(mean: Params, log_sd: Params, prior_mean: Params, prior_log_sd: Params) -> Tensor:
-    """KL of a Gaussian with independent numbers from another."""
-    parts = []
-    for name, value in mean.items():
-        log_ratio = log_sd[name] - prior_log_sd[name]
-        apart = (value - prior_mean[name]) / prior_log_sd[name].exp()
-        parts.append((((2 * log_ratio).exp() + apart.square() - 1) / 2 - log_ratio).sum())
-    return torch.stack(parts).sum()
+    """KL of a Gaussian with independent numbers from another, over all parameters."""
+    one = {name: LatentGaussian(value, log_sd[name].exp()) for name, value in mean.items()}
+    other = {name: LatentGaussian(value, prior_log_sd[name].exp()) for name, value in prior_mean.items()}
+    return torch.stack([own.divergence(other[name]) for name, own in one.items()]).sum()
