@@ -46,8 +46,8 @@ class ProbabilisticMAML(mamlzoo.MetaAlgorithm):
     inner_steps: int = option(1, "adaptation steps in training, k", minimum=0)
     inner_lr: float = option(0.01, "rate of an adaptation step, α; γ_p and γ_q start there", minimum=0)
     samples: int = option(10, "initialisations that adapt at test", minimum=1)
-    spread: float = option(0.01, "standard deviation of initialisations at the start, σ and v", above=0)
-    noise: float = option(0.1, "standard deviation of a regression's targets around a sample's output, s", above=0)
+    spread: float = option(0.05, "standard deviation of initialisations at the start, σ and v", above=0)
+    noise: float = option(0.3, "standard deviation of a regression's targets around a sample's output, s", above=0)
 
     def networks(self, spec: Spec) -> dict[str, Spec]:
         if spec.target_size not in (None, spec.output_size):
