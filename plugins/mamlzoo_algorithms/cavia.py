@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import torch
 from torch import Tensor
 from torch.func import grad
 
 import mamlzoo
 from mamlzoo import Batch, Episode, Learner, MetaParams, Params, Spec, option
-from mamlzoo_algorithms.vectors import length_of_vectors
+from mamlzoo_algorithms.input_vectors import require_numbers
+from mamlzoo_algorithms.point_sets import at_each
 
 
 class CAVIA(mamlzoo.MetaAlgorithm):
@@ -42,8 +42,9 @@ class CAVIA(mamlzoo.MetaAlgorithm):
     inner_lr: float = option(1.0, "rate of an adaptation step, α", minimum=0)
 
     def networks(self, spec: Spec) -> dict[str, Spec]:
-        size = length_of_vectors(spec, self.name) + self.context
-        return {"network": replace(spec, inputs=None, input_shape=(size,))}
+        require_numbers(self, spec, of_vectors=True)
+        (inputs,) = spec.input_shape
+        return {"network": replace(spec, inputs=None, input_shape=(inputs + self.context,))}
 
     def init(self, networks: dict[str, Params]) -> MetaParams:
         return networks
@@ -57,17 +58,13 @@ class CAVIA(mamlzoo.MetaAlgorithm):
         return fast - self.inner_lr * gradient
 
     def predict(self, learner: Learner, meta: MetaParams, fast: Tensor, x: Tensor) -> Tensor:
-        return learner.predict(meta["network"], _beside(x, fast))
+        return learner.predict(meta["network"], at_each(x, fast))
 
     def _loss(self, learner: Learner, meta: MetaParams, context: Tensor, batch: Batch) -> Tensor:
-        return learner.loss(meta["network"], replace(batch, x=_beside(batch.x, context)))
+        return learner.loss(meta["network"], replace(batch, x=at_each(batch.x, context)))
 
     def meta_loss(
         self, learner: Learner, meta: MetaParams, episode: Episode, progress: Tensor
     ) -> tuple[Tensor, dict[str, Tensor]]:
         context = mamlzoo.adapt(self, learner, meta, episode.support, self.inner_steps)
         return self._loss(learner, meta, context, episode.query), {}
-
-
-def _beside(x: Tensor, context: Tensor) -> Tensor:
-    return torch.cat([x, context.expand(len(x), -1)], -1)

@@ -41,7 +41,7 @@ class IMAML(mamlzoo.GradientDescent):
     name = "imaml"
     order = "surrogate"
     claims = frozenset({"query-loss"})
-    inner_steps: int = option(16, "adaptation steps in training, k", minimum=0)
+    inner_steps: int = option(10, "adaptation steps in training, k", minimum=0)
     strength: float = option(10.0, "how strongly φ is held at θ, λ", above=0)
     cg_steps: int = option(5, "steps of conjugate gradients", minimum=1)
     damping: float = option(0.0, "what is added to the identity in the equations, δ", minimum=0)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 import mamlzoo
 from mamlzoo import Batch, Categorical, Episode, Gaussian, Learner, MetaParams, Params, Spec, option
+from mamlzoo_algorithms.latent_gaussian import LatentGaussian
 
 Samples = Mapping[str, Params]
 """φ: the parameters of each sample, by its number."""
@@ -45,8 +46,8 @@ class ProbabilisticMAML(mamlzoo.MetaAlgorithm):
     inner_steps: int = option(1, "adaptation steps in training, k", minimum=0)
     inner_lr: float = option(0.01, "rate of an adaptation step, α; γ_p and γ_q start there", minimum=0)
     samples: int = option(10, "initialisations that adapt at test", minimum=1)
-    spread: float = option(0.01, "standard deviation of initialisations at the start, σ and v", above=0)
-    noise: float = option(0.1, "standard deviation of a regression's targets around a sample's output, s", above=0)
+    spread: float = option(0.05, "standard deviation of initialisations at the start, σ and v", above=0)
+    noise: float = option(0.3, "standard deviation of a regression's targets around a sample's output, s", above=0)
 
     def networks(self, spec: Spec) -> dict[str, Spec]:
         if spec.target_size not in (None, spec.output_size):
@@ -109,10 +110,7 @@ def _drawn(learner: Learner, mean: Params, log_sd: Params) -> Params:
 
 
 def _divergence(mean: Params, log_sd: Params, prior_mean: Params, prior_log_sd: Params) -> Tensor:
-    """KL of a Gaussian with independent numbers from another."""
-    parts = []
-    for name, value in mean.items():
-        log_ratio = log_sd[name] - prior_log_sd[name]
-        apart = (value - prior_mean[name]) / prior_log_sd[name].exp()
-        parts.append((((2 * log_ratio).exp() + apart.square() - 1) / 2 - log_ratio).sum())
-    return torch.stack(parts).sum()
+    """KL of a Gaussian with independent numbers from another, over all parameters."""
+    one = {name: LatentGaussian(value, log_sd[name].exp()) for name, value in mean.items()}
+    other = {name: LatentGaussian(value, prior_log_sd[name].exp()) for name, value in prior_mean.items()}
+    return torch.stack([own.divergence(other[name]) for name, own in one.items()]).sum()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -11,6 +10,7 @@ from torch.func import grad
 
 import mamlzoo
 from mamlzoo import Batch, Episode, Learner, MetaParams, Params, Spec, option
+from mamlzoo_algorithms.class_members import of_present, require_classes
 from mamlzoo_algorithms.protonet import ProtoNet
 
 
@@ -52,11 +52,7 @@ class ProtoMAML(mamlzoo.MetaAlgorithm):
     inner_lr: float = option(0.01, "rate of an adaptation step, α", minimum=0)
 
     def networks(self, spec: Spec) -> dict[str, Spec]:
-        if spec.kind != "classification":
-            raise mamlzoo.UsageError(
-                f"algorithm 'proto-maml' starts from class means, and the task is {spec.kind}; "
-                "choose a classification task"
-            )
+        require_classes(self, spec, "starts from class means")
         return {"network": replace(spec, output_size=self.embedding)}
 
     def init(self, networks: dict[str, Params]) -> MetaParams:
@@ -88,5 +84,4 @@ class ProtoMAML(mamlzoo.MetaAlgorithm):
 
 
 def _logits(fast: Classifier, embedded: Tensor) -> Tensor:
-    logits = embedded @ fast.head["weight"].T + fast.head["bias"]
-    return logits.masked_fill(fast.present == 0, -math.inf)
+    return of_present(embedded @ fast.head["weight"].T + fast.head["bias"], fast.present)

@@ -68,5 +68,5 @@ def test_the_network_takes_the_context_behind_the_input():
     ids=["images", "words", "several"],
 )
 def test_inputs_that_are_no_vectors_are_refused(spec, given):
-    with pytest.raises(mamlzoo.UsageError, match=f"'cavia' takes inputs .* and the task's are {given}; choose a task"):
+    with pytest.raises(mamlzoo.UsageError, match=f"'cavia' takes inputs .* and the task's are {given}; choose another"):
         CAVIA().networks(spec)
