@@ -144,7 +144,7 @@ def _noisy(gradient: MetaParams, other: MetaParams, roughness: float) -> _Gradie
     """A gradient off, in every number of a parameter, by what the other one is off in any, or by a rounding."""
 
     def off(a: Tensor, b: Tensor) -> Tensor:
-        return (a - b).abs().flatten(1).amax(1).reshape(-1, *[1] * (a.ndim - 1)).expand_as(a)
+        return (a - b).abs().reshape(len(a), -1).amax(1).reshape(-1, *[1] * (a.ndim - 1)).expand_as(a)
 
     value, noise = trees.ravel(gradient), trees.ravel(trees.tree_map(off, gradient, other))
     return _Gradient(value, MARGIN * torch.maximum(noise, roughness * value.abs().amax(1, keepdim=True)))
