@@ -13,7 +13,7 @@ from torch.special import ndtr
 from mamlzoo import Distribution
 
 HALVINGS = 16
-"""Of the interval in which a quantile is looked for, of whose length its error is then less than a hundred thousandth."""
+"""Of the interval in which a quantile is looked for: its error is less than a hundred thousandth of that."""
 
 
 class GaussianMixture(Distribution):

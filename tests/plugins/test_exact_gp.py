@@ -16,10 +16,12 @@ from mamlzoo_tasks.gp import GP
 
 NOISE = math.sqrt(0.05)
 RATIO = {
-    "rbf": lambda d, l, p: math.exp(-d * d / (2 * l * l)),
-    "matern": lambda d, l, p: (1 + math.sqrt(5) * d / l + 5 * d * d / (3 * l * l)) * math.exp(-math.sqrt(5) * d / l),
-    "periodic": lambda d, l, p: math.exp(-2 * (math.sin(math.pi * d / p) / l) ** 2),
-    "weakly-periodic": lambda d, l, p: math.exp(-d * d / (2 * l * l) - 2 * math.sin(math.pi * d / p) ** 2),
+    "rbf": lambda d, length, p: math.exp(-d * d / (2 * length**2)),
+    "matern": lambda d, length, p: (
+        (1 + math.sqrt(5) * d / length + 5 * d * d / (3 * length**2)) * math.exp(-math.sqrt(5) * d / length)
+    ),
+    "periodic": lambda d, length, p: math.exp(-2 * (math.sin(math.pi * d / p) / length) ** 2),
+    "weakly-periodic": lambda d, length, p: math.exp(-d * d / (2 * length**2) - 2 * math.sin(math.pi * d / p) ** 2),
 }
 """The correlation of two values of a curve, by their distance, the length and the period."""
 PROTOCOLS = {

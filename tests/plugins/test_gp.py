@@ -13,10 +13,12 @@ from mamlzoo.errors import UsageError
 from mamlzoo_tasks.gp import GP
 
 KERNELS = {
-    "rbf": lambda d, l, p: math.exp(-d * d / (2 * l * l)),
-    "matern": lambda d, l, p: (1 + math.sqrt(5) * d / l + 5 * d * d / (3 * l * l)) * math.exp(-math.sqrt(5) * d / l),
-    "periodic": lambda d, l, p: math.exp(-2 * (math.sin(math.pi * d / p) / l) ** 2),
-    "weakly-periodic": lambda d, l, p: math.exp(-d * d / (2 * l * l) - 2 * math.sin(math.pi * d / p) ** 2),
+    "rbf": lambda d, length, p: math.exp(-d * d / (2 * length**2)),
+    "matern": lambda d, length, p: (
+        (1 + math.sqrt(5) * d / length + 5 * d * d / (3 * length**2)) * math.exp(-math.sqrt(5) * d / length)
+    ),
+    "periodic": lambda d, length, p: math.exp(-2 * (math.sin(math.pi * d / p) / length) ** 2),
+    "weakly-periodic": lambda d, length, p: math.exp(-d * d / (2 * length**2) - 2 * math.sin(math.pi * d / p) ** 2),
 }
 """Of variance 1, by distance, length and period."""
 VARIED = {"length_min": 0.2, "length_max": 0.6, "scale_min": 0.3, "scale_max": 1.0, "period_min": 0.3, "tell": True}
@@ -36,7 +38,8 @@ def covariance(kernel, x, length, scale, period, noise):
 def test_whitened_by_the_kernel_that_is_told_a_curve_is_white(kernel):
     # With L·Lᵀ the covariance of an episode's targets, L⁻¹·y ~ N(0, I): mean 0, variance 1, nothing left in common.
     drawn, white = sample(GP(kernel=kernel, shots=4, queries=8, noise=0.1, **VARIED), 400), []
-    for x, y in zip(torch.cat([drawn.support.x, drawn.query.x], 1), torch.cat([drawn.support.y, drawn.query.y], 1)):
+    every_x, every_y = (torch.cat(both, 1) for both in zip(*drawn, strict=True))
+    for x, y in zip(every_x, every_y, strict=True):
         length, scale, period = x[0, 1:].double().exp().tolist()
         factor = torch.linalg.cholesky(covariance(kernel, x[:, 0].tolist(), length, scale, period, 0.1))
         white.append(torch.linalg.solve_triangular(factor, y.double(), upper=False)[:, 0])
