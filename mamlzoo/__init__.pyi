@@ -29,7 +29,7 @@ from .contracts.hooks import CONTRACT as CONTRACT
 from .contracts.hooks import hookimpl as hookimpl
 from .contracts.inner_loop import GradientDescent as GradientDescent
 from .contracts.inner_loop import adapt as adapt
-from .contracts.inner_loop import sgd as sgd
+from .contracts.inner_optimizers import sgd as sgd
 from .contracts.inputs import Input as Input
 from .contracts.learner import Learner as Learner
 from .contracts.noise import Noise as Noise

@@ -261,7 +261,7 @@ def check_resumable(directory: Path, given: Mapping[str, Any]) -> None:
         UsageError: it is a recipe's directory, or a comparison's or a sweep's for which a plugin is given.
     """
     if reproduction.is_reproduction(directory):
-        again = reproduction.command(reproduction.begun(directory), directory)
+        again = reproduction.command_of(directory)
         raise UsageError(f"{directory} is a recipe's directory; `{again}` goes on with it")
     several = {"comparison": comparison_directory.is_comparison, "sweep": sweep_directory.is_sweep}
     whose = next((name for name, is_one in several.items() if given and is_one(directory)), None)

@@ -69,6 +69,8 @@ class Table:
             ]
             return "  ".join(aligned).rstrip()
 
+        if not self.rows:
+            return "\n".join([plain(self.title), *self._below()])
         rule = "  ".join("-" * width for width in widths)
         columns, *rows = map(text, lines)
         return "\n".join([plain(self.title), "", columns, rule, *rows, *self._below()])

@@ -59,6 +59,29 @@ def register(cls: type, is_branch: Callable[[dataclasses.Field[Any]], bool] = la
     pytree.register_pytree_node(cls, flatten, unflatten, flatten_with_keys_fn=flatten_with_keys)
 
 
+def register_dict(cls: type, beside: str) -> None:
+    """Let a kind of dict, with what it holds in an attribute beside its values, be a tree.
+
+    Args:
+        beside: the attribute, the second argument of the class.
+    """
+
+    def flatten(value: Any) -> tuple[list[object], tuple[object, ...]]:
+        return [*value.values(), getattr(value, beside)], tuple(value)
+
+    def flatten_with_keys(value: Any) -> tuple[list[tuple[pytree.KeyEntry, object]], tuple[object, ...]]:
+        named: list[tuple[pytree.KeyEntry, object]] = [
+            (pytree.MappingKey(key), branch) for key, branch in value.items()
+        ]
+        return [*named, (pytree.GetAttrKey(beside), getattr(value, beside))], tuple(value)
+
+    def unflatten(branches: Iterable[object], context: tuple[object, ...]) -> object:
+        *values, rest = branches
+        return cls(dict(zip(context, values, strict=True)), rest)
+
+    pytree.register_pytree_node(cls, flatten, unflatten, flatten_with_keys_fn=flatten_with_keys)
+
+
 def tree_map(function: Callable[..., Tensor], tree: T, *others: T) -> T:
     """The same structure with `function` applied to every leaf (and the leaves of `others` beside it)."""
     return cast_type(T, pytree.tree_map(function, tree, *others))

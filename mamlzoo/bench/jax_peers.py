@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from mamlzoo.bench.workload import CannotRunError, Contender, Work
+from mamlzoo.bench.workload import CannotRunError, Contender, Work, require_plain_steps
 from mamlzoo.contracts.plugins import KINDS
 from mamlzoo.discovery.entry_points import installed
 
@@ -42,6 +42,7 @@ class JaxMaml(Contender):
         sine, mlp, maml = _plugins(work)
         if any(getattr(sine, name) != value for name, value in PLAIN.items()) or mlp.activation != "relu":
             raise CannotRunError("the JAX code is written for plain sine waves and ReLU networks")
+        require_plain_steps(maml)
         initial, loss = _network([1, *mlp.hidden, 1])
         meta_loss, sample = _meta_loss(loss, maml), _sampler(sine, work.meta_batch)
         optimizer = optax.adam(1e-3)

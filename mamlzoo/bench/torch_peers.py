@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.func import functional_call
 
 from mamlzoo import trees
-from mamlzoo.bench.workload import CannotRunError, Contender, Work
+from mamlzoo.bench.workload import CannotRunError, Contender, Work, require_plain_steps
 from mamlzoo.contracts.data import Batch
 from mamlzoo.engine.placement import device_of
 
@@ -35,6 +35,7 @@ class _TorchPeer(Contender):
             raise CannotRunError(f"it is written for {' and '.join(ALGORITHMS)}, not {work.names['algorithm']}")
         experiment = work.experiment()
         self.task, algorithm = experiment.task, experiment.algorithm
+        require_plain_steps(algorithm)
         self.inner_lr: float = algorithm.inner_lr  # type: ignore[attr-defined]
         self.inner_steps: int = algorithm.inner_steps  # type: ignore[attr-defined]
         self.first_order = algorithm.order == "first-order"

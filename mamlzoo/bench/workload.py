@@ -85,6 +85,18 @@ class CannotRunError(Exception):
     """Why a contender is left out, in one line."""
 
 
+def require_plain_steps(algorithm: Any) -> None:
+    """Other libraries' code makes steps of gradient descent by all parameters, and no others.
+
+    Raises:
+        CannotRunError: the algorithm adapts by something else.
+    """
+    import torch
+
+    if algorithm.adapts_by() != (torch.optim.SGD, {"lr": algorithm.inner_lr}):
+        raise CannotRunError("it makes plain gradient steps by all parameters, and these options ask for others")
+
+
 class Contender(ABC):
     """Someone who makes meta-steps."""
 

@@ -64,7 +64,7 @@ def print_table(table: Table) -> None:
         table, columns=list(map(plain, table.columns)), rows=[[plain(cell) for cell in row] for row in table.rows]
     )  # before its widths are taken
     console.print(Text(table.title, style="bold"))
-    for part, widths in fitted(table, console.width):
+    for part, widths in fitted(table, console.width) if table.rows else ():
         drawn = rich.table.Table(box=rich.box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
         for at, (column, width) in enumerate(zip(part.columns, widths, strict=True)):
             justify: Literal["left", "right"] = "left" if at in part.left else "right"

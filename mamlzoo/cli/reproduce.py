@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from mamlzoo.cli import console
 from mamlzoo.cli.run_flags import checkpoint_flag, log_flag
 from mamlzoo.cli.stopping import recorded
+from mamlzoo.errors import UsageError
 from mamlzoo.tables import Table
+
+if TYPE_CHECKING:
+    from mamlzoo.contracts.recipes import Recipe
 
 
 @click.command("reproduce")
@@ -19,6 +25,7 @@ from mamlzoo.tables import Table
     type=click.Path(path_type=Path),
     help="Directory to save to, or to go on with.  [default: a new one below runs/]",
 )
+@click.option("--full", is_flag=True, help="The published budget, where the recipe has a shorter one too.")
 @checkpoint_flag
 @log_flag
 @click.option("--quiet", "-q", is_flag=True, help="No progress and no logs.")
@@ -28,6 +35,7 @@ def command(
     ctx: click.Context,
     name: str | None,
     out: Path | None,
+    full: bool,
     checkpoint_every: str,
     loggers: tuple[str, ...],
     quiet: bool,
@@ -41,26 +49,39 @@ def command(
 
     recipes = installed().recipes
     if name is None:
-        if as_json:
-            console.print_json({"recipes": [
-                {"name": recipe.name, "version": recipe.version, "summary": recipe.summary, "source": recipe.source,
-                 "minutes": recipe.minutes, "unknown": list(recipe.unknown)} for _, recipe in sorted(recipes.items())
-            ]})  # fmt: skip
-            return
-        rows = [(recipe.name, recipe.summary, f"{recipe.minutes:g} min") for _, recipe in sorted(recipes.items())]
-        console.print_table(Table("recipes", ("name", "what it makes again", "takes about"), rows, left=(0, 1)))
+        _list([recipe for _, recipe in sorted(recipes.items())], as_json)
         return
     from mamlzoo.reproductions import reproduction
     from mamlzoo.runs import directory as run_directory
 
     recipe = installed().recipe(name)
+    if full and recipe.full is None:
+        raise UsageError(f"recipe '{name}' has one budget, the published one: leave out --full")
+    recipe = recipe.full if full and recipe.full is not None else recipe
     directory = out or run_directory.default_directory(f"reproduce-{name}")
-    with recorded(lambda: reproduction.command(name, directory), checkpoint_every, loggers, quiet) as policy:
+    with recorded(lambda: reproduction.command(name, directory, full=full), checkpoint_every, loggers, quiet) as policy:
         found = reproduction.reproduce(recipe, directory, policy)
     if as_json:
         console.print_json(found.document())
     else:
+        for ranking in found.rankings.values():
+            console.print_table(ranking.table())
         console.print_table(found.table())
     if not quiet:
         console.say_where(directory)
     ctx.exit(0 if found.passed else 1)
+
+
+def _list(recipes: Sequence[Recipe], as_json: bool) -> None:
+    if as_json:
+        console.print_json({"recipes": [
+            {"name": recipe.name, "version": recipe.version, "summary": recipe.summary, "source": recipe.source,
+             "minutes": recipe.minutes, "full_minutes": recipe.full.minutes if recipe.full else None,
+             "unknown": list(recipe.unknown)} for recipe in recipes
+        ]})  # fmt: skip
+        return
+    rows = [
+        [recipe.name, recipe.summary, f"{recipe.minutes:g} min", f"{recipe.full.minutes:g} min" if recipe.full else ""]
+        for recipe in recipes
+    ]
+    console.print_table(Table("recipes", ["name", "what it makes again", "takes about", "--full"], rows, left=(0, 1)))

@@ -195,6 +195,7 @@ class MetaAlgorithm(Plugin):
         In place of a shape there may be a function that makes a module, as `lambda: nn.GRUCell(8, 16)`: a network of
         the algorithm's own, built under the same seed and called by `learner.predict` like the others; a tuple for x
         is its arguments. `spec.support_size` and `spec.query_size` say how many examples training episodes have.
+        Of an algorithm that wants no network, `{}`, the user's model has no part; `init` gives all of θ.
 
         Raises:
             UsageError: the algorithm cannot learn such a task.

@@ -1,69 +1,16 @@
-"""Recipes: published experiments as files, with the numbers that they must come to.
-
-A recipe is a TOML file that a plugin module names in its hook `mamlzoo_recipes`:
-
-    name = "maml-sine-10shot"
-    version = 1
-    summary = "MAML on sine waves, K = 10"
-    source = "Finn, Abbeel, Levine, ICML 2017, section 5.1"
-    minutes = 3
-    unknown = ["what the source does not tell"]
-
-    [common]                       # of every run, where it does not say otherwise
-    task = "sine"
-    model = "mlp"
-    seeds = 8
-    iterations = 70000             # any setting of a run
-    options = { "task.shots" = 10 }
-
-    [runs.maml]
-    algorithm = "maml"
-
-    [runs.many-shots]              # another test of the same θ
-    from = "maml"
-    algorithm = "maml"
-    options = { "task.shots" = 20 }
-
-    [[references]]                 # what is published
-    run = "maml"
-    steps = [1, 10]
-    values = [0.329, 0.113]
-    source = "…"
-
-    [[gradients]]                  # meta-gradients at θ⁰, one for each episode
-    run = "maml"
-    values = [4.48, 3028.48]
-    source = "…"
-
-    [[claims]]                     # paired, on the same test tasks
-    run = "maml"
-    better_than = "scratch"        # or no_better_than
-    step = 10
-
-`halves` beside `values` are a published interval, value ± half: ours must lie in it. `sd` and `seeds` say how runs of
-the source spread; without them a value is one run. See `judgement` for what is compared then. `judged = false` shows a
-reference without a verdict: a variant tried, a number only remembered.
-"""
+"""Recipes: published experiments, with the numbers that they must come to; `recipe_files` reads them."""
 
 from __future__ import annotations
 
-import math
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from types import NoneType, UnionType
-from typing import Any, cast, get_args, get_origin, get_type_hints
+from dataclasses import dataclass, field
+from typing import Any
 
 from mamlzoo.contracts.plugins import KINDS
-from mamlzoo.errors import PluginError
 
-COMMON = ("task", "model", "algorithm", "seeds", "options")
-FROM = "from"
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 """What runs, recipes, figures and plugins may be called."""
-NONE = "none"
-"""TOML has no word for nothing; flags have this one."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +24,8 @@ class RecipeRun:
         options: of the plugins, by key as "task.shots".
         settings: of the run.
         origin: the run whose θ it tests, without training; None: it trains its own.
+        choose: options and settings that validation chooses, by key, each with the values to try; a run that tests
+            another's θ has what was chosen for that one.
     """
 
     label: str
@@ -87,6 +36,7 @@ class RecipeRun:
     options: Mapping[str, Any]
     settings: Mapping[str, Any]
     origin: str | None = None
+    choose: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _check_name("run", self.label)
@@ -94,22 +44,31 @@ class RecipeRun:
             raise ValueError(f"run '{self.label}' has {self.seeds} seeds; it needs at least 1")
         for kind in KINDS:  # and no code beside wherever somebody stands
             _check_name(f"{kind} of run '{self.label}'", getattr(self, kind), "is no name of a plugin")
+        for key, values in self.choose.items():
+            if key.startswith("task.") or key in KINDS:
+                raise ValueError(f"run '{self.label}' chooses {key}, which would change what is tested")
+            if not values:
+                raise ValueError(f"run '{self.label}' has no value of {key} to choose from")
+        if self.choose and self.origin is not None:
+            raise ValueError(f"run '{self.label}' tests the θ of '{self.origin}', so there is nothing to choose")
 
 
 @dataclass(frozen=True)
 class Reference:
-    """Published numbers of a run: its test metric after some numbers of adaptation steps.
+    """Published numbers of a run: a test metric after some numbers of adaptation steps.
 
     Attributes:
         run: a run's label.
         steps: numbers of adaptation steps.
         values: the metric after each.
+        metric: which; None: the one that tables show.
         source: where they stand.
         halves: published half-widths of an interval around each value.
         sd, seeds: standard deviation over so many runs of the source, for each value.
         tasks: test tasks that the source took its mean over.
         exact: whether nothing is random: ours must be the same number.
         judged: whether the recipe fails where ours is another.
+        full: whether it is of the full budget: in the short one it is shown and not judged.
     """
 
     run: str
@@ -122,6 +81,8 @@ class Reference:
     tasks: int = 1000
     exact: bool = False
     judged: bool = True
+    metric: str | None = None
+    full: bool = False
 
     @property
     def is_sampled(self) -> bool:
@@ -157,12 +118,19 @@ class Theta:
 
 @dataclass(frozen=True)
 class Claim:
-    """What one run is said to be beside another, after so many adaptation steps."""
+    """What one run is said to be beside another, after so many adaptation steps.
+
+    Attributes:
+        metric: by which; None: the one that tables show.
+        full: whether it is said of the full budget alone.
+    """
 
     run: str
     step: int
     better_than: str | None = None
     no_better_than: str | None = None
+    metric: str | None = None
+    full: bool = False
 
     def __post_init__(self) -> None:
         if (self.better_than is None) == (self.no_better_than is None):
@@ -175,6 +143,25 @@ class Claim:
 
 
 @dataclass(frozen=True)
+class Ranking:
+    """Several runs on the same test tasks in one table, the best first, with what each costs.
+
+    Attributes:
+        title: what the table answers.
+        runs: their labels.
+        metric: by which; None: the one that tables show.
+    """
+
+    title: str
+    runs: Sequence[str]
+    metric: str | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.runs) < 2:
+            raise ValueError(f"the ranking '{self.title}' has fewer than two runs")
+
+
+@dataclass(frozen=True)
 class Recipe:
     """A published experiment: its runs, and what they must come to.
 
@@ -184,6 +171,10 @@ class Recipe:
         unknown: details of the protocol that the source does not tell, and what was taken instead.
         notes: what else a reader of the verdicts must know.
         figures: by name, the labels of runs whose curves are drawn in one figure.
+        rankings: by name, runs in one table, and a figure of their errors against what adapting costs.
+        choice: settings of the runs that try values, where they differ from the run that they choose for.
+        full: the same with the published budget, where that is much longer; None: this one is the published.
+        is_full: whether it is that one.
     """
 
     name: str
@@ -199,16 +190,25 @@ class Recipe:
     unknown: Sequence[str] = ()
     notes: Sequence[str] = ()
     figures: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    rankings: Mapping[str, Ranking] = field(default_factory=dict)
+    choice: Mapping[str, Any] = field(default_factory=dict)
+    full: Recipe | None = None
+    is_full: bool = False
 
     def __post_init__(self) -> None:
-        for what, name in [("recipe", self.name), *(("figure", name) for name in self.figures)]:
+        names = [("recipe", self.name), *(("figure", name) for name in self.figures)]
+        for what, name in [*names, *(("ranking", name) for name in self.rankings)]:
             _check_name(what, name)
+        if twice := sorted(self.figures.keys() & self.rankings.keys()):
+            raise ValueError(f"'{twice[0]}' is a figure and a ranking, whose files would be one")
         labels = [run.label for run in self.runs]
         for run in self.runs:
             if run.origin is not None and run.origin not in labels[: labels.index(run.label)]:
                 raise ValueError(f"run '{run.label}' is from '{run.origin}', which is no run before it")
         named = [entry.run for part in (self.references, self.gradients, self.thetas, self.claims) for entry in part]
-        named += [claim.other for claim in self.claims] + [run for several in self.figures.values() for run in several]
+        named += [claim.other for claim in self.claims]
+        several = [*self.figures.values(), *(ranking.runs for ranking in self.rankings.values())]
+        named += [run for labels in several for run in labels]
         seeds = {run.label: run.seeds for run in self.runs}
         for reference in self.references:
             if reference.is_sampled and seeds.get(reference.run, 2) + reference.seeds < 3:
@@ -218,10 +218,17 @@ class Recipe:
         for label in named:
             if label not in labels:
                 raise ValueError(f"there is no run '{label}'; there are: {', '.join(labels)}")
+        self._check_test_tasks()
+
+    def _check_test_tasks(self) -> None:
+        """What is paired must have been tested on the same."""
         tests = {run.label: _tested_on(run) for run in self.runs}
         for claim in self.claims:
             if tests[claim.run] != tests[claim.other]:
                 raise ValueError(f"the runs '{claim.run}' and '{claim.other}' of a claim have not the same test tasks")
+        for name, ranking in self.rankings.items():
+            if any(tests[run] != tests[ranking.runs[0]] for run in ranking.runs):
+                raise ValueError(f"the runs of the ranking '{name}' have not the same test tasks")
 
 
 def _tested_on(run: RecipeRun) -> tuple[Any, ...]:
@@ -234,80 +241,3 @@ def _check_name(what: str, name: Any, why: str = "is no name") -> None:
     """What becomes a folder, a file and a word of a command must be no path, no flag and no markup."""
     if not isinstance(name, str) or not re.fullmatch(NAME, name) or name.endswith(".py"):
         raise ValueError(f"{what}: {name!r} {why}; use letters, digits, dashes, dots and underscores")
-
-
-def parse(text: str) -> Recipe:
-    """The recipe that a TOML document holds.
-
-    Raises:
-        PluginError: it is no TOML, or lacks something, or has something unknown.
-    """
-    try:
-        document = tomllib.loads(text)
-        common = document.pop("common", {})
-        runs = [_run(label, common, own) for label, own in document.pop("runs").items()]
-        parts = {
-            name: [_made(cls, entry) for entry in document.pop(name, [])]
-            for name, cls in {"references": Reference, "gradients": Gradients, "thetas": Theta, "claims": Claim}.items()
-        }
-        recipe: Recipe = _made(Recipe, document | {"runs": runs} | parts)
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:  # tomllib's own is a ValueError
-        reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
-        raise PluginError(f"a recipe cannot be read: {reason}") from error
-    return recipe
-
-
-def _run(label: str, common: Mapping[str, Any], own: Mapping[str, Any]) -> RecipeRun:
-    for name, given in (("common", common), (f"runs.{label}", own)):
-        _check_type(name, given, Mapping[str, Any])
-        _check_type(f"{name}.options", given.get("options", {}), Mapping[str, Any])
-    options = {**common.get("options", {}), **own.get("options", {})}
-    merged = {**common, **own, "options": {name: None if value == NONE else value for name, value in options.items()}}
-    settings = {name: value for name, value in merged.items() if name not in (*COMMON, FROM)}
-    origin = merged.get(FROM)
-    if origin is not None:
-        settings |= {"iterations": 0}
-    stated = {name: merged[name] for name in COMMON}
-    return cast(RecipeRun, _made(RecipeRun, {"label": label, **stated, "settings": settings, "origin": origin}))
-
-
-def _made(cls: Any, entry: Mapping[str, Any]) -> Any:
-    unknown = set(entry) - {declared.name for declared in fields(cls)}
-    if unknown:
-        raise ValueError(f"{cls.__name__.lower()} has no '{sorted(unknown)[0]}'")
-    hints = get_type_hints(cls)
-    for name, value in entry.items():
-        _check_type(f"{cls.__name__.lower()}.{name}", value, hints[name])
-    return cls(**entry)
-
-
-def _check_type(place: str, value: Any, hint: Any) -> None:
-    if not _is_of(value, hint):
-        raise ValueError(f"{place} is {value!r}; it must be {_said(hint)}")
-
-
-def _is_of(value: Any, hint: Any) -> bool:
-    """Whether a value of a TOML document is what a field is declared to be; numbers must be finite."""
-    inner = get_args(hint)
-    if isinstance(hint, UnionType):
-        return any(_is_of(value, one) for one in inner)
-    if get_origin(hint) is Sequence:
-        return isinstance(value, list) and all(_is_of(one, inner[0]) for one in value)
-    if get_origin(hint) is Mapping:
-        return isinstance(value, dict) and all(_is_of(one, inner[1]) for one in value.values())
-    if hint is Any:
-        return True
-    if hint is float:
-        return type(value) in (int, float) and math.isfinite(value)
-    return type(value) is hint
-
-
-def _said(hint: Any) -> str:
-    """What a field is declared to be, in words."""
-    if isinstance(hint, UnionType):
-        return " or ".join(_said(one) for one in get_args(hint) if one is not NoneType)
-    if get_origin(hint) is Sequence:
-        return f"a list, each of it {_said(get_args(hint)[0])}"
-    if get_origin(hint) is Mapping:
-        return "a table"
-    return {str: "a text", int: "a whole number", float: "a finite number", bool: "true or false"}[hint]

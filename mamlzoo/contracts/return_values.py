@@ -56,12 +56,12 @@ def check_spec(task: Task) -> Spec:
 
 
 def check_networks(algorithm: MetaAlgorithm, wanted: Any) -> dict[str, Spec | Builder]:
-    """The networks that an algorithm wants: their shapes, or what makes them.
+    """The networks that an algorithm wants, if any: their shapes, or what makes them.
 
     Raises:
         PluginError: they are no dict of these.
     """
-    if not (isinstance(wanted, dict) and wanted and all(isinstance(w, Spec) or callable(w) for w in wanted.values())):
+    if not (isinstance(wanted, dict) and all(isinstance(w, Spec) or callable(w) for w in wanted.values())):
         raise broken(
             algorithm,
             f": networks must return Specs by name, or functions that make a module, a dict, not {described(wanted)}",

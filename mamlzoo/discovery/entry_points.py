@@ -22,7 +22,7 @@ from typing import Any
 
 import pluggy
 
-from mamlzoo.contracts import options, recipes
+from mamlzoo.contracts import options, recipe_files
 from mamlzoo.contracts.plugins import Plugin
 from mamlzoo.contracts.recipes import Recipe
 from mamlzoo.discovery import admission
@@ -150,7 +150,7 @@ def _ask(
     with apart("registering"):
         for file in admission.answers(relay, "mamlzoo_recipes"):
             with apart("registering", file):
-                _add_recipe(registry, recipes.parse(file.read_text(encoding="utf-8")))
+                _add_recipe(registry, recipe_files.parse(file.read_text(encoding="utf-8")))
     if any(getattr(relay, name).get_hookimpls() for name in admission.LISTENING):
         registry.loggers[origin.entry_point] = Logger(relay, origin)
 

@@ -137,6 +137,8 @@ def bind_seeds(
         network.to(device)
     meta = trees.tree_map(torch.clone, trees.cast(trees.stack(metas), dtype, device))
     if not trees.leaves(meta):
+        if not networks:
+            raise broken(algorithm, ": it wants no network, and its init gives no tensor; put its constants into θ")
         raise UsageError(f"model '{model.name}' {purity.nothing_to_learn(networks.values())}", plugin=model)
     stacked = trees.cast(trees.stack(constants), dtype, device)
     still = Noise(torch.tensor(0, device=device), dtype, still=True)

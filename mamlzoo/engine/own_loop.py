@@ -102,7 +102,8 @@ def bind(
     spec = spec or ANY
     wanted = algorithm.networks(spec)
     if set(wanted) != set(networks):
-        raise UsageError(f"algorithm '{algorithm.name}' wants networks named {', '.join(wanted)}")
+        asked = f"networks named {', '.join(wanted)}" if wanted else "no network; give {}"
+        raise UsageError(f"algorithm '{algorithm.name}' wants {asked}")
     trained = [at for module in networks.values() for at in with_trained_statistics(module)]
     if trained and norm_statistics != "running":
         warnings.warn(left_out(trained), stacklevel=2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mamlzoo import statistics
 from mamlzoo.engine.judgement import CALIBRATION, COVERED, SCORES, coverage
+from mamlzoo.errors import UsageError
 from mamlzoo.tables import Table, count, number
 
 FEW_TASKS = 5
@@ -42,6 +43,19 @@ class Evaluation:
     def main(self) -> NDArray[np.float32]:
         """Its values, [seeds, test episodes, steps + 1]."""
         return self.values[self.metric]
+
+    def by(self, metric: str, *, higher_is_better: bool) -> Evaluation:
+        """The same test, with another of its metrics as the one that is shown.
+
+        Raises:
+            UsageError: it was not measured, or only pooled over all test episodes.
+        """
+        tests = self.main.shape[1]
+        measured = [name for name, values in self.values.items() if values.shape[1] == tests]
+        if metric not in measured:
+            raise UsageError(f"there is no metric '{metric}' of each test task; there are: {', '.join(measured)}")
+        values = {metric: self.values[metric], **{name: v for name, v in self.values.items() if name != metric}}
+        return replace(self, values=values, higher_is_better=higher_is_better)
 
     def badness(self, value: float) -> float:
         """The number that is lower for a better value of the metric."""

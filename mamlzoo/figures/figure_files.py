@@ -9,6 +9,7 @@ from mamlzoo.comparisons.comparison import Comparison
 from mamlzoo.experiments.result import Result
 from mamlzoo.figures import plots
 from mamlzoo.figures import sweep as sweep_figure
+from mamlzoo.figures.cost import against_cost
 from mamlzoo.figures.plots import Figure
 from mamlzoo.inference import fits, meta_parameters
 from mamlzoo.reproductions.reproduction import Reproduction
@@ -50,7 +51,10 @@ def _written(what: object) -> Mapping[str, Draw]:
     if isinstance(what, Sweep):
         return {"sweep": kinds_of(what)["curves"]}
     if isinstance(what, Reproduction):
-        return {name: functools.partial(_curves, what, labels) for name, labels in what.recipe.figures.items()}
+        return {
+            **{name: functools.partial(_curves, what, labels) for name, labels in what.recipe.figures.items()},
+            **{name: functools.partial(against_cost, ranking) for name, ranking in what.rankings.items()},
+        }
     return {}
 
 

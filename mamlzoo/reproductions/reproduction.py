@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from mamlzoo import files
@@ -19,8 +20,9 @@ from mamlzoo.errors import PluginError, UsageError
 from mamlzoo.experiments.experiment import Experiment
 from mamlzoo.experiments.result import Result
 from mamlzoo.files import json_document
-from mamlzoo.reproductions import judgement
+from mamlzoo.reproductions import choosing, judgement, ranking
 from mamlzoo.reproductions.judgement import Judgement
+from mamlzoo.reproductions.ranking import RankedRuns
 from mamlzoo.runs import directory as run_directory
 from mamlzoo.runs import recording
 from mamlzoo.runs.commands import spelled
@@ -50,7 +52,9 @@ class Reproduction:
     Attributes:
         results: by a run's label.
         judgements, verdicts: ours beside theirs, numbers and claims.
-        seconds: that training and testing took, all sittings together.
+        chosen: by a run's label, what validation chose for it, by key.
+        rankings: by name, runs in one table, the best first.
+        seconds: that training and testing took, all sittings together; without what was tried to choose.
         when: the day it was finished.
     """
 
@@ -58,6 +62,8 @@ class Reproduction:
     results: Mapping[str, Result]
     judgements: Sequence[Judgement]
     verdicts: Sequence[Verdict]
+    chosen: Mapping[str, Mapping[str, Any]]
+    rankings: Mapping[str, RankedRuns]
     seconds: float
     when: str
 
@@ -75,7 +81,7 @@ class Reproduction:
         """Ours beside theirs."""
         rows = [[found.what, *_numbers(found), found.verdict, found.source] for found in self.judgements]
         return Table(
-            f"{self.recipe.name}, version {self.recipe.version}: {self.recipe.summary}",
+            f"{_named(self.recipe)}: {self.recipe.summary}",
             ["what", "ours", "theirs", "allowed", "", "source of theirs"],
             rows,
             self._notes(),
@@ -84,11 +90,15 @@ class Reproduction:
 
     def _notes(self) -> list[str]:
         notes = [f"{'pass' if found.passed else 'FAIL'}: {found.sentence}" for found in self.verdicts]
+        own = [run.label for run in self.recipe.runs if run.choose]
+        notes += [f"{label}: chosen on validation, {choosing.spelled(self.chosen[label])}" for label in own]
         for label, result in self.results.items():
             notes += [f"{label}: {note}" for note in result.caveats() if not note.startswith("θ after training")]
         for label in dict.fromkeys(reference.run for reference in self.recipe.references if reference.is_sampled):
             notes += _runaways(label, self.results[label])
         notes += [f"not known: {detail}" for detail in self.recipe.unknown] + list(self.recipe.notes)
+        if self.recipe.full is not None:
+            notes.append(f"this is the short budget; --full has the published one, about {_taking(self.recipe.full)}")
         config = next(iter(self.results.values())).config
         versions, processor = config["versions"], config["machine"]["processor"]
         notes.append(
@@ -103,15 +113,18 @@ class Reproduction:
             {
                 "recipe": self.recipe.name,
                 "version": self.recipe.version,
+                "full": self.recipe.is_full,
                 "passed": self.passed,
                 "judgements": [
                     {**vars(found), "verdict": found.verdict} for found in self.judgements
                 ],
                 "claims": [
                     {"run": found.claim.run, "other": found.claim.other, "step": found.claim.step,
-                     "passed": found.passed, "sentence": found.sentence}
+                     "metric": found.claim.metric, "passed": found.passed, "sentence": found.sentence}
                     for found in self.verdicts
                 ],
+                "chosen": {label: dict(of) for label, of in self.chosen.items()},
+                "rankings": {name: found.document() for name, found in self.rankings.items()},
                 "unknown": list(self.recipe.unknown),
                 "seconds": self.seconds,
                 "date": self.when,
@@ -130,22 +143,29 @@ def reproduce(recipe: Recipe, directory: Path, policy: RecordingPolicy = DEFAULT
         PluginError: the recipe says something of steps after which its run is not tested.
         StoppedError, MamlzooError: as `recording.record`; the same call goes on.
     """
-    experiments = {run.label: experiment_of(run, directory) for run in recipe.runs}
+    experiments = {run.label: experiment_of(run, directory, _first(run)) for run in recipe.runs}
     rehearse_all(recipe, experiments)
     _claim_directory(recipe, directory)
     with files.locked(directory):
         results: dict[str, Result] = {}
-        for at, (label, experiment) in enumerate(experiments.items()):
-            if recipe.runs[at].origin is not None:  # which is there by now
-                rehearse(experiment)
+        chosen: dict[str, dict[str, Any]] = {}
+        for at, run in enumerate(recipe.runs):
+            label = run.label
+            own = run.origin is None
+            chosen[label] = choosing.choose(recipe, run, directory, policy) if own else chosen[str(run.origin)]
+            experiments[label] = experiment_of(run, directory, chosen[label])
+            if run.origin is not None:  # which is there by now
+                rehearse(experiments[label])
             if not run_directory.is_finished(directory / label):
                 policy.begins(Part("run", at + 1, len(recipe.runs), label, list(experiments.values())[at:]))
-            results[label] = recording.record_or_resume(experiment, directory / label, policy)
+            results[label] = recording.record_or_resume(experiments[label], directory / label, policy)
         found = Reproduction(
             recipe,
             results,
-            _judgements(recipe, results),
-            [_verdict(claim, results) for claim in recipe.claims],
+            _judgements(recipe, results, experiments),
+            [_verdict(claim, results, experiments) for claim in recipe.claims],
+            chosen,
+            {name: ranking.ranked(one, results, experiments) for name, one in recipe.rankings.items()},
             sum(result.timing.seconds for result in results.values()),
             date.today().isoformat(),
         )
@@ -159,31 +179,41 @@ def is_reproduction(directory: Path) -> bool:
     return (directory / NAME).is_file()
 
 
-def begun(directory: Path) -> str:
-    """The name of the recipe that was begun there.
+def command_of(directory: Path) -> str:
+    """The command that goes on with the recipe that was begun in a directory.
 
     Raises:
         MamlzooError: what was begun cannot be read.
     """
-    return str(run_directory.read_document(directory / NAME).get("recipe"))
+    begun = run_directory.read_document(directory / NAME)
+    return command(str(begun.get("recipe")), directory, full=bool(begun.get("full")))
 
 
-def command(recipe: str, directory: Path) -> str:
+def command(recipe: str, directory: Path, *, full: bool = False) -> str:
     """The command that makes a recipe in a directory, or goes on with it."""
-    return f"mamlzoo reproduce {shlex.quote(recipe)} --out {spelled(directory)}"
+    return f"mamlzoo reproduce {shlex.quote(recipe)}{' --full' * full} --out {spelled(directory)}"
 
 
-def experiment_of(run: RecipeRun, directory: Path) -> Experiment:
+def experiment_of(run: RecipeRun, directory: Path, chosen: Mapping[str, Any] = MappingProxyType({})) -> Experiment:
     """The experiment of a recipe's run, in a directory that will have the runs before it.
+
+    Args:
+        chosen: options and settings that validation chose, by key; of a run that tests another's θ, those of that one.
 
     Raises:
         UsageError: a plugin is not installed.
     """
-    settings = dict(run.settings)
+    settings = {**run.settings, **{key: value for key, value in chosen.items() if "." not in key}}
+    options = {**run.options, **{key: value for key, value in chosen.items() if "." in key}}
     if run.origin is not None:
         settings["init_from"] = str(directory / run.origin)
-    (experiment,) = combined([run.task], [run.model], [run.algorithm], options=run.options, seeds=run.seeds, **settings)
+    (experiment,) = combined([run.task], [run.model], [run.algorithm], options=options, seeds=run.seeds, **settings)
     return experiment
+
+
+def _first(run: RecipeRun) -> dict[str, Any]:
+    """The first of the values that validation is to choose from, so that the run can be tried before."""
+    return {key: values[0] for key, values in run.choose.items()}
 
 
 def rehearse_all(recipe: Recipe, experiments: Mapping[str, Experiment]) -> None:
@@ -211,18 +241,21 @@ def _claim_directory(recipe: Recipe, directory: Path) -> None:
     """Take a new directory, or one in which this recipe was begun."""
     if not is_reproduction(directory):
         with run_directory.new_directory(directory, kept=False) as temporary:
-            files.write_json(
-                temporary / NAME, {"format": run_directory.FORMAT, "recipe": recipe.name, "version": recipe.version}
-            )
+            identity = {"recipe": recipe.name, "version": recipe.version, "full": recipe.is_full}
+            files.write_json(temporary / NAME, {"format": run_directory.FORMAT} | identity)
         return
     there = run_directory.read_document(directory / NAME)
-    if (there.get("recipe"), there.get("version")) != (recipe.name, recipe.version):
-        raise UsageError(
-            f"{directory} holds recipe '{there.get('recipe')}', version {there.get('version')}; choose another one"
-        )
+    name, version, full = there.get("recipe"), there.get("version"), there.get("full", False)
+    if (name, version) != (recipe.name, recipe.version):
+        raise UsageError(f"{directory} holds recipe '{name}', version {version}; choose another one")
+    if full != recipe.is_full:
+        budgets = ("short", "full")
+        raise UsageError(f"{directory} holds the {budgets[bool(full)]} budget of recipe '{name}'; choose another one")
 
 
-def _judgements(recipe: Recipe, results: Mapping[str, Result]) -> list[Judgement]:
+def _judgements(
+    recipe: Recipe, results: Mapping[str, Result], experiments: Mapping[str, Experiment]
+) -> list[Judgement]:
     judged = [reference for reference in recipe.references if reference.is_sampled and reference.judged]
     comparisons = sum(len(reference.steps) for reference in judged)
     found = []
@@ -235,7 +268,7 @@ def _judgements(recipe: Recipe, results: Mapping[str, Result]) -> list[Judgement
         (leaf,) = (results[theta.run].theta() or {}).values()
         found.append(judgement.exact(f"{theta.run}, θ after training", _only(leaf), theta.value, theta.source))
     for reference in recipe.references:
-        result = results[reference.run]
+        result = ranking.shown_by(results[reference.run], experiments[reference.run], reference.metric)
         for at in range(len(reference.steps)):
             found.append(judgement.judge(reference, at, result.evaluation, len(result.diverged), comparisons))
     return found
@@ -246,12 +279,24 @@ def _gradients(run: RecipeRun, episodes: int) -> list[float]:
     return [report.coordinates[0].autograd for report in found.episodes]
 
 
-def _verdict(claim: Claim, results: Mapping[str, Result]) -> Verdict:
-    first, second = ((label, results[label]) for label in (claim.run, claim.other))
+def _verdict(claim: Claim, results: Mapping[str, Result], experiments: Mapping[str, Experiment]) -> Verdict:
+    first, second = (
+        (label, ranking.shown_by(results[label], experiments[label], claim.metric))
+        for label in (claim.run, claim.other)
+    )
     difference = differences.difference(first, second, claim.step)
     is_better = difference.verdict == f"{claim.run} is better"
     passed = is_better if claim.better_than is not None else not is_better and difference.verdict != NO_VERDICT
-    return Verdict(claim, f"after {count(claim.step, 'step')} {difference.sentence()}", passed)
+    by = "" if claim.metric is None else f" in {claim.metric}"
+    return Verdict(claim, f"after {count(claim.step, 'step')}{by} {difference.sentence()}", passed)
+
+
+def _named(recipe: Recipe) -> str:
+    return f"{recipe.name}, version {recipe.version}{', full budget' * recipe.is_full}"
+
+
+def _taking(recipe: Recipe) -> str:
+    return duration(60 * recipe.minutes)
 
 
 def _runaways(label: str, result: Result) -> list[str]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from mamlzoo import trees
 from mamlzoo.contracts.data import MetaParams
+from mamlzoo.contracts.plugins import Model
 from mamlzoo.contracts.return_values import check_remarks
 from mamlzoo.discovery.blame import blamed
 from mamlzoo.engine.adaptation import mapping_for
@@ -99,7 +100,7 @@ class _Execution:
             meta = initial(experiment, self._bound)
             self._bound = replace(self._bound, meta=meta)
             with blamed(experiment, "set-up"):
-                remarks = _remarks(self._bound)
+                remarks = _remarks(self._bound, experiment.model)
             start = Checkpoint(NOTHING, TrainingState(0, meta), remarks=remarks)
         kept = [start.training.average, start.best and start.best.meta]
         for theta in [start.training.meta, *(theta for theta in kept if theta is not None)]:
@@ -258,10 +259,12 @@ def _timed(function: Callable[[], T]) -> tuple[T, float]:
     return function(), time.perf_counter() - before
 
 
-def _remarks(bound: Bound) -> list[str]:
+def _remarks(bound: Bound, model: Model) -> list[str]:
     remarks = check_remarks(bound.algorithm, bound.algorithm.remarks(trees.index(bound.meta, 0)))
     leaves = trees.leaves(bound.meta)
-    if len(leaves[0]) > 1 and all(bool((leaf == leaf[:1]).all()) for leaf in leaves):
+    if not bound.learner.networks:
+        remarks.append(f"model '{model.name}' has no part in it: algorithm '{bound.algorithm.name}' wants no network")
+    elif len(leaves[0]) > 1 and all(bool((leaf == leaf[:1]).all()) for leaf in leaves):
         remarks.append("all seeds start from the same θ⁰")
     if batch_norms(bound.learner.networks.values()):
         remarks.append(NORMS[bound.learner.norms])

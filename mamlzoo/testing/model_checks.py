@@ -286,7 +286,8 @@ def _of_seeds(spec: Spec, network: nn.Module) -> Bound:
     learner = Learner(
         {"network": network}, {"network": constants}, functional.mse_loss, spec, training=True, noise=STILL
     )
-    return Bound(probes.OneStep(inner_lr=0.1), learner, meta, {"network": trees.stack([constants] * SEEDS)})
+    one_step = probes.OneStep(inner_lr=0.1)  # type: ignore[call-arg]
+    return Bound(one_step, learner, meta, {"network": trees.stack([constants] * SEEDS)})
 
 
 def _episodes(spec: Spec) -> Episode:

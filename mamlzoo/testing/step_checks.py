@@ -63,16 +63,13 @@ def steps_of_rate_zero_change_nothing(algorithm: MetaAlgorithm) -> None:
         require(same, f"at progress {progress:g} the meta-loss is {found} steps, which change nothing")
 
 
-@check("algorithm", concerns=lambda algorithm: type(algorithm).adapts_by is not MetaAlgorithm.adapts_by)
+@check("algorithm", concerns=lambda algorithm: _named(algorithm) is not None)
 def adapt_is_the_optimisers_step(algorithm: MetaAlgorithm) -> None:
     """As `adapts_by` says, each adaptation step is one of that torch optimiser on the support loss, in float64.
 
     Correct each moment's bias by the number of this step, from 1 on, and add ε where torch does: behind Adam's root.
     """
-    named = algorithm.adapts_by()
-    if named is None:
-        return
-    optimiser, given = named
+    optimiser, given = cast(tuple[type[torch.optim.Optimizer], dict[str, Any]], algorithm.adapts_by())
     bound, episodes = bound_to_probe(algorithm, dtype=torch.float64), drawn_episodes(algorithm, 1)
     learner, meta, support = bound.learner, trees.index(bound.meta, 0), trees.index(episodes, 0).support
     network, *others = learner.networks
@@ -92,6 +89,14 @@ def adapt_is_the_optimisers_step(algorithm: MetaAlgorithm) -> None:
             all(torch.allclose(found[name], value, rtol=1e-9, atol=1e-10) for name, value in params.items()),
             f"after {step} of its steps a parameter is {apart:.1e} from where torch's {optimiser.__name__} takes it",
         )
+
+
+def _named(algorithm: MetaAlgorithm) -> object:
+    """What it says that it adapts by; where it cannot say, the check will tell."""
+    try:
+        return algorithm.adapts_by()
+    except FOREIGN as error:
+        return error
 
 
 def _step(optimiser: torch.optim.Optimizer, learner: Learner, params: Params, support: Batch, network: str) -> None:

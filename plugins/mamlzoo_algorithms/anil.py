@@ -7,6 +7,7 @@ from torch.func import grad
 
 import mamlzoo
 from mamlzoo import Batch, Episode, Learner, MetaParams, Params, Spec, option
+from mamlzoo_algorithms.heads import head_of
 
 
 class ANIL(mamlzoo.MetaAlgorithm):
@@ -40,14 +41,7 @@ class ANIL(mamlzoo.MetaAlgorithm):
         return self._head(meta["network"])
 
     def _head(self, params: Params) -> Params:
-        *_, last = params
-        module = self.head.rstrip(".") or _layer(last) or last
-        head = {name: value for name, value in params.items() if name == module or name.startswith(f"{module}.")}
-        if not head:
-            raise mamlzoo.UsageError(
-                f"algorithm 'anil': no parameter belongs to a module '{module}'; there are: {', '.join(params)}"
-            )
-        return head
+        return head_of(params, self.head, self.name)
 
     def remarks(self, meta: MetaParams) -> list[str]:
         return [f"the head that adapts: {', '.join(self._head(meta['network']))}"]
@@ -67,10 +61,3 @@ class ANIL(mamlzoo.MetaAlgorithm):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         fast = mamlzoo.adapt(self, learner, meta, episode.support, self.inner_steps)
         return learner.loss(meta["network"] | fast, episode.query), {}
-
-
-def _layer(parameter: str) -> str:
-    """The layer that a parameter belongs to; that of '4.parametrizations.weight.original0' is '4'."""
-    if "parametrizations" in parameter.split("."):
-        return parameter.partition("parametrizations")[0].rstrip(".")
-    return parameter.rpartition(".")[0]

@@ -19,7 +19,8 @@ class FOMAML(mamlzoo.GradientDescent):
 
       ∇_θ meta-loss = ∇L_Q(φ_k),
 
-    MAML's product without the factors I − αH_t.
+    MAML's product without the factors I − αH_t. Another inner optimiser's steps are functions of such gradients alone,
+    so of them it is the same.
 
     Reference: Finn, Abbeel, Levine, "Model-Agnostic Meta-Learning for Fast Adaptation of Deep Networks",
     ICML 2017, section 5.2.
@@ -33,9 +34,9 @@ class FOMAML(mamlzoo.GradientDescent):
     def meta_loss(
         self, learner: Learner, meta: MetaParams, episode: Episode, progress: Tensor
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        fast = meta["network"]
+        fast = self.start(learner, meta, episode.support)
         for _ in range(self.inner_steps):
             # Stopped before it is differentiated, the inner gradient is a constant and its graph is never built.
-            gradient = learner.gradient(mamlzoo.stop_gradient(fast), episode.support)
-            fast = mamlzoo.sgd(fast, gradient, self.inner_lr)
+            gradient = self.inner_gradient(learner, mamlzoo.stop_gradient(fast), episode.support)
+            fast = self.descend(fast, gradient)
         return learner.loss(fast, episode.query), {}

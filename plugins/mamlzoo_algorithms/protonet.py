@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import NamedTuple
 
 from torch import Tensor
-from torch.nn import functional
 
 import mamlzoo
 from mamlzoo import Batch, Episode, Learner, MetaParams, Params, Spec, option
+from mamlzoo_algorithms.class_members import class_means, of_present, require_classes
 
 
 class Prototypes(NamedTuple):
@@ -30,7 +29,8 @@ class ProtoNet(mamlzoo.MetaAlgorithm):
       meta-loss(θ) = L_Q, the task's loss of these logits.
 
     A class without a support point has no prototype: its logit is −∞, its probability 0, and the others are as if it
-    were not there.
+    were not there. So training episodes may have more classes than test episodes, as the paper's do (a task's
+    `train_ways`).
 
     Adaptation is complete before the first step, so all further steps leave φ = (c_1 … c_N) as it is.
 
@@ -43,11 +43,7 @@ class ProtoNet(mamlzoo.MetaAlgorithm):
     embedding: int = option(32, "dimensions of the space that inputs are embedded in", minimum=1)
 
     def networks(self, spec: Spec) -> dict[str, Spec]:
-        if spec.kind != "classification":
-            raise mamlzoo.UsageError(
-                f"algorithm 'protonet' classifies by class means, and the task is {spec.kind}; "
-                "choose a classification task"
-            )
+        require_classes(self, spec, "classifies by class means")
         return {"network": replace(spec, output_size=self.embedding)}
 
     def init(self, networks: dict[str, Params]) -> MetaParams:
@@ -55,11 +51,7 @@ class ProtoNet(mamlzoo.MetaAlgorithm):
 
     def start(self, learner: Learner, meta: MetaParams, support: Batch) -> Prototypes:
         embedded = learner.predict(meta["network"], support.x, mask=support.mask)
-        member = functional.one_hot(support.y, learner.spec.output_size).to(embedded.dtype)
-        if support.mask is not None:  # padding belongs to no class
-            embedded, member = (rows.masked_fill(~support.mask[:, None], 0) for rows in (embedded, member))
-        count = member.sum(0)
-        return Prototypes(member.T @ embedded / count.clamp(min=1)[:, None], count.clamp(max=1))
+        return Prototypes(*class_means(embedded, support, learner.spec.output_size))
 
     def adapt(self, learner: Learner, meta: MetaParams, fast: Prototypes, support: Batch) -> Prototypes:
         return fast
@@ -67,8 +59,7 @@ class ProtoNet(mamlzoo.MetaAlgorithm):
     def predict(self, learner: Learner, meta: MetaParams, fast: Prototypes, x: Tensor) -> Tensor:
         embedded = learner.predict(meta["network"], x)
         logits = -(embedded[:, None] - fast.means).square().sum(-1)
-        # Not a prototype at infinity, whose squared distance has the gradient ∞ · 0.
-        return logits.masked_fill(fast.present == 0, -math.inf)
+        return of_present(logits, fast.present)
 
     def meta_loss(
         self, learner: Learner, meta: MetaParams, episode: Episode, progress: Tensor

@@ -23,6 +23,11 @@ class Reptile(mamlzoo.GradientDescent):
     where examples lie sorted by class each minibatch still has all classes. At test φ takes full-batch steps on the
     support set.
 
+    The authors' classification scripts take Adam's steps inside, without momentum (`inner_optimizer` adam,
+    `inner_momentum` 0), and let ε fall linearly from 1 to 0 (outer SGD of rate 1, a linear schedule). Their Adam goes
+    on from task to task; here it begins anew in each episode, which so remains a function of θ and its own data alone.
+    They draw minibatches at random, at test too, where with no more than `batch` support points there is no difference.
+
     Reference: Nichol, Achiam, Schulman, "On First-Order Meta-Learning Algorithms", 2018, Algorithm 2.
     """
 
@@ -35,9 +40,9 @@ class Reptile(mamlzoo.GradientDescent):
         self, learner: Learner, meta: MetaParams, episode: Episode, progress: Tensor
     ) -> tuple[Tensor, dict[str, Tensor]]:
         data = episode.support.joined(episode.query)
-        fast = mamlzoo.stop_gradient(meta["network"])
+        fast = mamlzoo.stop_gradient(self.start(learner, meta, episode.support))
         for step in range(self.inner_steps):
-            fast = mamlzoo.sgd(fast, learner.gradient(fast, self._minibatch(data, step)), self.inner_lr)
+            fast = self.descend(fast, self.inner_gradient(learner, fast, self._minibatch(data, step)))
         fast = mamlzoo.stop_gradient(fast)
         distance = [(theta - fast[name]).square().sum() for name, theta in meta["network"].items()]
         return torch.stack(distance).sum() / 2, {"support_loss": learner.loss(fast, episode.support)}

@@ -6,7 +6,8 @@ import math
 from itertools import pairwise
 from typing import Literal
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 import mamlzoo
 from mamlzoo import Spec, option
@@ -25,8 +26,12 @@ class MLP(mamlzoo.Model):
     """A multi-layer perceptron; 40-40 with ReLU is the sine benchmark's network.
 
     Inputs of any shape are flattened. Layers are `nn.Linear`, the activation between them and none behind the last.
-    They start as PyTorch's do, weights and biases uniform within ±1/√inputs; with `init-sd` σ, weights are normal with
-    that standard deviation, cut off at ±2σ, and biases 0, as in some papers' code.
+    They start as PyTorch's do, weights and biases uniform within ±1/√inputs of their layer; with `init` fan-out within
+    ±1/√outputs, as in CAVIA's code for MAML; with `init-sd` σ, weights are normal with that standard deviation, cut off
+    at ±2σ, and biases 0, as in some papers' code.
+
+    `extra-inputs` n puts n numbers behind each input that are the same for all and start at 0. They are parameters, so
+    gradients adapt them with the rest: a bias transformation of the input.
     """
 
     name = "mlp"
@@ -35,15 +40,43 @@ class MLP(mamlzoo.Model):
         "relu", "what stands between the layers"
     )
 
-    init_sd: float | None = option(None, "standard deviation of the initial weights; none: PyTorch's own", above=0)
+    init_sd: float | None = option(None, "standard deviation of the initial weights; none: as init says", above=0)
+    init: Literal["torch", "fan-out"] = option("torch", "how weights and biases start: PyTorch's way, or by outputs")
+    extra_inputs: int = option(0, "inputs that are parameters, 0 at the start", minimum=0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.init_sd is not None and self.init != "torch":
+            raise mamlzoo.UsageError(
+                f"model 'mlp' starts by init {self.init} or by init-sd {self.init_sd:g}; give one of them"
+            )
 
     def build(self, spec: Spec) -> nn.Module:
-        sizes = [math.prod(spec.input_shape), *self.hidden, spec.output_size]
+        sizes = [math.prod(spec.input_shape) + self.extra_inputs, *self.hidden, spec.output_size]
         layers: list[nn.Module] = [nn.Flatten()] if len(spec.input_shape) != 1 else []
+        if self.extra_inputs:
+            layers.append(ExtraInputs(self.extra_inputs))
         for before, after in pairwise(sizes):
-            linear = nn.Linear(before, after)
-            if self.init_sd is not None:
-                nn.init.trunc_normal_(linear.weight, std=self.init_sd, a=-2 * self.init_sd, b=2 * self.init_sd)
-                nn.init.zeros_(linear.bias)
-            layers += [linear, ACTIVATIONS[self.activation]()]
+            layers += [self._linear(before, after), ACTIVATIONS[self.activation]()]
         return nn.Sequential(*layers[:-1])
+
+    def _linear(self, before: int, after: int) -> nn.Linear:
+        linear = nn.Linear(before, after)
+        if self.init_sd is not None:
+            nn.init.trunc_normal_(linear.weight, std=self.init_sd, a=-2 * self.init_sd, b=2 * self.init_sd)
+            nn.init.zeros_(linear.bias)
+        if self.init == "fan-out":
+            for parameter in linear.parameters():
+                nn.init.uniform_(parameter, -(after**-0.5), after**-0.5)
+        return linear
+
+
+class ExtraInputs(nn.Module):
+    """Vectors with numbers behind them that are parameters."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.values = nn.Parameter(torch.zeros(count))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([x, self.values.expand(len(x), -1)], -1)

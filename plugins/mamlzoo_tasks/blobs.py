@@ -18,11 +18,17 @@ class Blobs(mamlzoo.Task):
     each class draws its own number, so that support sets are unbalanced. Labels are the centres' order, so they mean
     nothing outside their episode: what can be learned across episodes is how to learn.
 
+    Training episodes may be of another size than those of validation and test, as prototypical networks are trained on
+    more classes than they are tested on. A network then has an output for each of the greater number of classes, of
+    which the smaller episodes use the first: methods that compare with classes take the others as not there, those with
+    a head, as MAML's, have a larger one.
+
     Were the centres known, the best classifier would choose the nearest centre.
 
     Loss: cross-entropy. Metrics: accuracy, and the loss.
 
-    Reference: the episodic protocol is Vinyals et al., "Matching Networks for One Shot Learning", NeurIPS 2016.
+    Reference: the episodic protocol is Vinyals et al., "Matching Networks for One Shot Learning", NeurIPS 2016; of more
+    classes in training, Snell, Swersky, Zemel, "Prototypical Networks for Few-shot Learning", NeurIPS 2017, section 3.
     """
 
     name = "blobs"
@@ -33,19 +39,28 @@ class Blobs(mamlzoo.Task):
     queries: int = option(15, "query points a class", minimum=1)
     dimensions: int = option(8, "input dimensions, d", minimum=1)
     separation: float = option(1.0, "standard deviation of the centres; the points' is 1", above=0)
+    train_ways: int | None = option(None, "classes of a training episode; none: ways", minimum=2)
+    train_shots: int | Range | None = option(
+        None, "support points a class in training episodes, or a range; none: shots", minimum=1
+    )
 
     @property
     def spec(self) -> Spec:
-        return Spec(input_shape=(self.dimensions,), output_size=self.ways, kind="classification")
+        classes = max(self.ways, self.train_ways or 0)
+        return Spec(input_shape=(self.dimensions,), output_size=classes, kind="classification")
 
     def sample(self, count: int, *, split: Split, generator: torch.Generator) -> Episode:
+        training = split == "train"
+        ways = self.train_ways if training and self.train_ways is not None else self.ways
+        size = self.train_shots if training and self.train_shots is not None else self.shots
+
         def normal(*shape: int) -> Tensor:
-            return torch.randn(count, self.ways, *shape, generator=generator, device=generator.device)
+            return torch.randn(count, ways, *shape, generator=generator, device=generator.device)
 
         centres = self.separation * normal(1, self.dimensions)
-        shots, mask = mamlzoo.sizes(self.shots, (count, self.ways), generator)
+        shots, mask = mamlzoo.sizes(size, (count, ways), generator)
         points = centres + normal(shots + self.queries, self.dimensions)
-        labels = torch.arange(self.ways, device=generator.device)[None, :, None].expand(points.shape[:3])
+        labels = torch.arange(ways, device=generator.device)[None, :, None].expand(points.shape[:3])
 
         def batch(part: slice) -> Batch:
             return Batch(points[:, :, part].flatten(1, 2), labels[:, :, part].flatten(1, 2))

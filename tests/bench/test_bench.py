@@ -79,6 +79,15 @@ def test_a_peer_that_cannot_do_the_work_says_so(peer, others, reason):
         contender_for(work(peer, **others))
 
 
+@pytest.mark.parametrize("asked", [{"inner_optimizer": "adam"}, {"inner_clip": 1.0}, {"adapts": ("*.bias",)}], ids=str)
+def test_a_peer_makes_plain_gradient_steps_and_says_so_where_others_are_asked_for(asked):
+    options = OPTIONS | {f"algorithm.{name}": value for name, value in asked.items()}
+    with pytest.raises(
+        CannotRunError, match="plain gradient steps by all parameters, and these options ask for others"
+    ):
+        contender_for(work("plain", options=options))
+
+
 @pytest.mark.parametrize(("peer", "library"), [("higher", "higher"), ("torchopt", "torchopt"), ("jax-loop", "jax")])
 def test_a_peer_that_is_not_installed_says_what_to_install(peer, library, monkeypatch):
     monkeypatch.setitem(sys.modules, library, None)

@@ -13,7 +13,7 @@ import pytest
 
 import mamlzoo
 from mamlzoo.cli import console
-from mamlzoo.contracts import recipes
+from mamlzoo.contracts import recipe_files
 from mamlzoo.errors import PluginError
 from mamlzoo.figures import figure_files, plots
 from mamlzoo.reports import page as report
@@ -129,6 +129,6 @@ GOOD = {"name": "r", "figure": "f", "label": "a"}
 @pytest.mark.parametrize("part", GOOD)
 @pytest.mark.parametrize("name", ["../escaped", "/escaped", "..", "", "-x", "[/rec]", "a/b", "a b", "x\\u001b[31m"])
 def test_names_of_a_recipe_are_no_paths_flags_or_markup(part, name):
-    recipes.parse(RECIPE.format(**GOOD))
+    recipe_files.parse(RECIPE.format(**GOOD))
     with pytest.raises(PluginError, match="is no name; use letters, digits, dashes, dots and underscores"):
-        recipes.parse(RECIPE.format(**GOOD | {part: name}))
+        recipe_files.parse(RECIPE.format(**GOOD | {part: name}))

@@ -15,7 +15,7 @@ import pytest
 import mamlzoo
 from mamlzoo import UsageError, files
 from mamlzoo.comparisons import directory as comparison_directory
-from mamlzoo.contracts import recipes
+from mamlzoo.contracts import recipe_files
 from mamlzoo.contracts.plugins import KINDS
 from mamlzoo.discovery import source_code, trust
 from mamlzoo.errors import PluginError
@@ -203,7 +203,7 @@ def test_the_plan_of_a_handed_over_comparison_executes_nothing(run, marker, tmp_
 @pytest.mark.parametrize("name", ["evil.py:Net", "evil_module:Net"])
 def test_a_recipe_names_plugins_and_no_code(name, marker):
     with pytest.raises(PluginError, match="is no name of a plugin"):
-        recipes.parse(
+        recipe_files.parse(
             'name = "r"\nversion = 1\nsummary = "s"\nsource = "s"\nminutes = 1\n'
             f'[runs.a]\ntask = "sine"\nmodel = "{name}"\nalgorithm = "maml"\nseeds = 1\n'
         )

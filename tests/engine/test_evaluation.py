@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from every_algorithm import each, fitting
 from torch import nn
 from torch.func import functional_call
 
 from mamlzoo import trees
-from mamlzoo.discovery.entry_points import installed
 from mamlzoo.engine.adaptation import Adaptation, predictions
 from mamlzoo.engine.binding import bind_seeds
 from mamlzoo.engine.episodes import TestSet
@@ -52,12 +52,11 @@ def test_every_step_equals_plain_gradient_descent():
                 phi = {name: (p - 0.02 * g).detach() for (name, p), g in zip(phi.items(), gradients, strict=True)}
 
 
-@pytest.mark.parametrize("name", sorted(installed().offers["algorithm"]))
+@pytest.mark.parametrize("name", each())
 def test_plans_agree(name):
-    algorithm = installed().make("algorithm", name)
-    task = Blobs() if name == "protonet" else Sine()
-    _, batched = values(algorithm, task)
-    _, looped = values(algorithm, task, plan="loop")
+    found = fitting(name)
+    _, batched = values(found.algorithm, found.task)
+    _, looped = values(found.algorithm, found.task, plan="loop")
     for metric, array in batched.items():
         np.testing.assert_allclose(array, looped[metric], rtol=1e-4, atol=1e-6)
 

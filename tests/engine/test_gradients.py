@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from every_algorithm import TRAINED, each, fitting
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,16 +15,13 @@ from mamlzoo.engine.episodes import TrainingStream
 from mamlzoo.engine.gradients import EAGER
 from mamlzoo.engine.mapping import looped
 from mamlzoo_models.mlp import MLP
-from mamlzoo_tasks.blobs import Blobs
-from mamlzoo_tasks.sine import Sine
 
 CPU = torch.device("cpu")
-ALGORITHMS = sorted(installed().offers["algorithm"])
 
 
 def problem(algorithm, seeds=(0, 1), meta_batch=3, dtype=torch.float32, **options):
-    task = Blobs() if algorithm == "protonet" else Sine()
-    plugin = installed().make("algorithm", algorithm, options)
+    task = fitting(algorithm).task
+    plugin = installed().make("algorithm", algorithm, options) if options else fitting(algorithm).algorithm
     bound = bind_seeds(task, MLP(hidden=(16, 16)), plugin, seeds, CPU, dtype)
     (episodes,) = TrainingStream(task, seeds, meta_batch, CPU, dtype).steps(0, 1)
     meta = trees.tree_map(lambda leaf: leaf.clone().requires_grad_(), bound.meta)
@@ -40,7 +38,7 @@ def assert_close(a, b, tolerance):
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", each(TRAINED))
 def test_plans_agree(algorithm, reduction):
     case = problem(algorithm)
     assert_close(step("vmap", *case, reduction), step("loop", *case, reduction), 1e-5)
@@ -60,7 +58,7 @@ def test_plans_agree_for_any_number_of_inner_steps(algorithm, inner_steps):
     assert_close(step("vmap", *case), step("loop", *case), 1e-5)
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", each(TRAINED))
 @pytest.mark.parametrize("plan", EAGER)
 def test_seeds_together_are_the_seeds_alone(algorithm, plan):
     together = step(plan, *problem(algorithm, seeds=(4, 9)))

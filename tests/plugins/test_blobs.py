@@ -40,3 +40,34 @@ def test_two_far_classes_are_told_apart_and_equal_logits_are_a_guess():
     assert float(task.metrics(right, target)["accuracy"]) == 1.0
     assert float(task.metrics(-right, target)["accuracy"]) == 0.0
     assert float(task.loss(torch.zeros(4, 2), target)) == pytest.approx(0.6931, abs=1e-4)
+
+
+def test_training_episodes_may_be_of_another_size():
+    task = Blobs(ways=3, shots=2, queries=4, train_ways=6, train_shots=1)
+    assert task.spec.output_size == 6
+    sizes = {}
+    for split in ("train", "valid", "test"):
+        support, query = task.sample(5, split=split, generator=torch.Generator().manual_seed(0))
+        sizes[split] = (support.y.shape[1], query.y.shape[1], int(support.y.max()), int(query.y.max()))
+    assert sizes == {"train": (6, 24, 5, 5), "valid": (6, 12, 2, 2), "test": (6, 12, 2, 2)}
+
+
+def test_training_shots_may_be_a_range_where_a_tests_are_not():
+    task = Blobs(shots=2, train_shots="1..4")
+    assert sample(task).support.mask is not None
+    assert task.sample(2, split="test", generator=torch.Generator().manual_seed(0)).support.mask is None
+
+
+def test_where_nothing_else_is_said_training_episodes_are_as_those_of_a_test():
+    task = Blobs(ways=3)
+    train, test = (
+        task.sample(2, split=split, generator=torch.Generator().manual_seed(0)) for split in ("train", "test")
+    )
+    assert torch.equal(train.support.x, test.support.x)
+    assert task.spec.output_size == 3
+
+
+def test_fewer_classes_in_training_than_at_test():
+    task = Blobs(ways=5, train_ways=2)
+    assert task.spec.output_size == 5
+    assert int(sample(task).query.y.max()) == 1

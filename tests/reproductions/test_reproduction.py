@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from mamlzoo import MamlzooError, PluginError, UsageError
-from mamlzoo.contracts import recipes
+from mamlzoo.contracts import recipe_files
 from mamlzoo.contracts.recipes import Reference
 from mamlzoo.discovery.entry_points import installed
 from mamlzoo.experiments.metrics import Evaluation
@@ -56,7 +56,7 @@ source = "by hand"
 
 
 def test_a_run_has_what_is_common_unless_it_says_otherwise():
-    maml, slower = recipes.parse(SMALL).runs
+    maml, slower = recipe_files.parse(SMALL).runs
     assert (maml.task, maml.model, maml.algorithm, maml.seeds) == ("scalar", "neuron", "maml", 1)
     assert maml.settings["outer_lr"] == 0.5
     assert maml.options == {"algorithm.inner_lr": 0.1}
@@ -94,7 +94,7 @@ ERRORS = {
 @pytest.mark.parametrize(("text", "line"), ERRORS.values(), ids=ERRORS)
 def test_a_recipe_that_cannot_be_is_one_clear_line(text, line):
     with pytest.raises(PluginError, match="a recipe cannot be read: ") as caught:
-        recipes.parse(text)
+        recipe_files.parse(text)
     assert line in str(caught.value)
 
 
@@ -112,13 +112,13 @@ LATE = {
 @pytest.mark.parametrize(("text", "line"), LATE.values(), ids=LATE)
 def test_what_cannot_work_is_said_before_the_first_run_is_trained(text, line, tmp_path):
     with pytest.raises(MamlzooError, match=re.escape(line)):
-        reproduce(recipes.parse(SMALL + text), tmp_path / "out")
+        reproduce(recipe_files.parse(SMALL + text), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
 def test_every_built_in_recipe_names_what_there_is(tmp_path):
     names = {"notebook-scalar", "notebook-sine", "maml-sine-5shot", "maml-sine-10shot", "metasgd-paper-maml-sine",
-             "cavia-paper-maml-sine"}  # fmt: skip
+             "cavia-paper-sine"}  # fmt: skip
     assert names <= set(installed().recipes)
     for recipe in installed().recipes.values():
         for run in recipe.runs:
@@ -231,7 +231,7 @@ def test_with_no_calm_seed_left_nothing_passes():
 
 
 def test_a_recipe_is_made_and_judged(tmp_path):
-    found = reproduce(recipes.parse(SMALL), tmp_path / "small")
+    found = reproduce(recipe_files.parse(SMALL), tmp_path / "small")
     (theta,) = found.judgements
     assert theta.ours == pytest.approx(-1515.48)
     assert found.passed
@@ -243,13 +243,13 @@ def test_a_recipe_is_made_and_judged(tmp_path):
 
 
 def test_another_number_is_a_failure(tmp_path):
-    found = reproduce(recipes.parse(SMALL.replace("-1515.48", "-295.32")), tmp_path / "small")
+    found = reproduce(recipe_files.parse(SMALL.replace("-1515.48", "-295.32")), tmp_path / "small")
     assert not found.passed
     assert "FAILED on 20" in str(found)
 
 
 def test_what_is_finished_is_not_made_again(tmp_path):
-    recipe = recipes.parse(SMALL)
+    recipe = recipe_files.parse(SMALL)
     reproduce(recipe, tmp_path / "small")
     before = (tmp_path / "small" / "maml" / "result.json").stat().st_mtime_ns
     assert reproduce(recipe, tmp_path / "small").passed
@@ -257,9 +257,9 @@ def test_what_is_finished_is_not_made_again(tmp_path):
 
 
 def test_the_directory_of_another_recipe_is_refused(tmp_path):
-    reproduce(recipes.parse(SMALL), tmp_path / "small")
+    reproduce(recipe_files.parse(SMALL), tmp_path / "small")
     with pytest.raises(UsageError, match="small holds recipe 'small', version 1; choose another one"):
-        reproduce(recipes.parse(SMALL.replace("version = 1", "version = 2")), tmp_path / "small")
+        reproduce(recipe_files.parse(SMALL.replace("version = 1", "version = 2")), tmp_path / "small")
 
 
 def test_reproduce_lists_runs_and_ends_with_pass_or_fail(cli, distribution):

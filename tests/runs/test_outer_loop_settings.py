@@ -11,7 +11,7 @@ import torch
 import mamlzoo
 from mamlzoo import Settings, UsageError, files, trees
 from mamlzoo.contracts.options import options_of
-from mamlzoo.contracts.recipes import parse
+from mamlzoo.contracts.recipe_files import parse
 from mamlzoo.experiments.checkpoint import ValidationRecord
 from mamlzoo.experiments.patience import ran_out
 from mamlzoo.reproductions.reproduction import experiment_of

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from test_program import ALGORITHMS, OPTIMIZERS, UNTRACEABLE, Traced, bias_free
+from every_algorithm import TRAINED, fitting
+from test_program import OPTIMIZERS, UNTRACEABLE, Traced, bias_free
 from torch import nn
 
-from mamlzoo.discovery.entry_points import installed
 from mamlzoo.engine.compilation.agreement import disagreement
 from mamlzoo.engine.compilation.graph import roughness
 from mamlzoo.engine.compilation.program import Replay
@@ -26,11 +26,11 @@ def found(trial, run=None):
 
 @pytest.mark.parametrize(
     "algorithm",
-    [name if name == "protonet" else pytest.param(name, marks=pytest.mark.slow) for name in ALGORITHMS],
+    [name if name == "protonet" else pytest.param(name, marks=pytest.mark.slow) for name in TRAINED],
 )
 def test_the_graph_of_every_algorithm_agrees(algorithm):
     # With Adam, which makes a whole step of a gradient that is nothing but rounding, as that of ProtoNet's last bias.
-    assert found(Traced(installed().make("algorithm", algorithm))) is None
+    assert found(Traced(fitting(algorithm).algorithm, task=fitting(algorithm).task)) is None
 
 
 @pytest.mark.parametrize(

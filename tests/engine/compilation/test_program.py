@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from every_algorithm import TRAINED, each, fitting, representatives
 from torch import nn
 
 from mamlzoo import trees
-from mamlzoo.discovery.entry_points import installed
 from mamlzoo.engine.binding import bind_seeds
 from mamlzoo.engine.blocks import blocks
 from mamlzoo.engine.compilation.inductor import _linking_to_itself, compile_program, load
@@ -26,11 +26,9 @@ from mamlzoo.engine.steps import EagerSteps
 from mamlzoo.runs.name_resolution import as_model
 from mamlzoo_algorithms.maml import MAML
 from mamlzoo_models.mlp import MLP
-from mamlzoo_tasks.blobs import Blobs
 from mamlzoo_tasks.sine import Sine
 
 CPU = torch.device("cpu")
-ALGORITHMS = sorted(name for name, offer in installed().offers["algorithm"].items() if offer.cls.trains)
 OPTIMIZERS = sorted(
     name.lower()
     for name, cls in vars(torch.optim).items()
@@ -45,9 +43,9 @@ class Traced:
 
     def __init__(
         self, algorithm, *, seeds=(0, 1), meta_batch=4, reduction="mean", chunk=None, optimizer="adam", model=None, lr=1e-3,
-        recompute=False,
+        recompute=False, task=None,
     ):  # fmt: skip
-        task = Blobs() if algorithm.name == "protonet" else Sine()
+        task = task or Sine()
         bound = bind_seeds(task, model or MLP(hidden=(16, 16)), algorithm, seeds, CPU, recompute=recompute)
         self.bound, self.reduction = bound, reduction
         self.stream = TrainingStream(task, seeds, meta_batch, CPU)
@@ -76,11 +74,25 @@ class Traced:
         torch.testing.assert_close(steps.optimizer.theta, self.vmap.optimizer.theta, rtol=tolerance, atol=tolerance)
 
 
-@pytest.mark.parametrize("reduction", ["mean", pytest.param("sum", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_the_graph_of_every_algorithm_gives_the_numbers_of_vmap(algorithm, reduction):
-    # Adam would blow rounding up to its rate where a gradient is 0, as that of ProtoNet's last bias.
-    trial = Traced(installed().make("algorithm", algorithm), reduction=reduction, optimizer="sgd", lr=0.01)
+def traced(name, **settings):
+    """An algorithm with a task that it takes, under SGD.
+
+    Adam would blow rounding up to its rate where a gradient is 0, as that of ProtoNet's last bias.
+    """
+    found = fitting(name)
+    return Traced(found.algorithm, task=found.task, optimizer="sgd", lr=0.01, **settings)
+
+
+@pytest.mark.parametrize("algorithm", each(TRAINED))
+def test_the_graph_of_every_algorithm_gives_the_numbers_of_vmap(algorithm):
+    trial = traced(algorithm)
+    trial.agrees(trial.steps(Replay(trial.traced.graph)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("algorithm", [name for name in TRAINED if name in representatives()])
+def test_the_graph_holds_the_sum_over_tasks_as_it_holds_their_mean(algorithm):
+    trial = traced(algorithm, reduction="sum")
     trial.agrees(trial.steps(Replay(trial.traced.graph)))
 
 
@@ -252,7 +264,7 @@ def test_a_damaged_file_in_the_cache_is_removed_and_said(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", TRAINED)
 def test_every_algorithm_compiled_gives_the_numbers_of_vmap(algorithm):
-    trial = Traced(installed().make("algorithm", algorithm), optimizer="sgd", lr=0.01)
+    trial = traced(algorithm)
     trial.agrees(trial.steps(machine_code(trial.traced)))
