@@ -7,10 +7,10 @@ import torch
 from torch import nn
 
 import mamlzoo
-from mamlzoo import Batch, Episode, Spec
+from mamlzoo import Batch, Episode, Input, Spec
 
 ONE = Spec((1,), 1)
-CLASSES, IMAGES = Spec((2,), 3, "classification"), Spec((1, 8, 8), 1)
+CLASSES, IMAGES, WORDS = Spec((2,), 3, "classification"), Spec((1, 8, 8), 1), Spec(inputs=Input((3,), vocabulary=7))
 
 
 def linear(*rows, bias=None):
@@ -73,6 +73,7 @@ def require_masks_are_subsets(algorithm):
 
 
 def require_refusals(algorithm):
-    for spec, complaint in ((CLASSES, "the task is a classification"), (IMAGES, r"are of shape \(1, 8, 8\)")):
+    vectors = "takes inputs .n, numbers., one vector an example"
+    for spec, complaint in ((CLASSES, "the task is a classification"), (IMAGES, vectors), (WORDS, vectors)):
         with pytest.raises(mamlzoo.UsageError, match=complaint):
             algorithm.networks(spec)
