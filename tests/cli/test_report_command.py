@@ -39,21 +39,7 @@ def test_what_cannot_be_is_one_clear_line_and_leaves_nothing_behind(cli, argumen
 
 
 def test_a_comparison_that_is_not_finished_says_what_is_missing_and_how_to_go_on(cli):
-    both = [
-        "compare",
-        "-a",
-        "maml",
-        "-a",
-        "scratch",
-        "--iterations",
-        "2",
-        "--test-tasks",
-        "3",
-        "--out",
-        "both",
-        "--quiet",
-    ]
-    cli(*both)
+    cli("compare", "-a", "maml", "-a", "scratch", *QUICK[2:], "--out", "both")
     shutil.rmtree("both/scratch")
     line = "both is not finished, scratch being missing; `mamlzoo resume both` goes on with it"
     for arguments in (["report", "both"], ["plot", "curves", "both"], ["plot", "adaptation", "both"]):
