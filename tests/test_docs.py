@@ -167,6 +167,7 @@ def test_every_command_and_every_built_in_plugin_has_its_section():
     assert not missing, "MAMLZOO_UPDATE_DOCS=1 pytest -n 0 tests/test_docs.py adds them"
 
 
+@pytest.mark.usefixtures("no_figures")  # of which no page shows any
 @pytest.mark.parametrize("page", pages_with("console"))
 def test_commands_print_what_the_page_shows(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
