@@ -8,7 +8,7 @@ from torch.nn.functional import softplus
 
 import mamlzoo
 from mamlzoo import Batch, Gaussian, Spec
-from mamlzoo_algorithms.vectors import length_of_vectors
+from mamlzoo_algorithms.input_vectors import require_numbers
 
 
 def sizes_of(algorithm: mamlzoo.MetaAlgorithm, spec: Spec) -> tuple[int, int]:
@@ -21,7 +21,8 @@ def sizes_of(algorithm: mamlzoo.MetaAlgorithm, spec: Spec) -> tuple[int, int]:
         raise mamlzoo.UsageError(
             f"algorithm '{algorithm.name}' predicts numbers, and the task is a {spec.kind}; choose a regression task"
         )
-    return length_of_vectors(spec, algorithm.name), spec.target_shape[0]
+    require_numbers(algorithm, spec, of_vectors=True)
+    return spec.input_shape[0], spec.target_shape[0]
 
 
 def rows_of(batch: Batch) -> Tensor:
