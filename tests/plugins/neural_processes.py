@@ -73,7 +73,7 @@ def require_masks_are_subsets(algorithm):
 
 
 def require_refusals(algorithm):
-    vectors = "takes inputs .n, numbers., one vector an example"
+    vectors = "takes inputs that are vectors of numbers"
     for spec, complaint in ((CLASSES, "the task is a classification"), (IMAGES, vectors), (WORDS, vectors)):
         with pytest.raises(mamlzoo.UsageError, match=complaint):
             algorithm.networks(spec)
