@@ -122,7 +122,7 @@ class Section(NamedTuple):
     command: str
 
 
-PAGES = {
+SECTIONS_OF = {
     "task": ("zoo.md", "## Tasks"),
     "model": ("zoo.md", "## Models"),
     "algorithm": ("algorithms.md", "## To compare with"),
@@ -141,7 +141,7 @@ def sections() -> Iterator[tuple[Path, Section]]:
             yield ROOT / "docs" / "commands.md", section
     for kind, offers in installed().offers.items():
         for name in [name for name, offer in offers.items() if offer.origin.distribution == "mamlzoo"]:
-            page, part = PAGES[kind]
+            page, part = SECTIONS_OF[kind]
             yield ROOT / "docs" / page, Section(part, f"### {name}", f"mamlzoo info {name}")
 
 

@@ -125,7 +125,7 @@ def test_several_targets_and_inputs_are_processes_of_one_kernel():
     ("options", "spec", "complaint"),
     [
         ({}, Spec((2,), 3, "classification"), "predicts numbers, and the task is a classification"),
-        ({}, Spec((1, 8, 8), 1), "takes inputs .n, numbers., one vector an example"),
+        ({}, Spec((1, 8, 8), 1), "takes inputs that are vectors of numbers"),
         ({"kernel": "periodic"}, Spec((2,), 1), "has the periodic kernel on one input, and the task has 2"),
         ({"told": True}, Spec((1,), 1), "is told its kernel by three inputs behind x, and the task has 1 in all"),
     ],
