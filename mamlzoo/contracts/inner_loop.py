@@ -97,8 +97,8 @@ class GradientDescent(MetaAlgorithm):
         return {"network": dict(fast)}
 
     def adapts_by(self) -> tuple[type[torch.optim.Optimizer], dict[str, Any]] | None:
-        cls, base = type(self), GradientDescent
-        own = any(getattr(cls, name) is not getattr(base, name) for name in ("adapt", "inner_gradient", "descend"))
+        methods = ("start", "adapt", "inner_gradient", "descend", "adapted")
+        own = any(getattr(type(self), name) is not getattr(GradientDescent, name) for name in methods)
         return None if own or self.inner_clip is not None or self.adapts != ALL else self._optimizer.in_torch()
 
     def remarks(self, meta: MetaParams) -> list[str]:

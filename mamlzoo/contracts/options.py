@@ -274,14 +274,15 @@ def validate(plugin: Any, where: str) -> None:
 
 def values(plugin: Any) -> dict[str, Any]:
     """The plugin's options by name, as JSON can hold them."""
-    return {name: _as_json(getattr(plugin, name)) for name in options_of(type(plugin))}
+    return {name: plain(getattr(plugin, name)) for name in options_of(type(plugin))}
 
 
-def _as_json(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """An option's value as JSON can hold it."""
     if isinstance(value, Range):
         return str(value)
     if isinstance(value, Mapping):
-        return {name: _as_json(one) for name, one in value.items()}
+        return {name: plain(one) for name, one in value.items()}
     return list(value) if isinstance(value, tuple) else value
 
 

@@ -16,9 +16,9 @@ import torch
 
 from mamlzoo import trees
 from mamlzoo.contracts import options
-from mamlzoo.contracts.data import Params
+from mamlzoo.contracts.data import Params, Spec
 from mamlzoo.contracts.distributions import points_of
-from mamlzoo.contracts.inner_loop import adapt
+from mamlzoo.contracts.inner_loop import OF_STEPS, adapt
 from mamlzoo.contracts.learner import Learner
 from mamlzoo.contracts.options import Option
 from mamlzoo.contracts.plugins import MetaAlgorithm
@@ -117,6 +117,39 @@ def meta_loss_is_the_query_loss(algorithm: MetaAlgorithm) -> None:
     Adapt on the support set alone, by `adapt`; judge φ and not θ, on the query set alone, by `predict`. Where training
     is meant to minimise something else, take 'query-loss' out of `claims`.
     """
+    _require_query_loss(algorithm)
+
+
+def _of_other_steps(algorithm: MetaAlgorithm) -> list[tuple[str, MetaAlgorithm]]:
+    """The algorithm with other inner steps than by default, each with what it was asked for."""
+    if not set(OF_STEPS) <= options.options_of(type(algorithm)).keys():
+        return []
+    *_, last = dict(probes.plain(Spec((1,), 1)).named_parameters())
+    asked: list[dict[str, Any]] = [{"inner_optimizer": "momentum"}, {"inner_clip": 0.01}, {"adapts": (last,)}]
+    return [
+        (", ".join(f"{name}={value!r}" for name, value in changes.items()), replace(cast(Any, algorithm), **changes))
+        for changes in asked
+    ]
+
+
+@check("algorithm", concerns=lambda algorithm: "query-loss" in algorithm.claims and bool(_of_other_steps(algorithm)))
+def inner_options_hold_in_training(algorithm: MetaAlgorithm) -> None:
+    """Where other inner steps are asked for than by default, training makes those that a test makes.
+
+    Make steps by mamlzoo.adapt, by self.adapt, or of self.inner_gradient by self.descend; mamlzoo.sgd knows nothing of
+    these options. An algorithm with an `adapt` of its own is not offered them.
+    """
+    if meta_loss_is_the_query_loss.of(algorithm).error:  # as that check says
+        return
+    for asked, other in _of_other_steps(algorithm):
+        try:
+            _require_query_loss(other)
+        except FaultError as error:
+            raise FaultError(f"with {asked} {error}") from error
+
+
+def _require_query_loss(algorithm: MetaAlgorithm) -> None:
+    """The meta-loss is the query loss after as many steps of `adapt`."""
     steps = getattr(algorithm, "inner_steps", 0)
     for task in probes.tasks_for(algorithm):
         bound, episodes = bound_to_probe(algorithm, task=task), drawn_episodes(algorithm, 2, torch.float32, task)

@@ -18,7 +18,8 @@ class ANIL(mamlzoo.MetaAlgorithm):
       h₀ = h,   h_{t+1} = h_t − α·∂L_S(ω, h_t)/∂h,   meta-loss(θ) = L_Q(ω, h_k),
 
     and the meta-gradient is the whole derivative by ω and h. The head is the layer that holds the last parameter,
-    or the module that `head` names; a run says which parameters these are.
+    or the module that `head` names; a run says which parameters these are. (MAML's option `adapts` gives the same, by
+    patterns of names and by any inner optimiser.)
 
     Reference: Raghu, Raghu, Bengio, Vinyals, "Rapid Learning or Feature Reuse? Towards Understanding the
     Effectiveness of MAML", ICLR 2020, section 4.

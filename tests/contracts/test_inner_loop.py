@@ -240,9 +240,10 @@ def test_the_meta_gradient_through_a_state_equals_differences(optimizer):
 
 @pytest.mark.slow
 def test_a_compiled_state_gives_what_a_batched_one_gives():
-    given = {"algorithm": MAML(inner_steps=2, inner_optimizer="adam", inner_lr=0.01), "iterations": 5, "test_tasks": 3}
-    compiled, batched = (mamlzoo.run(plan=plan, seeds=2, **given) for plan in ("compile", "vmap"))
-    assert compiled.plan.name == "compile"
+    algorithm = MAML(inner_steps=2, inner_optimizer="adam", inner_eps=0.01, inner_clip=1.0)
+    given = {"options": {"model.hidden": (8,)}, "iterations": 5, "meta_batch": 3, "test_tasks": 3, "seeds": 2}
+    compiled, batched = (mamlzoo.run(algorithm=algorithm, plan=plan, **given) for plan in ("compile", "vmap"))
+    assert compiled.plan.plan == "compile"
     torch.testing.assert_close(compiled.meta, batched.meta, rtol=1e-4, atol=1e-5)
 
 

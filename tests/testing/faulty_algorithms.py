@@ -135,6 +135,19 @@ class SwappedUnclaimed(Swapped):
     claims = frozenset()
 
 
+class ByHand(Claiming):
+    """Makes its steps by hand, of plain gradient descent, whatever its options say.
+
+    Reference: none.
+    """
+
+    def meta_loss(self, learner, meta, episode, progress):
+        fast = meta["network"]
+        for _ in range(self.inner_steps):
+            fast = mamlzoo.sgd(fast, learner.gradient(fast, episode.support), self.inner_lr)
+        return learner.loss(fast, episode.query), {}
+
+
 class OnBoth(Claiming):
     """Adapts to the query set, too.
 
@@ -665,6 +678,7 @@ FAULTY = [
     ("meta-loss-is-the-query-loss", OnBoth),
     ("meta-loss-is-the-query-loss", Unmoved),
     ("meta-loss-is-the-query-loss", OtherRule),
+    ("inner-options-hold-in-training", ByHand),
     ("steps-of-rate-zero-change-nothing", SummedSteps),
     ("meta-gradient-equals-differences", StoppingLastStep),
     ("meta-gradient-equals-differences", StoppingClasses),
