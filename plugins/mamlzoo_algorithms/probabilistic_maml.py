@@ -107,7 +107,7 @@ def _moved(learner: Learner, meta: MetaParams, batch: Batch, rate: str) -> Param
 
 def _drawn(learner: Learner, mean: Params, log_sd: Params) -> Params:
     """A sample of the Gaussian."""
-    # One draw for all parameters: a draw each would make compiled programs several times as long.
+    # One draw for all parameters: one for each would make compiled programs longer.
     sizes = [value.numel() for value in mean.values()]
     parts = learner.noise.normal(sum(sizes)).split(sizes)
     return {
