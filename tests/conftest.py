@@ -10,6 +10,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -86,11 +87,17 @@ def interrupted(command: list[str], folder: Path, begun: Path) -> tuple[int, str
     return process.returncode, said.splitlines()[-1]
 
 
-@pytest.fixture(scope="module")
-def no_figures():
-    """Figures take longer than the runs of many tests."""
+@contextmanager
+def without_figures():
+    """Runs leave no figures here, which take longer than the runs of many tests."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("mamlzoo.figures.figure_files._of_run", lambda result: {})
+        yield
+
+
+@pytest.fixture(scope="module")
+def no_figures():
+    with without_figures():
         yield
 
 

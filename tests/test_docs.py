@@ -122,6 +122,14 @@ class Section(NamedTuple):
     command: str
 
 
+SECTIONS_OF = {
+    "task": ("zoo.md", "## Tasks"),
+    "model": ("zoo.md", "## Models"),
+    "algorithm": ("algorithms.md", "## To compare with"),
+}
+"""Where the section of a new plugin goes; which family an algorithm belongs to, its author says by moving it."""
+
+
 def sections() -> Iterator[tuple[Path, Section]]:
     """What the pages of help texts and of option tables must have."""
     context = click.Context(main)
@@ -133,7 +141,8 @@ def sections() -> Iterator[tuple[Path, Section]]:
             yield ROOT / "docs" / "commands.md", section
     for kind, offers in installed().offers.items():
         for name in [name for name, offer in offers.items() if offer.origin.distribution == "mamlzoo"]:
-            yield ROOT / "docs" / "zoo.md", Section(f"## {kind.title()}s", f"### {name}", f"mamlzoo info {name}")
+            page, part = SECTIONS_OF[kind]
+            yield ROOT / "docs" / page, Section(part, f"### {name}", f"mamlzoo info {name}")
 
 
 def with_section(text: str, section: Section) -> str:
@@ -158,6 +167,7 @@ def test_every_command_and_every_built_in_plugin_has_its_section():
     assert not missing, "MAMLZOO_UPDATE_DOCS=1 pytest -n 0 tests/test_docs.py adds them"
 
 
+@pytest.mark.usefixtures("no_figures")  # of which no page shows any
 @pytest.mark.parametrize("page", pages_with("console"))
 def test_commands_print_what_the_page_shows(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

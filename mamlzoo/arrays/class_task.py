@@ -24,7 +24,9 @@ class ClassTask(Task):
     """N-way K-shot classification of examples from arrays.
 
     An episode takes `ways` classes of its split in random order, which numbers them, and of each `shots` examples to
-    adapt on and `queries` others to judge by. No class is in two splits.
+    adapt on and `queries` others to judge by. No class is in two splits. Training episodes may have other numbers of
+    classes and of support examples; a network then has an output for each of the greater number of classes, of which
+    the smaller episodes use the first.
 
     Loss: cross-entropy. Metrics: accuracy, and the loss.
 
@@ -41,16 +43,29 @@ class ClassTask(Task):
     test: float = option(0.2, "fraction of the classes to test on, ways at least", minimum=0, maximum=1)
     split_seed: int = option(0, "which split of the classes", minimum=0)
     short: Short = option("refuse", "classes of fewer examples than shots + queries: refuse, or use what they have")
+    train_ways: int | None = option(None, "classes of a training episode; none: ways", minimum=2)
+    train_shots: int | Range | None = option(
+        None, "support examples a class in training episodes, or a range; none: shots", minimum=1
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         for split, part in self._parts.items():
-            with told_of(self.name, f"in {split} "):
-                part.check(ways=self.ways, shots=self.shots, queries=self.queries, short=self.short)
+            ways, shots = self._size(split)
+            own = ", of train_ways and train_shots," if (ways, shots) != (self.ways, self.shots) else ""
+            with told_of(self.name, f"in {split}{own} "):
+                part.check(ways=ways, shots=shots, queries=self.queries, short=self.short)
+
+    def _size(self, split: Split) -> tuple[int, int | Range]:
+        """How many classes an episode has, and how many support examples of each."""
+        if split != "train":
+            return self.ways, self.shots
+        return self.train_ways or self.ways, self.shots if self.train_shots is None else self.train_shots
 
     @functools.cached_property
     def spec(self) -> Spec:
-        return spec_of(self.episodes.inputs, output_size=self.ways, kind="classification")
+        classes = max(self.ways, self.train_ways or 0)
+        return spec_of(self.episodes.inputs, output_size=classes, kind="classification")
 
     @functools.cached_property
     def _parts(self) -> dict[Split, ClassEpisodes]:
@@ -60,11 +75,12 @@ class ClassTask(Task):
             )
 
     def sample(self, count: int, *, split: Split, generator: torch.Generator) -> Episode:
+        ways, shots = self._size(split)
         with told_of(self.name):
             return self._parts[split].draw(
                 count,
-                ways=self.ways,
-                shots=self.shots,
+                ways=ways,
+                shots=shots,
                 queries=self.queries,
                 generator=generator,
                 short=self.short,
@@ -105,7 +121,8 @@ def task_of_classes(
         scale: what numbers are divided by when they are drawn; None: 255 where they are of uint8, else 1.
         name: what the task is called in tables.
         **options: ways (5), shots (1, or a `Range`), queries (15) of a class; valid and test (0.2), fractions of the
-            classes, and split_seed; short, 'refuse' or 'use' classes of fewer examples than shots and queries.
+            classes, and split_seed; short, 'refuse' or 'use' classes of fewer examples than shots and queries;
+            train_ways and train_shots, of training episodes alone.
 
     Raises:
         UsageError: arrays do not fit together, a class has too few examples, or a split too few classes.

@@ -45,7 +45,8 @@ class ExactGP(mamlzoo.MetaAlgorithm):
 
     With `told` the last three inputs are log ℓ, log s and log p, as a task gives them that tells each episode's own
     (`gp` with `tell`), and the options for these are not used. Everything is computed in float64, since K is nearly
-    singular where support points are close together. Padding has a row and a column of the identity.
+    singular where support points are close together. Padding has a row and a column of the identity. θ is ℓ, s, p and
+    σ, and stays.
 
     Reference: Rasmussen and Williams, "Gaussian Processes for Machine Learning", 2006, Algorithm 2.1 and equations
     4.9, 4.17 and 4.31.
@@ -74,16 +75,17 @@ class ExactGP(mamlzoo.MetaAlgorithm):
                 f"algorithm 'exact-gp' has the {self.kernel} kernel on one input, and the task has "
                 f"{inputs - 3 * self.told}; choose --algorithm.kernel rbf or matern"
             )
-        return {"network": spec}  # which predicts nothing
+        return {}
 
     def init(self, networks: dict[str, Params]) -> MetaParams:
-        return networks
+        constants = {name: getattr(self, name) for name in (*Kernel._fields, "noise")}
+        return {"prior": {name: torch.tensor(value, dtype=torch.float64) for name, value in constants.items()}}
 
     def start(self, learner: Learner, meta: MetaParams, support: Batch) -> Known:
         there = support.there
         pairs = there[:, None] & there
-        covariance = self._covariance(support.x, support.x).masked_fill(~pairs, 0)
-        noise = torch.where(there, self.noise**2, 1.0).to(covariance.dtype)
+        covariance = self._covariance(meta, support.x, support.x).masked_fill(~pairs, 0)
+        noise = torch.where(there, meta["prior"]["noise"].double().square(), 1.0)
         factor = torch.linalg.cholesky(covariance + noise.diag())
         target = support.y.double().masked_fill(~there[:, None], 0)
         return Known(support.x, factor, torch.linalg.solve_triangular(factor, target, upper=False), there)
@@ -92,10 +94,11 @@ class ExactGP(mamlzoo.MetaAlgorithm):
         return fast
 
     def predict(self, learner: Learner, meta: MetaParams, fast: Known, x: Tensor) -> Gaussian:
-        covariance = self._covariance(x, fast.x).masked_fill(~fast.there, 0)
+        covariance = self._covariance(meta, x, fast.x).masked_fill(~fast.there, 0)
         whitened = torch.linalg.solve_triangular(fast.factor, covariance.mT, upper=False)
         mean = whitened.mT @ fast.whitened
-        variance = self._kernel(x)[1].scale.square() - whitened.square().sum(0)[:, None] + self.noise**2
+        noise = meta["prior"]["noise"].double()
+        variance = self._kernel(meta, x)[1].scale.square() - whitened.square().sum(0)[:, None] + noise.square()
         return Gaussian(mean.to(x.dtype), variance.expand_as(mean).to(x.dtype))
 
     def meta_loss(
@@ -104,16 +107,16 @@ class ExactGP(mamlzoo.MetaAlgorithm):
         known = self.start(learner, meta, episode.support)
         return nll_of(self.predict(learner, meta, known, episode.query.x), episode.query), {}
 
-    def _kernel(self, x: Tensor) -> tuple[Tensor, Kernel]:
+    def _kernel(self, meta: MetaParams, x: Tensor) -> tuple[Tensor, Kernel]:
         """Where the inputs lie, and the kernel that they tell, or that was chosen."""
         x = x.double()
         if self.told:
-            return x[:, :-3], Kernel(*x[:, -3:].exp().unsqueeze(1).unbind(-1))
-        return x, Kernel(*(x.new_full((len(x), 1), value) for value in (self.length, self.scale, self.period)))
+            return x[:, :-3], Kernel(*x[:, -3:].exp().split(1, -1))
+        return x, Kernel(*(meta["prior"][name].double().expand(len(x), 1) for name in Kernel._fields))
 
-    def _covariance(self, one: Tensor, two: Tensor) -> Tensor:
+    def _covariance(self, meta: MetaParams, one: Tensor, two: Tensor) -> Tensor:
         """k of inputs [n, inputs] with others, by the kernel of the former."""
-        (one, kernel), (two, _) = self._kernel(one), self._kernel(two)
+        (one, kernel), (two, _) = self._kernel(meta, one), self._kernel(meta, two)
         squares = (one[:, None] - two).square().sum(-1)
         exponent = torch.zeros_like(squares)
         if self.kernel in ("rbf", "weakly-periodic"):

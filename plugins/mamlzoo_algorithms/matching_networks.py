@@ -58,7 +58,7 @@ class MatchingNetworks(mamlzoo.MetaAlgorithm):
       h_t = ĥ_t + f′(x),   f(x) = h_T.
 
     Reference: Vinyals, Blundell, Lillicrap, Kavukcuoglu, Wierstra, "Matching Networks for One Shot Learning",
-    NeurIPS 2016, section 2.1, equations 1 to 6, and appendix A.
+    NeurIPS 2016, section 2.1 and appendix A.
     """
 
     name = "matching-networks"

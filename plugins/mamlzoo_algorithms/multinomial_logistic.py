@@ -8,7 +8,11 @@ from torch import Tensor
 import mamlzoo
 
 LENGTHS = tuple(2.0**-halvings for halvings in range(8))
-"""Parts of a Newton step that are tried."""
+"""Parts of a Newton step that are tried, the longest first."""
+ENOUGH = 0.25
+"""How much of the descent that the slope promises a part must keep."""
+ROUNDING = 8
+"""Roundings of E by which a step may seem to climb: near the solution they are all that is seen of it."""
 
 
 def logistic_weights(
@@ -16,9 +20,9 @@ def logistic_weights(
 ) -> tuple[Tensor, Tensor]:
     """W that minimises E(W) = Σᵢ −log softmax(xᵢᵀW)[yᵢ] + λ/2·‖W‖², [size, classes], differentiable at the solution.
 
-    With g = ∇E(W) and H = ∇²E(W), Ŵ is where Newton's steps W ← W − t·H⁻¹g have led to, of which each takes that t of
-    LENGTHS where E is least: far from the solution a whole step may go too far. They are no part of the derivative.
-    The last step is (sg, stop-gradient),
+    With g = ∇E(W) and H = ∇²E(W), Ŵ is where Newton's steps W ← W − t·H⁻¹g have led to, of which each takes the
+    largest t of LENGTHS by which E falls enough: far from the solution a whole step may go too far. They are no part
+    of the derivative. The last step is (sg, stop-gradient),
 
       W = sg(Ŵ) − sg(H)⁻¹·∇E(sg(Ŵ); x, λ),   dW = −H⁻¹·(∂_x ∇E·dx + ∂_λ ∇E·dλ),
 
@@ -38,7 +42,8 @@ def logistic_weights(
     for _ in range(steps):
         slope = _slope(weights, still_features, targets, present, still_penalty)
         step = _solve(_curvature(weights, still_features, present, still_penalty), slope)
-        weights = _shortened(weights, step, still_features, targets, present, still_penalty)
+        length = _length(weights, step, slope, still_features, targets, present, still_penalty)
+        weights = weights - length * step
     weights = mamlzoo.stop_gradient(weights)
     curvature = _curvature(weights, still_features, present, still_penalty)
     slope = _slope(weights, features, targets, present, penalty)
@@ -69,13 +74,23 @@ def _solve(curvature: Tensor, slope: Tensor) -> Tensor:
     return solved.reshape(slope.shape)
 
 
-def _shortened(
-    weights: Tensor, step: Tensor, features: Tensor, targets: Tensor, present: Tensor, penalty: Tensor
+def _length(
+    weights: Tensor,
+    step: Tensor,
+    slope: Tensor,
+    features: Tensor,
+    targets: Tensor,
+    present: Tensor,
+    penalty: Tensor,
 ) -> Tensor:
-    """W − t·step for that t of LENGTHS where E is least."""
-    tried = weights - weights.new_tensor(LENGTHS)[:, None, None] * step
+    """The largest t of LENGTHS with E(W − t·step) ≤ E(W) − ENOUGH·t·⟨slope, step⟩, Armijo's rule; or the least."""
+    lengths = weights.new_tensor((0.0, *LENGTHS))
+    tried = weights - lengths[:, None, None] * step
     outputs = features @ tried
     # Of padding, whose features are 0, the first term is the same for every t.
     certainty = outputs.masked_fill(present == 0, -torch.inf).logsumexp(-1).sum(-1) - (outputs * targets).sum((-2, -1))
     energy = certainty + penalty / 2 * tried.square().sum((-2, -1))
-    return tried[energy.argmin()]
+    before, after, lengths = energy[0], energy[1:], lengths[1:]
+    promised = ENOUGH * lengths * (slope * step).sum()
+    enough = after <= before - promised + ROUNDING * torch.finfo(energy.dtype).eps * before.abs()
+    return torch.where(enough, lengths, lengths[-1]).amax()

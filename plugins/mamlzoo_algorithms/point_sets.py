@@ -8,24 +8,20 @@ from torch.nn.functional import softplus
 
 import mamlzoo
 from mamlzoo import Batch, Gaussian, Spec
+from mamlzoo_algorithms.input_vectors import require_numbers
 
 
 def sizes_of(algorithm: mamlzoo.MetaAlgorithm, spec: Spec) -> tuple[int, int]:
     """How many numbers an input and a target have.
 
     Raises:
-        UsageError: a target is no vector of numbers, or an input none.
+        UsageError: the targets are classes, or the inputs no vectors of numbers.
     """
     if spec.kind != "regression":
         raise mamlzoo.UsageError(
             f"algorithm '{algorithm.name}' predicts numbers, and the task is a {spec.kind}; choose a regression task"
         )
-    if len(spec.input_shape) != 1:
-        inputs = f"shape {spec.input_shape}" if spec.input_shape else "several tensors"
-        raise mamlzoo.UsageError(
-            f"algorithm '{algorithm.name}' takes inputs that are one vector, and the task's are of {inputs}; "
-            "choose a task whose input_shape is as (2,)"
-        )
+    require_numbers(algorithm, spec, of_vectors=True)
     return spec.input_shape[0], spec.target_shape[0]
 
 

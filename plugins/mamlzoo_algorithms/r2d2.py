@@ -43,7 +43,7 @@ class R2D2(mamlzoo.MetaAlgorithm):
     everywhere, which the network's last layer can give.
 
     Reference: Bertinetto, Henriques, Torr, Vedaldi, "Meta-learning with Differentiable Closed-Form Solvers", ICLR 2019,
-    section 3.2, equations 4 to 6.
+    section 3.2.
     """
 
     name = "r2d2"

@@ -33,7 +33,7 @@ class Recurrent(mamlzoo.MetaAlgorithm):
     The paper's LSTM gets each target one step late and predicts at every step; here a query is answered behind the
     whole support set, as it is by the other algorithms, and a GRU does with one state.
 
-    Reference: Hochreiter, Younger, Conwell, "Learning to Learn Using Gradient Descent", ICANN 2001, section 2.
+    Reference: Hochreiter, Younger, Conwell, "Learning to Learn Using Gradient Descent", ICANN 2001.
     """
 
     name = "recurrent"

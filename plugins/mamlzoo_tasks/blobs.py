@@ -50,9 +50,9 @@ class Blobs(mamlzoo.Task):
         return Spec(input_shape=(self.dimensions,), output_size=classes, kind="classification")
 
     def sample(self, count: int, *, split: Split, generator: torch.Generator) -> Episode:
-        training = split == "train"
-        ways = self.train_ways if training and self.train_ways is not None else self.ways
-        size = self.train_shots if training and self.train_shots is not None else self.shots
+        ways, size = self.ways, self.shots
+        if split == "train":
+            ways, size = self.train_ways or ways, size if self.train_shots is None else self.train_shots
 
         def normal(*shape: int) -> Tensor:
             return torch.randn(count, ways, *shape, generator=generator, device=generator.device)

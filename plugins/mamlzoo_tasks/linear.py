@@ -17,9 +17,9 @@ class Linear(mamlzoo.Task):
     An episode is one w. Its support set has `shots` points, its query set `queries` others. Noise lies on the support
     targets, and in training on the query targets; test queries are judged without.
 
-    The loss is the mean squared error; what is reported first is `error`, that loss over d, which is 1 for the answer 0,
-    the mean of all functions. Of k ≤ d points without noise nobody can know more than w's projection on their span, so
-    that the least error is that of the shortest w that fits them, least squares,
+    The loss is the mean squared error; what is reported first is `error`, that loss over d, which is 1 for the answer
+    0, the mean of all functions. Of k ≤ d points without noise nobody can know more than w's projection on their span,
+    so that the least error is that of the shortest w that fits them, least squares,
 
       E[error] = (d − k)/d,   and 0 from k = d on.
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from conftest import without_figures
 from torch import nn
 
 import mamlzoo
@@ -21,13 +22,12 @@ ADAPT = ["adapt", "runs/maml", "--support", "points.csv"]
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """Run directories, made once."""
-    runs = tmp_path_factory.mktemp("trained")
-    mamlzoo.run(seeds=2, **QUICK).save(runs / "maml")
-    mamlzoo.run("blobs", algorithm="protonet", options={"task.ways": 2, "task.dimensions": 2}, **QUICK).save(
-        runs / "protonet"
-    )
-    mamlzoo.run("blobs", algorithm="protonet", options={"task.dimensions": 2}, **QUICK).save(runs / "five")
-    mamlzoo.run(model=lambda: torch.nn.Linear(1, 1), **QUICK).save(runs / "python")
+    runs, of_blobs = tmp_path_factory.mktemp("trained"), {"task": "blobs", "algorithm": "protonet"}
+    with without_figures():
+        mamlzoo.run(seeds=2, **QUICK).save(runs / "maml")
+        mamlzoo.run(**of_blobs, options={"task.ways": 2, "task.dimensions": 2}, **QUICK).save(runs / "protonet")
+        mamlzoo.run(**of_blobs, options={"task.dimensions": 2}, **QUICK).save(runs / "five")
+        mamlzoo.run(model=lambda: torch.nn.Linear(1, 1), **QUICK).save(runs / "python")
     (runs / "unfinished").mkdir()
     shutil.copy(runs / "maml" / "config.json", runs / "unfinished")
     (runs / "both" / "maml").mkdir(parents=True)

@@ -27,7 +27,7 @@ from mamlzoo.runs.execution import NOTHING
 from mamlzoo.runs.name_resolution import combined
 from mamlzoo.runs.watchers import Part
 
-QUICK = {"iterations": 4, "meta_batch": 2, "test_tasks": 6, "test_steps": 1, "plan": "loop"}
+QUICK = {"iterations": 4, "meta_batch": 2, "valid_tasks": 2, "test_tasks": 6, "test_steps": 1, "plan": "loop"}
 
 
 @given(st.text(max_size=90), st.floats(0, 1), st.lists(st.text("ab1 ", max_size=30), max_size=4), st.integers(40, 200))
@@ -217,7 +217,7 @@ def terminal(monkeypatch):
 
 @pytest.mark.usefixtures("no_figures")
 def test_no_bar_of_a_finished_cell_stays_in_a_terminal(cli, terminal):
-    quick = ["--iterations", "4", "--meta-batch", "2", "--test-tasks", "6", "--test-steps", "1", "--plan", "loop"]
+    quick = [word for name, value in QUICK.items() for word in (f"--{name.replace('_', '-')}", str(value))]
     said = cli("sweep", "--algorithm.inner-lr", "0.01,0.05", *quick, "--out", "all").stderr
     assert "2 cells, " in said
     first, second, saved = emulated(said)
@@ -269,7 +269,7 @@ def test_progress_that_is_false_says_nothing_and_what_is_no_function_is_refused(
 
 
 def test_printing_what_happens_prints_what_a_person_can_read(capsys):
-    mamlzoo.run(progress=print, seeds=2, validate_every=2, valid_tasks=2, **QUICK)
+    mamlzoo.run(progress=print, seeds=2, validate_every=2, **QUICK)
     printed = capsys.readouterr().out.splitlines()
     assert max(map(len, printed)) < 120
     assert "tensor" not in str(printed)

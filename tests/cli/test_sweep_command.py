@@ -17,7 +17,20 @@ from conftest import interrupted
 from mamlzoo.cli import main
 
 pytestmark = pytest.mark.usefixtures("no_figures")
-QUICK = ["--iterations", "2", "--meta-batch", "2", "--test-tasks", "4", "--test-steps", "1", "--plan", "loop"]
+QUICK = [
+    "--iterations",
+    "2",
+    "--meta-batch",
+    "2",
+    "--valid-tasks",
+    "3",
+    "--test-tasks",
+    "4",
+    "--test-steps",
+    "1",
+    "--plan",
+    "loop",
+]
 RATES = ["--algorithm.inner-lr", "0.01,0.05"]
 
 

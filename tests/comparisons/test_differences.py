@@ -394,6 +394,7 @@ def test_a_comparison_asks_its_own_question_where_no_other_is_asked():
     assert (other.baseline, other.step) == ("maml", 0)
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_real_results_are_compared_the_same_after_loading(tmp_path):
     names = ["scratch", "protonet"]
     comparison = mamlzoo.compare("blobs", algorithm=names, **{**QUICK, "iterations": 0}).save(tmp_path / "all")

@@ -9,7 +9,7 @@ import torch
 import mamlzoo
 from mamlzoo.errors import UsageError
 
-QUICK = {"iterations": 30, "meta_batch": 4, "test_tasks": 20, "test_steps": 2}
+QUICK = {"iterations": 10, "meta_batch": 2, "test_tasks": 8, "test_steps": 2}
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
 
 

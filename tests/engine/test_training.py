@@ -81,7 +81,7 @@ def test_training_leaves_the_initial_parameters_alone():
 
 
 def test_records_average_what_happened_since_the_one_before():
-    _, _, records, _ = trained(MAML(), iterations=1003, meta_batch=1)
+    _, _, records, _ = trained(MAML(inner_steps=0), iterations=1003, meta_batch=1)
     assert [record.step for record in records] == [*range(2, 1003, 2), 1003]
 
 

@@ -51,9 +51,20 @@ COMBINATIONS = {
     "a GP on a task of quantiles": (QuantileSine(), SMALL, UncertainDeepKernel()),
     "samples of a latent process": (Sine(), SMALL, SampledProcess()),
 }
-EACH = pytest.mark.parametrize("name", COMBINATIONS)
+QUICK = [
+    "a Gaussian of 1 to 20 points",
+    "likelihood alone",
+    "quantiles under MAML",
+    "classes of 1 to 10 points by ProtoNet",
+    "a GP on a task of Gaussians of 1 to 20 points",
+    "a GP on a task of quantiles",
+    "samples of a latent process",
+]
+EACH = pytest.mark.parametrize(
+    "name", [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in COMBINATIONS if name not in QUICK)]
+)
 SETTINGS = {
-    "meta_batch": 5, "iterations": 8, "test_tasks": 12, "test_steps": 2, "optimizer": "sgd", "outer_lr": 0.01,
+    "meta_batch": 3, "iterations": 3, "test_tasks": 6, "test_steps": 2, "optimizer": "sgd", "outer_lr": 0.01,
     "threads": 1, "seeds": [0, 1],
 }  # fmt: skip
 
@@ -80,13 +91,15 @@ def test_compiled_programs_give_the_same_numbers(name):
 
 
 def test_metrics_come_by_themselves_after_the_tasks_own():
-    names = {name: list(run(name, iterations=1).evaluation.values) for name in COMBINATIONS}
-    assert names["a Gaussian under MAML"] == ["mse", *OF_A_GAUSSIAN]
-    assert names["likelihood alone"] == OF_A_GAUSSIAN
-    assert names["quantiles under MAML"] == ["mae", "pinball", *OF_A_GAUSSIAN[1:]]
-    assert names["classes by ProtoNet"] == ["accuracy", "nll", "calibration error"]
-    assert names["a GP on a task of points"] == ["mse", *OF_A_GAUSSIAN]
-    assert names["a GP on a task of Gaussians"] == ["mse", *OF_A_GAUSSIAN]
+    expected = {
+        "a Gaussian under MAML": ["mse", *OF_A_GAUSSIAN],
+        "likelihood alone": OF_A_GAUSSIAN,
+        "quantiles under MAML": ["mae", "pinball", *OF_A_GAUSSIAN[1:]],
+        "classes by ProtoNet": ["accuracy", "nll", "calibration error"],
+        "a GP on a task of points": ["mse", *OF_A_GAUSSIAN],
+        "a GP on a task of Gaussians": ["mse", *OF_A_GAUSSIAN],
+    }
+    assert {name: list(run(name, iterations=0).evaluation.values) for name in expected} == expected
 
 
 def test_nothing_comes_where_there_is_no_distribution():
@@ -228,6 +241,7 @@ def test_a_loss_of_a_distribution_is_its_own_where_outputs_are_no_points():
         assert float(learner.loss_of(wild, Batch(None, batch.y, mask))) == pytest.approx(wanted)
 
 
+@pytest.mark.usefixtures("no_figures")
 @pytest.mark.parametrize("name", ["a Gaussian of 1 to 20 points", "classes by ProtoNet", "quantiles under MAML"])
 def test_a_result_is_loaded_and_reported_as_it_was(name, tmp_path):
     result = run(name, iterations=1)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from conftest import without_figures
 
 import mamlzoo
 from mamlzoo import MamlzooError, UsageError, files
@@ -171,11 +172,13 @@ def test_a_failed_figure_does_not_cost_the_others(result, tmp_path, monkeypatch)
 
 
 def test_a_comparisons_and_a_sweeps_directory_are_loaded(result, tmp_path):
-    both = mamlzoo.save(mamlzoo.Comparison([result, result]), tmp_path / "both")
+    with without_figures():
+        both = mamlzoo.save(mamlzoo.Comparison([result, result]), tmp_path / "both")
     assert isinstance(mamlzoo.load(tmp_path / "both"), mamlzoo.Comparison)
     assert isinstance(mamlzoo.resume(tmp_path / "both"), mamlzoo.Comparison)
     mamlzoo.report(both, tmp_path / "both.html")
-    swept = mamlzoo.sweep({"outer_lr": [0.1, 0.2]}, out=tmp_path / "swept", valid_tasks=2, **QUICK)
+    with without_figures():
+        swept = mamlzoo.sweep({"outer_lr": [0.1, 0.2]}, out=tmp_path / "swept", valid_tasks=2, **QUICK)
     assert mamlzoo.plot(swept).axes
     assert isinstance(mamlzoo.load(tmp_path / "swept"), mamlzoo.Sweep)
     assert isinstance(mamlzoo.resume(tmp_path / "swept"), mamlzoo.Sweep)

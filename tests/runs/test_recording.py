@@ -93,11 +93,35 @@ def whole(tmp_path_factory, no_figures):
     return directory
 
 
-@settings(max_examples=8, deadline=None)
-@given(events=st.integers(1, 55), every=st.integers(1, 5), again=st.integers(1, 30))
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory, no_figures):
+    """A run that was never stopped, without more."""
+    directory = tmp_path_factory.mktemp("plain") / "run"
+    recording.record(experiment(), directory)
+    return directory
+
+
+anywhere = given(events=st.integers(1, 55), every=st.integers(1, 5), again=st.integers(1, 30))
+
+
+@settings(max_examples=4, deadline=None)
+@anywhere
 def test_a_run_that_is_stopped_and_gone_on_with_ends_with_the_bits_of_one_that_was_not(
     whole, tmp_path_factory, events, every, again
 ):
+    is_stopped_and_gone_on_with(whole, tmp_path_factory, events, every, again)
+
+
+@pytest.mark.slow
+@settings(max_examples=25, deadline=None)
+@anywhere
+def test_a_run_that_is_stopped_in_many_places_ends_with_the_bits_of_one_that_was_not(
+    whole, tmp_path_factory, events, every, again
+):
+    is_stopped_and_gone_on_with(whole, tmp_path_factory, events, every, again)
+
+
+def is_stopped_and_gone_on_with(whole, tmp_path_factory, events, every, again):
     directory = tmp_path_factory.mktemp("stopped") / "run"
     chosen, interval = experiment(validate_every=5, select_best=True, valid_tasks=4), Interval(steps=every)
     try:
@@ -149,7 +173,7 @@ def test_a_run_that_goes_on_does_not_begin_again(tmp_path):
     assert min(event.step for event in heard if isinstance(event, TrainingRecord)) == there + 1
 
 
-def test_a_run_without_a_checkpoint_begins_again_and_says_so(tmp_path):
+def test_a_run_without_a_checkpoint_begins_again_and_says_so(plain, tmp_path):
     chosen, heard = experiment(), []
     record_until(chosen, tmp_path / "run", 0)
     (tmp_path / "run" / "checkpoint.pt").unlink()  # killed while it was written
@@ -157,8 +181,7 @@ def test_a_run_without_a_checkpoint_begins_again_and_says_so(tmp_path):
     assert [event.text for event in heard if isinstance(event, Alert)] == [
         f"{tmp_path / 'run'} has no checkpoint, so the run begins again"
     ]
-    recording.record(chosen, tmp_path / "whole")
-    assert contents(tmp_path / "run") == contents(tmp_path / "whole")
+    assert contents(tmp_path / "run") == contents(plain)
 
 
 def test_a_wish_to_stop_is_heard_at_the_next_checkpoint_and_nothing_is_lost(tmp_path):
@@ -225,9 +248,8 @@ def test_what_a_killed_process_left_half_written_is_removed(tmp_path):
     assert {path.name for path in (tmp_path / "run").glob(".*")} == {".lock"}
 
 
-def test_a_damaged_checkpoint_is_named_and_the_one_before_it_taken(tmp_path):
+def test_a_damaged_checkpoint_is_named_and_the_one_before_it_taken(plain, tmp_path):
     chosen = experiment()
-    recording.record(chosen, tmp_path / "whole")
     record_until(chosen, tmp_path / "run", 20)
     path, heard = tmp_path / "run" / "checkpoint.pt", []
     path.write_bytes(path.read_bytes()[:-100])
@@ -235,7 +257,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_taken(tmp_path):
     (notice,) = (event.text for event in heard if isinstance(event, Alert))
     assert "checkpoint.pt is damaged: it cannot be read" in notice
     assert "going on from checkpoint.previous.pt, meta-step " in notice
-    assert contents(tmp_path / "run") == contents(tmp_path / "whole")
+    assert contents(tmp_path / "run") == contents(plain)
 
 
 def test_with_no_whole_checkpoint_left_it_says_so(tmp_path):
@@ -292,7 +314,7 @@ def test_two_cannot_write_one_directory(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["checkpoint.pt", "metrics.jsonl"])
-def test_a_disk_that_refuses_costs_nothing_that_is_written(name, tmp_path, monkeypatch):
+def test_a_disk_that_refuses_costs_nothing_that_is_written(plain, name, tmp_path, monkeypatch):
     replace, count = Path.replace, itertools.count()
 
     def refuse_late(self, target):
@@ -306,11 +328,10 @@ def test_a_disk_that_refuses_costs_nothing_that_is_written(name, tmp_path, monke
         with pytest.raises(MamlzooError, match="No space left on device; what was written before is whole"):
             recording.record(chosen, tmp_path / "run", RecordingPolicy(EVERY_STEP))
     recording.resume(tmp_path / "run")
-    recording.record(chosen, tmp_path / "whole")
-    assert contents(tmp_path / "run") == contents(tmp_path / "whole")
+    assert contents(tmp_path / "run") == contents(plain)
 
 
-def test_a_finished_run_that_is_made_again_is_not_finished_until_it_ends_again(tmp_path):
+def test_a_finished_run_that_is_made_again_is_not_finished_until_it_ends_again(plain, tmp_path):
     recording.record(experiment(), tmp_path / "run")
     (tmp_path / "run" / "checkpoint.pt").write_bytes(b"damaged")
     heard = []
@@ -319,8 +340,7 @@ def test_a_finished_run_that_is_made_again_is_not_finished_until_it_ends_again(t
     with pytest.raises(UsageError, match="run is not finished; `mamlzoo resume .*run` goes on with it"):
         mamlzoo.load(tmp_path / "run")
     recording.resume(tmp_path / "run", RecordingPolicy(progress=lambda _, event: heard.append(event)))
-    recording.record(experiment(), tmp_path / "whole")
-    assert contents(tmp_path / "run") == contents(tmp_path / "whole")
+    assert contents(tmp_path / "run") == contents(plain)
 
 
 def test_a_run_from_another_keeps_the_theta_that_it_began_with(whole, tmp_path):
@@ -517,22 +537,20 @@ def small_files():
     resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
-def test_a_full_disk_is_one_line_and_what_was_written_stays_whole(small_files, tmp_path):
+def test_a_full_disk_is_one_line_and_what_was_written_stays_whole(plain, small_files, tmp_path):
     with pytest.raises(MamlzooError, match="could not be written: File too large; what was written before is whole"):
         recording.record(experiment(), tmp_path / "run", RecordingPolicy(EVERY_STEP))
     names = {".lock", "config.json", "metrics.jsonl", "checkpoint.pt", "checkpoint.previous.pt"}
     assert {path.name for path in (tmp_path / "run").iterdir()} == names
     small_files()
     recording.resume(tmp_path / "run")
-    recording.record(experiment(), tmp_path / "whole")
-    assert contents(tmp_path / "run") == contents(tmp_path / "whole")
+    assert contents(tmp_path / "run") == contents(plain)
 
 
 @pytest.mark.slow
-def test_a_corrupted_byte_changes_no_result(tmp_path, cli):
+def test_a_corrupted_byte_changes_no_result(plain, tmp_path, cli):
     record_until(experiment(), tmp_path / "stopped", 20)
-    recording.record(experiment(), tmp_path / "whole")
-    expected, places = contents(tmp_path / "whole"), random.Random(0)
+    expected, places = contents(plain), random.Random(0)
     fallen_back = 0
     for number in range(50):
         directory = tmp_path / f"corrupted-{number}"

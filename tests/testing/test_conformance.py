@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from every_algorithm import representatives
 from faulty_algorithms import Good
 from faulty_tasks import Needless, Pool
 
@@ -23,7 +24,27 @@ OWN = [
     if offer.origin.distribution == "mamlzoo"
 ]
 
-test_the_built_ins_conform = conformance(*OWN)
+OF_EACH_ALGORITHM = {"meta-gradient-equals-differences", "vmapped-equals-one-by-one"}
+"""What the ordinary suite asks of every algorithm; of a few that stand for all, and of tasks and models, it asks all."""
+
+
+def is_quick(plugin, check):
+    return plugin.kind != "algorithm" or plugin.name in representatives() or check.name in OF_EACH_ALGORITHM
+
+
+def with_breadth_among_the_slow(test):
+    """A test of the kit's, of which the other cases are slow."""
+    (mark,) = test.pytestmark
+    names, cases = mark.args
+    marked = [
+        case if is_quick(*case.values) else pytest.param(*case.values, id=case.id, marks=pytest.mark.slow)
+        for case in cases
+    ]
+    test.pytestmark = [pytest.mark.parametrize(names, marked).mark]
+    return test
+
+
+test_the_built_ins_conform = with_breadth_among_the_slow(conformance(*OWN))
 
 
 def words(printed: str) -> str:

@@ -212,7 +212,13 @@ def test_verify_says_of_a_wrong_derivative_what_to_look_for(mistake):
     assert any("they DISAGREE" in verdict and mistake.verified in verdict for verdict in verdicts), verdicts
 
 
-@pytest.mark.parametrize("plugin", NOT_CAUGHT.values(), ids=list(NOT_CAUGHT))
+@pytest.mark.parametrize(
+    "plugin",
+    [
+        pytest.param(plugin, id=why, marks=[pytest.mark.slow] if plugin.kind == "algorithm" else [])
+        for why, plugin in NOT_CAUGHT.items()
+    ],
+)
 def test_what_is_not_caught_is_known(plugin):
     assert len(NOT_CAUGHT) <= 4
     assert [outcome.finding for outcome in outcomes_of(plugin()) if outcome.verdict == "failed"] == []
