@@ -106,7 +106,14 @@ def _moved(learner: Learner, meta: MetaParams, batch: Batch, rate: str) -> Param
 
 
 def _drawn(learner: Learner, mean: Params, log_sd: Params) -> Params:
-    return {name: value + log_sd[name].exp() * learner.noise.normal(*value.shape) for name, value in mean.items()}
+    """A sample of the Gaussian."""
+    # One draw for all parameters: one for each would make compiled programs longer.
+    sizes = [value.numel() for value in mean.values()]
+    parts = learner.noise.normal(sum(sizes)).split(sizes)
+    return {
+        name: value + log_sd[name].exp() * part.reshape(value.shape)
+        for (name, value), part in zip(mean.items(), parts, strict=True)
+    }
 
 
 def _divergence(mean: Params, log_sd: Params, prior_mean: Params, prior_log_sd: Params) -> Tensor:
