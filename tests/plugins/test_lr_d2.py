@@ -125,7 +125,7 @@ def test_the_derivative_is_that_of_newtons_steps_where_they_have_arrived():
 
 
 def test_it_logs_how_far_it_was_from_solved():
-    result = mamlzoo.run("blobs", "mlp", "lr-d2", iterations=1, test_tasks=1, meta_batch=2)
+    result = mamlzoo.run("blobs", "mlp", LRD2(embedding=4), iterations=1, test_tasks=1, meta_batch=2, plan="loop")
     assert result.checkpoint.history[0].logs["unsolved"] < 1e-3
 
 
