@@ -15,13 +15,13 @@ from mamlzoo_models.mlp import MLP
 from mamlzoo_tasks.blobs import Blobs
 from mamlzoo_tasks.sine import Sine
 
-TASK, NUMBERS = Blobs(ways=3, shots="1..3", queries=4), Sine(shots="2..6", queries=4)
+TASK, NUMBERS = Blobs(ways=3, shots="1..3", queries=4), Sine(shots="1..3", queries=4)
 CASES = {
     "matching-networks": (TASK, MatchingNetworks(embedding=4)),
     "relation-networks": (TASK, RelationNetworks(embedding=4)),
     "r2d2": (TASK, R2D2(embedding=4)),
     "r2d2 of numbers": (NUMBERS, R2D2(embedding=8)),
-    "lr-d2": (TASK, LRD2(embedding=4, newton_steps=4)),
+    "lr-d2": (TASK, LRD2(embedding=4, newton_steps=2)),
     "recurrent": (NUMBERS, Recurrent(state=4, shuffle=True)),
 }
 SETTINGS = {

@@ -11,6 +11,7 @@ from torch.nn import functional
 
 import mamlzoo
 from mamlzoo import Batch, Episode, Spec
+from mamlzoo_algorithms import multinomial_logistic
 from mamlzoo_algorithms.lr_d2 import LRD2
 from mamlzoo_algorithms.multinomial_logistic import logistic_weights
 
@@ -44,10 +45,19 @@ def test_the_weights_are_where_the_loss_is_stationary(size):
 
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 30.0])
 def test_it_is_solved_for_features_of_any_size(scale):
-    """Whole Newton steps alone go astray where examples are far from the boundary."""
     weights, unsolved = solved(scale * normal(6, 4), LABELS, 0.1, steps=15)
     assert float(unsolved) < 1e-6 * scale
     assert weights.isfinite().all()
+
+
+def test_it_is_solved_where_whole_newton_steps_go_round_in_circles(monkeypatch):
+    generator = torch.Generator().manual_seed(113)  # one of a hundred, of examples whose sizes differ by far
+    features = torch.randn(8, 3, generator=generator, dtype=torch.float64)
+    features = features * (1.5 * torch.randn(8, 1, generator=generator, dtype=torch.float64)).exp()
+    labels = torch.randint(0, 3, (8,), generator=generator)
+    assert float(solved(features, labels, 0.01, steps=25)[1]) < 1e-9
+    monkeypatch.setattr(multinomial_logistic, "LENGTHS", (1.0,))
+    assert float(solved(features, labels, 0.01, steps=25)[1]) > 1
 
 
 def test_what_is_unsolved_is_the_norm_of_the_slope():
@@ -115,7 +125,7 @@ def test_the_derivative_is_that_of_newtons_steps_where_they_have_arrived():
 
 
 def test_it_logs_how_far_it_was_from_solved():
-    result = mamlzoo.run("blobs", "mlp", "lr-d2", iterations=1, test_tasks=1, meta_batch=2)
+    result = mamlzoo.run("blobs", "mlp", LRD2(embedding=4), iterations=1, test_tasks=1, meta_batch=2, plan="loop")
     assert result.checkpoint.history[0].logs["unsolved"] < 1e-3
 
 

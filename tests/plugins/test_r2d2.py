@@ -94,7 +94,9 @@ def test_on_the_inputs_themselves_it_is_the_ridge_regression_of_least_squares():
 
 
 def test_what_is_learned_of_the_head_is_logged():
-    result = mamlzoo.run("blobs", "mlp", R2D2(ridge=3.0, scale=2.0), iterations=1, test_tasks=1, meta_batch=1)
+    result = mamlzoo.run(
+        "blobs", "mlp", R2D2(ridge=3.0, scale=2.0), iterations=1, test_tasks=1, meta_batch=1, plan="loop"
+    )
     logs = result.checkpoint.history[0].logs
     assert logs["ridge"] == pytest.approx(3.0)
     assert logs["scale"] == pytest.approx(2.0)
