@@ -76,6 +76,10 @@ class ConvCNP(mamlzoo.MetaAlgorithm):
         grid: Tensor = (self.x_min + self.x_max) / 2 + steps / self.points_per_unit
         return grid
 
+    def remarks(self, meta: MetaParams) -> list[str]:
+        grid = self._grid(torch.zeros(()))
+        return [f"the grid: {len(grid)} points from {grid[0]:.4g} to {grid[-1]:.4g}; beyond, predictions are its ends'"]
+
     def start(self, learner: Learner, meta: MetaParams, support: Batch) -> Tensor:
         near = _exponents(self._grid(support.x), support.x, meta["log_lengths"]["encoder"]).exp()  # [points, n]
         near = near.masked_fill(~support.there, 0)

@@ -80,6 +80,12 @@ def test_the_grid_reaches_beyond_the_inputs_in_even_steps_and_can_be_halved(marg
     assert float(grid.mean()) == pytest.approx(1)
 
 
+def test_a_run_says_where_its_grid_is():
+    assert ConvCNP(**SMALL).remarks({}) == [
+        "the grid: 36 points from -2.188 to 2.188; beyond, predictions are its ends'"
+    ]
+
+
 @pytest.mark.parametrize("levels", [1, 3])
 def test_the_convolutions_keep_the_length_of_a_line(levels):
     assert UNet(2, 3, 4, levels)(torch.zeros(5, 2, 24)).shape == (5, 3, 24)
