@@ -44,7 +44,7 @@ class ALPaCA(mamlzoo.MetaAlgorithm):
     task's to draw, as `task.shots` = 1..10.
 
     Reference: Harrison, Sharma, Pavone, "Meta-Learning Priors for Efficient Online Bayesian Regression", WAFR 2018,
-    section 4 and Algorithm 1.
+    Algorithm 1.
     """
 
     name = "alpaca"

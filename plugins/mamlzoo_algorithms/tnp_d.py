@@ -25,7 +25,7 @@ class TNPD(ContextTransformer):
     norms stand before, which needs no warm-up, and a query token is told from a support token of y = 0.
 
     Reference: Nguyen and Grover, "Transformer Neural Processes: Uncertainty-Aware Meta Learning Via Sequence Modeling",
-    ICML 2022, section 4, TNP-D.
+    ICML 2022, the variant TNP-D.
     """
 
     name = "tnp-d"

@@ -154,3 +154,25 @@ def test_tnp_d_refuses_classes():
 def test_heads_that_do_not_divide_the_width_are_refused():
     with pytest.raises(mamlzoo.UsageError, match="3 heads do not divide a width of 64; choose a width as 66"):
         InContext(heads=3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("algorithm", ["in-context", "tnp-d"])
+def test_a_compiled_meta_step_is_the_batched_one(algorithm):
+    options = {"task.shots": mamlzoo.Range(1, 4), "model.hidden": (8,)}
+    options |= {f"algorithm.{name}": value for name, value in SMALL.items()}
+    one, two = (
+        mamlzoo.run("linear", "mlp", algorithm, options=options, iterations=3, seeds=2, test_tasks=2, plan=plan)
+        for plan in ("vmap", "compile")
+    )
+    torch.testing.assert_close(one.meta, two.meta, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_linear_functions_are_learned_in_context():
+    """Of ten examples of a function of two numbers, where least squares has the error 0 and knowing nothing has 1."""
+    options = {"task.dimensions": 2, "task.shots": mamlzoo.Range(1, 10), "algorithm.width": 32, "model.hidden": (32,)}
+    trained = mamlzoo.run(
+        "linear", "mlp", "in-context", options=options, iterations=1500, meta_batch=16, outer_lr=3e-3, test_tasks=300
+    )
+    assert trained.evaluation.mean[0] < 0.4

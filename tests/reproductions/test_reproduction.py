@@ -117,7 +117,7 @@ def test_what_cannot_work_is_said_before_the_first_run_is_trained(text, line, tm
 
 
 def test_every_built_in_recipe_names_what_there_is(tmp_path):
-    names = {"notebook-scalar", "notebook-sine", "maml-sine-5shot", "maml-sine-10shot", "metasgd-paper-maml-sine",
+    names = {"notebook-scalar", "notebook-sine", "maml-sine-5shot", "maml-sine-10shot", "metasgd-paper-sine",
              "cavia-paper-sine"}  # fmt: skip
     assert names <= set(installed().recipes)
     for recipe in installed().recipes.values():
