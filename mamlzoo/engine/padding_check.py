@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mamlzoo import trees
-from mamlzoo.contracts.data import Batch, Episode, Fast, Spec
+from mamlzoo.contracts.data import Batch, Episode, Fast, Params, Spec
 from mamlzoo.contracts.plugins import MetaAlgorithm, Task
 from mamlzoo.engine.batch_norm import batch_norms
 from mamlzoo.engine.binding import Bound
@@ -64,7 +64,7 @@ def check_takes_single_examples(task: Task, bound: Bound, drawn: Callable[[], Ep
         batch, known = episodes.sets[part], learner.parameter_names(name)
         single = [] if batch.mask is None else (batch.mask.sum(-1) == 1).nonzero()[:1, 0].tolist()
         for one in (trees.index(batch, at) for at in single):
-            params = {key: value for key, value in learner.networks[name].named_parameters() if key in known}
+            params: Params = {key: own for key, own in learner.networks[name].named_parameters() if key in known}
             try:
                 learner.predict(params, trees.index(one.x, one.there), name)
             except UsageError as error:
