@@ -41,6 +41,11 @@ class Fitting:
     def bound(self) -> Bound:
         return bind_seeds(self.task, SMALL, self.algorithm, (0,), CPU)
 
+    def shortened(self) -> MetaAlgorithm:
+        """It with two adaptation steps at most in training, where what is made of its meta-loss grows with them."""
+        steps = getattr(self.algorithm, "inner_steps", 0)
+        return replace(self.algorithm, inner_steps=2) if steps > 2 else self.algorithm
+
 
 @functools.cache
 def fitting(name: str) -> Fitting:

@@ -23,6 +23,7 @@ def contender_for(work: Work) -> Contender:
         from mamlzoo.bench.own_plans import Own
 
         return Own(work)
+    work.only_adam()
     if work.contender.startswith("jax-"):
         from mamlzoo.bench.jax_peers import jax_contender
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -27,9 +27,10 @@ class Work:
     Attributes:
         contender: a plan, or one of a peer's.
         names: of task, model and algorithm, by kind.
-        options: of these, as in {"task.shots": 5}.
+        options: of these, as in {"task.shots": 5}, and of the outer optimiser, as "optimizer.momentum".
         threads: CPU threads; the process is bound to as many cores.
         seconds: how long each of the repeats lasts.
+        settings: of the outer loop, as `mamlzoo.run` takes them.
     """
 
     contender: str
@@ -41,6 +42,7 @@ class Work:
     threads: int = 1
     seconds: float = 1.0
     repeats: int = 5
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     def experiment(self) -> Experiment:
         """The combination, with this meta-batch and these seeds.
@@ -54,9 +56,26 @@ class Work:
 
         names = ([self.names[kind]] for kind in KINDS)
         (found,) = experiments(
-            *names, options=self.options, seeds=self.seeds, meta_batch=self.meta_batch, device=self.device
+            *names,
+            options=self.options,
+            seeds=self.seeds,
+            meta_batch=self.meta_batch,
+            device=self.device,
+            **self.settings,
         )
         return found
+
+    def only_adam(self) -> None:
+        """Hold the work to what other code does, whose outer loop is plain Adam.
+
+        Raises:
+            CannotRunError: another outer loop is asked for.
+        """
+        from mamlzoo.contracts.plugins import KINDS
+
+        others = [key for key in self.options if key.partition(".")[0] not in KINDS]
+        if asked := [*self.settings, *others]:
+            raise CannotRunError(f"its outer loop is Adam at 0.001 and nothing more, without {', '.join(asked)}")
 
 
 @dataclass(frozen=True)

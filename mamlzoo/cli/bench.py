@@ -7,12 +7,21 @@ from typing import Any
 import click
 
 from mamlzoo.cli import console
-from mamlzoo.cli.flags import PluginCommand, numeric, whole_numbers
+from mamlzoo.cli.flags import SettingsCommand, numeric, whole_numbers
 from mamlzoo.contracts.numbers_as_text import shown
 from mamlzoo.errors import UsageError
 
 
-@click.command("bench", cls=PluginCommand)
+class BenchCommand(SettingsCommand):
+    """Of a run's settings it has those that a meta-step's work depends on."""
+
+    only = frozenset({
+        "outer_lr", "optimizer", "clip_norm", "clip_per", "ema", "meta_reduction", "chunk", "norm_statistics",
+        "recompute", "precision",
+    })  # fmt: skip
+
+
+@click.command("bench", cls=BenchCommand)
 @click.option("--meta-batch", default="25", show_default=True, metavar="INT,...", help="Episodes of a meta-step.")
 @click.option("--seeds", default="1", show_default=True, metavar="INT,...", help="How many seeds side by side.")
 @click.option(
@@ -35,6 +44,7 @@ from mamlzoo.errors import UsageError
 def command(
     chosen: dict[str, list[str]],
     options: dict[str, Any],
+    settings: dict[str, Any],
     meta_batch: str,
     seeds: str,
     plans: str,
@@ -54,11 +64,13 @@ def command(
     from mamlzoo.bench.benchmark import benchmark
     from mamlzoo.bench.workload import Work
     from mamlzoo.cli.progress import display
+    from mamlzoo.experiments.settings import Settings
 
     if not plans.strip() and not against.strip():
         raise UsageError("there is nothing to measure; name plans by --plans, as loop,vmap, or others by --against")
+    Settings(**settings, device=device)  # refused before a process begins
     names = {kind: names[0] for kind, names in chosen.items()}
-    work = Work("", names, options, 1, 1, device, threads, seconds, repeats)
+    work = Work("", names, options, 1, 1, device, threads, seconds, repeats, settings)
     with display(quiet) as watcher:
         found = benchmark(
             work,

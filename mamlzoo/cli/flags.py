@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -256,12 +256,15 @@ def _without_dotted(args: Sequence[str]) -> list[str]:
 class SettingsCommand(PluginCommand):
     """A `PluginCommand` that also has the flags of a run's settings; the callback gets them as `settings`.
 
+    Of `only` these settings, where that is said.
+
     It has those of the optimiser that `--optimizer` chooses, too, as `--optimizer.weight-decay`; for each group of θ
     that is named one as `--outer-lr.rates`, and for each network one as `--network.relation`, which `-m relation=mlp`
     is short for. Their values are among the `options`.
     """
 
     also = {"model": "; NETWORK=NAME for one of the algorithm's networks"}
+    only: Container[str] | None = None
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         args = _networks_apart(args)
@@ -328,4 +331,5 @@ class SettingsCommand(PluginCommand):
             Flag(option, several=self.sweeps and option.name not in axes.FIXED)
             for option in options_of(Settings).values()
             if option.name != "seeds" and not option.named  # whose values have a flag each
+            if self.only is None or option.name in self.only
         ]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mamlzoo import trees
-from mamlzoo.contracts.data import Batch, Episode, Fast
+from mamlzoo.contracts.data import Batch, Episode, Fast, Params, Spec
 from mamlzoo.contracts.plugins import MetaAlgorithm, Task
 from mamlzoo.engine.batch_norm import batch_norms
 from mamlzoo.engine.binding import Bound
@@ -35,6 +36,39 @@ def check_takes_padding(task: Task, algorithm: MetaAlgorithm, episodes: Episode)
             f"algorithm '{algorithm.name}' takes sets of one size, and the {' and '.join(padded)} sets of task "
             f"'{task.name}' have several; give the task fixed sizes, or choose an algorithm with honours_masks = True"
         )
+
+
+def check_takes_single_examples(task: Task, bound: Bound, drawn: Callable[[], Episode]) -> None:
+    """Hold sets of a single example, where padding hides that they are, against batch norms of their statistics.
+
+    A single number is its own mean, so a batch norm would make 0 of everything, without a word.
+
+    Args:
+        drawn: gives many episodes, so that such sets are among them if there are any; called where batch norms are.
+
+    Raises:
+        UsageError: a batch norm has one number of each channel there.
+    """
+    learner = replace(bound.first()[0], norms="batch")
+    sets = {"batch": ("support", "query"), "support": ("support",), "running": ()}[bound.learner.norms]
+    of_inputs = [
+        name
+        for name, wanted in bound.algorithm.networks(learner.spec).items()
+        if isinstance(wanted, Spec) and wanted.structure == learner.spec.structure
+        if batch_norms([learner.networks[name]])
+    ]
+    if not sets or not of_inputs:
+        return
+    episodes = drawn()
+    for part, name in itertools.product(sets, of_inputs):
+        batch, known = episodes.sets[part], learner.parameter_names(name)
+        single = [] if batch.mask is None else (batch.mask.sum(-1) == 1).nonzero()[:1, 0].tolist()
+        for one in (trees.index(batch, at) for at in single):
+            params: Params = {key: own for key, own in learner.networks[name].named_parameters() if key in known}
+            try:
+                learner.predict(params, trees.index(one.x, one.there), name)
+            except UsageError as error:
+                raise UsageError(f"some {part} sets of task '{task.name}' have a single example: {error}") from error
 
 
 def inspect_padding(bound: Bound, episode: Episode) -> None:

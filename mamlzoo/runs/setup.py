@@ -19,7 +19,7 @@ from mamlzoo.engine.evaluation import evaluate
 from mamlzoo.engine.gradients import EAGER
 from mamlzoo.engine.inspection import inspect_algorithm, inspect_judgement, inspect_networks
 from mamlzoo.engine.missing_derivatives import located
-from mamlzoo.engine.padding_check import check_takes_padding, inspect_padding
+from mamlzoo.engine.padding_check import check_takes_padding, check_takes_single_examples, inspect_padding
 from mamlzoo.engine.placement import device_of
 from mamlzoo.engine.purity import repeating
 from mamlzoo.errors import FOREIGN, PluginError, UsageError, did_you_mean
@@ -28,6 +28,8 @@ from mamlzoo.runs import init_from
 
 FEW = 4
 """Episodes with padding that are looked at."""
+MANY = 128
+"""Episodes whose sizes are looked at, where a size may be too small."""
 
 
 def bind(experiment: Experiment, dtype: torch.dtype = torch.float32) -> Bound:
@@ -102,6 +104,7 @@ def rehearse(experiment: Experiment) -> None:
             if any(batch.mask is not None for batch in first):
                 for padded in _few(experiment):
                     inspect_padding(bound, padded)
+                check_takes_single_examples(experiment.task, bound, lambda: _drawn(experiment, MANY))
 
     def hint() -> str:
         """Whether the loop can do what batching could not."""
@@ -147,9 +150,14 @@ def _other_splits(experiment: Experiment) -> list[Episode]:
 
 def _few(experiment: Experiment) -> list[Episode]:
     """Some training episodes, which hold more and less padding."""
-    device = device_of(experiment.settings.device)
-    drawn = trees.cast(draw(experiment.task, FEW, 0, "train", 0, device), torch.float32, device)
+    drawn = _drawn(experiment, FEW)
     return [trees.index(drawn, at) for at in range(FEW)]
+
+
+def _drawn(experiment: Experiment, count: int) -> Episode:
+    """Training episodes, [count, …]."""
+    device = device_of(experiment.settings.device)
+    return trees.cast(draw(experiment.task, count, 0, "train", 0, device), torch.float32, device)
 
 
 def _step(experiment: Experiment, bound: Bound, episodes: Episode, plan: str) -> None:

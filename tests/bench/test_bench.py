@@ -57,6 +57,21 @@ def test_plans_train_as_they_are_measured(plan):
     assert not torch.equal(contender._steps.optimizer.theta, before)
 
 
+def theta_after(steps, **others):
+    contender = Own(work("vmap", **others))
+    if steps:
+        contender.run(steps)
+    return contender._steps.optimizer.theta
+
+
+def test_plans_are_measured_with_the_outer_loop_that_is_asked_for():
+    assert torch.equal(theta_after(3, settings={"outer_lr": 0.0}), theta_after(0))
+    descent = {"optimizer": "sgd", "outer_lr": 0.01}
+    momentum = {**OPTIONS, "optimizer.momentum": 0.9}
+    assert torch.equal(theta_after(1, settings=descent), theta_after(1, settings=descent, options=momentum))
+    assert not torch.equal(theta_after(3, settings=descent), theta_after(3, settings=descent, options=momentum))
+
+
 @pytest.mark.parametrize("form", ["jax-loop", "jax-scan"])
 @pytest.mark.parametrize("seeds", [1, 2])
 def test_jax_makes_as_many_meta_steps_as_it_says(form, seeds):
@@ -71,6 +86,8 @@ def test_jax_makes_as_many_meta_steps_as_it_says(form, seeds):
     ("peer", "others", "reason"),
     [
         ("plain", {"algorithm": "reptile"}, "it is written for maml and fomaml, not reptile"),
+        ("plain", {"settings": {"ema": 0.9}}, "its outer loop is Adam at 0.001 and nothing more, without ema"),
+        ("jax-scan", {"options": {"optimizer.eps": 1e-6}}, "and nothing more, without optimizer.eps"),
         ("jax-scan", {"task": "blobs"}, "the JAX code is written for sine × mlp × maml or fomaml"),
     ],
 )
@@ -155,6 +172,9 @@ def test_a_combination_that_cannot_work_is_one_line(cli):
         (["--plans", "vmpa"], "there is no plan 'vmpa'; did you mean 'vmap'?"),
         (["--against", "jaxx"], "there is no peer 'jaxx'; did you mean 'jax'?"),
         (["--meta-batch", "1,x"], "--meta-batch: '1,x' is no list of whole numbers from 1 up, such as 1,25,100"),
+        (["--optimizer", "adamm"], "torch.optim has no optimizer 'adamm'; did you mean 'adam' or 'radam'?"),
+        (["--clip-per", "task"], "settings: clip_per says what clip_norm bounds, and there is no clip_norm"),
+        (["--iterations", "3"], "No such option '--iterations'."),
         (["--seeds", "0"], "--seeds: '0' is no list of whole numbers from 1 up, such as 1,25,100"),
     ],
 )
@@ -164,3 +184,15 @@ def test_bad_flags_are_one_line(cli, flags, message):
 
 def test_an_empty_list_of_contenders_measures_nothing():
     assert benchmark(work(""), [1], [1], plans=[], against=[]).rows == []
+
+
+@pytest.mark.slow  # processes of their own
+def test_bench_takes_the_flags_of_the_outer_loop(cli):
+    found = cli.json(
+        "bench", "--meta-batch", "2", "--plans", "loop,vmap", "--against", "plain", "--seconds", "0.02", "--repeats", "1",
+        "--optimizer", "sgd", "--optimizer.momentum", "0.9", "--clip-norm", "1", "--clip-per", "task", "--ema", "0.9",
+        "-a", "meta-sgd", "--outer-lr.rates", "0.1", "--quiet",
+    )  # fmt: skip
+    assert [row["plan"] for row in found["rows"]] == ["loop", "vmap"]
+    asked = "optimizer, clip_norm, clip_per, ema, optimizer.momentum, outer_lr.rates"
+    assert found["left_out"] == {"plain": f"its outer loop is Adam at 0.001 and nothing more, without {asked}"}

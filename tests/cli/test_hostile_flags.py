@@ -8,6 +8,7 @@ from click.testing import CliRunner
 
 from mamlzoo.cli import COMMANDS, main
 
+pytestmark = pytest.mark.usefixtures("no_figures")
 VALUES = ["", " ", "nan", "inf", "1e400", "9" * 5000, "ünï", "٣", "1_0", "[/x]", "\x1b[31m", "../x", "--"]
 
 

@@ -190,6 +190,24 @@ def test_a_batch_norm_that_would_see_padding_names_the_setting_that_helps():
     assert mamlzoo.run(Padded, norming, "maml", norm_statistics="support", **QUICK)
 
 
+@pytest.mark.parametrize("norms", ["batch", "support"])
+def test_a_single_example_behind_padding_has_no_statistics_as_one_without_has_none(norms):
+    line = (
+        "some support sets of task 'sine' have a single example: network 'network' has a batch norm, .*; give 2 or more"
+    )
+    with pytest.raises(UsageError, match=line):
+        mamlzoo.run(Sine(shots="1..10"), norming, "maml", norm_statistics=norms, **QUICK)
+    with pytest.raises(UsageError, match=line.partition(": ")[2]):
+        mamlzoo.run(Sine(shots=1), norming, "maml", norm_statistics=norms, **QUICK)
+
+
+def test_a_single_example_of_several_positions_has_statistics():
+    def several():
+        return nn.Sequential(nn.Linear(1, 6), nn.Unflatten(1, (2, 3)), nn.BatchNorm1d(2), nn.Flatten(), nn.Linear(6, 1))
+
+    assert mamlzoo.run(Sine(shots="1..10"), several, "maml", **QUICK).evaluation.main.shape == (1, 4, 3)
+
+
 def test_in_a_loop_of_ones_own_a_mask_is_for_those_who_can_tell_it():
     two = [
         mamlzoo.tree_map(lambda leaf: leaf[None].expand(2, *leaf.shape), sets(sizes)[0]) for sizes in ([0, 1], [2, 3])

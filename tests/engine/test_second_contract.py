@@ -125,7 +125,6 @@ def test_several_tasks_at_once_give_what_one_after_another_gives(name):
 COMPILED = [
     "a latent neural process on 1 to 20 points",
     "dropout under second-order MAML",
-    "ProtoNet on 1 to 20 points",
     "a GP on learned features on 1 to 20 points",
     "an embedding of words",
     "pairs of points and a sign",

@@ -80,7 +80,7 @@ def traced(name, **settings):
     Adam would blow rounding up to its rate where a gradient is 0, as that of ProtoNet's last bias.
     """
     found = fitting(name)
-    return Traced(found.algorithm, task=found.task, optimizer="sgd", lr=0.01, **settings)
+    return Traced(found.shortened(), task=found.task, optimizer="sgd", lr=0.01, **settings)
 
 
 @pytest.mark.parametrize("algorithm", each(TRAINED))
