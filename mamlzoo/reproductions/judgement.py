@@ -10,7 +10,9 @@ and with T and T' test tasks on which our error, meaned over seeds, has the vari
     no more than t_{n+n'−2} · √( s_p²·(1/n + 1/n') + v·(1/T + 1/T') ),
 
 where n' = 1 for a value from one run: it is then a prediction interval. (Student's two-sample t test with one pooled
-variance; the second term is there because each side has drawn test tasks of its own, which all its seeds share.) All
+variance; the second term is there because each side has drawn test tasks of its own, which all its seeds share.) Where
+all our seeds found the same numbers, as of what trains nothing, seeds have no spread, and what is left are test tasks:
+no more than t_{T−1}·√(v·(1/T + 1/T')), beside a value of one run. All
 comparisons of this kind in a recipe, m of them, hold together 95 times in 100: each is made at 1 − 0.05/m (Bonferroni).
 
 Some trained networks stand at the edge of stability: on one test task in thousands, adaptation runs away to infinity,
@@ -124,11 +126,14 @@ def _allowed(reference: Reference, at: int, evaluation: Evaluation, comparisons:
     rows = list(evaluation.rows)[: 1 if evaluation.seeds_alike else None]  # seeds that are alike are one
     values = evaluation.main[rows, :, reference.steps[at]].astype(np.float64)
     ours, theirs = len(values), reference.seeds
-    degrees = ours + theirs - 2
+    degrees, of_seeds = ours + theirs - 2, 0.0
+    if evaluation.seeds_alike and theirs == 1:
+        degrees = values.shape[1] - 1
+    elif ours and degrees > 0:
+        squares = (ours - 1) * _variance(values.mean(1)) + (theirs - 1) * _spread(reference, at) ** 2
+        of_seeds = squares / degrees * (1 / ours + 1 / theirs)
     if not ours or degrees < 1:
         return math.nan
-    squares = (ours - 1) * _variance(values.mean(1)) + (theirs - 1) * _spread(reference, at) ** 2
-    of_seeds = squares / degrees * (1 / ours + 1 / theirs)
     of_tasks = _variance(values.mean(0)) * (1 / values.shape[1] + 1 / reference.tasks)
     return t_quantile(degrees, 1 - 0.05 / max(1, comparisons)) * math.sqrt(of_seeds + of_tasks)
 

@@ -25,7 +25,8 @@ class LeastSquares(mamlzoo.MetaAlgorithm):
     """Fit raw inputs by least squares, in closed form: no network, no training, what a learned method must beat.
 
     Features z(x) are the powers 1 … `degree` of each of an input's numbers, none with degree 0; X are those of the
-    support set, a row an example, and Y its targets, each less its mean, z̄ and ȳ, so that there is an intercept:
+    support set, a row an example, and Y its targets, each less its mean, z̄ and ȳ, so that there is an intercept; without
+    one, z̄ and ȳ are 0:
 
       W = argmin ‖XW − Y‖² + λ‖W‖²,   prediction(x) = ȳ + (z(x) − z̄)ᵀW.
 
@@ -46,6 +47,7 @@ class LeastSquares(mamlzoo.MetaAlgorithm):
     honours_masks = True
     degree: int = option(1, "highest power of an input; 0: the mean of the targets alone", minimum=0)
     ridge: float = option(0.0, "weight of ‖W‖², λ", minimum=0)
+    intercept: bool = option(True, "fit around the means, and not through the origin")
 
     def networks(self, spec: Spec) -> dict[str, Spec]:
         if spec.kind != "regression" or spec.target_shape != (spec.output_size,):
@@ -67,6 +69,8 @@ class LeastSquares(mamlzoo.MetaAlgorithm):
         features, targets = self._features(support.x), support.y
         count = support.there.sum().clamp(min=1)
         centre, height = (there_alone(rows, support).sum(0) / count for rows in (features, targets))
+        if not self.intercept:
+            centre, height = torch.zeros_like(centre), torch.zeros_like(height)
         u, sizes, vt = torch.linalg.svd(there_alone(features - centre, support), full_matrices=False)
         rounding = torch.finfo(sizes.dtype).eps * max(features.shape) * sizes[:1]
         kept = sizes > rounding

@@ -45,6 +45,12 @@ def test_where_there_are_fewer_points_than_weights_the_shortest_fits():
     assert predicted(LeastSquares(), x, y, at).numpy() == pytest.approx(expected)
 
 
+def test_without_an_intercept_it_goes_through_the_origin():
+    x, y, at = normal(3, 8), normal(3, 2, seed=1), normal(4, 8, seed=2)
+    expected = at.numpy() @ np.linalg.lstsq(x.numpy(), y.numpy())[0]
+    assert predicted(LeastSquares(intercept=False), x, y, at).numpy() == pytest.approx(expected)
+
+
 def test_one_point_is_all_that_is_known():
     y = torch.tensor([[3.0, -2.0]])
     assert predicted(LeastSquares(), torch.ones(1, 4), y, torch.zeros(2, 4)).tolist() == [[3.0, -2.0]] * 2

@@ -176,6 +176,12 @@ def test_one_seed_beside_one_is_no_verdict_and_does_not_pass():
     assert (found.verdict, found.passed) == ("no verdict", False)
 
 
+def test_seeds_that_are_alike_beside_one_run_leave_the_draw_of_test_tasks():
+    # Ten tasks of variance 4 · 10/9, and theirs of 40: t(9) = 2.262.
+    found = judge(reference(tasks=40), 0, evaluation(np.tile([3.0, -1.0], (4, 5))), 0, 1)
+    assert found.allowed == pytest.approx(2.262 * math.sqrt(4 * 10 / 9 * (1 / 10 + 1 / 40)), rel=1e-3)
+
+
 def test_seeds_that_are_alike_are_one():
     values = np.tile([3.0, -1.0], (4, 5))
     alike, one = (judge(reference(sd=[1.0], seeds=3), 0, evaluation(values[:count]), 0, 1) for count in (4, 1))
