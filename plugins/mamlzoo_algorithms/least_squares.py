@@ -25,8 +25,8 @@ class LeastSquares(mamlzoo.MetaAlgorithm):
     """Fit raw inputs by least squares, in closed form: no network, no training, what a learned method must beat.
 
     Features z(x) are the powers 1 … `degree` of each of an input's numbers, none with degree 0; X are those of the
-    support set, a row an example, and Y its targets, each less its mean, z̄ and ȳ, so that there is an intercept; without
-    one, z̄ and ȳ are 0:
+    support set, a row an example, and Y its targets, each less its mean, z̄ and ȳ, so that there is an intercept;
+    without one, z̄ and ȳ are 0:
 
       W = argmin ‖XW − Y‖² + λ‖W‖²,   prediction(x) = ȳ + (z(x) − z̄)ᵀW.
 
