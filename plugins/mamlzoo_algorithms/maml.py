@@ -20,7 +20,7 @@ class MAML(mamlzoo.GradientDescent):
       ∇_θ meta-loss = (I − αH₀)(I − αH₁) … (I − αH_{k−1}) · ∇L_Q(φ_k),
 
     which costs Hessian-vector products, never a Hessian. Where `inner_optimizer`, `inner_clip` or `adapts` ask for
-    other steps, theirs are the factors.
+    other steps, the derivatives of these are the factors.
 
     Reference: Finn, Abbeel, Levine, "Model-Agnostic Meta-Learning for Fast Adaptation of Deep Networks",
     ICML 2017, Algorithm 1.
