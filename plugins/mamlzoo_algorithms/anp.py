@@ -11,8 +11,8 @@ import mamlzoo
 from mamlzoo import Batch, Builder, Episode, Learner, MetaParams, Params, Spec, option
 from mamlzoo_algorithms.attended_set import AttendedSet, attending_networks
 from mamlzoo_algorithms.gaussian_mixture import GaussianMixture
-from mamlzoo_algorithms.latent_gaussian import LatentGaussian
-from mamlzoo_algorithms.point_sets import at_each, gaussian_of, mean_there, rows_of, sizes_of
+from mamlzoo_algorithms.latent_gaussian import LatentGaussian, decoded, negative_bound
+from mamlzoo_algorithms.point_sets import rows_of, sizes_of
 
 
 class Paths(NamedTuple):
@@ -74,17 +74,11 @@ class ANP(mamlzoo.MetaAlgorithm):
         return fast
 
     def predict(self, learner: Learner, meta: MetaParams, fast: Paths, x: Tensor) -> GaussianMixture:
-        return self._mixture(learner, meta, fast.attended, fast.latent.samples(self.samples, learner.noise), x)
+        z = fast.latent.samples(self.samples, learner.noise)
+        return decoded(learner, meta, self._rows(learner, meta, fast.attended, x), z, self.least_sd)
 
-    def _mixture(
-        self, learner: Learner, meta: MetaParams, attended: AttendedSet, z: Tensor, x: Tensor
-    ) -> GaussianMixture:
-        """With samples z [K, latent] for inputs [n, inputs]."""
-        rows = torch.cat([x, attended.at(learner, meta, x)], -1)
-        rows = at_each(rows[:, None].expand(-1, len(z), -1), z)
-        outputs = learner.predict(meta["decoder"], rows.flatten(0, 1), "decoder")
-        each = gaussian_of(outputs.unflatten(0, (len(x), len(z))), self.least_sd)
-        return GaussianMixture(each.mean, each.variance)
+    def _rows(self, learner: Learner, meta: MetaParams, attended: AttendedSet, x: Tensor) -> Tensor:
+        return torch.cat([x, attended.at(learner, meta, x)], -1)
 
     def meta_loss(
         self, learner: Learner, meta: MetaParams, episode: Episode, progress: Tensor
@@ -93,7 +87,5 @@ class ANP(mamlzoo.MetaAlgorithm):
         attended, prior = self.start(learner, meta, support)
         posterior = self._latent(learner, meta, support.joined(query))
         z = posterior.samples(self.train_samples, learner.noise)
-        log_prob = self._mixture(learner, meta, attended, z, query.x).log_probs(query.y).mean(-1)
-        divergence = posterior.divergence(prior)
-        loss = divergence / query.there.sum().clamp(min=1) - mean_there(log_prob, query.there)
-        return loss, {"divergence": divergence}
+        rows = self._rows(learner, meta, attended, query.x)
+        return negative_bound(decoded(learner, meta, rows, z, self.least_sd), query, posterior, prior)

@@ -7,8 +7,8 @@ from torch import Tensor
 import mamlzoo
 from mamlzoo import Batch, Episode, Learner, MetaParams, Params, Spec, option
 from mamlzoo_algorithms.gaussian_mixture import GaussianMixture
-from mamlzoo_algorithms.latent_gaussian import LatentGaussian
-from mamlzoo_algorithms.point_sets import at_each, gaussian_of, mean_there, rows_of, sizes_of
+from mamlzoo_algorithms.latent_gaussian import LatentGaussian, decoded, negative_bound
+from mamlzoo_algorithms.point_sets import rows_of, sizes_of
 
 
 class NeuralProcess(mamlzoo.MetaAlgorithm):
@@ -58,14 +58,7 @@ class NeuralProcess(mamlzoo.MetaAlgorithm):
         return fast
 
     def predict(self, learner: Learner, meta: MetaParams, fast: LatentGaussian, x: Tensor) -> GaussianMixture:
-        return self._mixture(learner, meta, fast.samples(self.samples, learner.noise), x)
-
-    def _mixture(self, learner: Learner, meta: MetaParams, z: Tensor, x: Tensor) -> GaussianMixture:
-        """With samples z [K, latent] for inputs [n, inputs]."""
-        rows = at_each(x[:, None].expand(-1, len(z), -1), z)
-        outputs = learner.predict(meta["decoder"], rows.flatten(0, 1), "decoder")
-        each = gaussian_of(outputs.unflatten(0, (len(x), len(z))), self.least_sd)
-        return GaussianMixture(each.mean, each.variance)
+        return decoded(learner, meta, x, fast.samples(self.samples, learner.noise), self.least_sd)
 
     def meta_loss(
         self, learner: Learner, meta: MetaParams, episode: Episode, progress: Tensor
@@ -73,7 +66,4 @@ class NeuralProcess(mamlzoo.MetaAlgorithm):
         support, query = episode
         prior, posterior = (self.start(learner, meta, batch) for batch in (support, support.joined(query)))
         z = posterior.samples(self.train_samples, learner.noise)
-        log_prob = self._mixture(learner, meta, z, query.x).log_probs(query.y).mean(-1)
-        divergence = posterior.divergence(prior)
-        loss = divergence / query.there.sum().clamp(min=1) - mean_there(log_prob, query.there)
-        return loss, {"divergence": divergence}
+        return negative_bound(decoded(learner, meta, query.x, z, self.least_sd), query, posterior, prior)
