@@ -24,7 +24,9 @@ class Block(nn.Module):
         super().__init__()
         self.heads = heads
         self.before_attention, self.before_mlp = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.asked, self.known, self.out = nn.Linear(width, width), nn.Linear(width, 2 * width), nn.Linear(width, width)
+        self.asked, self.out = nn.Linear(width, width), nn.Linear(width, width)
+        # Without a bias: that of keys shifts all scores alike, and that of values is `out`'s.
+        self.known = nn.Linear(width, 2 * width, bias=False)
         self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
 
     def forward(self, tokens: Tensor, context: Tensor, there: Tensor) -> Tensor:

@@ -157,12 +157,11 @@ def test_heads_that_do_not_divide_the_width_are_refused():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("algorithm", ["in-context", "tnp-d"])
-def test_a_compiled_meta_step_is_the_batched_one(algorithm):
+def test_a_compiled_meta_step_is_the_batched_one():
     options = {"task.shots": mamlzoo.Range(1, 4), "model.hidden": (8,)}
-    options |= {f"algorithm.{name}": value for name, value in SMALL.items()}
+    options |= {f"algorithm.{name}": value for name, value in (SMALL | {"layers": 1}).items()}
     one, two = (
-        mamlzoo.run("linear", "mlp", algorithm, options=options, iterations=3, seeds=2, test_tasks=2, plan=plan)
+        mamlzoo.run("linear", "mlp", "tnp-d", options=options, iterations=3, seeds=2, test_tasks=2, plan=plan)
         for plan in ("vmap", "compile")
     )
     torch.testing.assert_close(one.meta, two.meta, rtol=1e-4, atol=1e-5)
