@@ -258,7 +258,7 @@ MARGINS = {"sine": 0.5, "blobs": 0.05}
 """By how much a task's first metric must get better: the squared error of a sine, and the share of points named right."""
 
 
-LEARNED_AT_ONCE = {"maml": 300, "protonet": 300}
+LEARNED_AT_ONCE = {"maml": 250, "protonet": 150}
 """Those whose learning the ordinary suite looks at, and the meta-steps that they need."""
 
 
