@@ -80,9 +80,8 @@ def traits(name: str) -> frozenset[str]:
 
 def _traits(found: Fitting) -> Iterator[str]:
     algorithm, task, bound = found.algorithm, found.task, found.bound()
-    yield algorithm.order if algorithm.trains else "untrained"
-    yield "complete at once" if "complete-at-once" in algorithm.claims else "adapts"
-    yield task.spec.kind
+    how = "at once" if "complete-at-once" in algorithm.claims else "by steps"
+    yield from (algorithm.order, f"{task.spec.kind} {how}") if algorithm.trains else ("untrained",)
     shapes = algorithm.networks(bound.learner.spec)
     yield {0: "no network", 1: "one network"}.get(len(shapes), "several networks")
     if any(map(callable, shapes.values())):

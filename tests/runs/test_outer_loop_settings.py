@@ -88,17 +88,22 @@ class Killed(BaseException):
     """What no part of mamlzoo expects."""
 
 
-@pytest.mark.parametrize("events", [20, 60, 100, 1000])
-def test_a_run_that_was_killed_ends_where_patience_ends_it(events, tmp_path):
+@pytest.fixture(scope="module")
+def restless(tmp_path_factory, no_figures):
+    """An experiment that patience ends, and its result."""
     (chosen,) = experiments(["sine"], ["mlp"], ["maml"], **BUDGET, **RESTLESS, seeds=2)
-    heard = []
+    return chosen, recording.record(chosen, tmp_path_factory.mktemp("restless") / "whole")
+
+
+@pytest.mark.parametrize("events", [20, 60, 100, 1000])
+def test_a_run_that_was_killed_ends_where_patience_ends_it(events, restless, tmp_path):
+    (chosen, whole), heard = restless, []
 
     def listen(experiment, event):
         heard.append(event)
         if len(heard) > events:
             raise Killed
 
-    whole = recording.record(chosen, tmp_path / "whole")
     try:
         recording.record(chosen, tmp_path / "run", RecordingPolicy(Interval(steps=1), listen))
     except Killed:

@@ -141,9 +141,9 @@ def is_stopped_and_gone_on_with(whole, tmp_path_factory, events, every, again):
         pytest.param({"plan": "compile", "iterations": 40}, id="compile", marks=pytest.mark.slow),
         pytest.param({"optimizer": "sgd"}, id="sgd, which has no state"),
         pytest.param({"optimizer": "adafactor"}, id="adafactor, one a seed"),
-        pytest.param({"optimizer": "nadam"}, id="nadam"),
-        pytest.param({"optimizer": "rprop"}, id="rprop"),
-        pytest.param({"algorithm": "reptile"}, id="logs of its own"),
+        pytest.param({"optimizer": "nadam"}, id="nadam", marks=pytest.mark.slow),
+        pytest.param({"optimizer": "rprop"}, id="rprop", marks=pytest.mark.slow),
+        pytest.param({"algorithm": "reptile", "options": {"algorithm.inner_steps": 2}}, id="logs of its own"),
         pytest.param(FULL, id="all of the outer loop"),
         pytest.param(FULL | {"plan": "compile", "iterations": 40}, id="all of it compiled", marks=pytest.mark.slow),
         pytest.param(

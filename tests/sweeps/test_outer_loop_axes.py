@@ -88,10 +88,10 @@ def test_a_value_that_torch_refuses_fails_its_own_cell():
 
 
 def test_a_sweep_over_them_is_recorded_loaded_and_gone_on_with(tmp_path, no_figures):
-    budget = {"iterations": 3, "meta_batch": 2, "test_tasks": 3, "test_steps": 1, "valid_tasks": 3, "plan": "vmap"}
-    axes = {"optimizer.weight_decay": [0.0, 0.1], "outer_lr.rates": [0.1, 0.2], "ema": [None, 0.5]}
+    budget = {"iterations": 1, "meta_batch": 2, "test_tasks": 3, "test_steps": 1, "valid_tasks": 3, "plan": "vmap"}
+    axes = {"optimizer.weight_decay": [0.0, 0.1], "outer_lr.rates": [0.1, 0.2], "ema": [0.5]}
     sweep = mamlzoo.sweep(axes, out=tmp_path / "sweep", algorithm="meta-sgd", **budget)
-    assert len(sweep.finished) == 8
+    assert len(sweep.finished) == 4
     loaded = mamlzoo.load(tmp_path / "sweep")
     assert [cell.values for cell in loaded.cells] == [cell.values for cell in sweep.cells]
     assert {(cell.values["outer_lr.rates"], cell.config["settings"]["group_lrs"]["rates"]) for cell in loaded.cells} == {

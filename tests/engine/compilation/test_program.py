@@ -104,21 +104,33 @@ def bias_free():
     return nn.Sequential(nn.Linear(1, 8, bias=False), nn.ReLU(inplace=True), nn.Linear(8, 1, bias=False))
 
 
-@pytest.mark.parametrize("optimizer", [name for name in OPTIMIZERS if name not in UNTRACEABLE])
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        name if name in ("adam", "muon", "sgd") else pytest.param(name, marks=pytest.mark.slow)
+        for name in OPTIMIZERS
+        if name not in UNTRACEABLE
+    ],
+)
 def test_the_graph_holds_the_optimiser(optimizer):
     trial = Traced(MAML(), optimizer=optimizer, model=as_model(bias_free))
     # Muon computes in bfloat16, which makes more of the last bit.
     trial.agrees(trial.steps(Replay(trial.traced.graph)), 1e-4 if optimizer == "muon" else 1e-5)
 
 
-@pytest.mark.parametrize("optimizer", sorted(UNTRACEABLE))
+@pytest.mark.parametrize(
+    "optimizer", ["radam", *(pytest.param(name, marks=pytest.mark.slow) for name in sorted(UNTRACEABLE - {"radam"}))]
+)
 def test_an_optimiser_that_cannot_be_traced_says_why(optimizer):
     with pytest.raises(CannotCompileError, match="it asks for a tensor's value"):
         Traced(MAML(), optimizer=optimizer, model=as_model(bias_free))
 
 
 @pytest.mark.parametrize("reduction", ["mean", pytest.param("sum", marks=pytest.mark.slow)])
-@pytest.mark.parametrize(("chunk", "passes"), [(1, 6), (2, 3), (3, 2), (4, 2), (6, 1), (99, 1)])
+@pytest.mark.parametrize(
+    ("chunk", "passes"),
+    [(2, 3), (4, 2), (99, 1), *(pytest.param(*each, marks=pytest.mark.slow) for each in [(1, 6), (3, 2), (6, 1)])],
+)
 def test_a_chunk_makes_several_passes_of_a_meta_step_and_changes_nothing(chunk, passes, reduction):
     trial = Traced(MAML(), meta_batch=6, chunk=chunk, reduction=reduction, optimizer="sgd")
     assert trial.traced.passes == passes
