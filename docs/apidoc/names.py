@@ -124,6 +124,7 @@ WRITE = (
         "Every method of an algorithm is a pure function of one episode; mamlzoo batches it over tasks and seeds.",
         (
             "GradientDescent",
+            "CompleteAtOnce",
             "Learner",
             "Noise",
             "adapt",

@@ -24,7 +24,7 @@ class Posterior(NamedTuple):
     factor: Tensor
 
 
-class ALPaCA(mamlzoo.MetaAlgorithm):
+class ALPaCA(mamlzoo.CompleteAtOnce):
     """Bayesian linear regression on learned features, whose prior is meta-learned with them.
 
     Targets are y = Wᵀf_θ(x) + ε, ε ~ N(0, σ²I) of known σ², and the columns of W are N(W̄₀, σ²Λ₀⁻¹). With Φ [n, d] the
@@ -49,7 +49,6 @@ class ALPaCA(mamlzoo.MetaAlgorithm):
 
     name = "alpaca"
     claims = frozenset({"complete-at-once", "log-likelihood"})
-    honours_masks = True
     features: int = option(32, "features of an input, d", minimum=1)
     noise_variance: float = option(0.02, "variance of the noise on targets, σ²", above=0)
 
@@ -79,9 +78,6 @@ class ALPaCA(mamlzoo.MetaAlgorithm):
         step = torch.cholesky_solve(psi.T @ residual, factor)
         moved = torch.linalg.solve_triangular(root.T, step, upper=True)
         return Posterior(meta["mean"]["weight"].T + moved, factor)
-
-    def adapt(self, learner: Learner, meta: MetaParams, fast: Posterior, support: Batch) -> Posterior:
-        return fast
 
     def predict(self, learner: Learner, meta: MetaParams, fast: Posterior, x: Tensor) -> Gaussian:
         phi = learner.predict(meta["network"], x)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 import mamlzoo
-from mamlzoo import Batch, Builder, Episode, Learner, MetaParams, Params, Spec, option
+from mamlzoo import Batch, Builder, Episode, Learner, MetaParams, Spec, option
 from mamlzoo_algorithms.attended_set import AttendedSet, attending_networks
 from mamlzoo_algorithms.gaussian_mixture import GaussianMixture
 from mamlzoo_algorithms.latent_gaussian import LatentGaussian, decoded, negative_bound
@@ -22,7 +22,7 @@ class Paths(NamedTuple):
     latent: LatentGaussian
 
 
-class ANP(mamlzoo.MetaAlgorithm):
+class ANP(mamlzoo.CompleteAtOnce):
     """An attentive neural process: each query point reads the support set by attention, beside a latent vector.
 
     Two paths lead from the support set S to a target. The deterministic one is `canp`'s,
@@ -44,7 +44,6 @@ class ANP(mamlzoo.MetaAlgorithm):
 
     name = "anp"
     claims = frozenset({"complete-at-once"})
-    honours_masks = True
     representation: int = option(64, "numbers that a query point takes of the support set", minimum=1)
     heads: int = option(8, "heads of the attention", minimum=1)
     latent: int = option(64, "dimensions of z", minimum=1)
@@ -60,18 +59,12 @@ class ANP(mamlzoo.MetaAlgorithm):
             "decoder": Spec((inputs + self.representation + self.latent,), 2 * targets),
         }
 
-    def init(self, networks: dict[str, Params]) -> MetaParams:
-        return networks
-
     def start(self, learner: Learner, meta: MetaParams, support: Batch) -> Paths:
         return Paths(AttendedSet.of(learner, meta, support), self._latent(learner, meta, support))
 
     def _latent(self, learner: Learner, meta: MetaParams, batch: Batch) -> LatentGaussian:
         rows = learner.predict(meta["latent"], rows_of(batch), "latent", mask=batch.mask)
         return LatentGaussian.of(rows, batch.there)
-
-    def adapt(self, learner: Learner, meta: MetaParams, fast: Paths, support: Batch) -> Paths:
-        return fast
 
     def predict(self, learner: Learner, meta: MetaParams, fast: Paths, x: Tensor) -> GaussianMixture:
         z = fast.latent.samples(self.samples, learner.noise)

@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 
 import mamlzoo
-from mamlzoo import Batch, Builder, Episode, Gaussian, Learner, MetaParams, Params, Spec, option
+from mamlzoo import Batch, Builder, Episode, Gaussian, Learner, MetaParams, Spec, option
 from mamlzoo_algorithms.attended_set import AttendedSet, attending_networks
 from mamlzoo_algorithms.point_sets import gaussian_of, nll_of, sizes_of
 
 
-class CANP(mamlzoo.MetaAlgorithm):
+class CANP(mamlzoo.CompleteAtOnce):
     """A conditional attentive neural process: each query point reads the support set by attention; no latent vector.
 
     As `cnp`, but for the mean over the support set: a query point x takes a weighted mean of its own,
@@ -28,7 +28,6 @@ class CANP(mamlzoo.MetaAlgorithm):
 
     name = "canp"
     claims = frozenset({"complete-at-once", "log-likelihood"})
-    honours_masks = True
     representation: int = option(64, "numbers that a query point takes of the support set", minimum=1)
     heads: int = option(8, "heads of the attention", minimum=1)
     least_sd: float = option(0.1, "least standard deviation of a prediction, σ₀", above=0, maximum=1)
@@ -40,14 +39,8 @@ class CANP(mamlzoo.MetaAlgorithm):
             "decoder": Spec((inputs + self.representation,), 2 * targets),
         }
 
-    def init(self, networks: dict[str, Params]) -> MetaParams:
-        return networks
-
     def start(self, learner: Learner, meta: MetaParams, support: Batch) -> AttendedSet:
         return AttendedSet.of(learner, meta, support)
-
-    def adapt(self, learner: Learner, meta: MetaParams, fast: AttendedSet, support: Batch) -> AttendedSet:
-        return fast
 
     def predict(self, learner: Learner, meta: MetaParams, fast: AttendedSet, x: Tensor) -> Gaussian:
         rows = torch.cat([x, fast.at(learner, meta, x)], -1)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from torch import Tensor
 
 import mamlzoo
-from mamlzoo import Batch, Episode, Gaussian, Learner, MetaParams, Params, Spec, option
+from mamlzoo import Batch, Episode, Gaussian, Learner, MetaParams, Spec, option
 from mamlzoo_algorithms.point_sets import at_each, gaussian_of, mean_of, nll_of, rows_of, sizes_of
 
 
-class CNP(mamlzoo.MetaAlgorithm):
+class CNP(mamlzoo.CompleteAtOnce):
     """A conditional neural process: the support set becomes one vector, by which every query point is predicted.
 
     With an encoder h and a decoder g, both of the user's model,
@@ -27,7 +27,6 @@ class CNP(mamlzoo.MetaAlgorithm):
 
     name = "cnp"
     claims = frozenset({"complete-at-once", "log-likelihood"})
-    honours_masks = True
     representation: int = option(128, "numbers that a support set becomes", minimum=1)
     least_sd: float = option(0.1, "least standard deviation of a prediction, σ₀", above=0, maximum=1)
 
@@ -38,15 +37,9 @@ class CNP(mamlzoo.MetaAlgorithm):
             "decoder": Spec((inputs + self.representation,), 2 * targets),
         }
 
-    def init(self, networks: dict[str, Params]) -> MetaParams:
-        return networks
-
     def start(self, learner: Learner, meta: MetaParams, support: Batch) -> Tensor:
         rows = learner.predict(meta["encoder"], rows_of(support), "encoder", mask=support.mask)
         return mean_of(rows, support.there)
-
-    def adapt(self, learner: Learner, meta: MetaParams, fast: Tensor, support: Batch) -> Tensor:
-        return fast
 
     def predict(self, learner: Learner, meta: MetaParams, fast: Tensor, x: Tensor) -> Gaussian:
         return gaussian_of(learner.predict(meta["decoder"], at_each(x, fast), "decoder"), self.least_sd)

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import mamlzoo
-from mamlzoo import Batch, Learner, MetaParams, Params, Spec, option
+from mamlzoo import Batch, Learner, MetaParams, Spec, option
+from mamlzoo_algorithms.input_vectors import require_numbers
 
 
 class Block(nn.Module):
@@ -56,7 +57,7 @@ class Read(NamedTuple):
     there: Tensor
 
 
-class ContextTransformer(mamlzoo.MetaAlgorithm):
+class ContextTransformer(mamlzoo.CompleteAtOnce):
     """Algorithms whose whole adaptation is that a transformer reads the support set.
 
     Each support point is a token of x, y and 1, each query point one of x, 0 and 0, which the network `embed` brings to
@@ -64,7 +65,6 @@ class ContextTransformer(mamlzoo.MetaAlgorithm):
     sees a query point but itself, and the order of a set means nothing.
     """
 
-    honours_masks = True
     width: int = option(64, "numbers in a token", minimum=1)
     layers: int = option(3, "layers of the transformer", minimum=1)
     heads: int = option(2, "heads of its attention; they divide the width", minimum=1)
@@ -82,11 +82,7 @@ class ContextTransformer(mamlzoo.MetaAlgorithm):
         return spec.output_size
 
     def networks(self, spec: Spec) -> dict[str, Spec | mamlzoo.Builder]:
-        if len(spec.input_shape) != 1 or spec.inputs is not None:
-            raise mamlzoo.UsageError(
-                f"algorithm '{self.name}' reads inputs that are one vector of numbers, which the task's are not; "
-                "choose a task of vectors"
-            )
+        require_numbers(self, spec, of_vectors=True)
         token = (spec.input_shape[0] + _target_numbers(spec) + 1,)
         blocks = {f"block{at}": lambda: Block(self.width, self.heads) for at in range(self.layers)}
         return {
@@ -94,9 +90,6 @@ class ContextTransformer(mamlzoo.MetaAlgorithm):
             **blocks,
             "network": replace(spec, input_shape=(self.width,), output_size=self.outputs(spec)),
         }
-
-    def init(self, networks: dict[str, Params]) -> MetaParams:
-        return networks
 
     def start(self, learner: Learner, meta: MetaParams, support: Batch) -> Read:
         there, spec = support.there, learner.spec
@@ -109,9 +102,6 @@ class ContextTransformer(mamlzoo.MetaAlgorithm):
             if at < self.layers - 1:  # behind the last one nobody attends to them
                 tokens = learner.predict(meta[f"block{at}"], (tokens, tokens, there), f"block{at}")
         return Read(torch.stack(begins), there)
-
-    def adapt(self, learner: Learner, meta: MetaParams, fast: Read, support: Batch) -> Read:
-        return fast
 
     def answers(self, learner: Learner, meta: MetaParams, fast: Read, x: Tensor) -> Tensor:
         """What the head says of each query point, [n, outputs]."""

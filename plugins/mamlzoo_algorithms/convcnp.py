@@ -13,7 +13,7 @@ from mamlzoo_algorithms.point_sets import gaussian_of, nll_of, sizes_of
 from mamlzoo_algorithms.unet import UNet
 
 
-class ConvCNP(mamlzoo.MetaAlgorithm):
+class ConvCNP(mamlzoo.CompleteAtOnce):
     """A convolutional conditional neural process: shift the support set, and its predictions shift along.
 
     The support set becomes a function on a grid of points t, Δ apart, with w_i(t) = exp(−(t − x_i)²/2ℓ²):
@@ -37,7 +37,6 @@ class ConvCNP(mamlzoo.MetaAlgorithm):
 
     name = "convcnp"
     claims = frozenset({"complete-at-once", "log-likelihood"})
-    honours_masks = True
     x_min: float = option(-5.0, "left end of the inputs")
     x_max: float = option(5.0, "right end of the inputs")
     points_per_unit: int = option(16, "grid points in an interval of length 1, 1/Δ", minimum=1)
@@ -87,9 +86,6 @@ class ConvCNP(mamlzoo.MetaAlgorithm):
         line = torch.cat([density, near @ support.y / (density + 1e-4)], -1)
         outputs = learner.predict(meta["convolutions"], line.mT[None], "convolutions")
         return outputs[0].T
-
-    def adapt(self, learner: Learner, meta: MetaParams, fast: Tensor, support: Batch) -> Tensor:
-        return fast
 
     def predict(self, learner: Learner, meta: MetaParams, fast: Tensor, x: Tensor) -> Gaussian:
         weights = _exponents(self._grid(x), x, meta["log_lengths"]["decoder"]).softmax(0)  # [points, n]

@@ -33,7 +33,7 @@ class Conditioned(NamedTuple):
     there: Tensor
 
 
-class DKT(mamlzoo.MetaAlgorithm):
+class DKT(mamlzoo.CompleteAtOnce):
     """Deep kernel transfer: a Gaussian process on learned features, whose kernel all episodes share.
 
     An episode's function is drawn from a Gaussian process whose kernel compares the features f_θ of inputs,
@@ -59,7 +59,6 @@ class DKT(mamlzoo.MetaAlgorithm):
 
     name = "dkt"
     claims = frozenset({"complete-at-once", "log-likelihood"})
-    honours_masks = True
     kernel: Literal["linear", "rbf", "spectral"] = option("rbf", "what compares features")
     embedding: int = option(40, "features of an input", minimum=1)
     components: int = option(4, "components of the spectral kernel", minimum=1)
@@ -82,9 +81,6 @@ class DKT(mamlzoo.MetaAlgorithm):
         embedded = learner.predict(meta["network"], support.x, mask=support.mask)
         factor, centred = self._factor(meta["kernel"], embedded, support)
         return Conditioned(embedded, factor, torch.cholesky_solve(centred, factor), support.there)
-
-    def adapt(self, learner: Learner, meta: MetaParams, fast: Conditioned, support: Batch) -> Conditioned:
-        return fast
 
     def predict(self, learner: Learner, meta: MetaParams, fast: Conditioned, x: Tensor) -> Gaussian:
         own, embedded = meta["kernel"], learner.predict(meta["network"], x)

@@ -30,7 +30,7 @@ class Known(NamedTuple):
     there: Tensor
 
 
-class ExactGP(mamlzoo.MetaAlgorithm):
+class ExactGP(mamlzoo.CompleteAtOnce):
     """The posterior of a Gaussian process whose kernel and noise are known: an oracle, with nothing to train.
 
     With K the kernel of the support inputs, K* that of them with x, and σ the standard deviation of the noise, a target
@@ -54,7 +54,6 @@ class ExactGP(mamlzoo.MetaAlgorithm):
 
     name = "exact-gp"
     claims = frozenset({"complete-at-once"})
-    honours_masks = True
     trains = False
     kernel: Literal["rbf", "matern", "periodic", "weakly-periodic"] = option("rbf", "how values at two inputs covary")
     length: float = option(0.25, "length of the kernel, ℓ", above=0)
@@ -89,9 +88,6 @@ class ExactGP(mamlzoo.MetaAlgorithm):
         factor = torch.linalg.cholesky(covariance + noise.diag())
         target = support.y.double().masked_fill(~there[:, None], 0)
         return Known(support.x, factor, torch.linalg.solve_triangular(factor, target, upper=False), there)
-
-    def adapt(self, learner: Learner, meta: MetaParams, fast: Known, support: Batch) -> Known:
-        return fast
 
     def predict(self, learner: Learner, meta: MetaParams, fast: Known, x: Tensor) -> Gaussian:
         covariance = self._covariance(meta, x, fast.x).masked_fill(~fast.there, 0)

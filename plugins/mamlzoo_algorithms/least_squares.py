@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 import mamlzoo
-from mamlzoo import Batch, Episode, Learner, MetaParams, Params, Spec, option
+from mamlzoo import Batch, Learner, MetaParams, Params, Spec, option
 from mamlzoo_algorithms.class_members import there_alone
 from mamlzoo_algorithms.input_vectors import flat, require_numbers
 
@@ -21,7 +21,7 @@ class Fit(NamedTuple):
     height: Tensor
 
 
-class LeastSquares(mamlzoo.MetaAlgorithm):
+class LeastSquares(mamlzoo.CompleteAtOnce):
     """Fit raw inputs by least squares, in closed form: no network, no training, what a learned method must beat.
 
     Features z(x) are the powers 1 … `degree` of each of an input's numbers, none with degree 0; X are those of the
@@ -43,8 +43,6 @@ class LeastSquares(mamlzoo.MetaAlgorithm):
 
     name = "least-squares"
     trains = False
-    claims = frozenset({"complete-at-once"})
-    honours_masks = True
     degree: int = option(1, "highest power of an input; 0: the mean of the targets alone", minimum=0)
     ridge: float = option(0.0, "weight of ‖W‖², λ", minimum=0)
     intercept: bool = option(True, "fit around the means, and not through the origin")
@@ -78,14 +76,5 @@ class LeastSquares(mamlzoo.MetaAlgorithm):
         weights = vt.T @ (inverse[:, None] * (u.T @ there_alone(targets - height, support)))
         return Fit(weights, centre, height)
 
-    def adapt(self, learner: Learner, meta: MetaParams, fast: Fit, support: Batch) -> Fit:
-        return fast
-
     def predict(self, learner: Learner, meta: MetaParams, fast: Fit, x: Tensor) -> Tensor:
         return fast.height + (self._features(x) - fast.centre) @ fast.weights
-
-    def meta_loss(
-        self, learner: Learner, meta: MetaParams, episode: Episode, progress: Tensor
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        fast = self.start(learner, meta, episode.support)
-        return learner.loss_of(self.predict(learner, meta, fast, episode.query.x), episode.query), {}

@@ -23,7 +23,7 @@ class Head(NamedTuple):
     unsolved: Tensor
 
 
-class LRD2(mamlzoo.MetaAlgorithm):
+class LRD2(mamlzoo.CompleteAtOnce):
     """Fit the last layer to the support set by logistic regression, to convergence, and learn the features for it.
 
     The network f_θ gives `embedding` features. On those of the support set a multinomial logistic regression with a
@@ -53,8 +53,6 @@ class LRD2(mamlzoo.MetaAlgorithm):
     """
 
     name = "lr-d2"
-    claims = frozenset({"query-loss", "complete-at-once"})
-    honours_masks = True
     embedding: int = option(16, "features that the last layer sees", minimum=1)
     newton_steps: int = option(8, "Newton steps to the solution", minimum=1)
     ridge: float = option(1.0, "initial weight of ‖W‖²/2, λ⁰", above=0)
@@ -77,9 +75,6 @@ class LRD2(mamlzoo.MetaAlgorithm):
         present, penalty = targets.sum(0).clamp(max=1), meta["head"]["log_ridge"].exp()
         weights, unsolved = logistic_weights(features, targets, present, penalty, self.newton_steps)
         return Head(weights, present, unsolved)
-
-    def adapt(self, learner: Learner, meta: MetaParams, fast: Head, support: Batch) -> Head:
-        return fast
 
     def predict(self, learner: Learner, meta: MetaParams, fast: Head, x: Tensor) -> Tensor:
         logits = meta["head"]["log_scale"].exp() * (learner.predict(meta["network"], x) @ fast.weights)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 import mamlzoo
-from mamlzoo import Batch, Episode, Learner, MetaParams, Params, Spec, option
+from mamlzoo import Batch, Learner, MetaParams, Spec, option
 from mamlzoo_algorithms.class_members import members, of_present, require_classes, there_alone
 from mamlzoo_algorithms.sequences import states
 
@@ -35,7 +35,7 @@ class Cell(nn.Module):
         return torch.cat(self.lstm(x, (output, memory)), -1)
 
 
-class MatchingNetworks(mamlzoo.MetaAlgorithm):
+class MatchingNetworks(mamlzoo.CompleteAtOnce):
     """Classify by attention over the support set: a query has the labels of those that it is most like.
 
     The user's network embeds inputs, x ↦ f′(x). With f and g the embeddings of queries and of support examples, cos
@@ -62,8 +62,6 @@ class MatchingNetworks(mamlzoo.MetaAlgorithm):
     """
 
     name = "matching-networks"
-    claims = frozenset({"query-loss", "complete-at-once"})
-    honours_masks = True
     embedding: int = option(32, "dimensions of the space that inputs are embedded in", minimum=1)
     sharpness: float = option(1.0, "what cosines are multiplied by before the softmax, s", above=0)
     context_steps: int = option(0, "reads of full context embeddings, T; 0: inputs are embedded alone", minimum=0)
@@ -76,9 +74,6 @@ class MatchingNetworks(mamlzoo.MetaAlgorithm):
             wanted |= {name: partial(Cell, size, size) for name in ("forwards", "backwards")}
             wanted["reader"] = partial(Cell, 2 * size, size)
         return wanted
-
-    def init(self, networks: dict[str, Params]) -> MetaParams:
-        return networks
 
     def start(self, learner: Learner, meta: MetaParams, support: Batch) -> Memory:
         embedded = there_alone(learner.predict(meta["network"], support.x, mask=support.mask), support)
@@ -96,9 +91,6 @@ class MatchingNetworks(mamlzoo.MetaAlgorithm):
             return learner.predict(meta[name], (row, state), name)
 
         return states(cell, rows, there, rows.new_zeros(1, 2 * self.embedding)).chunk(2, -1)[0]
-
-    def adapt(self, learner: Learner, meta: MetaParams, fast: Memory, support: Batch) -> Memory:
-        return fast
 
     def predict(self, learner: Learner, meta: MetaParams, fast: Memory, x: Tensor) -> Tensor:
         embedded = learner.predict(meta["network"], x)
@@ -121,9 +113,3 @@ class MatchingNetworks(mamlzoo.MetaAlgorithm):
             output, memory = state.chunk(2, -1)
             output = output + embedded
         return output
-
-    def meta_loss(
-        self, learner: Learner, meta: MetaParams, episode: Episode, progress: Tensor
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        memory = self.start(learner, meta, episode.support)
-        return learner.loss_of(self.predict(learner, meta, memory, episode.query.x), episode.query), {}

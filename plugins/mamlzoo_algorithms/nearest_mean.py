@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 import mamlzoo
-from mamlzoo import Batch, Episode, Learner, MetaParams, Params, Spec, option
+from mamlzoo import Batch, Learner, MetaParams, Params, Spec, option
 from mamlzoo_algorithms.class_members import class_means, of_present, require_classes
 from mamlzoo_algorithms.input_vectors import flat, require_numbers
 
@@ -20,7 +20,7 @@ class Means(NamedTuple):
     present: Tensor
 
 
-class NearestMean(mamlzoo.MetaAlgorithm):
+class NearestMean(mamlzoo.CompleteAtOnce):
     """Classify raw inputs by the nearest class mean: no network, no training, what a learned space must beat.
 
     Inputs are taken as they are, as vectors of numbers:
@@ -39,8 +39,6 @@ class NearestMean(mamlzoo.MetaAlgorithm):
 
     name = "nearest-mean"
     trains = False
-    claims = frozenset({"complete-at-once"})
-    honours_masks = True
     scale: float = option(0.5, "what squared distances are multiplied by, s", above=0)
 
     def networks(self, spec: Spec) -> dict[str, Spec]:
@@ -54,15 +52,6 @@ class NearestMean(mamlzoo.MetaAlgorithm):
     def start(self, learner: Learner, meta: MetaParams, support: Batch) -> Means:
         return Means(*class_means(flat(support.x), support, learner.spec.output_size))
 
-    def adapt(self, learner: Learner, meta: MetaParams, fast: Means, support: Batch) -> Means:
-        return fast
-
     def predict(self, learner: Learner, meta: MetaParams, fast: Means, x: Tensor) -> Tensor:
         squares = (flat(x)[:, None] - fast.means).square().sum(-1)
         return of_present(-meta["distance"]["scale"] * squares, fast.present)
-
-    def meta_loss(
-        self, learner: Learner, meta: MetaParams, episode: Episode, progress: Tensor
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        fast = self.start(learner, meta, episode.support)
-        return learner.loss_of(self.predict(learner, meta, fast, episode.query.x), episode.query), {}

@@ -5,13 +5,13 @@ from __future__ import annotations
 from torch import Tensor
 
 import mamlzoo
-from mamlzoo import Batch, Episode, Learner, MetaParams, Params, Spec, option
+from mamlzoo import Batch, Episode, Learner, MetaParams, Spec, option
 from mamlzoo_algorithms.gaussian_mixture import GaussianMixture
 from mamlzoo_algorithms.latent_gaussian import LatentGaussian, decoded, negative_bound
 from mamlzoo_algorithms.point_sets import rows_of, sizes_of
 
 
-class NeuralProcess(mamlzoo.MetaAlgorithm):
+class NeuralProcess(mamlzoo.CompleteAtOnce):
     """A latent neural process: a set gives a Gaussian over a vector z, and z with x the Gaussian of a target.
 
     With an encoder h and a decoder g, both of the user's model, a set D of points gives
@@ -34,7 +34,6 @@ class NeuralProcess(mamlzoo.MetaAlgorithm):
 
     name = "np"
     claims = frozenset({"complete-at-once"})
-    honours_masks = True
     latent: int = option(64, "dimensions of z", minimum=1)
     samples: int = option(16, "samples of z for a prediction, K", minimum=1)
     train_samples: int = option(1, "samples of z in training", minimum=1)
@@ -47,15 +46,9 @@ class NeuralProcess(mamlzoo.MetaAlgorithm):
             "decoder": Spec((inputs + self.latent,), 2 * targets),
         }
 
-    def init(self, networks: dict[str, Params]) -> MetaParams:
-        return networks
-
     def start(self, learner: Learner, meta: MetaParams, support: Batch) -> LatentGaussian:
         rows = learner.predict(meta["encoder"], rows_of(support), "encoder", mask=support.mask)
         return LatentGaussian.of(rows, support.there)
-
-    def adapt(self, learner: Learner, meta: MetaParams, fast: LatentGaussian, support: Batch) -> LatentGaussian:
-        return fast
 
     def predict(self, learner: Learner, meta: MetaParams, fast: LatentGaussian, x: Tensor) -> GaussianMixture:
         return decoded(learner, meta, x, fast.samples(self.samples, learner.noise), self.least_sd)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 import mamlzoo
-from mamlzoo import Batch, Episode, Learner, MetaParams, Params, Spec, option
+from mamlzoo import Batch, Learner, MetaParams, Spec, option
 from mamlzoo_algorithms.class_members import class_means, of_present, require_classes
 
 
@@ -19,7 +19,7 @@ class Prototypes(NamedTuple):
     present: Tensor
 
 
-class ProtoNet(mamlzoo.MetaAlgorithm):
+class ProtoNet(mamlzoo.CompleteAtOnce):
     """Classify by the nearest class mean in a learned space; nothing is fitted to an episode by gradients.
 
     The network f_θ embeds inputs into `embedding` dimensions. A class's prototype is the mean of its embedded support
@@ -38,32 +38,17 @@ class ProtoNet(mamlzoo.MetaAlgorithm):
     """
 
     name = "protonet"
-    claims = frozenset({"query-loss", "complete-at-once"})
-    honours_masks = True
     embedding: int = option(32, "dimensions of the space that inputs are embedded in", minimum=1)
 
     def networks(self, spec: Spec) -> dict[str, Spec]:
         require_classes(self, spec, "classifies by class means")
         return {"network": replace(spec, output_size=self.embedding)}
 
-    def init(self, networks: dict[str, Params]) -> MetaParams:
-        return networks
-
     def start(self, learner: Learner, meta: MetaParams, support: Batch) -> Prototypes:
         embedded = learner.predict(meta["network"], support.x, mask=support.mask)
         return Prototypes(*class_means(embedded, support, learner.spec.output_size))
-
-    def adapt(self, learner: Learner, meta: MetaParams, fast: Prototypes, support: Batch) -> Prototypes:
-        return fast
 
     def predict(self, learner: Learner, meta: MetaParams, fast: Prototypes, x: Tensor) -> Tensor:
         embedded = learner.predict(meta["network"], x)
         logits = -(embedded[:, None] - fast.means).square().sum(-1)
         return of_present(logits, fast.present)
-
-    def meta_loss(
-        self, learner: Learner, meta: MetaParams, episode: Episode, progress: Tensor
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        prototypes = self.start(learner, meta, episode.support)
-        logits = self.predict(learner, meta, prototypes, episode.query.x)
-        return learner.loss_of(logits, episode.query), {}

@@ -22,7 +22,7 @@ class Head(NamedTuple):
     present: Tensor
 
 
-class R2D2(mamlzoo.MetaAlgorithm):
+class R2D2(mamlzoo.CompleteAtOnce):
     """Fit the last layer to the support set by ridge regression, in closed form, and learn the features for it.
 
     The network f_θ gives `embedding` features; X are those of the support set, a row an example, and Y the targets, of
@@ -47,8 +47,6 @@ class R2D2(mamlzoo.MetaAlgorithm):
     """
 
     name = "r2d2"
-    claims = frozenset({"query-loss", "complete-at-once"})
-    honours_masks = True
     embedding: int = option(32, "features that the last layer sees", minimum=1)
     ridge: float = option(1.0, "initial weight of ‖W‖², λ⁰", above=0)
     scale: float = option(10.0, "initial factor of the logits, α⁰", above=0)
@@ -76,9 +74,6 @@ class R2D2(mamlzoo.MetaAlgorithm):
             targets = there_alone(support.y, support)
             present = torch.ones_like(targets[0])
         return Head(ridge_weights(features, targets, meta["head"]["log_ridge"].exp()), present)
-
-    def adapt(self, learner: Learner, meta: MetaParams, fast: Head, support: Batch) -> Head:
-        return fast
 
     def predict(self, learner: Learner, meta: MetaParams, fast: Head, x: Tensor) -> Tensor:
         outputs = learner.predict(meta["network"], x) @ fast.weights

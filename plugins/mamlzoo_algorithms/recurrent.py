@@ -9,13 +9,13 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
 import mamlzoo
-from mamlzoo import Batch, Episode, Learner, MetaParams, Params, Spec, option
+from mamlzoo import Batch, Episode, Learner, MetaParams, Spec, option
 from mamlzoo_algorithms.class_members import there_alone
 from mamlzoo_algorithms.input_vectors import require_numbers
 from mamlzoo_algorithms.sequences import states
 
 
-class Recurrent(mamlzoo.MetaAlgorithm):
+class Recurrent(mamlzoo.CompleteAtOnce):
     """A recurrent network reads the support set example by example, and what it remembers is all that is adapted.
 
     A GRU takes each example with its target, of a class as one of N numbers that is 1, and the user's network predicts
@@ -38,7 +38,6 @@ class Recurrent(mamlzoo.MetaAlgorithm):
 
     name = "recurrent"
     claims = frozenset({"complete-at-once"})
-    honours_masks = True
     state: int = option(64, "numbers that are remembered", minimum=1)
     shuffle: bool = option(False, "read the support sets of training episodes in a random order")
 
@@ -50,9 +49,6 @@ class Recurrent(mamlzoo.MetaAlgorithm):
             "network": replace(spec, inputs=None, input_shape=(length + self.state,)),
             "cell": lambda: nn.GRUCell(length + targets, self.state),
         }
-
-    def init(self, networks: dict[str, Params]) -> MetaParams:
-        return networks
 
     def start(self, learner: Learner, meta: MetaParams, support: Batch) -> Tensor:
         return self._read(learner, meta, support, range(len(support.y)))
@@ -70,9 +66,6 @@ class Recurrent(mamlzoo.MetaAlgorithm):
             return learner.predict(meta["cell"], (example, state), "cell")
 
         return states(cell, examples, there, examples.new_zeros(1, self.state))[-1:]
-
-    def adapt(self, learner: Learner, meta: MetaParams, fast: Tensor, support: Batch) -> Tensor:
-        return fast
 
     def predict(self, learner: Learner, meta: MetaParams, fast: Tensor, x: Tensor) -> Tensor:
         return learner.predict(meta["network"], torch.cat([x, fast.expand(len(x), -1)], -1))

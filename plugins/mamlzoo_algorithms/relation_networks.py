@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 import mamlzoo
-from mamlzoo import Batch, Episode, Learner, MetaParams, Params, Spec, option
+from mamlzoo import Batch, Episode, Learner, MetaParams, Spec, option
 from mamlzoo_algorithms.class_members import class_means, class_sums, of_present, require_classes
 
 
@@ -21,7 +21,7 @@ class Embeddings(NamedTuple):
     present: Tensor
 
 
-class RelationNetworks(mamlzoo.MetaAlgorithm):
+class RelationNetworks(mamlzoo.CompleteAtOnce):
     """Learn the comparison too: a second network says how alike an embedded query and an embedded class are.
 
     The network f_θ embeds inputs into `embedding` dimensions; a class's embedding is the sum, or the mean, of its
@@ -46,7 +46,6 @@ class RelationNetworks(mamlzoo.MetaAlgorithm):
 
     name = "relation-networks"
     claims = frozenset({"complete-at-once"})
-    honours_masks = True
     embedding: int = option(32, "dimensions of the space that inputs are embedded in", minimum=1)
     pool: Literal["sum", "mean"] = option("sum", "a class's embedding: the sum of its examples', or their mean")
     loss: Literal["relation", "task"] = option("relation", "squared errors of the relations, or the task's own loss")
@@ -55,17 +54,11 @@ class RelationNetworks(mamlzoo.MetaAlgorithm):
         require_classes(self, spec, "compares queries with classes")
         return {"network": replace(spec, output_size=self.embedding), "relation": Spec((2 * self.embedding,), 1)}
 
-    def init(self, networks: dict[str, Params]) -> MetaParams:
-        return networks
-
     def start(self, learner: Learner, meta: MetaParams, support: Batch) -> Embeddings:
         embedded = learner.predict(meta["network"], support.x, mask=support.mask)
         pooled = class_sums if self.pool == "sum" else class_means
         classes, counted = pooled(embedded, support, learner.spec.output_size)
         return Embeddings(classes, counted.clamp(max=1))
-
-    def adapt(self, learner: Learner, meta: MetaParams, fast: Embeddings, support: Batch) -> Embeddings:
-        return fast
 
     def predict(self, learner: Learner, meta: MetaParams, fast: Embeddings, x: Tensor) -> Tensor:
         return of_present(self._scores(learner, meta, fast, x), fast.present)
