@@ -44,8 +44,13 @@ def test_an_unknown_name_is_an_attribute_error():
 
 
 @pytest.mark.parametrize("path", PLUGINS, ids=lambda path: path.stem)
-def test_built_in_plugins_import_torch_the_standard_library_and_mamlzoo_alone(path):
+def test_built_in_plugins_import_torch_mamlzoo_the_standard_library_and_their_own_package_alone(path):
     found = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
     names = {alias.name for node in found if isinstance(node, ast.Import) for alias in node.names}
     names |= {node.module for node in found if isinstance(node, ast.ImportFrom)}
-    assert {name.partition(".")[0] for name in names} <= {"torch", "mamlzoo", *sys.stdlib_module_names}
+    assert {name.partition(".")[0] for name in names} <= {
+        "torch",
+        "mamlzoo",
+        path.parent.name,
+        *sys.stdlib_module_names,
+    }

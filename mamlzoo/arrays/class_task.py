@@ -43,9 +43,9 @@ class ClassTask(Task):
     test: float = option(0.2, "fraction of the classes to test on, ways at least", minimum=0, maximum=1)
     split_seed: int = option(0, "which split of the classes", minimum=0)
     short: Short = option("refuse", "classes of fewer examples than shots + queries: refuse, or use what they have")
-    train_ways: int | None = option(None, "classes of a training episode; none: ways", minimum=2)
+    train_ways: int | None = option(None, "classes of a training episode; none: ways", minimum=2, later=True)
     train_shots: int | Range | None = option(
-        None, "support examples a class in training episodes, or a range; none: shots", minimum=1
+        None, "support examples a class in training episodes, or a range; none: shots", minimum=1, later=True
     )
 
     def __post_init__(self) -> None:

@@ -49,14 +49,26 @@ class GradientDescent(MetaAlgorithm):
 
     honours_masks = True
     inner_lr: float = option(0.01, "rate of an adaptation step, α", minimum=0)
-    inner_optimizer: Literal["sgd", "momentum", "adam"] = option("sgd", "what makes an adaptation step of a gradient")
-    inner_momentum: float = option(
-        0.9, "how much of the direction before is kept: μ of momentum, β₁ of adam", minimum=0, maximum=0.9999
+    inner_optimizer: Literal["sgd", "momentum", "adam"] = option(
+        "sgd", "what makes an adaptation step of a gradient", later=True
     )
-    inner_beta2: float = option(0.999, "how much adam's mean of squares is kept, β₂", minimum=0, maximum=0.99999)
-    inner_eps: float = option(1e-8, "what adam adds to the root, ε; a step's derivative is up to α/ε", above=0)
-    inner_clip: float | None = option(None, "largest norm of the gradient of an adaptation step", above=0)
-    adapts: tuple[str, ...] = option(("*",), "which parameters adapt, as *.bias or 2.*: patterns of their names")
+    inner_momentum: float = option(
+        0.9,
+        "how much of the direction before is kept: μ of momentum, β₁ of adam",
+        minimum=0,
+        maximum=0.9999,
+        later=True,
+    )
+    inner_beta2: float = option(
+        0.999, "how much adam's mean of squares is kept, β₂", minimum=0, maximum=0.99999, later=True
+    )
+    inner_eps: float = option(
+        1e-8, "what adam adds to the root, ε; a step's derivative is up to α/ε", above=0, later=True
+    )
+    inner_clip: float | None = option(None, "largest norm of the gradient of an adaptation step", above=0, later=True)
+    adapts: tuple[str, ...] = option(
+        ("*",), "which parameters adapt, as *.bias or 2.*: patterns of their names", later=True
+    )
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         if "adapt" in vars(cls):

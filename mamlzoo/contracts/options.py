@@ -53,6 +53,7 @@ class Option:
         choices: the values allowed, where they are few.
         minimum, maximum: the bounds, inclusive.
         above: the lower bound, exclusive.
+        later: whether runs without it are those in which it is at its default.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Option:
     minimum: float | None = None
     maximum: float | None = None
     above: float | None = None
+    later: bool = False
 
     @property
     def flag(self) -> str:
@@ -200,6 +202,7 @@ def option(
     minimum: float | None = None,
     maximum: float | None = None,
     above: float | None = None,
+    later: bool = False,
 ) -> Any:
     """Declare an option as a field of a plugin's class.
 
@@ -211,9 +214,11 @@ def option(
         help: what it means, in one line, with its unit.
         minimum, maximum: inclusive bounds.
         above: an exclusive lower bound.
+        later: say so of an option that comes to a plugin of which there are runs: at its default these are the same
+            experiments still, and are gone on with. The default then stays what it is.
     """
     bounds = {"minimum": minimum, "maximum": maximum, "above": above}
-    return dataclasses.field(default=default, metadata={"help": help, **bounds})
+    return dataclasses.field(default=default, metadata={"help": help, "later": later, **bounds})
 
 
 def options_of(cls: type) -> dict[str, Option]:
@@ -275,6 +280,13 @@ def validate(plugin: Any, where: str) -> None:
 def values(plugin: Any) -> dict[str, Any]:
     """The plugin's options by name, as JSON can hold them."""
     return {name: plain(getattr(plugin, name)) for name in options_of(type(plugin))}
+
+
+def later_at_default(plugin: Any) -> list[str]:
+    """The options that came later, of those that are at their defaults."""
+    return [
+        name for name, one in options_of(type(plugin)).items() if one.later and getattr(plugin, name) == one.default
+    ]
 
 
 def plain(value: Any) -> Any:

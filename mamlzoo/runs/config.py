@@ -26,6 +26,7 @@ def config_of(experiment: Experiment) -> dict[str, Any]:
             plugin.kind: {
                 "name": plugin.name,
                 "options": options.values(plugin),
+                **_later(plugin),
                 **serialisation.of(plugin),
                 **serialisation.data_of(plugin),
             }
@@ -39,6 +40,11 @@ def config_of(experiment: Experiment) -> dict[str, Any]:
         "machine": provenance.machine(device_of(settings.device), settings.most_threads),
         "git": provenance.git_revision(),
     }
+
+
+def _later(plugin: Plugin) -> dict[str, list[str]]:
+    names = options.later_at_default(plugin)
+    return {"later": names} if names else {}
 
 
 def experiment_from(config: Mapping[str, Any], given: Mapping[str, Plugin] | None = None) -> Experiment:

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from mamlzoo.contracts import options
-from mamlzoo.contracts.inner_loop import OF_STEPS, GradientDescent
 from mamlzoo.contracts.plugins import KINDS
 from mamlzoo.experiments.settings import Settings
 
@@ -20,8 +19,6 @@ LATER = frozenset(
      "clip_per", "ema", "patience", "norm_statistics", "network_models"]
 )  # fmt: skip
 """Settings that the first run directories do not have."""
-LATER_OF_STEPS = {name: options.plain(options.options_of(GradientDescent)[name].default) for name in OF_STEPS}
-"""Options of algorithms that adapt by gradient descent, which those do not have either, with their defaults."""
 
 
 def digest(content: Any) -> str:
@@ -54,8 +51,7 @@ def experiment_digest(config: Mapping[str, Any]) -> str:
     """The digest of the part of a config that defines the numbers: plugins, options and settings.
 
     What plugins read is no part of it: other data under the same options are refused (`check_data`). Neither are
-    settings that came later, at their defaults, nor options of the inner loop, where all are at theirs: runs of before
-    are those experiments still.
+    settings and options that came later, at their defaults: runs of before are those experiments still.
     """
     known = options.options_of(Settings)
     defining: dict[str, Any] = {
@@ -66,8 +62,8 @@ def experiment_digest(config: Mapping[str, Any]) -> str:
         }
     }
     for kind in KINDS:
-        defining[kind] = {key: value for key, value in config[kind].items() if key != "data"}
-    given = config["algorithm"].get("options", {})
-    if LATER_OF_STEPS.items() <= given.items():
-        defining["algorithm"]["options"] = {name: value for name, value in given.items() if name not in OF_STEPS}
+        defining[kind] = {key: value for key, value in config[kind].items() if key not in ("data", "later", "options")}
+        later = config[kind].get("later", ())
+        given = config[kind].get("options", {})
+        defining[kind]["options"] = {name: value for name, value in given.items() if name not in later}
     return digest(json.loads(json.dumps(defining, sort_keys=True)))

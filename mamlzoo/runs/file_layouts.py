@@ -64,6 +64,7 @@ def check_experiment(config: Mapping[str, Any]) -> None:
         if source is not None and not _is_source(source):
             raise LayoutError(f"its {kind}.source is no reference with its sha256")
         check_values(f"{kind}.options", config[kind]["options"])
+        expect(f"{kind}.later", config[kind].get("later", []), _are_names)
         for name in ("version", "data"):
             expect(f"{kind}.{name}", config[kind].get(name), lambda value: value is None or isinstance(value, str))
     _check_settings(config["settings"])
@@ -82,6 +83,10 @@ def is_name(found: Any) -> bool:
     if not isinstance(found, str) or found in ("", "..") or "\0" in found:
         return False
     return Path(found).name == found and len(found.encode("utf-8", "surrogatepass")) <= LONGEST_NAME
+
+
+def _are_names(found: Any) -> bool:
+    return isinstance(found, list) and all(isinstance(name, str) for name in found)
 
 
 def _is_source(found: Any) -> bool:

@@ -41,8 +41,10 @@ class MLP(mamlzoo.Model):
     )
 
     init_sd: float | None = option(None, "standard deviation of the initial weights; none: as init says", above=0)
-    init: Literal["torch", "fan-out"] = option("torch", "how weights and biases start: PyTorch's way, or by outputs")
-    extra_inputs: int = option(0, "inputs that are parameters, 0 at the start", minimum=0)
+    init: Literal["torch", "fan-out"] = option(
+        "torch", "how weights and biases start: PyTorch's way, or by outputs", later=True
+    )
+    extra_inputs: int = option(0, "inputs that are parameters, 0 at the start", minimum=0, later=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()

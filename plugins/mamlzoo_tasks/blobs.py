@@ -39,9 +39,9 @@ class Blobs(mamlzoo.Task):
     queries: int = option(15, "query points a class", minimum=1)
     dimensions: int = option(8, "input dimensions, d", minimum=1)
     separation: float = option(1.0, "standard deviation of the centres; the points' is 1", above=0)
-    train_ways: int | None = option(None, "classes of a training episode; none: ways", minimum=2)
+    train_ways: int | None = option(None, "classes of a training episode; none: ways", minimum=2, later=True)
     train_shots: int | Range | None = option(
-        None, "support points a class in training episodes, or a range; none: shots", minimum=1
+        None, "support points a class in training episodes, or a range; none: shots", minimum=1, later=True
     )
 
     @property

@@ -1,4 +1,4 @@
-"""Run directories of before algorithms had options of their inner steps."""
+"""Run directories of before plugins had some of their options."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from mamlzoo.contracts.inner_loop import OF_STEPS
 from mamlzoo.errors import UsageError
 from mamlzoo.runs import directory as run_directory
 from mamlzoo.runs import recording
+from mamlzoo.runs.config import config_of
 from mamlzoo.runs.digests import experiment_digest
 from mamlzoo.runs.name_resolution import experiments
 
@@ -30,8 +31,10 @@ def before(tmp_path_factory):
     result = recording.record(experiment(), directory)
     path = directory / "config.json"
     config = json.loads(path.read_text())
-    for name in OF_STEPS:
-        del config["algorithm"]["options"][name]
+    for kind, names in {"algorithm": OF_STEPS, "model": ("init", "extra_inputs")}.items():
+        for name in names:
+            del config[kind]["options"][name]
+        del config[kind]["later"]
     path.write_text(json.dumps(config))
     files.write_sums(directory, run_directory.SUMMED)
     return directory, result
@@ -49,7 +52,14 @@ def test_with_another_value_of_theirs_it_is_another_experiment(before, given):
         recording.record_or_resume(experiment(**given), before[0])
 
 
-def test_of_two_values_each_is_an_experiment_of_its_own():
-    clips = [{"inner_clip": clip, "inner_optimizer": "adam"} for clip in (None, 1.0)]
-    configs = [{"settings": {}, "task": {}, "model": {}, "algorithm": {"options": options}} for options in clips]
-    assert len(set(map(experiment_digest, configs))) == 2
+def test_of_a_later_option_two_other_values_are_two_experiments():
+    clips = [config_of(experiment(inner_clip=clip)) for clip in (None, 1.0, 2.0)]
+    assert len(set(map(experiment_digest, clips))) == 3
+
+
+def test_an_option_that_is_not_said_to_be_later_is_always_part_of_the_experiment():
+    config = config_of(experiment())
+    assert config["algorithm"]["later"] == list(OF_STEPS)
+    assert "later" not in config["task"]
+    del config["algorithm"]["options"]["inner_steps"]
+    assert experiment_digest(config) != experiment_digest(config_of(experiment()))
