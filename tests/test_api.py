@@ -21,6 +21,8 @@ from mamlzoo_models.mlp import MLP
 from mamlzoo_tasks.sine import Sine
 
 QUICK = {"iterations": 4, "meta_batch": 2, "test_tasks": 6, "test_steps": 2}
+BY_ONE_PLAN = {**QUICK, "plan": "vmap"}
+"""Plans differ in the last bits, and which is the fastest hangs on what else the machine does."""
 
 
 def numbers(result):
@@ -28,9 +30,9 @@ def numbers(result):
 
 
 def test_strings_classes_and_instances_are_the_same():
-    by_name = mamlzoo.run("sine", "mlp", "maml", options={"task.shots": 5}, **QUICK)
-    by_class = mamlzoo.run(Sine, MLP, MAML, options={"task.shots": 5}, **QUICK)
-    by_instance = mamlzoo.run(Sine(shots=5), MLP(), MAML(), **QUICK)
+    by_name = mamlzoo.run("sine", "mlp", "maml", options={"task.shots": 5}, **BY_ONE_PLAN)
+    by_class = mamlzoo.run(Sine, MLP, MAML, options={"task.shots": 5}, **BY_ONE_PLAN)
+    by_instance = mamlzoo.run(Sine(shots=5), MLP(), MAML(), **BY_ONE_PLAN)
     assert np.array_equal(numbers(by_name), numbers(by_class))
     assert np.array_equal(numbers(by_name), numbers(by_instance))
 
@@ -50,10 +52,9 @@ class Network(nn.Sequential):
 
 
 def test_a_function_of_a_spec_or_of_nothing_is_a_model():
-    by_one_plan = {**QUICK, "plan": "vmap"}  # plans differ in the last bits
-    built_in = numbers(mamlzoo.run(**by_one_plan))
+    built_in = numbers(mamlzoo.run(**BY_ONE_PLAN))
     for model in (network, lambda spec: network(spec), lambda *, spec: network(spec)):
-        assert np.array_equal(numbers(mamlzoo.run(model=model, **by_one_plan)), built_in)
+        assert np.array_equal(numbers(mamlzoo.run(model=model, **BY_ONE_PLAN)), built_in)
 
 
 def test_a_module_class_is_a_model_that_each_seed_initialises_anew():
@@ -76,7 +77,7 @@ def test_normalised_networks_train(module):
 
 
 def test_running_twice_gives_the_same_bits():
-    first, second = (mamlzoo.run(seeds=2, **QUICK) for _ in range(2))
+    first, second = (mamlzoo.run(seeds=2, **BY_ONE_PLAN) for _ in range(2))
     assert np.array_equal(numbers(first), numbers(second))
     assert first.evaluation.mean.tolist() == second.evaluation.mean.tolist()
 
@@ -134,7 +135,7 @@ def test_figures_show_themselves_in_notebooks():
 
 
 def test_comparing_uses_the_same_test_tasks_for_all():
-    comparison = mamlzoo.compare("sine", "mlp", ["maml", "scratch"], **{**QUICK, "iterations": 0})
+    comparison = mamlzoo.compare("sine", "mlp", ["maml", "scratch"], **{**BY_ONE_PLAN, "iterations": 0})
     maml, scratch = comparison.results
     assert np.array_equal(numbers(maml), numbers(scratch))
     assert comparison.labels() == ["maml", "scratch"]
@@ -162,7 +163,7 @@ def test_an_option_of_one_algorithm_goes_to_that_one_alone():
 
 
 def test_a_config_makes_the_same_experiment_again():
-    result = mamlzoo.run("sine", "mlp", "anil", options={"model.hidden": (7, 3), "algorithm.head": "4."}, **QUICK)
+    result = mamlzoo.run("sine", "mlp", "anil", options={"model.hidden": (7, 3), "algorithm.head": "4."}, **BY_ONE_PLAN)
     again = experiment_from(result.config)
     assert config_of(again) == result.config
     assert np.array_equal(numbers(execution.run(again)), numbers(result))
