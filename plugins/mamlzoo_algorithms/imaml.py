@@ -28,8 +28,10 @@ class IMAML(mamlzoo.GradientDescent):
       meta-loss(θ) = sg(L_Q(φ_k)) + ⟨sg(g), θ − sg(θ)⟩,   ∇_θ meta-loss = g.
 
     It is the derivative of L_Q(φ_k) where k steps come near to φ* and `cg_steps` near to g: that takes a λ above the
-    largest negative curvature, and α below 2/(λ + the largest curvature). `damping` δ solves (1 + δ)·I + H/λ instead,
-    which is shorter, and safer where H has negative curvature. λ → ∞ gives ∇L_Q(θ), λ → 0 takes θ out of φ*.
+    largest negative curvature, and α below 2/(λ + the largest curvature). What does not see the way does not keep θ
+    where the way is safe, as MAML's gradient does: training can sharpen L_S until steps of α run away, and then take a
+    smaller α. `damping` δ solves (1 + δ)·I + H/λ instead, which is shorter, and safer where H has negative curvature.
+    λ → ∞ gives ∇L_Q(θ), λ → 0 takes θ out of φ*.
 
     Deviations: the authors' code takes λ out of the steps and makes one step on λ/2·‖φ − θ‖² behind them, divides H by
     λ + 10, has δ = 1, and tests with λ = 0. Here it is as Algorithms 1 and 2 say, in training and test.
@@ -41,7 +43,8 @@ class IMAML(mamlzoo.GradientDescent):
     name = "imaml"
     order = "surrogate"
     claims = frozenset({"query-loss"})
-    inner_steps: int = option(10, "adaptation steps in training, k", minimum=0)
+    inner_lr: float = option(0.005, "rate of an adaptation step, α", minimum=0)
+    inner_steps: int = option(16, "adaptation steps in training, k", minimum=0)
     strength: float = option(10.0, "how strongly φ is held at θ, λ", above=0)
     cg_steps: int = option(5, "steps of conjugate gradients", minimum=1)
     damping: float = option(0.0, "what is added to the identity in the equations, δ", minimum=0)
