@@ -171,7 +171,17 @@ def test_a_compiled_meta_step_is_the_batched_one():
 def test_linear_functions_are_learned_in_context():
     """Of ten examples of a function of two numbers, where least squares has the error 0 and knowing nothing has 1."""
     options = {"task.dimensions": 2, "task.shots": mamlzoo.Range(1, 10), "algorithm.width": 32, "model.hidden": (32,)}
+    options["algorithm.layers"] = 2
     trained = mamlzoo.run(
-        "linear", "mlp", "in-context", options=options, iterations=1500, meta_batch=16, outer_lr=3e-3, test_tasks=300
+        "linear",
+        "mlp",
+        "in-context",
+        options=options,
+        iterations=800,
+        meta_batch=16,
+        outer_lr=3e-3,
+        test_tasks=300,
+        seeds=1,
+        plan="vmap",
     )
     assert trained.evaluation.mean[0] < 0.4
