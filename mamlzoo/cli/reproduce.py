@@ -81,7 +81,11 @@ def _list(recipes: Sequence[Recipe], as_json: bool) -> None:
         ]})  # fmt: skip
         return
     rows = [
-        [recipe.name, recipe.summary, f"{recipe.minutes:g} min", f"{recipe.full.minutes:g} min" if recipe.full else ""]
+        [recipe.name, recipe.summary, _about(recipe.minutes), _about(recipe.full.minutes) if recipe.full else ""]
         for recipe in recipes
     ]
     console.print_table(Table("recipes", ["name", "what it makes again", "takes about", "--full"], rows, left=(0, 1)))
+
+
+def _about(minutes: float) -> str:
+    return f"{minutes:g} min" if minutes < 120 else f"{minutes / 60:.0f} h"

@@ -214,7 +214,7 @@ def test_every_setting_of_a_run_has_a_flag(cli):
 
 
 ERRORS = {
-    "unknown plugin": (["run", "-a", "mamll"], "there is no algorithm 'mamll'; did you mean 'maml' or 'fomaml'?"),
+    "unknown plugin": (["run", "-a", "mamll"], "there is no algorithm 'mamll'; did you mean 'maml' or 'imaml'?"),
     "unknown option": (["run", "--task.shotz", "5"], "No such option '--task.shotz'. (Did you mean one of: "),
     "unknown command": (["rum"], "No such command 'rum'."),
     "option of another plugin": (["run", "-t", "blobs", "-a", "protonet", "--algorithm.inner-lr", "1"], "No such option"),

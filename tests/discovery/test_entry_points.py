@@ -177,16 +177,16 @@ def test_every_built_in_names_its_reference_or_its_derivation():
 
 
 def test_a_third_partys_plugin_is_found_with_its_distribution(distribution):
-    distribution("linear", good("linear"))
-    offer = installed().offers["model"]["linear"]
-    assert (offer.origin.distribution, offer.origin.version) == ("linear", "1.5")
+    distribution("straight", good("straight"))
+    offer = installed().offers["model"]["straight"]
+    assert (offer.origin.distribution, offer.origin.version) == ("straight", "1.5")
 
 
 @pytest.mark.parametrize(("source", "line", "what", "remedy"), BROKEN.values(), ids=BROKEN)
 def test_a_failed_plugin_is_kept_apart_with_what_where_and_what_to_do(distribution, source, line, what, remedy):
     before = {kind: set(names) for kind, names in installed().offers.items()}
     distribution("broken", source, entry_point="entry")
-    distribution("linear", good("linear"))
+    distribution("straight", good("straight"))
     found = installed()
     (failure,) = found.failures
     assert re.search(what, failure.what)
@@ -195,59 +195,63 @@ def test_a_failed_plugin_is_kept_apart_with_what_where_and_what_to_do(distributi
     where = "" if source is None else rf", .*plugin_of_broken\.py{'' if line is None else f':{line}'}"
     assert re.match(rf"broken 1\.5, \w+ing plugin_of_broken \(entry point entry{where}\): ", str(failure))
     assert str(failure).endswith(f": {failure.what}; {failure.remedy}")
-    assert {kind: set(names) - {"linear"} for kind, names in found.offers.items()} == before
-    assert "linear" in found.offers["model"]
+    assert {kind: set(names) - {"straight"} for kind, names in found.offers.items()} == before
+    assert "straight" in found.offers["model"]
 
 
 def test_an_entry_point_may_name_a_class(distribution):
-    distribution("linear", dedent(good("linear")).partition("@")[0], cls="Linear")
+    distribution("straight", dedent(good("straight")).partition("@")[0], cls="Straight")
     found = installed()
     assert found.failures == []
-    assert found.offers["model"]["linear"].origin.value == "plugin_of_linear:Linear"
+    assert found.offers["model"]["straight"].origin.value == "plugin_of_straight:Straight"
 
 
 NAMED = {
-    "is not there": ("Liner", "plugin_of_linear has no 'Liner', which its entry point names", "did you mean 'Linear'"),
-    "is not within it": ("Linear.Inner", "plugin_of_linear has no 'Linear.Inner'", "Linear"),
+    "is not there": (
+        "Straigt",
+        "plugin_of_straight has no 'Straigt', which its entry point names",
+        "did you mean 'Straight'",
+    ),
+    "is not within it": ("Straight.Inner", "plugin_of_straight has no 'Straight.Inner'", "Straight"),
     "is no plugin": ("mamlzoo.Spec", "Spec is no subclass of mamlzoo.Task", "derive it from one of these"),
     "has hooks": ("Ears", "Ears is no subclass of mamlzoo.Task", "hooks are functions of a module"),
     "is a base": ("mamlzoo.Model", "Model is mamlzoo's own", "offer a subclass of it"),
-    "has an empty part": ("Linear.", "names no class and no module", "package.module:Class"),
-    "is not there, of a later contract": ("Liner", "written for contract 9", "install a newer mamlzoo"),
-    "is an instance": ("made", "names an object of type Linear, which is no class", "name its class, Linear"),
+    "has an empty part": ("Straight.", "names no class and no module", "package.module:Class"),
+    "is not there, of a later contract": ("Straigt", "written for contract 9", "install a newer mamlzoo"),
+    "is an instance": ("made", "names an object of type Straight, which is no class", "name its class, Straight"),
     "is a function": (
-        "Linear.build",
+        "Straight.build",
         "names an object of type function",
         "as package.module:Class, or a module that has hooks",
     ),
-    "was written for a later contract": ("Linear", "written for contract 9", "install a newer mamlzoo"),
+    "was written for a later contract": ("Straight", "written for contract 9", "install a newer mamlzoo"),
 }
 
 
 @pytest.mark.parametrize(("cls", "what", "remedy"), NAMED.values(), ids=NAMED)
 def test_what_an_entry_point_names_wrongly_is_said(distribution, cls, what, remedy):
     contract = "__mamlzoo_contract__ = 9\n" if "contract" in what else ""
-    more = "made = Linear()\nclass Ears:\n    def mamlzoo_run_ended(self): pass\n"
-    distribution("linear", contract + dedent(good("linear")).partition("@")[0] + more, cls=cls)
+    more = "made = Straight()\nclass Ears:\n    def mamlzoo_run_ended(self): pass\n"
+    distribution("straight", contract + dedent(good("straight")).partition("@")[0] + more, cls=cls)
     (failure,) = installed().failures
     assert what in failure.what
     assert remedy in failure.remedy
 
 
 def test_a_class_offered_twice_is_said(distribution, tmp_path):
-    distribution("linear", good("linear"))
-    info = tmp_path / "site" / "linear-1.5.dist-info" / "entry_points.txt"
-    info.write_text(f"{info.read_text()}again = plugin_of_linear:Linear\n")
+    distribution("straight", good("straight"))
+    info = tmp_path / "site" / "straight-1.5.dist-info" / "entry_points.txt"
+    info.write_text(f"{info.read_text()}again = plugin_of_straight:Straight\n")
     installed.cache_clear()
     (failure,) = installed().failures
-    assert failure.what == "model 'linear' is offered twice, by the entry points again and linear"
+    assert failure.what == "model 'straight' is offered twice, by the entry points again and straight"
     assert failure.remedy == "remove one of them"
-    assert "linear" in installed().offers["model"]
+    assert "straight" in installed().offers["model"]
 
 
 def test_a_class_of_another_module_is_held_to_the_contract_of_that(distribution, tmp_path):
     (tmp_path / "site" / "plugin_of_later.py").write_text("__mamlzoo_contract__ = 9\n" + dedent(good("later")))
-    distribution("linear", "from plugin_of_later import Later\n", cls="Later")
+    distribution("straight", "from plugin_of_later import Later\n", cls="Later")
     (failure,) = installed().failures
     assert "written for contract 9" in failure.what
 
@@ -286,7 +290,7 @@ def test_ctrl_c_is_no_failure_of_a_plugin(distribution):
 
 @pytest.mark.parametrize("contract", range(1, mamlzoo.CONTRACT + 1))
 def test_a_contract_that_this_mamlzoo_keeps_is_no_hindrance(distribution, contract):
-    distribution("linear", f"__mamlzoo_contract__ = {contract}\n" + dedent(good("linear")))
+    distribution("straight", f"__mamlzoo_contract__ = {contract}\n" + dedent(good("straight")))
     assert installed().failures == []
 
 
@@ -424,14 +428,14 @@ def test_what_the_environment_leaves_out_or_misspells_is_remembered(distribution
     "damage", [b"[mamlzoo]\nbroken line\n", b"[mamlzoo]\nodd = \xff\xfe\n"], ids=["no value", "no UTF-8"]
 )
 def test_a_damaged_list_of_entry_points_is_a_failure_of_its_distribution_alone(distribution, tmp_path, damage):
-    distribution("linear", good("linear"))
+    distribution("straight", good("straight"))
     distribution("damaged", good("other"))
     (tmp_path / "site" / "damaged-1.5.dist-info" / "entry_points.txt").write_bytes(damage)
     found = installed()
     (failure,) = found.failures
     assert str(failure).startswith("damaged 1.5, ")
     assert "its entry_points.txt cannot be read" in failure.what
-    assert {"linear", "mlp"} <= set(found.offers["model"])
+    assert {"straight", "mlp"} <= set(found.offers["model"])
 
 
 def test_an_entry_point_whose_value_is_no_module_is_told_what_it_must_be(distribution, tmp_path):

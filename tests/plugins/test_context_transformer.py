@@ -142,7 +142,7 @@ def test_both_heads_read_a_set_alike():
 
 @pytest.mark.parametrize("algorithm", [InContext, TNPD])
 def test_it_refuses_inputs_that_are_no_vector(algorithm):
-    with pytest.raises(mamlzoo.UsageError, match=f"'{algorithm.name}' reads inputs that are one vector of numbers"):
+    with pytest.raises(mamlzoo.UsageError, match=f"'{algorithm.name}' takes inputs that are vectors of numbers"):
         algorithm().networks(Spec((1, 8, 8), 1))
 
 
