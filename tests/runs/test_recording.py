@@ -80,6 +80,7 @@ def contents(directory):
     document = json.loads((directory / "result.json").read_text())
     for timing in ("timing", "run_dir"):
         del document[timing]
+    del document["config"]["git"]  # of the folder in which a command was given
     del document["plan"]["why"], checkpoint["seconds"], checkpoint["digest"], checkpoint["plan"]
     metrics, losses = ((directory / name).read_bytes() for name in ("metrics.jsonl", "test_losses.npz"))
     return digest(checkpoint), document, metrics, losses
