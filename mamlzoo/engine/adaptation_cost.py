@@ -60,13 +60,11 @@ def _cubic(share: float) -> Callable[..., int]:
 def _solution(factorisation: float, triangles: int) -> Callable[..., int]:
     """The count of solving for k right-hand sides: share·n³ once, and n²·k for each triangle."""
 
-    def of(n: int, k: int, many: int) -> int:
-        return round(many * (factorisation * n**3 + triangles * n**2 * k))
-
     def count(one: Sequence[int], other: Sequence[int], *rest: Any, out_shape: Any = None, **named: Any) -> int:
         square, sides = (one, other) if len(one) > 1 and one[-1] == one[-2] else (other, one)
         many, n = _of_matrices(square)
-        return of(n, sides[-1] if len(sides) > 1 else 1, many)
+        k = sides[-1] if len(sides) > 1 else 1
+        return round(many * (factorisation * n**3 + triangles * n**2 * k))
 
     return count
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 import mamlzoo
 from mamlzoo import Batch, Episode, Gaussian, Learner, MetaParams, Params, Spec, option
+from mamlzoo_algorithms.point_sets import nll_of
 
 
 class Posterior(NamedTuple):
@@ -89,10 +90,8 @@ class ALPaCA(mamlzoo.CompleteAtOnce):
     def meta_loss(
         self, learner: Learner, meta: MetaParams, episode: Episode, progress: Tensor
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        support, query = episode
-        predicted = self.predict(learner, meta, self.start(learner, meta, support), query.x)
-        nll = -predicted.log_prob(query.y).masked_fill(~query.there, 0)
-        return nll.sum() / query.there.sum().clamp(min=1), {}
+        posterior = self.start(learner, meta, episode.support)
+        return nll_of(self.predict(learner, meta, posterior, episode.query.x), episode.query), {}
 
     @staticmethod
     def _root(meta: MetaParams) -> Tensor:

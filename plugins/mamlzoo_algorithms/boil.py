@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from torch import Tensor
-from torch.func import grad
-
 import mamlzoo
-from mamlzoo import Batch, Episode, Learner, MetaParams, Params, Spec, option
+from mamlzoo import MetaParams, Params, option
 from mamlzoo_algorithms.heads import head_of
+from mamlzoo_algorithms.part_adapting import PartAdapting
 
 
-class BOIL(mamlzoo.MetaAlgorithm):
+class BOIL(PartAdapting):
     """Body only in the inner loop: the network's body adapts, and its head is shared by all episodes.
 
     With θ = (body ω, head h),
@@ -25,23 +23,9 @@ class BOIL(mamlzoo.MetaAlgorithm):
     """
 
     name = "boil"
-    claims = frozenset({"query-loss"})
-    honours_masks = True
-    inner_steps: int = option(1, "adaptation steps in training, k", minimum=0)
-    inner_lr: float = option(0.01, "rate of an adaptation step, α", minimum=0)
     head: str = option("", "name of the module that stays, as in '4'; empty: the layer of the last parameter")
 
-    def networks(self, spec: Spec) -> dict[str, Spec]:
-        return {"network": spec}
-
-    def init(self, networks: dict[str, Params]) -> MetaParams:
-        self._body(networks["network"])  # so that a network without one is refused at once
-        return networks
-
-    def start(self, learner: Learner, meta: MetaParams, support: Batch) -> Params:
-        return self._body(meta["network"])
-
-    def _body(self, params: Params) -> Params:
+    def part(self, params: Params) -> Params:
         head = head_of(params, self.head, self.name)
         body = {name: value for name, value in params.items() if name not in head}
         if not body:
@@ -52,22 +36,6 @@ class BOIL(mamlzoo.MetaAlgorithm):
         return body
 
     def remarks(self, meta: MetaParams) -> list[str]:
-        body = self._body(meta["network"])
+        body = self.part(meta["network"])
         head = [name for name in meta["network"] if name not in body]
         return [f"the body that adapts: {', '.join(body)}", f"the head that stays: {', '.join(head)}"]
-
-    def adapt(self, learner: Learner, meta: MetaParams, fast: Params, support: Batch) -> Params:
-        gradient = grad(lambda body: learner.loss(meta["network"] | body, support))(fast)
-        return mamlzoo.sgd(fast, gradient, self.inner_lr)
-
-    def predict(self, learner: Learner, meta: MetaParams, fast: Params, x: Tensor) -> Tensor:
-        return learner.predict(meta["network"] | fast, x)
-
-    def adapted(self, learner: Learner, meta: MetaParams, fast: Params) -> dict[str, Params]:
-        return {"network": meta["network"] | fast}
-
-    def meta_loss(
-        self, learner: Learner, meta: MetaParams, episode: Episode, progress: Tensor
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        fast = mamlzoo.adapt(self, learner, meta, episode.support, self.inner_steps)
-        return learner.loss(meta["network"] | fast, episode.query), {}

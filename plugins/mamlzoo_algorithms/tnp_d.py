@@ -7,6 +7,7 @@ from torch import Tensor
 import mamlzoo
 from mamlzoo import Builder, Episode, Gaussian, Learner, MetaParams, Spec
 from mamlzoo_algorithms.context_transformer import ContextTransformer, Read
+from mamlzoo_algorithms.point_sets import nll_of
 
 
 class TNPD(ContextTransformer):
@@ -48,7 +49,5 @@ class TNPD(ContextTransformer):
     def meta_loss(
         self, learner: Learner, meta: MetaParams, episode: Episode, progress: Tensor
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        support, query = episode
-        predicted = self.predict(learner, meta, self.start(learner, meta, support), query.x)
-        nll = -predicted.log_prob(query.y).masked_fill(~query.there, 0)
-        return nll.sum() / query.there.sum().clamp(min=1), {}
+        read = self.start(learner, meta, episode.support)
+        return nll_of(self.predict(learner, meta, read, episode.query.x), episode.query), {}
