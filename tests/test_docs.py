@@ -17,7 +17,7 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
@@ -26,6 +26,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from apidoc import standings
 from mamlzoo.cli import COMMANDS, main
 from mamlzoo.discovery.entry_points import installed
 
@@ -92,7 +93,29 @@ def same(shown: str, printed: str, tolerance: float) -> bool:
     return apart(shown, printed) <= tolerance
 
 
-def check(page: Path, kind: str, tolerance: float) -> None:
+def ranking_apart(shown: str, printed: str) -> float:
+    """How far the means of two rankings' runs are apart beyond their intervals, relative to them, in whatever order.
+
+    NaN where other runs are in them, or where other claims hold.
+    """
+    (means, claims), (others, found) = (_ranked(text) for text in (shown, printed))
+    if means.keys() != others.keys() or claims != found:
+        return math.nan
+    pairs = [(means[run], others[run]) for run in means]
+    return max(
+        max(0.0, abs(mean - other) - half - its_half) / max(abs(mean), abs(other))
+        for (mean, half), (other, its_half) in pairs
+    )
+
+
+def _ranked(text: str) -> tuple[dict[str, list[float]], list[str]]:
+    """Each run's mean and half an interval, and the claims without their numbers."""
+    rows = [row for table in standings.TABLE.finditer(text) for row in standings.rows_of(table)]
+    claims = [line.partition(": its ")[0] for line in text.splitlines() if re.match("pass: |FAIL: ", line)]
+    return {row.label: [float(part.replace(",", "")) for part in row.metric.split(" ± ")] for row in rows}, claims
+
+
+def check(page: Path, kind: str, tolerance: float, apart: Callable[[str, str], float] = apart) -> None:
     text = page.read_text(encoding="utf-8")
     write_files(page)
 
@@ -182,6 +205,14 @@ def test_long_commands_print_what_the_page_shows(page, tmp_path, monkeypatch):
     check(page, "console slow", 0.25)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("page", pages_with("console ranking"))
+def test_long_rankings_hold_what_the_page_shows_whatever_the_order(page, tmp_path, monkeypatch):
+    # Runs that are nearly as good change places with the last bits.
+    monkeypatch.chdir(tmp_path)
+    check(page, "console ranking", 0.25, ranking_apart)
+
+
 @pytest.mark.benchmark
 @pytest.mark.parametrize("page", pages_with("console benchmark"))
 def test_measurements_print_tables_like_those_that_the_page_shows(page, tmp_path, monkeypatch):
@@ -228,6 +259,24 @@ def test_numbers_are_compared_with_a_tolerance_and_words_to_the_letter():
     assert not same("mse 1.0", "mae 1.0", math.inf)
     assert not same("3 seeds", "4 seeds", 5e-3)
     assert not same("of 50 tasks: 3.000", "of 51 tasks: 3.000", 5e-3)
+
+
+def test_rankings_are_compared_by_run_whatever_the_order():
+    head = (
+        "which one?\n\n run   mse   behind the best by   95% interval   train s   parameters   MFLOP to adapt\n ───\n"
+    )
+    best, other, worse = (
+        f" {run}   {mean} ± 0.010   {behind}   1.0   {parameters}   0.1\n"
+        for run, mean, behind, parameters in [
+            ("maml", "0.100", "the best              ", "1,761"),
+            ("anil", "0.101", "0.001   [-0.010, 0.012]", "1,761"),
+            ("anil", "0.201", "0.101   [ 0.090, 0.112]", "1,761"),
+        ]
+    )
+    assert ranking_apart(head + best + other, head + other + best) == 0
+    assert ranking_apart(head + best + other, head + best + worse) == pytest.approx(0.08 / 0.201)
+    assert math.isnan(ranking_apart(head + best + other, head + best))
+    assert math.isnan(ranking_apart(f"{head}{best}\npass: a: its mse 1\n", f"{head}{best}\nFAIL: a: its mse 1\n"))
 
 
 def test_an_interval_is_compared_to_the_precision_of_its_mean():

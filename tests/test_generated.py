@@ -15,7 +15,8 @@ import pytest
 
 import generate
 import mamlzoo
-from apidoc import docstrings, house, names, record, reference
+from apidoc import docstrings, house, names, record, reference, standings
+from mamlzoo.discovery.entry_points import installed
 
 DOCS = Path(__file__).parent.parent / "docs"
 NEXT = "# Changes\n\n## 0.2.0 (unreleased)\n\n{}\n\n## 0.1.0\n\n- `gone`, `Fit`, `train`\n"
@@ -45,6 +46,22 @@ def test_the_reference_is_what_the_docstrings_say():
 
 def test_the_picture_of_the_house_is_what_the_rules_say():
     assert generate.HOUSE.read_text(encoding="utf-8") == house.picture(), "run `python docs/generate.py`"
+
+
+def test_the_readmes_tables_are_those_of_the_results():
+    shown, results = (path.read_text(encoding="utf-8") for path in (generate.README, generate.RESULTS))
+    assert standings.readme(shown, results) == shown, "run `python docs/generate.py`"
+
+
+def test_the_results_below_each_algorithm_are_those_of_the_rankings():
+    shown, results = (path.read_text(encoding="utf-8") for path in (generate.ALGORITHMS, generate.RESULTS))
+    assert standings.algorithms(shown, results) == shown, "run `python docs/generate.py`"
+
+
+def test_every_built_in_algorithm_has_a_result():
+    ours = {name for name, offer in installed().offers["algorithm"].items() if offer.origin.distribution == "mamlzoo"}
+    ranked = standings.results_of(standings.standings(generate.RESULTS.read_text(encoding="utf-8")))
+    assert set(ranked) == ours
 
 
 def test_the_files_that_the_documents_name_are_there():

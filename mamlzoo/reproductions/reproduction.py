@@ -101,8 +101,10 @@ class Reproduction:
             notes.append(f"this is the short budget; --full has the published one, about {_taking(self.recipe.full)}")
         config = next(iter(self.results.values())).config
         versions, processor = config["versions"], config["machine"]["processor"]
+        judged = self.verdicts or any(found.judged for found in self.judgements)
+        outcome = ("passed" if self.passed else "FAILED") if judged else "made"
         notes.append(
-            f"{'passed' if self.passed else 'FAILED'} on {self.when}, in {duration(self.seconds)}, with mamlzoo "
+            f"{outcome} on {self.when}, in {duration(self.seconds)}, with mamlzoo "
             f"{versions['mamlzoo']} and torch {versions['torch']} on {processor}"
         )
         return notes

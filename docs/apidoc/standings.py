@@ -1,0 +1,126 @@
+"""Who came out where: the rankings of `docs/results.md`, as tables of the README and as lines below each algorithm.
+
+What `mamlzoo reproduce` printed stands in the results, and nothing else is a source; so no figure is written twice.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from mamlzoo.discovery.entry_points import installed
+
+MADE = re.compile(r"^\$ mamlzoo reproduce (?P<recipe>[\w-]+)[^\n]*\n(?P<printed>.*?)^```$", re.M | re.S)
+TABLE = re.compile(
+    r"^(?P<title>[^\n]*)\n\n run +(?P<metric>\S.*?) +behind the best by .*\n ─+\n(?P<rows>(?: .*\n)+)", re.M
+)
+MACHINE = re.compile(r"^(?:made|passed|FAILED) on \S+, in .*, with .* on (?P<processor>.+)$", re.M)
+SECTION = re.compile(r"^### (?P<name>[\w-]+)\n\n```console\n.*?^```\n(?P<rest>.*?)(?=^##|\Z)", re.M | re.S)
+SHOWN_IN_README = ("zoo-sine", "zoo-blobs")
+BEGIN, END = "<!-- which one: generated from docs/results.md -->", "<!-- which one: the end -->"
+
+
+class Row(NamedTuple):
+    """A run of a ranking, as printed; `behind` and `interval` are empty for the best."""
+
+    label: str
+    metric: str
+    behind: str
+    interval: str
+    seconds: str
+    parameters: str
+    flops: str
+
+
+class Standing(NamedTuple):
+    """A ranking: of which recipe, by which metric, the best first."""
+
+    recipe: str
+    title: str
+    metric: str
+    rows: Sequence[Row]
+    processor: str
+
+
+def standings(results: str) -> list[Standing]:
+    """Every ranking that the results show, in their order."""
+    return [
+        Standing(
+            made["recipe"],
+            table["title"],
+            table["metric"],
+            rows_of(table),
+            MACHINE.findall(made["printed"])[-1],
+        )
+        for made in MADE.finditer(results)
+        for table in TABLE.finditer(made["printed"])
+    ]
+
+
+def rows_of(table: re.Match[str]) -> list[Row]:
+    """The rows of a table that `TABLE` found."""
+    return [_row(line) for line in table["rows"].splitlines()]
+
+
+def _row(line: str) -> Row:
+    cells = re.split(r" {2,}", line.strip())
+    if cells[2] == "the best":
+        cells[2:3] = ["", ""]
+    return Row(*cells)
+
+
+def readme(text: str, results: str) -> str:
+    """The README with the tables of these rankings between its marks."""
+    found = {standing.recipe: standing for standing in standings(results)}
+    tables = "\n\n".join(_table(found[recipe]) for recipe in SHOWN_IN_README)
+    before, _, rest = text.partition(BEGIN)
+    return f"{before}{BEGIN}\n\n{tables}\n\n{END}{rest.partition(END)[2]}"
+
+
+def _table(standing: Standing) -> str:
+    title = standing.title[0].upper() + standing.title[1:]
+    heads = ["algorithm", standing.metric, "behind the best by [95%]", "train s", "parameters"]
+    lines = [
+        f"{title} `mamlzoo reproduce {standing.recipe}`, on one core of an {standing.processor}:",
+        "",
+        f"| {' | '.join(heads)} |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for row in standing.rows:
+        behind = f"{row.behind} {row.interval}".strip() or "–"
+        lines.append(f"| `{row.label}` | {row.metric} | {behind} | {row.seconds} | {row.parameters} |")
+    return "\n".join(lines)
+
+
+def algorithms(text: str, results: str) -> str:
+    """The page of the algorithms with a line below each section for every ranking that it took part in."""
+    found = results_of(standings(results))
+
+    def with_results(section: re.Match[str]) -> str:
+        shown = section[0][: section.start("rest") - section.start()]
+        lines = "".join(f"\n- {line}" for line in found.get(section["name"], ()))
+        return f"{shown}\nResults ([all](results.md#which-one)):\n{lines}\n\n" if lines else f"{shown}\n"
+
+    return SECTION.sub(with_results, text).rstrip("\n") + "\n"
+
+
+def results_of(found: Sequence[Standing]) -> Mapping[str, list[str]]:
+    """Each algorithm's results in words, by its name."""
+    lines: dict[str, list[str]] = {}
+    for standing in found:
+        for algorithm, line in _lines(standing):
+            lines.setdefault(algorithm, []).append(line)
+    return lines
+
+
+def _lines(standing: Standing) -> Iterator[tuple[str, str]]:
+    runs = {run.label: run.algorithm for run in installed().recipe(standing.recipe).runs}
+    for place, row in enumerate(standing.rows, 1):
+        algorithm = runs[row.label]
+        who = "" if row.label == algorithm else f", `{row.label}`"
+        yield (
+            algorithm,
+            f"`mamlzoo reproduce {standing.recipe}`{who}: {standing.metric} {row.metric}, "
+            f"place {place} of {len(standing.rows)}",
+        )
