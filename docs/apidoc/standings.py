@@ -100,7 +100,7 @@ def algorithms(text: str, results: str) -> str:
     def with_results(section: re.Match[str]) -> str:
         shown = section[0][: section.start("rest") - section.start()]
         lines = "".join(f"\n- {line}" for line in found.get(section["name"], ()))
-        return f"{shown}\nResults ([all](results.md#which-one)):\n{lines}\n\n" if lines else f"{shown}\n"
+        return f"{shown}\nResults ([all](results.md)):\n{lines}\n\n" if lines else f"{shown}\n"
 
     return SECTION.sub(with_results, text).rstrip("\n") + "\n"
 

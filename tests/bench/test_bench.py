@@ -143,6 +143,7 @@ def test_the_table_compares_each_with_the_fastest_plan_on_the_same_work():
     assert table.notes[-1] == "higher left out: not installed"
 
 
+@pytest.mark.slow  # a process of its own
 def test_bench_prints_rows_and_who_was_left_out(cli):
     found = cli.json(
         "bench", "--meta-batch", "2", "--plans", "vmap", "--against", "plain", "--seconds", "0.05", "--repeats", "1",

@@ -54,7 +54,14 @@ def parameters(result, network):
     return sum(leaf[0].numel() for leaf in result.meta[network].values())
 
 
-@pytest.mark.parametrize("flags", [["-m", "scale=neuron"], ["--model=scale=neuron"], ["--network.scale", "neuron"]])
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["-m", "scale=neuron"],
+        pytest.param(["--model=scale=neuron"], marks=pytest.mark.slow),
+        pytest.param(["--network.scale", "neuron"], marks=pytest.mark.slow),
+    ],
+)
 def test_a_network_gets_the_model_that_is_named_for_it(cli, two, flags):
     cli("run", "-t", "scalar", "-m", "mlp", *flags, "-a", two, *QUICK, "--out", "run")
     result = mamlzoo.load("run")

@@ -78,6 +78,7 @@ def test_the_training_curves_of_a_comparison_leave_out_what_was_not_trained(cli)
     assert said == "all/scratch: nothing was trained, so there is no meta-loss to draw"
 
 
+@pytest.mark.slow
 def test_every_task_has_a_figure_of_its_fits(cli):
     blobs = ["-t", "blobs", "--task.ways", "3", *QUICK]
     files = ["-t", "csv", "--task.folder", CSV.example().folder, *QUICK]

@@ -20,6 +20,7 @@ def test_runs_and_comparisons_become_one_page_each_run_once(cli):
     assert "blobs × mlp × protonet, scratch" in Path("all.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_a_sweeps_directory_stands_for_its_cells(cli):
     with without_figures():
         cli("sweep", "-a", "protonet", "--outer-lr", "0.01,0.02", "--valid-tasks", "3", *QUICK, "--out", "rates")

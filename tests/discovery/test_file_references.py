@@ -427,6 +427,7 @@ def test_a_comparison_cannot_be_resumed_with_one_plugin_for_all_its_runs(folder,
     )
 
 
+@pytest.mark.slow
 def test_an_edited_file_is_another_cell_of_a_sweep(folder, cli):
     words = ["sweep", "-m", "nets.py:make", "--meta-batch", "1,2", *FLAGS[:2], *FLAGS[4:], "--out", "cells"]
     cli(*words)

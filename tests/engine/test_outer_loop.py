@@ -246,8 +246,11 @@ def test_another_rate_or_schedule_is_the_same_program():
     [
         {"ema": 0.9, "optimizer": "adam", "outer_lr": 1e-3},
         {"clip_norm": 0.5, "schedule": Schedule("cosine", warmup=3)},
-        {"clip_norm": 0.5, "clip_per": "task", "options": {"momentum": 0.9}},
-        {"optimizer": "adamw", "outer_lr": 1e-3, "options": {"weight_decay": 0.1, "amsgrad": True}},
+        pytest.param({"clip_norm": 0.5, "clip_per": "task", "options": {"momentum": 0.9}}, marks=pytest.mark.slow),
+        pytest.param(
+            {"optimizer": "adamw", "outer_lr": 1e-3, "options": {"weight_decay": 0.1, "amsgrad": True}},
+            marks=pytest.mark.slow,
+        ),
         {"algorithm": MetaSGD(), "group_lrs": {"rates": 1e-4}, "outer_lr": 1e-3, "optimizer": "adam"},
     ],
 )

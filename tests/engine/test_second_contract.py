@@ -190,8 +190,8 @@ def test_statistics_are_the_mean_of_what_the_episodes_make_of_them_and_no_optimi
         torch.testing.assert_close(result.meta["moments"][kind][0], expected, rtol=1e-5, atol=1e-6)
 
 
-PLUGINS = [LatentProcess(), PerStepNorms(), Words(), Pairs(), Pictures()]
-MORE_PLUGINS = [DeepKernel(), Relation(), Reader()]
+PLUGINS = [Words(), Pairs(), Pictures()]
+MORE_PLUGINS = [LatentProcess(), PerStepNorms(), DeepKernel(), Relation(), Reader()]
 
 
 @pytest.mark.parametrize(

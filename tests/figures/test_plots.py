@@ -423,7 +423,12 @@ INLINE = "module://matplotlib_inline.backend_inline"
 
 
 @pytest.mark.parametrize(
-    ("backend", "module"), [(INLINE, "figures.plots"), ("no backend at all", "figures"), ("svg", "figures")]
+    ("backend", "module"),
+    [
+        pytest.param(INLINE, "figures.plots", marks=pytest.mark.slow),
+        ("no backend at all", "figures"),
+        pytest.param("svg", "figures", marks=pytest.mark.slow),
+    ],
 )
 def test_the_environments_backend_is_of_no_concern(tmp_path, backend, module):
     code = f"import os, mamlzoo.{module}, matplotlib; print(os.environ['MPLBACKEND'], matplotlib.rcParams['backend'])"

@@ -268,7 +268,9 @@ def edit_one(data: Path) -> None:
 
 
 @pytest.mark.usefixtures("no_figures")
-@pytest.mark.parametrize("change", [rename_one, add_one, edit_one])
+@pytest.mark.parametrize(
+    "change", [edit_one, *(pytest.param(change, marks=pytest.mark.slow) for change in (rename_one, add_one))]
+)
 def test_a_run_does_not_go_on_with_other_files_than_it_began_with(cli, tmp_path, monkeypatch, change):
     monkeypatch.chdir(tmp_path)
     write(tmp_path / "data", [6] * 5)
@@ -293,6 +295,7 @@ def forget_the_data(run: Path) -> None:
     (run / "config.json").write_text(json.dumps(config))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_figures")
 def test_a_sweep_and_a_comparison_do_not_go_on_with_other_files(cli, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -175,6 +175,7 @@ def test_the_commands_that_make_the_runs_again_have_a_heading(comparison):
     assert "<h2>Run again</h2>" in report.page(comparison)
 
 
+@pytest.mark.slow
 def test_runs_of_different_tasks_have_figures_of_their_own(comparison, blobs):
     texts = Outline(report.page(Comparison([blobs, comparison.results[0]]))).texts
     for metric in ("mse", "accuracy"):
@@ -184,6 +185,7 @@ def test_runs_of_different_tasks_have_figures_of_their_own(comparison, blobs):
     assert "test task 0" in texts
 
 
+@pytest.mark.slow
 def test_a_page_is_replaced_whole(comparison, blobs, tmp_path):
     path = tmp_path / "report.html"
     path.write_text("an older page")

@@ -171,6 +171,7 @@ def test_a_failed_figure_does_not_cost_the_others(result, tmp_path, monkeypatch)
     assert {path.name for path in (tmp_path / "run").glob("*.png")} == {"curves.png", "training.png"}
 
 
+@pytest.mark.slow
 def test_a_comparisons_and_a_sweeps_directory_are_loaded(result, tmp_path):
     with without_figures():
         both = mamlzoo.save(mamlzoo.Comparison([result, result]), tmp_path / "both")

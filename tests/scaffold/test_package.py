@@ -44,7 +44,9 @@ def test_a_package_has_a_module_an_entry_point_tests_a_readme_and_a_licence(cli,
     assert not any("$" in path.read_text(encoding="utf-8") for path in folder.rglob("*") if path.is_file())
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind", [kind if kind == "task" else pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS]
+)
 def test_its_plugin_is_found_passes_every_check_and_runs(cli, tmp_path, known, kind):
     cli("new-plugin", "my-thing", "--kind", kind)
     known("my-thing", tmp_path / "my-thing")

@@ -87,6 +87,7 @@ def test_a_value_that_torch_refuses_fails_its_own_cell():
     ]
 
 
+@pytest.mark.slow
 def test_a_sweep_over_them_is_recorded_loaded_and_gone_on_with(tmp_path, no_figures):
     budget = {"iterations": 1, "meta_batch": 2, "test_tasks": 3, "test_steps": 1, "valid_tasks": 3, "plan": "vmap"}
     axes = {"optimizer.weight_decay": [0.0, 0.1], "outer_lr.rates": [0.1, 0.2], "ema": [0.5]}

@@ -406,6 +406,7 @@ def test_a_run_of_another_sweep_is_none_of_its_cells(whole, tmp_path):
         mamlzoo.load(directory)
 
 
+@pytest.mark.slow
 def test_a_sweep_of_other_versions_keeps_what_is_finished(tmp_path):
     mamlzoo.sweep({"outer_lr": [0.1, 0.2]}, out=tmp_path / "all", **BUDGET)
     older = '"version": "mamlzoo 0.0.9"'
@@ -463,6 +464,7 @@ def test_a_document_whose_parts_do_not_fit_is_refused_at_its_place(whole, tmp_pa
         assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_sweep_goes_on_with_code_that_has_moved(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
