@@ -79,10 +79,10 @@ def readme(text: str, results: str) -> str:
 
 
 def _table(standing: Standing) -> str:
-    title = standing.title[0].upper() + standing.title[1:]
+    question, _, what = standing.title.partition("? ")
     heads = ["algorithm", standing.metric, "behind the best by [95%]", "train s", "parameters"]
     lines = [
-        f"{title} `mamlzoo reproduce {standing.recipe}`, on one core of an {standing.processor}:",
+        f"**{_begun(question)}?** {_begun(what)}, by `mamlzoo reproduce {standing.recipe}` on {standing.processor}:",
         "",
         f"| {' | '.join(heads)} |",
         "|---|---:|---:|---:|---:|",
@@ -91,6 +91,11 @@ def _table(standing: Standing) -> str:
         behind = f"{row.behind} {row.interval}".strip() or "–"
         lines.append(f"| `{row.label}` | {row.metric} | {behind} | {row.seconds} | {row.parameters} |")
     return "\n".join(lines)
+
+
+def _begun(sentence: str) -> str:
+    """With a capital letter, the others left as they are."""
+    return sentence[0].upper() + sentence[1:]
 
 
 def algorithms(text: str, results: str) -> str:
