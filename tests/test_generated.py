@@ -58,6 +58,17 @@ def test_the_results_below_each_algorithm_are_those_of_the_rankings():
     assert standings.algorithms(shown, results) == shown, "run `python docs/generate.py`"
 
 
+def test_what_is_generated_anew_keeps_what_stands_beside_it():
+    results = generate.RESULTS.read_text(encoding="utf-8")
+    section = "### maml\n\n```console\n$ mamlzoo info maml\n```\n"
+    made = standings.algorithms(f"{section}\nA remark.\n", results)
+    assert made.startswith(section)
+    assert made.endswith("\n\nA remark.\n")
+    assert standings.algorithms(made, results) == made
+    with pytest.raises(ValueError, match="unpack"):
+        standings.readme(f"before {standings.BEGIN} and no end", results)
+
+
 def test_every_built_in_algorithm_has_a_result():
     ours = {name for name, offer in installed().offers["algorithm"].items() if offer.origin.distribution == "mamlzoo"}
     ranked = standings.results_of(standings.standings(generate.RESULTS.read_text(encoding="utf-8")))

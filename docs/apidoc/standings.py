@@ -16,7 +16,9 @@ TABLE = re.compile(
     r"^(?P<title>[^\n]*)\n\n run +(?P<metric>\S.*?) +behind the best by .*\n ─+\n(?P<rows>(?: .*\n)+)", re.M
 )
 MACHINE = re.compile(r"^(?:made|passed|FAILED) on \S+, in .*, with .* on (?P<processor>.+)$", re.M)
-SECTION = re.compile(r"^### (?P<name>[\w-]+)\n\n```console\n.*?^```\n(?P<rest>.*?)(?=^##|\Z)", re.M | re.S)
+SECTION = re.compile(r"^### (?P<name>[\w-]+)\n\n```console\n.*?^```\n", re.M | re.S)
+HEADED = "\nResults ([all](results.md)):\n\n"
+RESULTS = re.compile(f"{re.escape(HEADED)}(?:- .*\n)+")
 SHOWN_IN_README = ("zoo-sine", "zoo-blobs")
 BEGIN, END = "<!-- which one: generated from docs/results.md -->", "<!-- which one: the end -->"
 
@@ -71,11 +73,16 @@ def _row(line: str) -> Row:
 
 
 def readme(text: str, results: str) -> str:
-    """The README with the tables of these rankings between its marks."""
+    """The README with the tables of these rankings between its marks.
+
+    Raises:
+        ValueError: it has not both marks, once each.
+    """
     found = {standing.recipe: standing for standing in standings(results)}
     tables = "\n\n".join(_table(found[recipe]) for recipe in SHOWN_IN_README)
-    before, _, rest = text.partition(BEGIN)
-    return f"{before}{BEGIN}\n\n{tables}\n\n{END}{rest.partition(END)[2]}"
+    before, rest = text.split(BEGIN)
+    _, after = rest.split(END)
+    return f"{before}{BEGIN}\n\n{tables}\n\n{END}{after}"
 
 
 def _table(standing: Standing) -> str:
@@ -103,11 +110,10 @@ def algorithms(text: str, results: str) -> str:
     found = results_of(standings(results))
 
     def with_results(section: re.Match[str]) -> str:
-        shown = section[0][: section.start("rest") - section.start()]
-        lines = "".join(f"\n- {line}" for line in found.get(section["name"], ()))
-        return f"{shown}\nResults ([all](results.md)):\n{lines}\n\n" if lines else f"{shown}\n"
+        lines = "".join(f"- {line}\n" for line in found.get(section["name"], ()))
+        return f"{section[0]}{HEADED}{lines}" if lines else section[0]
 
-    return SECTION.sub(with_results, text).rstrip("\n") + "\n"
+    return SECTION.sub(with_results, RESULTS.sub("", text))
 
 
 def results_of(found: Sequence[Standing]) -> Mapping[str, list[str]]:

@@ -71,6 +71,11 @@ def made(tmp_path_factory):
     return reproduce(recipe_files.parse(TINY), tmp_path_factory.mktemp("recipes") / "tiny")
 
 
+def test_where_nothing_is_judged_nothing_is_said_to_have_passed(made):
+    assert "made on 20" in str(made)
+    assert "passed" not in str(made)
+
+
 def test_validation_chooses_before_the_run_is_trained(made):
     settings, algorithm = (made.results["maml"].config[part] for part in ("settings", "algorithm"))
     assert made.chosen["maml"] == {"algorithm.inner_lr": 0.01, "outer_lr": 0.001}
