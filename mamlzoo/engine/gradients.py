@@ -137,6 +137,27 @@ def vmap_plan(bound: Bound, reduction: Reduction, chunk: int | None = None, clip
     return gradients
 
 
+def of_a_task(
+    bound: Bound,
+    meta: MetaParams,
+    constants: dict[str, Params],
+    episode: Episode,
+    progress: Tensor,
+    clip: float | None = None,
+) -> tuple[MetaParams, Tensor, dict[str, Tensor], MetaParams]:
+    """The gradient of one task and one seed, the meta-loss, what is logged, and the next values of the statistics.
+
+    Args:
+        meta, constants: of the seed, without a seed axis; θ requires gradients.
+        clip: the largest norm of the gradient; None: any.
+    """
+    loss, logs, carried = _objective(bound, meta, constants, episode, progress)
+    gradient = without(_gradient(bound, loss, meta), bound.algorithm.statistics)
+    if clip is not None:
+        gradient = trees.index(_rows_clipped(_alone(gradient), clip), 0)
+    return gradient, loss.detach(), logs, carried
+
+
 def loop_plan(bound: Bound, reduction: Reduction, chunk: int | None = None, clip: float | None = None) -> Gradients:
     """One seed and one task after another; `chunk` has no say."""
 
@@ -149,16 +170,15 @@ def loop_plan(bound: Bound, reduction: Reduction, chunk: int | None = None, clip
             own = trees.tree_map(lambda leaf, at=seed: leaf.detach()[at].requires_grad_(), meta)
             constants = trees.index(bound.constants, seed)
             for task in range(tasks):
-                loss, logs, carried = _objective(bound, own, constants, trees.index(episodes, (seed, task)), progress)
-                gradient = without(_gradient(bound, loss, own), bound.algorithm.statistics)
-                if clip is not None:
-                    gradient = trees.index(_rows_clipped(_alone(gradient), clip), 0)
+                gradient, loss, logs, carried = of_a_task(
+                    bound, own, constants, trees.index(episodes, (seed, task)), progress, clip
+                )
                 trees.tree_map(lambda sum_, g, at=seed: sum_[at].add_(g, alpha=weight), total, gradient)
                 for name, group in moves(
                     *trees.tree_map(lambda leaf: leaf[None], (own, _alone(carried))), tasks
                 ).items():
                     trees.tree_map(lambda sum_, move, at=seed: sum_[at].add_(move[0]), total[name], group)
-                rows.append((loss.detach(), logs))
+                rows.append((loss, logs))
         stacked = trees.tree_map(lambda leaf: leaf.unflatten(0, (seeds, tasks)), trees.stack(rows))
         return StepResult(total, *stacked)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 import time
@@ -19,10 +20,8 @@ from mamlzoo.engine.binding import Bound, Reduction
 from mamlzoo.engine.blocks import Block, blocks
 from mamlzoo.engine.compilation import program_cache
 from mamlzoo.engine.compilation.agreement import disagreement
-from mamlzoo.engine.compilation.graph import roughness
-from mamlzoo.engine.compilation.inductor import reason_of
-from mamlzoo.engine.compilation.program import CompiledSteps, Loop, Replay, TracedSteps, kept_code, machine_code
-from mamlzoo.engine.compilation.program_cache import CannotCompileError, DamagedError
+from mamlzoo.engine.compilation.program_cache import CannotCompileError, DamagedError, reason_of
+from mamlzoo.engine.compilation.traced_steps import CompiledSteps, Run, TracedSteps
 from mamlzoo.engine.cpu import SPREAD, computing, is_busy
 from mamlzoo.engine.episodes import TrainingStream
 from mamlzoo.engine.gradients import EAGER, Gradients
@@ -36,8 +35,6 @@ from mamlzoo.tables import rate
 T = TypeVar("T")
 WORTH_A_THOUGHT = 4.0
 """Seconds of eager training below which a compiler is not even considered: importing it takes longer."""
-COMPILING = 30.0
-"""Compiling a graph takes about this many times what tracing it took; 29 to 39 on graphs of 460 to 1,480 nodes."""
 LONGER = 2
 """By how much more a busy or an older machine may take than was measured: a person is told a range."""
 CLEARLY = 2.0
@@ -208,9 +205,8 @@ class _Preparation:
         traced = yield from self._traced()
         run = yield from self._kept(traced)
         if run is None:
-            expected = COMPILING * traced.seconds
-            if total < expected:
-                why = f"{why}, about {total:.0f} s in all; compiling alone about {expected:.0f} s"
+            if total < traced.compiling:
+                why = f"{why}, about {total:.0f} s in all; compiling alone about {traced.compiling:.0f} s"
                 return self._chosen(eager, plan, why)
             run = yield from self._machine_code(traced)
         compiled = self._believed(traced, run)
@@ -297,26 +293,33 @@ class _Preparation:
             raise
         except Exception as error:
             raise CannotCompileError(f"its tasks cannot be batched ({reason_of(error)})") from error
-        logs, chunk = list(measured.logs), self._compiled_chunk
-        with computing(self._threads(chunk)):  # the compiler writes for so many
-            clip = self._training.clip_of_task
-            return TracedSteps(self._bound, self._training.reduction, eager.optimizer, self._block, logs, chunk, clip)
+        clip = self._training.clip_of_task
+        what = self._bound, self._training.reduction, eager.optimizer, self._block, list(measured.logs)
+        if self._block.progress.device.type == "cpu":
+            from mamlzoo.engine.native.taskwise import TaskwiseSteps, UncoveredError
 
-    def _kept(self, traced: TracedSteps) -> Preparing[Loop | Replay | None]:
+            with contextlib.suppress(UncoveredError):
+                return TaskwiseSteps(*what, clip)
+        from mamlzoo.engine.compilation.program import BatchedSteps
+
+        with computing(self._threads(self._compiled_chunk)):  # the compiler writes for so many
+            return BatchedSteps(*what, self._compiled_chunk, clip)
+
+    def _kept(self, traced: TracedSteps) -> Preparing[Run | None]:
         try:
             with computing(self._threads(self._compiled_chunk)):
-                return kept_code(traced)
+                return traced.kept()
         except DamagedError as error:
             yield Alert(f"{error}; it was removed")
             return None
 
-    def _machine_code(self, traced: TracedSteps) -> Preparing[Loop | Replay]:
-        least = COMPILING * traced.seconds
+    def _machine_code(self, traced: TracedSteps) -> Preparing[Run]:
+        least = max(1.0, traced.compiling)
         yield Notice(f"compiling the meta-step, once: about {least:.0f} to {LONGER * least:.0f} s")
         with computing(self._threads(self._compiled_chunk)):
-            return machine_code(traced)
+            return traced.compiled()
 
-    def _believed(self, traced: TracedSteps, run: Loop | Replay) -> CompiledSteps:
+    def _believed(self, traced: TracedSteps, run: Run) -> CompiledSteps:
         """Compare a program with the vmap plan, on copies; the one compared, whose θ has moved.
 
         Raises:
@@ -326,7 +329,7 @@ class _Preparation:
         gradients = self._gradients("vmap")
         try:
             with program_cache.trying(traced.path):
-                wrong = disagreement(vmap, compiled, gradients, self._block, roughness(traced.graph))
+                wrong = disagreement(vmap, compiled, gradients, self._block, traced.roughness)
         except (RuntimeError, OSError) as error:
             raise CannotCompileError(f"the program fails: {reason_of(error)}") from error
         if wrong is not None:
@@ -335,7 +338,7 @@ class _Preparation:
         program_cache.trust(traced.path)
         return compiled
 
-    def _compiled(self, traced: TracedSteps, run: Loop | Replay) -> CompiledSteps:
+    def _compiled(self, traced: TracedSteps, run: Run) -> CompiledSteps:
         optimizer = self._optimizer()
         return CompiledSteps(
             optimizer, self._eager("vmap", optimizer), traced, run, self._threads(self._compiled_chunk)

@@ -24,10 +24,10 @@ import pytest
 import torch
 from test_plan_choice import prepared
 
-from mamlzoo.engine import plan_choice
 from mamlzoo.engine.compilation import program_cache
-from mamlzoo.engine.compilation.inductor import load
 from mamlzoo.engine.compilation.program_cache import CannotCompileError, DamagedError
+from mamlzoo.engine.native.taskwise import TaskwiseSteps
+from mamlzoo.engine.native.toolchain import load
 from mamlzoo.engine.plan_choice import Alert
 
 pytestmark = pytest.mark.slow
@@ -55,7 +55,7 @@ def program(clean, tmp_path, monkeypatch):
         raise CannotCompileError("nothing is compiled here")
 
     monkeypatch.setenv("MAMLZOO_CACHE", str(tmp_path))
-    monkeypatch.setattr(plan_choice, "machine_code", no_compiler)
+    monkeypatch.setattr(TaskwiseSteps, "compiled", no_compiler)
     return Path(shutil.copy2(clean[0], tmp_path))
 
 

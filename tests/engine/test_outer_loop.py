@@ -11,7 +11,8 @@ from mamlzoo.engine.binding import bind_seeds
 from mamlzoo.engine.blocks import blocks
 from mamlzoo.engine.compilation.agreement import disagreement
 from mamlzoo.engine.compilation.graph import roughness
-from mamlzoo.engine.compilation.program import CompiledSteps, Replay, TracedSteps
+from mamlzoo.engine.compilation.program import BatchedSteps, Replay
+from mamlzoo.engine.compilation.traced_steps import CompiledSteps
 from mamlzoo.engine.episodes import TrainingStream
 from mamlzoo.engine.gradients import EAGER
 from mamlzoo.engine.outer_optimizer import OuterOptimizer, clipped
@@ -50,7 +51,7 @@ class Loop:
         """The plan `compile` but for the compiler: its graph, executed."""
         eager = self.eager("vmap")
         logs = list(eager.advance(self.block, 0, 1).logs)
-        return TracedSteps(
+        return BatchedSteps(
             self.bound,
             self.training.reduction,
             eager.optimizer,

@@ -9,9 +9,11 @@ from torch import nn
 
 from mamlzoo.engine import plan_choice
 from mamlzoo.engine.binding import bind_seeds
-from mamlzoo.engine.compilation.program import CompiledSteps, Loop
 from mamlzoo.engine.compilation.program_cache import CannotCompileError
+from mamlzoo.engine.compilation.traced_steps import CompiledSteps
 from mamlzoo.engine.episodes import TrainingStream
+from mamlzoo.engine.native import taskwise
+from mamlzoo.engine.native.taskwise import Call, TaskwiseSteps
 from mamlzoo.engine.plan_choice import Alert, Notice, Training, prepare
 from mamlzoo.engine.steps import EagerSteps
 from mamlzoo.runs.name_resolution import as_model
@@ -57,7 +59,7 @@ def test_without_a_compiler_the_next_plan_goes_on_and_says_why(monkeypatch):
     def machine_code(traced):
         raise CannotCompileError("no C++ compiler was found")
 
-    monkeypatch.setattr(plan_choice, "kept_code", machine_code)
+    monkeypatch.setattr(TaskwiseSteps, "kept", machine_code)
     steps, choice, _ = prepared("compile")
     assert isinstance(steps, EagerSteps)
     assert choice.plan == "vmap"
@@ -112,7 +114,7 @@ def test_a_plan_that_a_clock_chose_is_said_with_the_flags_that_repeat_it(monkeyp
 def test_a_cache_that_is_not_safe_is_said(tmp_path, monkeypatch):
     tmp_path.chmod(0o770)
     monkeypatch.setenv("MAMLZOO_CACHE", str(tmp_path))
-    monkeypatch.setattr(plan_choice, "COMPILING", 1e9)
+    monkeypatch.setattr(taskwise, "A_STATEMENT", 1e9)
     monkeypatch.setattr(plan_choice, "WORTH_A_THOUGHT", 0)
     why = "may be written by others; chmod 700 would do; what is compiled is not kept"
     assert prepared("auto")[2] == [Alert(f"the cache {tmp_path} {why}")]
@@ -127,7 +129,7 @@ def test_a_damaged_program_is_said_and_made_again(tmp_path, monkeypatch):
         compiled.append(traced.path)
         raise CannotCompileError("nothing is compiled here")
 
-    monkeypatch.setattr(plan_choice, "machine_code", machine_code)
+    monkeypatch.setattr(TaskwiseSteps, "compiled", machine_code)
     prepared("compile")
     compiled[0].write_bytes(b"no program")
     damaged, compiling = prepared("compile")[2]
@@ -138,7 +140,7 @@ def test_a_damaged_program_is_said_and_made_again(tmp_path, monkeypatch):
 
 def test_a_job_shorter_than_compiling_is_not_compiled(monkeypatch):
     monkeypatch.setattr(plan_choice, "WORTH_A_THOUGHT", 0)
-    monkeypatch.setattr(plan_choice, "COMPILING", 1e9)
+    monkeypatch.setattr(taskwise, "A_STATEMENT", 1e9)
     steps, choice, notices = prepared("auto", model=MLP(hidden=(9,)))
     assert isinstance(steps, EagerSteps)
     assert "compiling alone about" in choice.why
@@ -178,8 +180,8 @@ def test_tasks_are_cut_into_chunks_where_they_would_not_fit(monkeypatch):
 @pytest.mark.slow
 def test_a_program_with_other_numbers_is_not_believed(monkeypatch):
     prepared("compile")
-    right = Loop.__call__
-    monkeypatch.setattr(Loop, "__call__", lambda *inputs: [tensor * 1.1 for tensor in right(*inputs)])
+    right = Call.__call__
+    monkeypatch.setattr(Call, "__call__", lambda *inputs: [tensor * 1.1 for tensor in right(*inputs)])
     steps, choice, _ = prepared("compile")
     assert isinstance(steps, EagerSteps)
     assert choice.why.startswith("'compile' cannot: the program's meta-losses are not those of vmap; it was removed; ")
@@ -192,7 +194,7 @@ def test_a_program_that_fails_is_replaced(monkeypatch):
 
         return run
 
-    monkeypatch.setattr(plan_choice, "kept_code", failing)
+    monkeypatch.setattr(TaskwiseSteps, "kept", failing)
     steps, choice, _ = prepared("compile")
     assert isinstance(steps, EagerSteps)
     assert choice.why.startswith("'compile' cannot: the program fails: no such kernel; ")

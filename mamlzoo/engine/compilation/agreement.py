@@ -19,7 +19,7 @@ from torch import Tensor
 from mamlzoo import trees
 from mamlzoo.contracts.data import MetaParams
 from mamlzoo.engine.blocks import Block
-from mamlzoo.engine.compilation.program import CompiledSteps
+from mamlzoo.engine.compilation.traced_steps import CompiledSteps
 from mamlzoo.engine.cpu import computing
 from mamlzoo.engine.gradients import Gradients
 from mamlzoo.engine.outer_optimizer import OuterOptimizer
@@ -31,6 +31,11 @@ MARGIN = 8.0
 """How many times further than the vmap plan's own gradients those of the program may be off."""
 ROUNDINGS = 16
 """By how many roundings θ is off there: in long sums of float32 they add up."""
+SHARES = tuple(sign * 4.0**-power for power in range(7) for sign in (1.0, -1.0))
+"""Of what gradients may be off, what is tried. An update need not be farthest off where its gradient is: Adam's of a
+number whose gradient has been as small as the rounding is largest where it is as small again."""
+BETWEEN = 1 + 1 / 16
+"""How much farther off an update may be between these than at them: Adam's, between powers of 4, by a thirtieth."""
 COUNTED = 1e-4
 """By how much of itself an update may be off at most that an optimiser makes with its step counter in a tensor, as it
 is traced, from the one it makes with a Python number: 1 − β^t has lost digits there."""
@@ -112,13 +117,13 @@ def _step(
     before = [optimizer.theta.clone(), *(tensor.clone() for tensor in optimizer.state())]
     with torch.no_grad():
         usual, *others = (
-            _updated(optimizer, before, gradient.value + sign * gradient.noise, rates) for sign in (0.0, 1.0, -1.0)
+            _updated(optimizer, before, gradient.value + share * gradient.noise, rates) for share in (0.0, *SHARES)
         )
     optimizer.step(result.gradient, block.rates[at].tolist())
     after = [optimizer.theta, *optimizer.state()]
     tolerances = [
-        _tolerance(old, new, traced, one, other, roughness, optimizer.elementwise)
-        for old, new, traced, one, other in zip(before, after, usual, *others, strict=True)
+        _tolerance(old, new, traced, off, roughness, optimizer.elementwise)
+        for old, new, traced, *off in zip(before, after, usual, *others, strict=True)
     ]
     return {
         "meta-losses": ([losses], [MARGIN * off]),
@@ -157,14 +162,14 @@ def _updated(optimizer: OuterOptimizer, before: list[Tensor], gradient: Tensor, 
 
 
 def _tolerance(
-    old: Tensor, new: Tensor, traced: Tensor, one: Tensor, other: Tensor, roughness: float, elementwise: bool
+    old: Tensor, new: Tensor, traced: Tensor, others: Sequence[Tensor], roughness: float, elementwise: bool
 ) -> Tensor:
     """How far each number of a tensor may be off after an update.
 
     Args:
         old, new: before and after it.
         traced: after it, as it is traced.
-        one, other: after the traced one, for gradients that are off to either side.
+        others: after the traced one, for gradients that are off by more or less to either side.
     """
     if not new.is_floating_point():
         return torch.zeros_like(new)
@@ -173,7 +178,7 @@ def _tolerance(
         """The largest number of a seed: of its row, or of all where each has an optimiser of its own."""
         return tensor.amax(-1, keepdim=True) if elementwise and tensor.ndim > 1 else tensor.amax()
 
-    by_gradient = torch.maximum((one - traced).abs(), (other - traced).abs())
+    by_gradient = BETWEEN * torch.stack([(other - traced).abs() for other in others]).amax(0)
     change = widest((new - old).abs())
     by_counting = torch.minimum(2 * (traced - new).abs(), COUNTED * change)
     own = 4 * torch.finfo(new.dtype).eps * new.abs() + MARGIN * roughness * change

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.func import functionalize
 from torch.fx import GraphModule, Node
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from mamlzoo.engine.compilation.inductor import reason_of
-from mamlzoo.engine.compilation.program_cache import CannotCompileError
+from mamlzoo.engine.compilation.program_cache import CannotCompileError, reason_of
 
 aten = torch.ops.aten
 TF32 = 2.0**-10
@@ -27,14 +27,7 @@ def traced(function: Callable[..., Any], inputs: Sequence[Tensor]) -> tuple[Grap
         CannotCompileError: it depends on a tensor's value, or does what a graph cannot hold.
     """
     on_cpu = inputs[0].device.type == "cpu"
-    try:
-        with torch.no_grad():
-            table = DEGENERATE if on_cpu else {}
-            graph = make_fx(function, table, tracing_mode="fake", _allow_non_fake_inputs=True)(*inputs)
-    except Exception as error:  # of a plugin, an optimiser or torch: another plan does the same work
-        raise CannotCompileError(reason_of(error)) from error
-    lifted = _lift_tensors(graph)
-    _forget_the_profiler(graph)
+    graph, lifted = as_it_is(function, inputs, DEGENERATE if on_cpu else {})
     _make_failures_nan(graph)
     if on_cpu:
         _keep_scalars(graph)
@@ -42,6 +35,49 @@ def traced(function: Callable[..., Any], inputs: Sequence[Tensor]) -> tuple[Grap
     graph.graph.eliminate_dead_code()
     graph.recompile()
     return graph, lifted
+
+
+def as_it_is(
+    function: Callable[..., Any],
+    inputs: Sequence[Tensor],
+    table: Mapping[Any, Callable[..., Any]],
+    *,
+    functional: bool = False,
+) -> tuple[GraphModule, list[Tensor]]:
+    """The same, for no compiler in particular.
+
+    Args:
+        table: what operations are made of, by operation.
+        functional: whether no operation may change a tensor in place.
+
+    Raises:
+        CannotCompileError: it depends on a tensor's value, or does what a graph cannot hold.
+    """
+    try:
+        with torch.no_grad():
+            graph = _graph_of(function, inputs, {} if functional else table)
+            if functional and any(_changes(node) for node in graph.graph.nodes):
+                graph = _graph_of(functionalize(graph), inputs, table)
+            elif functional and any(node.target in table for node in graph.graph.nodes):
+                graph = _graph_of(graph, inputs, table)
+    except Exception as error:  # of a plugin, an optimiser or torch: another plan does the same work
+        raise CannotCompileError(reason_of(error)) from error
+    lifted = _lift_tensors(graph)
+    _forget_the_profiler(graph)
+    graph.graph.eliminate_dead_code()
+    graph.recompile()
+    return graph, lifted
+
+
+def _graph_of(
+    function: Callable[..., Any], inputs: Sequence[Tensor], table: Mapping[Any, Callable[..., Any]]
+) -> GraphModule:
+    return make_fx(function, dict(table), tracing_mode="fake", _allow_non_fake_inputs=True)(*inputs)
+
+
+def _changes(node: Node) -> bool:
+    """Whether an operation changes one of its arguments in place."""
+    return isinstance(node.target, torch._ops.OpOverload) and node.target._schema.is_mutable
 
 
 def _lift_tensors(graph: GraphModule) -> list[Tensor]:
@@ -54,6 +90,7 @@ def _lift_tensors(graph: GraphModule) -> list[Tensor]:
         if id(tensor) not in lifted:
             with graph.graph.inserting_after(last):
                 last = graph.graph.placeholder(f"lifted_{len(lifted) + 1}")
+            last.meta["val"] = tensor
             lifted[id(tensor)] = tensor, last
         node.replace_all_uses_with(lifted[id(tensor)][1])
         graph.graph.erase_node(node)
@@ -147,9 +184,9 @@ def _keep_joined(graph: GraphModule) -> None:
             node.replace_input_with(part, kept)
 
 
-def roughness(graph: GraphModule) -> float:
-    """How far the roughest of the numbers in a graph are apart, relatively."""
-    values = [node.meta.get("val") for node in graph.graph.nodes]
+def roughness(*graphs: GraphModule) -> float:
+    """How far the roughest of the numbers in graphs are apart, relatively."""
+    values = [node.meta.get("val") for graph in graphs for node in graph.graph.nodes]
     kinds = {value.dtype for value in values if isinstance(value, Tensor) and value.is_floating_point()}
     rough = max((torch.finfo(dtype).eps for dtype in kinds), default=torch.finfo(torch.float32).eps)
     on_gpu = any(isinstance(value, Tensor) and value.is_cuda for value in values)

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from torch.fx import GraphModule
 
 from mamlzoo.engine.compilation import program_cache
-from mamlzoo.engine.compilation.program_cache import CannotCompileError, DamagedError
+from mamlzoo.engine.compilation.program_cache import CannotCompileError, DamagedError, reason_of
 from mamlzoo.engine.cpu import cpuinfo
 
 Compiled = Callable[..., Sequence[Tensor]]
@@ -56,7 +56,7 @@ def program_path(graph: GraphModule, inputs: Sequence[Tensor], folder: Path) -> 
         graph.code,
         shapes,
         torch.__version__,
-        _processor(),
+        processor(),
         torch.get_num_threads(),
         sorted(OPTIONS.items()),
         [torch.cuda.get_device_name(t.device) for t in inputs if t.is_cuda][:1],
@@ -66,7 +66,7 @@ def program_path(graph: GraphModule, inputs: Sequence[Tensor], folder: Path) -> 
     return folder / f"{key}{program_cache.SUFFIX}"
 
 
-def _processor() -> tuple[str, ...]:
+def processor() -> tuple[str, ...]:
     """What tells this processor from others: its code is written for just its instructions, and kills others."""
     if not cpuinfo():
         return (platform.machine(), platform.processor(), torch.backends.cpu.get_cpu_capability())
@@ -81,14 +81,7 @@ def load(path: Path, device: str = "cpu") -> Compiled | None:
         DamagedError: it is not what was written, or has crashed; it is removed and can be made again.
         CannotCompileError: it cannot be loaded.
     """
-    content = program_cache.read(path)
-    if content is None:
-        return None
-    try:
-        with program_cache.trying(path), program_cache.own_folder(path.parent) as folder:
-            return _on_gpu(content, folder) if device == "cuda" else _on_cpu(content, folder)
-    except Exception as error:  # a full disk, a library that is not there, another version of torch
-        raise CannotCompileError(f"the program cannot be loaded: {reason_of(error)}") from error
+    return program_cache.loaded(path, _on_gpu if device == "cuda" else _on_cpu)
 
 
 def _on_cpu(content: bytes, folder: Path) -> Compiled:
@@ -186,13 +179,3 @@ def _packed(files: Sequence[object]) -> bytes:
             if isinstance(file, str) and not file.endswith(".cpp"):
                 archive.write(file, f"{_WITHIN}/{Path(file).name}")
     return content.getvalue()
-
-
-def reason_of(error: BaseException) -> str:
-    """An error of the compiler, or of what it was to compile, in one line."""
-    text = str(error).strip() or type(error).__name__
-    if "compiler" in text.lower() and ("not found" in text.lower() or "no working" in text.lower()):
-        return "no C++ compiler was found"
-    if "data-dependent" in text:
-        return "it asks for a tensor's value"
-    return text.splitlines()[0][:200]

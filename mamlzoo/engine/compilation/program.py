@@ -27,12 +27,15 @@ from mamlzoo.engine.binding import Bound, Reduction
 from mamlzoo.engine.blocks import Block
 from mamlzoo.engine.carried_statistics import columns
 from mamlzoo.engine.compilation import program_cache
-from mamlzoo.engine.compilation.graph import traced
+from mamlzoo.engine.compilation.graph import roughness, traced
 from mamlzoo.engine.compilation.inductor import Compiled, compile_program, load, program_path
+from mamlzoo.engine.compilation.traced_steps import Run, TracedSteps
 from mamlzoo.engine.gradients import vmap_plan
 from mamlzoo.engine.outer_optimizer import OuterOptimizer
-from mamlzoo.engine.steps import EagerSteps, Measured, Steps, joined
+from mamlzoo.engine.steps import Measured
 
+COMPILING = 30.0
+"""Compiling a graph takes about this many times what tracing it took; 29 to 39 on graphs of 460 to 1,480 nodes."""
 WARM_UP = 3
 """Passes on a side stream before a CUDA graph is captured, as torch asks for."""
 
@@ -64,20 +67,14 @@ class _Carried(NamedTuple):
         return [self.theta, self.measures, *self.gradient, *self.state]
 
 
-class TracedSteps:
-    """Meta-steps as a graph, and what goes in and out of it. Nothing is compiled yet.
+class BatchedSteps(TracedSteps):
+    """The vmap plan's meta-gradient and the outer optimiser, compiled by TorchInductor.
 
     Where a chunk bounds the tasks computed at once, a meta-step is several passes of the graph: each adds to the
     gradient, and the last of them updates θ.
 
     Attributes:
-        passes: of the graph, for one meta-step.
         carries: how many tensors a pass hands to the next.
-        inputs: examples of what goes into the graph.
-        lifted: tensors that the graph holds, to be given last.
-        factorises: whether it does linear algebra, which can fail.
-        path: where the compiled graph is, or will be, kept.
-        seconds: what tracing took; compiling takes about a fixed multiple of it.
     """
 
     def __init__(
@@ -101,11 +98,10 @@ class TracedSteps:
         Raises:
             CannotCompileError: something depends on a tensor's value, or does what a graph cannot hold.
         """
-        self.logs = list(logs)
+        super().__init__(bound, example, logs)
         self._update = optimizer.update
-        self._bound, self._reduction, self._clip = bound, reduction, clip
-        self._like = example.episodes
-        self.length, self.seeds, tasks = example.episodes.support.y.shape[:3]
+        self._reduction, self._clip = reduction, clip
+        tasks = example.episodes.support.y.shape[2]
         self.passes = tasks // _piece(tasks, chunk or tasks)
         self._accumulates = self.passes > 1
         started = time.perf_counter()
@@ -116,15 +112,14 @@ class TracedSteps:
         self.graph, self.lifted = traced(self._pass, [start, *carried, *given])
         self.inputs = [start, *carried, *given, *self.lifted]
         self.factorises = any("linalg" in str(node.target) for node in self.graph.graph.nodes)
-        self.seconds = time.perf_counter() - started
+        self.roughness = roughness(self.graph)
+        self.compiling = COMPILING * (time.perf_counter() - started)
         self.path = program_path(self.graph, self.inputs, program_cache.place().folder)
 
     def carried(self, optimizer: OuterOptimizer) -> list[Tensor]:
-        """What the first pass is handed."""
-        theta = optimizer.theta
-        measures = theta.new_zeros(self.length, self.seeds, 1 + len(self.logs))
+        theta, measures, *state = super().carried(optimizer)
         gradient = (torch.zeros_like(theta),) if self._accumulates else ()
-        return _Carried(theta, measures, gradient, tuple(optimizer.state())).all
+        return _Carried(theta, measures, gradient, tuple(state)).all
 
     def given(self, block: Block) -> list[Tensor]:
         """What stays the same for a block: progress, rates, constants, episodes in pieces."""
@@ -136,25 +131,21 @@ class TracedSteps:
         rates = block.rates.to(block.progress.device)
         return [block.progress, rates, *trees.leaves(self._bound.constants), *map(pieces, trees.leaves(block.episodes))]
 
-    def fitting(self, given: list[Tensor]) -> list[Tensor]:
-        """What is given to the program, once its sizes are known to be those that the program was made for.
-
-        Raises:
-            ValueError: they are others; the program would read and write beyond its tensors.
-        """
-        made_for, sizes = (
-            [(leaf.shape, leaf.dtype) for leaf in leaves] for leaves in (self.inputs[-len(given) :], given)
-        )
-        if made_for != sizes:
-            raise ValueError(f"a program that was compiled for {made_for} was given {sizes}")
-        return given
-
     def finish(self, optimizer: OuterOptimizer, carried: Sequence[Tensor], first: int, last: int) -> Measured:
-        """Take θ and the optimiser's state from the last pass; what was measured on the way."""
-        last_pass = _Carried.of(carried, accumulates=self._accumulates)
-        optimizer.load(last_pass.theta, list(last_pass.state))
-        losses, *logs = last_pass.measures[first:last].unbind(-1)
-        return Measured(losses, dict(zip(self.logs, logs, strict=True)))
+        theta, measures, _, state = _Carried.of(carried, accumulates=self._accumulates)
+        return super().finish(optimizer, [theta, measures, *state], first, last)
+
+    def kept(self) -> Run | None:
+        compiled = load(self.path, self.inputs[0].device.type)
+        runs = Replay if self.inputs[0].is_cuda else Loop
+        return None if compiled is None else runs(compiled)
+
+    def compiled(self) -> Run:
+        at, *others = self.inputs
+        if at.is_cuda:
+            return Replay(compile_program(self.graph, self.inputs, self.path))
+        program = _WhileLoop(self.graph, self.carries)
+        return Loop(compile_program(program, [at, at.clone(), *others], self.path))
 
     def _pass(self, at: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
         carried = _Carried.of(tensors[: self.carries], accumulates=self._accumulates)
@@ -188,68 +179,6 @@ class TracedSteps:
         summed = torch.where(is_last, torch.zeros_like(summed), summed)
         measures = measures.index_add(0, step, row[None] / self.passes)
         return (at + 1, *_Carried(theta, measures, (summed,), state).all)
-
-
-class CompiledSteps(Steps):
-    """Traced meta-steps, compiled. The first of all is made eagerly: torch's optimisers make their state in it."""
-
-    def __init__(
-        self, optimizer: OuterOptimizer, eager: EagerSteps, traced: TracedSteps, run: Loop | Replay, threads: int = 1
-    ) -> None:
-        super().__init__(optimizer, threads)
-        self._eager, self._traced, self._run = eager, traced, run
-        self._block: Block | None = None
-        self._given: list[Tensor] = []
-
-    def advance(self, block: Block, first: int, last: int) -> Measured:
-        if not self.optimizer.started:
-            begun = self._eager.advance(block, first, first + 1)
-            return begun if first + 1 == last else joined([begun, self.advance(block, first + 1, last)])
-        try:
-            return self.compiled(block, first, last)
-        except RuntimeError:
-            if not self._traced.factorises:
-                raise
-            # A matrix of NaN has no eigenvalues: torch raises, for all seeds, where one diverges.
-            return self._eager.advance(block, first, last)
-
-    def compiled(self, block: Block, first: int, last: int) -> Measured:
-        """Make meta-steps first … last − 1 of the block by the program alone; the optimiser must have its state.
-
-        Raises:
-            RuntimeError: the program fails; nothing has changed then.
-        """
-        traced = self._traced
-        if block is not self._block:
-            self._block, self._given = block, traced.fitting([*traced.given(block), *traced.lifted])
-        start, end = first * traced.passes, last * traced.passes
-        carried = self._run(start, end, traced.carried(self.optimizer), self._given)
-        return traced.finish(self.optimizer, carried, first, last)
-
-
-def kept_code(steps: TracedSteps) -> Loop | Replay | None:
-    """Traced meta-steps as they were compiled before; None if they were not.
-
-    Raises:
-        DamagedError: what was compiled is not fit to be used, and was removed.
-        CannotCompileError: it cannot be loaded.
-    """
-    compiled = load(steps.path, steps.inputs[0].device.type)
-    runs = Replay if steps.inputs[0].is_cuda else Loop
-    return None if compiled is None else runs(compiled)
-
-
-def machine_code(steps: TracedSteps) -> Loop | Replay:
-    """Traced meta-steps, compiled and kept.
-
-    Raises:
-        CannotCompileError: there is no compiler, or it cannot.
-    """
-    at, *others = steps.inputs
-    if at.is_cuda:
-        return Replay(compile_program(steps.graph, steps.inputs, steps.path))
-    program = _WhileLoop(steps.graph, steps.carries)
-    return Loop(compile_program(program, [at, at.clone(), *others], steps.path))
 
 
 class _WhileLoop(nn.Module):

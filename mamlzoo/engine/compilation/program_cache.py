@@ -21,15 +21,16 @@ import shutil
 import stat
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 try:
     import fcntl
 except ImportError:  # no such locks there: nothing is marked, and nothing swept but what is old
     fcntl = None  # type: ignore[assignment]
 
+T = TypeVar("T")
 SUFFIX = ".program"
 OLD = 3600.0
 """Seconds after which a folder that no process ever held, as one killed while it was made, is left over."""
@@ -46,6 +47,16 @@ class CannotCompileError(Exception):
 
 class DamagedError(Exception):
     """Why a program of the cache was removed, in one line; it can be made again."""
+
+
+def reason_of(error: BaseException) -> str:
+    """An error of the compiler, or of what it was to compile, in one line."""
+    text = str(error).strip() or type(error).__name__
+    if "compiler" in text.lower() and ("not found" in text.lower() or "no working" in text.lower()):
+        return "no C++ compiler was found"
+    if "data-dependent" in text:
+        return "it asks for a tensor's value"
+    return text.splitlines()[0][:200]
 
 
 class Place(NamedTuple):
@@ -129,6 +140,26 @@ def read(path: Path) -> bytes | None:
         _remove(path)
         raise DamagedError(f"the program {path} {why}")
     return content
+
+
+def loaded(path: Path, opened: Callable[[bytes, Path], T]) -> T | None:
+    """The program that was written there, ready to be called; None if there is none.
+
+    Args:
+        opened: loads it, by what was written and a folder that is gone afterwards.
+
+    Raises:
+        DamagedError: it is not what was written, or has crashed; it is removed and can be made again.
+        CannotCompileError: it cannot be loaded.
+    """
+    content = read(path)
+    if content is None:
+        return None
+    try:
+        with trying(path), own_folder(path.parent) as folder:
+            return opened(content, folder)
+    except Exception as error:  # a full disk, a library that is not there, another version of torch
+        raise CannotCompileError(f"the program cannot be loaded: {reason_of(error)}") from error
 
 
 def write(path: Path, content: bytes, folder: Path) -> None:

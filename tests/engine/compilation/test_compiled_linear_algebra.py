@@ -9,7 +9,7 @@ import torch
 from test_program import Traced
 
 import mamlzoo
-from mamlzoo.engine.compilation.program import Replay, machine_code
+from mamlzoo.engine.compilation.program import Replay
 from mamlzoo_algorithms.maml import MAML
 
 PENALTY = torch.arange(1.0, 9.0).diag()
@@ -93,7 +93,7 @@ def test_the_graph_of_a_head_in_closed_form_gives_the_numbers_of_vmap(head):
 @pytest.mark.parametrize("algorithm", [Closed(head="solve"), Closed(head="cholesky"), Closed(head="eigh"), Gaussian()])
 def test_linear_algebra_compiled_gives_the_numbers_of_vmap(algorithm):
     trial = Traced(algorithm, optimizer="sgd", lr=1e-3)
-    trial.agrees(trial.steps(machine_code(trial.traced)))
+    trial.agrees(trial.steps(trial.traced.compiled()))
 
 
 FACTORS = {
@@ -144,4 +144,4 @@ def test_a_matrix_without_a_factor_is_nan_in_the_graph_for_its_seed_alone(factor
 
 @pytest.mark.slow
 def test_a_matrix_without_a_factor_is_nan_in_machine_code_for_its_seed_alone():
-    one_has_diverged("cholesky", machine_code)
+    one_has_diverged("cholesky", lambda traced: traced.compiled())

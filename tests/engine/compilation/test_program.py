@@ -17,8 +17,9 @@ from mamlzoo import trees
 from mamlzoo.engine.binding import bind_seeds
 from mamlzoo.engine.blocks import blocks
 from mamlzoo.engine.compilation.inductor import _linking_to_itself, compile_program, load
-from mamlzoo.engine.compilation.program import CompiledSteps, Replay, TracedSteps, kept_code, machine_code
+from mamlzoo.engine.compilation.program import BatchedSteps, Replay
 from mamlzoo.engine.compilation.program_cache import CannotCompileError, DamagedError
+from mamlzoo.engine.compilation.traced_steps import CompiledSteps
 from mamlzoo.engine.episodes import TrainingStream
 from mamlzoo.engine.gradients import EAGER
 from mamlzoo.engine.outer_optimizer import UNFIT, OuterOptimizer
@@ -55,7 +56,7 @@ class Traced:
             for _ in range(3)
         )
         logs = list(trial.advance(self.block, 0, 1).logs)
-        self.traced = TracedSteps(bound, reduction, trial.optimizer, self.block, logs, chunk)
+        self.traced = BatchedSteps(bound, reduction, trial.optimizer, self.block, logs, chunk)
         self.steps = lambda run: CompiledSteps(one.optimizer, one, self.traced, run)
 
     def places(self):
@@ -206,7 +207,7 @@ def maml():
 
 @pytest.fixture(scope="module")
 def compiled(maml):
-    return machine_code(maml.traced)
+    return maml.traced.compiled()
 
 
 @pytest.mark.slow  # compiling takes a fifth of a minute
@@ -227,7 +228,7 @@ def test_going_on_in_the_middle_gives_the_bits_of_one_go(compiled):
 
 @pytest.mark.slow  # compiling takes a fifth of a minute
 def test_the_same_meta_step_is_compiled_once(compiled):
-    assert kept_code(Traced(MAML(), meta_batch=4, chunk=2).traced) is not None
+    assert Traced(MAML(), meta_batch=4, chunk=2).traced.kept() is not None
 
 
 @pytest.mark.slow
@@ -282,4 +283,4 @@ def test_a_damaged_file_in_the_cache_is_removed_and_said(tmp_path):
 @pytest.mark.parametrize("algorithm", TRAINED)
 def test_every_algorithm_compiled_gives_the_numbers_of_vmap(algorithm):
     trial = traced(algorithm)
-    trial.agrees(trial.steps(machine_code(trial.traced)))
+    trial.agrees(trial.steps(trial.traced.compiled()))

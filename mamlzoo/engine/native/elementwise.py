@@ -1,0 +1,171 @@
+"""What aten's elementwise operations are in C."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+aten = torch.ops.aten
+
+
+class Constant(NamedTuple):
+    """An operand that is no argument of the node, but a number."""
+
+    value: float
+
+
+class Truth(int):
+    """An argument of the node that is a condition."""
+
+
+Made = tuple[str, Sequence["int | Constant"], torch.dtype]
+"""The C text, which arguments stand in it as {0}, {1}, …, and the dtype that they are computed with."""
+Build = Callable[[torch.dtype, list[Any], dict[str, Any]], "Made | None"]
+
+
+def _plain(text: str, count: int, single: str | None = None) -> Build:
+    """Arguments of the result's dtype."""
+
+    def build(dtype: torch.dtype, given: list[Any], options: dict[str, Any]) -> Made | None:
+        if options:
+            return None
+        return (text if dtype != torch.float32 or single is None else single), range(count), dtype
+
+    return build
+
+
+def _function(name: str, count: int = 1) -> Build:
+    """A function of C's library, which has another name for float."""
+    arguments = ", ".join(f"{{{at}}}" for at in range(count))
+    return _plain(f"__builtin_{name}({arguments})", count, f"__builtin_{name}f({arguments})")
+
+
+def _compared(symbol: str) -> Build:
+    def build(dtype: torch.dtype, given: list[Any], options: dict[str, Any]) -> Made | None:
+        return f"({{0}} {symbol} {{1}})", range(2), torch.result_type(given[0], given[1])
+
+    return build
+
+
+def _scaled(symbol: str) -> Build:
+    """add and sub, whose second argument has a factor."""
+
+    def build(dtype: torch.dtype, given: list[Any], options: dict[str, Any]) -> Made | None:
+        alpha = options.get("alpha", given[2] if len(given) > 2 else 1)
+        if alpha == 1:
+            return f"({{0}} {symbol} {{1}})", range(2), dtype
+        return f"({{0}} {symbol} {{2}} * {{1}})", (0, 1, Constant(alpha)), dtype
+
+    return build
+
+
+def _power(dtype: torch.dtype, given: list[Any], options: dict[str, Any]) -> Made | None:
+    exponent = given[1]
+    if isinstance(exponent, Tensor) or isinstance(given[0], (int, float)):
+        return ("__builtin_powf({0}, {1})" if dtype == torch.float32 else "__builtin_pow({0}, {1})"), (0, 1), dtype
+    texts = {1: "({0} * {1})", 2: "({0} * {0})", 3: "({0} * {0} * {0})", -1: "({1} / {0})"}
+    if exponent == 0:
+        return "({0} * {1})", (Constant(1.0), Constant(1.0)), dtype
+    if exponent in texts:
+        return texts[exponent], (0, Constant(1.0)), dtype
+    if exponent == 0.5:
+        return ("__builtin_sqrtf({0})" if dtype == torch.float32 else "__builtin_sqrt({0})"), (0,), dtype
+    return ("__builtin_powf({0}, {1})" if dtype == torch.float32 else "__builtin_pow({0}, {1})"), (0, 1), dtype
+
+
+def _quotient(dtype: torch.dtype, given: list[Any], options: dict[str, Any]) -> Made | None:
+    return None if options else ("({0} / {1})", range(2), dtype)
+
+
+def _where(dtype: torch.dtype, given: list[Any], options: dict[str, Any]) -> Made | None:
+    return "({0} ? {1} : {2})", (Truth(0), 1, 2), dtype
+
+
+def _clamp(dtype: torch.dtype, given: list[Any], options: dict[str, Any]) -> Made | None:
+    low, high = [*given[1:], None, None][:2]
+    low, high = options.get("min", low), options.get("max", high)
+    text, at = "{0}", [0]
+    if low is not None:
+        text, at = f"({text} < {{{len(at)}}} ? {{{len(at)}}} : {text})", [*at, 1]
+    if high is not None and (isinstance(high, Tensor) or low is not None or len(given) > 2):
+        return (f"({{0}} > {{{len(at)}}} ? {{{len(at)}}} : {text})", [*at, 2], dtype) if len(given) > 2 else None
+    return (text, at, dtype) if high is None and low is not None and len(given) > 1 else None
+
+
+def _addcmul(symbol: str) -> Build:
+    def build(dtype: torch.dtype, given: list[Any], options: dict[str, Any]) -> Made | None:
+        value = options.get("value", 1)
+        return f"({{0}} + {{3}} * ({{1}} {symbol} {{2}}))", (0, 1, 2, Constant(value)), dtype
+
+    return build
+
+
+def _whole(text: str) -> Build:
+    return _plain(text, 2)
+
+
+ELEMENTWISE: dict[Any, Build] = {
+    aten.add: _scaled("+"),
+    aten.sub: _scaled("-"),
+    aten.rsub: lambda dtype, given, options: None if options or len(given) > 2 else ("({1} - {0})", range(2), dtype),
+    aten.mul: _plain("({0} * {1})", 2),
+    aten.div: _quotient,
+    aten.neg: _plain("(-{0})", 1),
+    aten.pow: _power,
+    aten.square: _plain("({0} * {0})", 1),
+    aten.reciprocal: _plain("(1 / {0})", 1),
+    aten.abs: _function("fabs"),
+    aten.sqrt: _function("sqrt"),
+    aten.rsqrt: _plain("(1 / __builtin_sqrt({0}))", 1, "(1 / __builtin_sqrtf({0}))"),
+    aten.floor: _function("floor"),
+    aten.exp: _function("exp"),
+    aten.expm1: _function("expm1"),
+    aten.log: _function("log"),
+    aten.log1p: _function("log1p"),
+    aten.sin: _function("sin"),
+    aten.cos: _function("cos"),
+    aten.tanh: _function("tanh"),
+    aten.erf: _function("erf"),
+    aten.sigmoid: _plain("(1 / (1 + __builtin_exp(-{0})))", 1, "(1 / (1 + __builtin_expf(-{0})))"),
+    aten.sign: _plain("({0} > 0 ? 1 : {0} < 0 ? -1 : 0)", 1),
+    aten.relu: _plain("({0} < 0 ? 0 : {0})", 1),
+    aten.threshold_backward: _plain("({1} <= {2} ? 0 : {0})", 3),
+    aten.tanh_backward: _plain("({0} * (1 - {1} * {1}))", 2),
+    aten.sigmoid_backward: _plain("({0} * (1 - {1}) * {1})", 2),
+    aten.maximum: _plain("({0} > {1} || {0} != {0} ? {0} : {1})", 2),
+    aten.minimum: _plain("({0} < {1} || {0} != {0} ? {0} : {1})", 2),
+    aten.clamp: _clamp,
+    aten.clamp_min: _plain("({0} < {1} ? {1} : {0})", 2),
+    aten.clamp_max: _plain("({0} > {1} ? {1} : {0})", 2),
+    aten.lerp: lambda dtype, given, options: ("({0} + {2} * ({1} - {0}))", range(3), dtype),
+    aten.addcmul: _addcmul("*"),
+    aten.addcdiv: _addcmul("/"),
+    aten.floor_divide: lambda dtype, given, options: (
+        None if dtype.is_floating_point else ("({0} / {1} - (({0} % {1} != 0) && (({0} < 0) != ({1} < 0))))", range(2), dtype)
+    ),
+    aten.where: _where,
+    aten.masked_fill: lambda dtype, given, options: ("({0} ? {1} : {2})", (Truth(1), 2, 0), dtype),
+    aten.eq: _compared("=="),
+    aten.ne: _compared("!="),
+    aten.lt: _compared("<"),
+    aten.le: _compared("<="),
+    aten.gt: _compared(">"),
+    aten.ge: _compared(">="),
+    aten.isnan: lambda dtype, given, options: ("({0} != {0})", range(1), given[0].dtype),
+    aten.logical_not: lambda dtype, given, options: ("(!{0})", range(1), given[0].dtype),
+    aten.logical_and: lambda dtype, given, options: ("({0} && {1})", range(2), torch.bool),
+    aten.logical_or: lambda dtype, given, options: ("({0} || {1})", range(2), torch.bool),
+    aten.bitwise_and: _whole("({0} & {1})"),
+    aten.bitwise_or: _whole("({0} | {1})"),
+    aten.bitwise_xor: _whole("({0} ^ {1})"),
+    aten.bitwise_not: lambda dtype, given, options: (
+        ("(!{0})" if dtype == torch.bool else "(~{0})"), range(1), dtype,
+    ),
+    aten.bitwise_right_shift: _whole("({0} >> {1})"),
+    aten.bitwise_left_shift: _whole("({0} << {1})"),
+    aten.__rshift__: _whole("({0} >> {1})"),
+    aten.__lshift__: _whole("({0} << {1})"),
+}  # fmt: skip
