@@ -296,7 +296,8 @@ class _Preparation:
         clip = self._training.clip_of_task
         what = self._bound, self._training.reduction, eager.optimizer, self._block, list(measured.logs)
         if self._block.progress.device.type == "cpu":
-            from mamlzoo.engine.native.taskwise import TaskwiseSteps, UncoveredError
+            from mamlzoo.engine.native.taskwise import TaskwiseSteps
+            from mamlzoo.engine.native.writer import UncoveredError
 
             with contextlib.suppress(UncoveredError):
                 return TaskwiseSteps(*what, clip)

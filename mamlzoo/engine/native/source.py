@@ -10,9 +10,9 @@ from torch import Tensor
 
 from mamlzoo.engine.native.driver import DRIVER
 from mamlzoo.engine.native.expressions import Buffer
-from mamlzoo.engine.native.linear_algebra import FUNCTIONS
-from mamlzoo.engine.native.loops import C_TYPES, Statement
-from mamlzoo.engine.native.products import PRELUDE
+from mamlzoo.engine.native.statements.linear_algebra import FUNCTIONS
+from mamlzoo.engine.native.statements.loops import C_TYPES, Statement
+from mamlzoo.engine.native.statements.products import PRELUDE
 
 LINE = 64
 """Bytes of a line of the cache: every buffer begins with one."""

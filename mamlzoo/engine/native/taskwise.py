@@ -30,11 +30,12 @@ from mamlzoo.engine.compilation.program_cache import CannotCompileError
 from mamlzoo.engine.compilation.traced_steps import Run, TracedSteps
 from mamlzoo.engine.gradients import of_a_task
 from mamlzoo.engine.native import toolchain
-from mamlzoo.engine.native.decompositions import decompositions
 from mamlzoo.engine.native.expressions import Buffer, Expression
-from mamlzoo.engine.native.loops import C_TYPES, Store
+from mamlzoo.engine.native.operations.decompositions import decompositions
 from mamlzoo.engine.native.source import Sizes, Source, program
-from mamlzoo.engine.native.translation import Translation, UncoveredError, cast
+from mamlzoo.engine.native.statements.loops import C_TYPES, Store
+from mamlzoo.engine.native.translation import translated
+from mamlzoo.engine.native.writer import UncoveredError, cast
 from mamlzoo.engine.outer_optimizer import OuterOptimizer
 
 A_STATEMENT = 0.01
@@ -159,11 +160,11 @@ class TaskwiseSteps(TracedSteps):
         inputs += [_whole(leaf[0], f"constant{at}") for at, leaf in enumerate(fixed)]
         inputs += [_whole(leaf[0, 0, 0], f"episode{at}", varies=True) for at, leaf in enumerate(episodes)]
         inputs += [_whole(leaf, f"lifted{at}") for at, leaf in enumerate(self.lifted[:lifted])]
-        translation = Translation(task, inputs)
+        own, shares = translated(task, inputs)
         gradient, measures = Buffer(numbers, kind, "gradient", True), Buffer(measured, kind, "measures", True)
         places = [*_pieces(gradient, [leaf.shape for leaf in meta]), *_pieces(measures, [()] * measured)]
-        for place, share in zip(places, translation.outputs, strict=True):
-            translation.add(Store(place, cast(share, kind), adds=True))
+        for place, share in zip(places, shares, strict=True):
+            own.add(Store(place, cast(share, kind), adds=True))
 
         carried = [self._theta, *self._state]
         inputs = [_whole(leaf, f"before{at}") for at, leaf in enumerate(carried)]
@@ -172,13 +173,11 @@ class TaskwiseSteps(TracedSteps):
             Expression.of(Buffer(rates.shape[1], rates.dtype, "rates"), rates.shape[1:]),
         ]
         inputs += [_whole(leaf, f"lifted{at}") for at, leaf in enumerate(self.lifted[lifted:], lifted)]
-        after = Translation(update, inputs)
-        for at, (tensor, value) in enumerate(zip(carried, after.outputs, strict=True)):
+        after, moved = translated(update, inputs)
+        for at, (tensor, value) in enumerate(zip(carried, moved, strict=True)):
             after.add(Store(_whole(tensor, f"after{at}"), cast(value, tensor.dtype)))
         sizes = Sizes(self.seeds, self._tasks, numbers, measured, rates.shape[1])
-        return program(
-            sizes, kind, translation.statements, after.statements, carried, progress, fixed, episodes, self.lifted
-        )
+        return program(sizes, kind, own.statements, after.statements, carried, progress, fixed, episodes, self.lifted)
 
 
 def _whole(tensor: Tensor, name: str, varies: bool = False) -> Expression:

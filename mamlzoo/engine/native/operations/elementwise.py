@@ -7,6 +7,10 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.fx import Node
+
+from mamlzoo.engine.native.expressions import Apply, Expression
+from mamlzoo.engine.native.writer import Operation, UncoveredError, Writer, simplified
 
 aten = torch.ops.aten
 
@@ -80,19 +84,25 @@ def _quotient(dtype: torch.dtype, given: list[Any], options: dict[str, Any]) -> 
     return None if options else ("({0} / {1})", range(2), dtype)
 
 
+def _floor_divide(dtype: torch.dtype, given: list[Any], options: dict[str, Any]) -> Made | None:
+    if dtype.is_floating_point:
+        return None
+    return "({0} / {1} - ({0} % {1} != 0 && ({0} < 0) != ({1} < 0)))", range(2), dtype
+
+
 def _where(dtype: torch.dtype, given: list[Any], options: dict[str, Any]) -> Made | None:
     return "({0} ? {1} : {2})", (Truth(0), 1, 2), dtype
 
 
 def _clamp(dtype: torch.dtype, given: list[Any], options: dict[str, Any]) -> Made | None:
     low, high = [*given[1:], None, None][:2]
-    low, high = options.get("min", low), options.get("max", high)
-    text, at = "{0}", [0]
-    if low is not None:
-        text, at = f"({text} < {{{len(at)}}} ? {{{len(at)}}} : {text})", [*at, 1]
-    if high is not None and (isinstance(high, Tensor) or low is not None or len(given) > 2):
-        return (f"({{0}} > {{{len(at)}}} ? {{{len(at)}}} : {text})", [*at, 2], dtype) if len(given) > 2 else None
-    return (text, at, dtype) if high is None and low is not None and len(given) > 1 else None
+    if options or dtype == torch.bool:
+        return None
+    if high is None:
+        return "({0} < {1} ? {1} : {0})", (0, 1), dtype
+    if low is None:
+        return "({0} > {1} ? {1} : {0})", (0, 2), dtype
+    return "({0} < {1} ? {1} : {0} > {2} ? {2} : {0})", (0, 1, 2), dtype
 
 
 def _addcmul(symbol: str) -> Build:
@@ -103,11 +113,7 @@ def _addcmul(symbol: str) -> Build:
     return build
 
 
-def _whole(text: str) -> Build:
-    return _plain(text, 2)
-
-
-ELEMENTWISE: dict[Any, Build] = {
+BUILDS: dict[Any, Build] = {
     aten.add: _scaled("+"),
     aten.sub: _scaled("-"),
     aten.rsub: lambda dtype, given, options: None if options or len(given) > 2 else ("({1} - {0})", range(2), dtype),
@@ -143,9 +149,7 @@ ELEMENTWISE: dict[Any, Build] = {
     aten.lerp: lambda dtype, given, options: ("({0} + {2} * ({1} - {0}))", range(3), dtype),
     aten.addcmul: _addcmul("*"),
     aten.addcdiv: _addcmul("/"),
-    aten.floor_divide: lambda dtype, given, options: (
-        None if dtype.is_floating_point else ("({0} / {1} - (({0} % {1} != 0) && (({0} < 0) != ({1} < 0))))", range(2), dtype)
-    ),
+    aten.floor_divide: _floor_divide,
     aten.where: _where,
     aten.masked_fill: lambda dtype, given, options: ("({0} ? {1} : {2})", (Truth(1), 2, 0), dtype),
     aten.eq: _compared("=="),
@@ -158,14 +162,40 @@ ELEMENTWISE: dict[Any, Build] = {
     aten.logical_not: lambda dtype, given, options: ("(!{0})", range(1), given[0].dtype),
     aten.logical_and: lambda dtype, given, options: ("({0} && {1})", range(2), torch.bool),
     aten.logical_or: lambda dtype, given, options: ("({0} || {1})", range(2), torch.bool),
-    aten.bitwise_and: _whole("({0} & {1})"),
-    aten.bitwise_or: _whole("({0} | {1})"),
-    aten.bitwise_xor: _whole("({0} ^ {1})"),
+    aten.bitwise_and: _plain("({0} & {1})", 2),
+    aten.bitwise_or: _plain("({0} | {1})", 2),
+    aten.bitwise_xor: _plain("({0} ^ {1})", 2),
     aten.bitwise_not: lambda dtype, given, options: (
         ("(!{0})" if dtype == torch.bool else "(~{0})"), range(1), dtype,
     ),
-    aten.bitwise_right_shift: _whole("({0} >> {1})"),
-    aten.bitwise_left_shift: _whole("({0} << {1})"),
-    aten.__rshift__: _whole("({0} >> {1})"),
-    aten.__lshift__: _whole("({0} << {1})"),
+    aten.bitwise_right_shift: _plain("({0} >> {1})", 2),
+    aten.bitwise_left_shift: _plain("({0} << {1})", 2),
+    aten.__rshift__: _plain("({0} >> {1})", 2),
+    aten.__lshift__: _plain("({0} << {1})", 2),
 }  # fmt: skip
+
+
+def _operation(build: Build) -> Operation:
+    """What computes each element from those of the arguments at the same place."""
+
+    def operation(writer: Writer, node: Node, *args: Any, **options: Any) -> Expression:
+        value = node.meta["val"]
+        given = [argument.meta["val"] if isinstance(argument, Node) else argument for argument in args]
+        made = build(value.dtype, given, options)
+        if made is None:
+            raise UncoveredError(f"{node.target} with {args} and {options}")
+        text, places, dtype = made
+        shape = tuple(value.shape)
+        operands = [
+            writer.of(place.value, dtype, shape)
+            if isinstance(place, Constant)
+            else writer.of(args[place], torch.bool if isinstance(place, Truth) else dtype, shape)
+            for place in places
+        ]
+        element = Apply(text, tuple(operand.element for operand in operands), value.dtype)
+        return Expression(shape, value.dtype, simplified(element))
+
+    return operation
+
+
+OPERATIONS: dict[Any, Operation] = {packet: _operation(build) for packet, build in BUILDS.items()}

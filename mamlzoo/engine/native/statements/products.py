@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from mamlzoo.engine.native.expressions import Buffer, Expression, Load
-from mamlzoo.engine.native.loops import C_TYPES, Statement
+from mamlzoo.engine.native.statements.loops import C_TYPES, Statement
 
 
 @dataclass(eq=False)
