@@ -5,89 +5,44 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from mamlzoo.engine.native.driver import DRIVER
-from mamlzoo.engine.native.expressions import Buffer
+from mamlzoo.engine.native.memory import LINE, Memory, in_lines, planned
 from mamlzoo.engine.native.statements.linear_algebra import FUNCTIONS
 from mamlzoo.engine.native.statements.loops import C_TYPES, Statement
 from mamlzoo.engine.native.statements.products import PRELUDE
 
-LINE = 64
-"""Bytes of a line of the cache: every buffer begins with one."""
-
-
-@dataclass
-class Memory:
-    """Bytes of scratch memory, and which buffers lie where."""
-
-    name: str
-    size: int = 0
-
-    def put(self, buffer: Buffer, at: int, number: int) -> str:
-        """The declaration of a buffer that lies there."""
-        buffer.place = f"{self.name}{number}"
-        self.size = max(self.size, at + size_of(buffer))
-        ctype = C_TYPES[buffer.dtype]
-        return f"{ctype}* const {buffer.place} = ({ctype}*)({self.name} + {at});"
-
-
-def size_of(buffer: Buffer) -> int:
-    """Its bytes, in whole lines of the cache."""
-    return -(-buffer.numel * buffer.dtype.itemsize // LINE) * LINE
-
-
-def planned(statements: Sequence[Statement], memory: Memory, *, reused: bool) -> list[str]:
-    """Give every buffer that these statements write a place; the declarations.
-
-    Args:
-        reused: whether the place of a buffer that nobody reads any more may be taken by another.
-    """
-    last: dict[Buffer, int] = {}
-    first: dict[Buffer, int] = {}
-    for at, statement in enumerate(statements):
-        for buffer in (*statement.reads, statement.writes):
-            last[buffer] = at
-        first.setdefault(statement.writes, at)
-    there: list[tuple[int, int, Buffer]] = []  # (begin, end, whose)
-    declarations = []
-    for buffer, at in first.items():
-        if buffer.place is not None:
-            continue
-        there = [held for held in there if not reused or last[held[2]] >= at]
-        begin = 0
-        for start, end, _ in sorted(there, key=lambda held: held[0]):
-            if start - begin >= size_of(buffer):
-                break
-            begin = max(begin, end)
-        there.append((begin, begin + size_of(buffer), buffer))
-        declarations.append(memory.put(buffer, begin, len(declarations)))
-    return declarations
-
-
-def function(name: str, arguments: str, declarations: Iterable[str], statements: Iterable[Statement]) -> str:
-    """A C++ function of statements."""
-    body = "\n".join([*declarations, *(statement.code() for statement in statements)])
-    return f"static __attribute__((noinline)) void {name}({arguments}) {{\n{body}\n}}\n"
+SPREAD = 1e6
+"""Operations of a meta-step from which on several threads are faster than one; measured."""
 
 
 @dataclass(frozen=True)
-class Sizes:
-    """Of a meta-step.
+class Given:
+    """Tensors that a program is given, those of `all` in this order.
 
     Attributes:
-        seeds, tasks: how many, and how many of each seed.
-        numbers: in a seed's θ.
-        measured: the meta-loss and the algorithm's own scalars.
-        rates: of the outer loop.
+        theta, state: what a meta-step hands to the next.
+        progress, rates: of every meta-step, [meta-steps], [meta-steps, groups].
+        constants: [seeds, …].
+        episodes: [meta-steps, seeds, tasks, …].
+        task_lifted, update_lifted: what the graphs hold.
     """
 
-    seeds: int
-    tasks: int
-    numbers: int
-    measured: int
-    rates: int
+    theta: Tensor
+    state: Sequence[Tensor]
+    progress: Tensor
+    rates: Tensor
+    constants: Sequence[Tensor]
+    episodes: Sequence[Tensor]
+    task_lifted: Sequence[Tensor]
+    update_lifted: Sequence[Tensor]
+
+    @property
+    def all(self) -> list[Tensor]:
+        """What stays the same for a block."""
+        lifted = [*self.task_lifted, *self.update_lifted]
+        return [self.progress, self.rates, *self.constants, *self.episodes, *lifted]
 
 
 @dataclass(frozen=True)
@@ -98,117 +53,128 @@ class Source:
         text: all of it.
         statements: how many it has.
         work: operations of a meta-step, about.
+        items: pairs of seeds and tasks in a meta-step.
     """
 
     text: str
     statements: int
     work: float
-    shared: int
-    own: int
-    sizes: Sizes
+    items: int
+    _shared: int
+    _own: int
 
     def threads(self, most: int) -> int:
         """How many are worth it: one, where waiting for each other would cost more than it saves."""
-        return max(1, min(most, self.sizes.seeds * self.sizes.tasks)) if self.work > SPREAD else 1
+        return max(1, min(most, self.items)) if self.work > SPREAD else 1
 
     def scratch(self, threads: int) -> int:
         """The bytes of memory that so many threads need."""
-        return LINE + self.shared + threads * self.own
+        return LINE + self._shared + threads * self._own
 
 
-SPREAD = 1e6
-"""Operations of a meta-step from which on several threads are faster than one; measured."""
+@dataclass(frozen=True)
+class _Pointer:
+    """An argument of a function: its declaration, and what the driver passes."""
+
+    declared: str
+    passed: str
+
+    @classmethod
+    def at(cls, tensor: Tensor, name: str, base: str, offset: str = "0") -> _Pointer:
+        """What lies so many numbers behind an untyped address."""
+        ctype = C_TYPES[tensor.dtype]
+        return cls(f"const {ctype}* {name}", f"(const {ctype}*){base} + {offset}")
 
 
-def program(
-    sizes: Sizes,
-    kind: torch.dtype,
-    task: Sequence[Statement],
-    update: Sequence[Statement],
-    carried: Sequence[Tensor],
-    progress: Tensor,
-    constants: Sequence[Tensor],
-    episodes: Sequence[Tensor],
-    lifted: Sequence[Tensor],
-) -> Source:
+def program(given: Given, measured: int, task: Sequence[Statement], update: Sequence[Statement]) -> Source:
     """The program of these statements.
 
     Args:
-        kind: of θ.
+        measured: numbers that a task measures.
         task: those of a task; what does not vary with the task is computed once a seed.
         update: those of the outer optimiser.
-        carried: θ and the state.
-        progress, constants, episodes, lifted: what is given, in this order with the rates after progress.
     """
-    shared = [statement for statement in task if not statement.writes.varies]
-    own = [statement for statement in task if statement.writes.varies]
+    seeds, tasks = given.episodes[0].shape[1:3]
+    numbers, ctype = given.theta.shape[1], C_TYPES[given.theta.dtype]
+    shared, own = ([each for each in task if each.writes.varies is varies] for varies in (False, True))
     held, arena, scratch = Memory("held"), Memory("arena"), Memory("scratch")
-    held_text, arena_text = planned(shared, held, reused=False), planned(own, arena, reused=True)
-    scratch_text = planned(update, scratch, reused=True)
-    ctype = C_TYPES[kind]
-    # A line beyond whole pages: threads, and what one of them reads and writes, then do not fall into the same sets.
-    of_gradient = whole(sizes.seeds * sizes.numbers * kind.itemsize)
-    of_measures = whole(sizes.seeds * sizes.measured * kind.itemsize)
-    per_thread = whole(held.size) + whole(arena.size) + of_gradient + of_measures + LINE
+    declared = planned(shared, held, reused=False)
+    in_arena, in_scratch = planned(own, arena, reused=True), planned(update, scratch, reused=True)
 
-    fixed = [
-        ("progress", progress, 1),
-        *((f"constant{at}", leaf, leaf[0].numel()) for at, leaf in enumerate(constants)),
-    ]
-    data = [(f"episode{at}", leaf, leaf[0, 0, 0].numel()) for at, leaf in enumerate(episodes)]
-    kept = [(f"lifted{at}", leaf, 0) for at, leaf in enumerate(lifted)]
-    everything = [name for name, *_ in (fixed[0], ("rates",), *fixed[1:], *data, *kept)]
-
-    def pointers(named: Sequence[tuple[str, Tensor, int]]) -> str:
-        return "".join(f", const {C_TYPES[leaf.dtype]}* {name}" for name, leaf, _ in named)
-
-    def given(name: str, leaf: Tensor, offset: str) -> str:
-        return f", (const {C_TYPES[leaf.dtype]}*)c.given[{everything.index(name)}] + {offset}"
-
-    arguments = f"const {ctype}* theta{pointers(fixed)}{pointers(kept)}, char* held"
-    passed = f"(const {ctype}*)c.now[0] + seed * {sizes.numbers}" + "".join(
-        given(name, leaf, "c.step" if name == "progress" else f"seed * {size}") for name, leaf, size in fixed
-    )
-    passed += "".join(given(name, leaf, "0") for name, leaf, _ in kept) + ", held"
-    of_task = "".join(
-        given(name, leaf, f"(c.step * {sizes.seeds * sizes.tasks} + item) * {size}") for name, leaf, size in data
-    )
-    before = ", ".join(f"const {C_TYPES[leaf.dtype]}* before{at}" for at, leaf in enumerate(carried))
-    after = ", ".join(f"{C_TYPES[leaf.dtype]}* after{at}" for at, leaf in enumerate(carried))
-    ends = ", ".join(f"(const {C_TYPES[leaf.dtype]}*)c.now[{at}]" for at, leaf in enumerate(carried))
-    ends += ", " + ", ".join(f"({C_TYPES[leaf.dtype]}*)c.next[{at}]" for at, leaf in enumerate(carried))
+    of_seed, of_task, of_update = _pointers(given, seeds, tasks, numbers)
+    out = [_Pointer(f"{ctype}* {name}", f"{name} + seed * {count}") for name, count in _outputs(numbers, measured)]
+    of_seed.append(_Pointer("char* held", "held"))
+    of_task = [*of_seed, _Pointer("char* arena", "arena"), *out, *of_task]
+    calls = {"SHARED": _call("shared", of_seed), "TASK": _call("task", of_task), "UPDATE": _call("update", of_update)}
+    sizes = {
+        **{"SEEDS": seeds, "TASKS": tasks, "NUMBERS": numbers, "MEASURED": measured, "RATES": given.rates.shape[1]},
+        **{"HELD": in_lines(held.size), "ARENA": in_lines(arena.size), "SHARED": in_lines(scratch.size)},
+        "GRADIENT": in_lines(seeds * numbers * given.theta.itemsize),
+        "MEASURES": in_lines(seeds * measured * given.theta.itemsize),
+    }
+    # A line more, so that two threads do not read and write the same sets of their caches.
+    of_thread = sum(sizes[name] for name in ("HELD", "ARENA", "GRADIENT", "MEASURES")) + LINE
+    driver = DRIVER
+    for name, call in calls.items():
+        driver = driver.replace(f"@{name}@", call)
     parts = [
         PRELUDE,
         FUNCTIONS,
-        function("shared", arguments, held_text, shared),
-        function(
-            "task",
-            f"{arguments}, char* arena, {ctype}* gradient, {ctype}* measures{pointers(data)}",
-            [*held_text, *arena_text],
-            own,
-        ),
-        function(
-            "update",
-            f"{before}, {after}, const {ctype}* gradient, const double* rates{pointers(kept)}, char* scratch",
-            scratch_text,
-            update,
-        ),
-        f"typedef {ctype} number;\n"
-        f"constexpr long SEEDS = {sizes.seeds}, TASKS = {sizes.tasks}, NUMBERS = {sizes.numbers}, MEASURED = {sizes.measured}, RATES = {sizes.rates};\n"
-        f"constexpr long HELD = {whole(held.size)}, ARENA = {whole(arena.size)}, GRADIENT = {of_gradient}, OWN = {per_thread}, SHARED = {whole(scratch.size)};\n",
-        DRIVER.replace("@SHARED_CALL@", f"shared({passed});")
-        .replace(
-            "@TASK_CALL@", f"task({passed}, arena, gradient + seed * NUMBERS, measures + seed * MEASURED{of_task});"
-        )
-        .replace(
-            "@UPDATE_CALL@",
-            f"update({ends}, sum, (const double*)c.given[1] + c.step * RATES{''.join(given(name, leaf, '0') for name, leaf, _ in kept)}, c.scratch);",
-        ),
+        _function("shared", of_seed, declared, shared),
+        _function("task", of_task, [*declared, *in_arena], own),
+        _function("update", of_update, in_scratch, update),
+        f"typedef {ctype} number;",
+        *(f"constexpr long {name} = {size};" for name, size in {**sizes, "OWN": of_thread}.items()),
+        driver,
     ]
-    counted = sizes.seeds * sizes.tasks * sum(statement.work for statement in own) + sum(each.work for each in update)
-    return Source("\n".join(parts), len(task) + len(update), counted, whole(scratch.size), per_thread, sizes)
+    work = seeds * tasks * sum(each.work for each in own) + sum(each.work for each in update)
+    return Source("\n".join(parts), len(task) + len(update), work, seeds * tasks, sizes["SHARED"], of_thread)
 
 
-def whole(size: int) -> int:
-    """So many bytes, in whole lines of the cache."""
-    return -(-size // LINE) * LINE
+def _outputs(numbers: int, measured: int) -> list[tuple[str, int]]:
+    return [("gradient", numbers), ("measures", measured)]
+
+
+def _pointers(
+    given: Given, seeds: int, tasks: int, numbers: int
+) -> tuple[list[_Pointer], list[_Pointer], list[_Pointer]]:
+    """The arguments of what tasks share, those that a task has beside them, and those of the update."""
+    places = {id(tensor): f"c.given[{at}]" for at, tensor in enumerate(given.all)}
+
+    def at(tensor: Tensor, name: str, offset: str = "0") -> _Pointer:
+        return _Pointer.at(tensor, name, places[id(tensor)], offset)
+
+    carried = [given.theta, *given.state]
+    first = len(given.task_lifted)
+    of_seed = [
+        _Pointer.at(given.theta, "theta", "c.now[0]", f"seed * {numbers}"),
+        at(given.progress, "progress", "c.step"),
+        *(at(leaf, f"constant{n}", f"seed * {leaf[0].numel()}") for n, leaf in enumerate(given.constants)),
+        *(at(leaf, f"lifted{n}") for n, leaf in enumerate(given.task_lifted)),
+    ]
+    item = f"(c.step * {seeds * tasks} + item)"
+    of_task = [at(leaf, f"episode{n}", f"{item} * {leaf[0, 0, 0].numel()}") for n, leaf in enumerate(given.episodes)]
+    of_update = [
+        *(_Pointer.at(leaf, f"before{n}", f"c.now[{n}]") for n, leaf in enumerate(carried)),
+        *(
+            _Pointer(f"{C_TYPES[leaf.dtype]}* after{n}", f"({C_TYPES[leaf.dtype]}*)c.next[{n}]")
+            for n, leaf in enumerate(carried)
+        ),
+        _Pointer(f"const {C_TYPES[given.theta.dtype]}* gradient", "sum"),
+        at(given.rates, "rates", "c.step * RATES"),
+        *(at(leaf, f"lifted{n}") for n, leaf in enumerate(given.update_lifted, first)),
+        _Pointer("char* scratch", "c.scratch"),
+    ]
+    return of_seed, of_task, of_update
+
+
+def _call(name: str, arguments: Iterable[_Pointer]) -> str:
+    return f"{name}({', '.join(argument.passed for argument in arguments)});"
+
+
+def _function(
+    name: str, arguments: Iterable[_Pointer], declarations: Iterable[str], statements: Iterable[Statement]
+) -> str:
+    head = f"static __attribute__((noinline)) void {name}({', '.join(each.declared for each in arguments)})"
+    body = "\n".join([*declarations, *(statement.code() for statement in statements)])
+    return f"{head} {{\n{body}\n}}\n"

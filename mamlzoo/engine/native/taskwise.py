@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.func import functionalize
+from torch.fx import GraphModule
 
 from mamlzoo import trees
+from mamlzoo.contracts.data import MetaParams
 from mamlzoo.engine.binding import Bound, Reduction
 from mamlzoo.engine.blocks import Block
 from mamlzoo.engine.carried_statistics import moves
@@ -32,14 +33,14 @@ from mamlzoo.engine.gradients import of_a_task
 from mamlzoo.engine.native import toolchain
 from mamlzoo.engine.native.expressions import Buffer, Expression
 from mamlzoo.engine.native.operations.decompositions import decompositions
-from mamlzoo.engine.native.source import Sizes, Source, program
+from mamlzoo.engine.native.source import Given, Source, program
 from mamlzoo.engine.native.statements.loops import C_TYPES, Store
 from mamlzoo.engine.native.translation import translated
 from mamlzoo.engine.native.writer import UncoveredError, cast
 from mamlzoo.engine.outer_optimizer import OuterOptimizer
 
-A_STATEMENT = 0.01
-"""Seconds that compiling a statement takes, about."""
+STARTING, A_STATEMENT = 0.3, 0.01
+"""Seconds that a compiler takes, and for each statement."""
 
 
 class TaskwiseSteps(TracedSteps):
@@ -66,20 +67,22 @@ class TaskwiseSteps(TracedSteps):
             CannotCompileError: something depends on a tensor's value, or a graph holds what is not covered.
         """
         super().__init__(bound, example, logs)
-        self._reduction, self._clip, self._update = reduction, clip, optimizer.update
-        self._tasks = example.episodes.support.y.shape[2]
-        given = self.given(example)
-        if any(not leaf.is_contiguous() or leaf.dtype not in C_TYPES or leaf.device.type != "cpu" for leaf in given):
-            raise UncoveredError("tensors that are not dense, of other dtypes or devices")
-        self._theta, self._state = optimizer.theta, optimizer.state()
+        self._reduction, self._clip, self._optimizer = reduction, clip, optimizer
+        leaves = self.given(example)
+        if any(leaf.dtype not in C_TYPES or leaf.device.type != "cpu" for leaf in leaves):
+            raise UncoveredError("tensors of other dtypes or devices")
         task, task_lifted = self._task_graph(example)
         update, update_lifted = self._update_graph(example)
-        self.lifted = [tensor.contiguous() for tensor in (*task_lifted, *update_lifted)]
-        self.inputs = [*given, *self.lifted]
+        lifted = [[leaf.contiguous() for leaf in each] for each in (task_lifted, update_lifted)]
+        (progress, rates), last = leaves[:2], 2 + len(trees.leaves(bound.constants))
+        given = Given(
+            optimizer.theta, optimizer.state(), progress, rates, leaves[2:last], leaves[last:], lifted[0], lifted[1]
+        )
+        self.inputs, self.lifted = given.all, [*lifted[0], *lifted[1]]
         self.roughness = roughness(task, update)
-        self._source = self._written(task, update, given, len(task_lifted))
+        self._source = self._written(task, update, given)
         self.path = toolchain.program_path(self._source.text, program_cache.place().folder)
-        self.compiling = 0.5 + A_STATEMENT * self._source.statements
+        self.compiling = STARTING + A_STATEMENT * self._source.statements
 
     def given(self, block: Block) -> list[Tensor]:
         """Progress, rates, constants [seeds, …] and episodes [meta-steps, seeds, meta-batch, …]."""
@@ -100,84 +103,79 @@ class TaskwiseSteps(TracedSteps):
     def _run(self, library: ctypes.CDLL) -> Run:
         return Call(library, self._source)
 
-    def _task_graph(self, example: Block) -> tuple[Any, list[Tensor]]:
-        """(progress, θ, constants, an episode) of a task -> its share of the gradient, by leaf, and of what is measured."""
-        bound, tasks = self._bound, self._tasks
+    def _task_graph(self, example: Block) -> tuple[GraphModule, list[Tensor]]:
+        """(progress, θ, constants, episode) of a task -> what it adds to the gradient, by leaf, and to what is measured."""
+        bound, tasks = self._bound, example.episodes.support.y.shape[2]
         meta, constants = trees.stop_gradient(trees.index((bound.meta, bound.constants), 0))
-        episode = trees.index(self._like, (0, 0, 0))
-        parts = [trees.leaves(part) for part in (meta, constants, episode)]
+        like = meta, constants, trees.index(example.episodes, (0, 0, 0))
         weight = 1.0 if self._reduction == "sum" else 1.0 / tasks
 
         def of_one(progress: Tensor, *leaves: Tensor) -> list[Tensor]:
-            rest = iter(leaves)
-            own_meta, own_constants, own_episode = (
-                trees.replace_leaves(tree, [next(rest) for _ in part])
-                for tree, part in zip((meta, constants, episode), parts, strict=True)
-            )
-            own_meta = trees.tree_map(lambda leaf: leaf.detach().requires_grad_(), own_meta)
+            meta, constants, episode = trees.replace_leaves(like, list(leaves))
+            meta = trees.tree_map(lambda leaf: leaf.detach().requires_grad_(), meta)
             with torch.enable_grad():
-                gradient, loss, logs, carried = of_a_task(
-                    bound, own_meta, own_constants, own_episode, progress, self._clip
-                )
-            shares = trees.tree_map(lambda leaf: weight * leaf, gradient)
-            alone = (
-                trees.tree_map(lambda leaf: leaf[None], own_meta),
-                trees.tree_map(lambda leaf: leaf[None, None], carried),
-            )
-            moved = trees.tree_map(lambda leaf: leaf[0], moves(*alone, tasks))
-            return [
-                *trees.leaves(shares | moved),
-                *(each / tasks for each in (loss, *(logs[name] for name in self.logs))),
-            ]
+                gradient, loss, logs, carried = of_a_task(bound, meta, constants, episode, progress, self._clip)
+            share = trees.tree_map(lambda leaf: weight * leaf, gradient)
+            measured = [loss, *(logs[name] for name in self.logs)]
+            return [*trees.leaves(share | _moves(meta, carried, tasks)), *(each / tasks for each in measured)]
 
-        return as_it_is(
-            of_one, [example.progress[0], *(leaf for part in parts for leaf in part)], decompositions(), functional=True
-        )
+        return as_it_is(of_one, [example.progress[0], *trees.leaves(like)], decompositions(), functional=True)
 
-    def _update_graph(self, example: Block) -> tuple[Any, list[Tensor]]:
+    def _update_graph(self, example: Block) -> tuple[GraphModule, list[Tensor]]:
         """(θ, state, gradient, rates) of all seeds -> (θ, state) after a step of the outer optimiser."""
-        held = len(self._state)
+        optimizer = self._optimizer
 
         def of_all(theta: Tensor, *tensors: Tensor) -> list[Tensor]:
-            state, gradient, rates = list(tensors[:held]), tensors[held], tensors[held + 1]
-            new, after = functionalize(self._update)(theta, state, gradient, rates)
+            *state, gradient, rates = tensors
+            new, after = functionalize(optimizer.update)(theta, state, gradient, rates)
             return [new, *after]
 
-        inputs = [self._theta, *self._state, torch.zeros_like(self._theta), example.rates[0]]
-        return as_it_is(of_all, inputs, decompositions())
+        inputs = [optimizer.theta, *optimizer.state(), torch.zeros_like(optimizer.theta), example.rates[0]]
+        return as_it_is(of_all, inputs, decompositions(), functional=True)
 
-    def _written(self, task: Any, update: Any, given: Sequence[Tensor], lifted: int) -> Source:
+    def _written(self, task: GraphModule, update: GraphModule, given: Given) -> Source:
         """The whole program in C++."""
-        kind = self._theta.dtype
-        constants = len(trees.leaves(self._bound.constants))
-        (progress, rates), fixed, episodes = given[:2], given[2 : 2 + constants], given[2 + constants :]
-        meta = trees.leaves(trees.index(self._bound.meta, 0))
-        numbers, measured = sum(leaf.numel() for leaf in meta), 1 + len(self.logs)
+        kind, measured = given.theta.dtype, 1 + len(self.logs)
+        shapes = [leaf.shape[1:] for leaf in trees.leaves(self._bound.meta)]
+        numbers = given.theta.shape[1]
 
-        theta = Buffer(numbers, kind, "theta")
-        inputs = [Expression.of(Buffer(1, progress.dtype, "progress"), ())]
-        inputs += _pieces(theta, [leaf.shape for leaf in meta])
-        inputs += [_whole(leaf[0], f"constant{at}") for at, leaf in enumerate(fixed)]
-        inputs += [_whole(leaf[0, 0, 0], f"episode{at}", varies=True) for at, leaf in enumerate(episodes)]
-        inputs += [_whole(leaf, f"lifted{at}") for at, leaf in enumerate(self.lifted[:lifted])]
-        own, shares = translated(task, inputs)
-        gradient, measures = Buffer(numbers, kind, "gradient", True), Buffer(measured, kind, "measures", True)
-        places = [*_pieces(gradient, [leaf.shape for leaf in meta]), *_pieces(measures, [()] * measured)]
+        of_task, shares = translated(
+            task,
+            [
+                Expression.of(Buffer(1, given.progress.dtype, "progress"), ()),
+                *_pieces(Buffer(numbers, kind, "theta"), shapes),
+                *(_whole(leaf[0], f"constant{at}") for at, leaf in enumerate(given.constants)),
+                *(_whole(leaf[0, 0, 0], f"episode{at}", varies=True) for at, leaf in enumerate(given.episodes)),
+                *(_whole(leaf, f"lifted{at}") for at, leaf in enumerate(given.task_lifted)),
+            ],
+        )
+        gradient, measures = (
+            Buffer(*what, varies=True) for what in ((numbers, kind, "gradient"), (measured, kind, "measures"))
+        )
+        places = [*_pieces(gradient, shapes), *_pieces(measures, [()] * measured)]
         for place, share in zip(places, shares, strict=True):
-            own.add(Store(place, cast(share, kind), adds=True))
+            of_task.add(Store(place, cast(share, kind), adds=True))
 
-        carried = [self._theta, *self._state]
-        inputs = [_whole(leaf, f"before{at}") for at, leaf in enumerate(carried)]
-        inputs += [
-            _whole(self._theta, "gradient"),
-            Expression.of(Buffer(rates.shape[1], rates.dtype, "rates"), rates.shape[1:]),
-        ]
-        inputs += [_whole(leaf, f"lifted{at}") for at, leaf in enumerate(self.lifted[lifted:], lifted)]
-        after, moved = translated(update, inputs)
+        carried = [given.theta, *given.state]
+        of_update, moved = translated(
+            update,
+            [
+                *(_whole(leaf, f"before{at}") for at, leaf in enumerate(carried)),
+                _whole(given.theta, "gradient"),
+                _whole(given.rates[0], "rates"),
+                *(_whole(leaf, f"lifted{at}") for at, leaf in enumerate(given.update_lifted, len(given.task_lifted))),
+            ],
+        )
         for at, (tensor, value) in enumerate(zip(carried, moved, strict=True)):
-            after.add(Store(_whole(tensor, f"after{at}"), cast(value, tensor.dtype)))
-        sizes = Sizes(self.seeds, self._tasks, numbers, measured, rates.shape[1])
-        return program(sizes, kind, own.statements, after.statements, carried, progress, fixed, episodes, self.lifted)
+            of_update.add(Store(_whole(tensor, f"after{at}"), cast(value, tensor.dtype)))
+        return program(given, measured, of_task.statements, of_update.statements)
+
+
+def _moves(meta: MetaParams, carried: MetaParams, tasks: int) -> MetaParams:
+    """What one task adds to the moves of the statistics that are carried."""
+    own, new = trees.tree_map(lambda leaf: leaf[None], (meta, trees.tree_map(lambda leaf: leaf[None], carried)))
+    found: MetaParams = trees.index(moves(own, new, tasks), 0)
+    return found
 
 
 def _whole(tensor: Tensor, name: str, varies: bool = False) -> Expression:
@@ -204,20 +202,15 @@ class Call:
     def __call__(self, first: int, last: int, carried: Sequence[Tensor], given: Sequence[Tensor]) -> Sequence[Tensor]:
         theta, measures, *state = carried
         threads = self._source.threads(torch.get_num_threads())
+        # Each meta-step goes from one of them to the other.
         now = [tensor.clone(memory_format=torch.contiguous_format) for tensor in (theta, *state)]
         after = [torch.empty_like(tensor) for tensor in now]
         scratch = torch.empty(self._source.scratch(threads), dtype=torch.uint8)
-        numbers = [ctypes.c_long(number) for number in (first, last, threads)]
-        self._function(
-            *numbers,
-            _addresses(now),
-            _addresses(after),
-            _addresses([measures]),
-            _addresses(given),
-            _addresses([scratch]),
-        )
-        return [(after if (last - first) % 2 else now)[0], measures, *(after if (last - first) % 2 else now)[1:]]
+        numbers = (ctypes.c_long(number) for number in (first, last, threads))
+        self._function(*numbers, *map(_addresses, (now, after, [measures], given, [scratch])))
+        theta, *state = after if (last - first) % 2 else now
+        return [theta, measures, *state]
 
 
 def _addresses(tensors: Sequence[Tensor]) -> ctypes.Array[ctypes.c_void_p]:
-    return (ctypes.c_void_p * max(1, len(tensors)))(*(tensor.data_ptr() for tensor in tensors))
+    return (ctypes.c_void_p * len(tensors))(*(tensor.data_ptr() for tensor in tensors))
