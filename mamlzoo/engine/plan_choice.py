@@ -308,7 +308,7 @@ class _Preparation:
 
     def _kept(self, traced: TracedSteps) -> Preparing[Run | None]:
         try:
-            with computing(self._threads(self._compiled_chunk)):
+            with computing(traced.threads(self._training.threads)):
                 return traced.kept()
         except DamagedError as error:
             yield Alert(f"{error}; it was removed")
@@ -317,7 +317,7 @@ class _Preparation:
     def _machine_code(self, traced: TracedSteps) -> Preparing[Run]:
         least = max(1.0, traced.compiling)
         yield Notice(f"compiling the meta-step, once: about {least:.0f} to {LONGER * least:.0f} s")
-        with computing(self._threads(self._compiled_chunk)):
+        with computing(traced.threads(self._training.threads)):
             return traced.compiled()
 
     def _believed(self, traced: TracedSteps, run: Run) -> CompiledSteps:
@@ -341,9 +341,8 @@ class _Preparation:
 
     def _compiled(self, traced: TracedSteps, run: Run) -> CompiledSteps:
         optimizer = self._optimizer()
-        return CompiledSteps(
-            optimizer, self._eager("vmap", optimizer), traced, run, self._threads(self._compiled_chunk)
-        )
+        threads = traced.threads(self._training.threads)
+        return CompiledSteps(optimizer, self._eager("vmap", optimizer), traced, run, threads)
 
 
 def bytes_of_a_task(bound: Bound, episodes: Episode) -> int:

@@ -113,6 +113,7 @@ class BatchedSteps(TracedSteps):
         self.inputs = [start, *carried, *given, *self.lifted]
         self.factorises = any("linalg" in str(node.target) for node in self.graph.graph.nodes)
         self.roughness = roughness(self.graph)
+        self._threads = torch.get_num_threads()
         self.compiling = COMPILING * (time.perf_counter() - started)
         self.path = program_path(self.graph, self.inputs, program_cache.place().folder)
 
@@ -134,6 +135,9 @@ class BatchedSteps(TracedSteps):
     def finish(self, optimizer: OuterOptimizer, carried: Sequence[Tensor], first: int, last: int) -> Measured:
         theta, measures, _, state = _Carried.of(carried, accumulates=self._accumulates)
         return super().finish(optimizer, [theta, measures, *state], first, last)
+
+    def threads(self, most: int) -> int:
+        return min(most, self._threads)
 
     def kept(self) -> Run | None:
         compiled = load(self.path, self.inputs[0].device.type)

@@ -65,6 +65,10 @@ class TracedSteps(ABC):
         """
 
     @abstractmethod
+    def threads(self, most: int) -> int:
+        """How many of the threads that there may be are to make these meta-steps."""
+
+    @abstractmethod
     def given(self, block: Block) -> list[Tensor]:
         """What stays the same for a block, but for what is lifted."""
 

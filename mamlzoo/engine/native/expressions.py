@@ -1,7 +1,7 @@
 """Tensors that are not there yet: what each of their elements is computed from.
 
-Of an expression every leaf is affine in the position: element (i₀, i₁, …) of a tensor is at `offset` + Σ strideₖ · iₖ of
-a buffer. So whatever only looks at a tensor in another way (a transpose, a slice, an expansion) costs nothing: it
+Of an expression every leaf is affine in the position: element (i₀, i₁, …) of a tensor is at `offset` + Σ strideₖ · iₖ
+of a buffer. So whatever only looks at a tensor in another way (a transpose, a slice, an expansion) costs nothing: it
 changes the strides of the leaves. An expression becomes a loop where somebody needs its numbers in memory.
 """
 

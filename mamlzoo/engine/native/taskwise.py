@@ -1,7 +1,7 @@
 """Meta-steps task by task: one task's meta-gradient and the outer optimiser, each a graph, as one C++ function.
 
-A batched graph goes operation by operation through the tensors of all tasks, which no cache holds. Here all of a task is
-computed before the next one begins, in a few tens of KiB that are used again and again:
+A batched graph goes operation by operation through the tensors of all tasks, which no cache holds. Here all of a task
+is computed before the next one begins, in a few tens of KiB that are used again and again:
 
     for each meta-step:
         for each seed and task:     what tasks share, once a seed; the task's gradient, added to the seed's
@@ -100,11 +100,14 @@ class TaskwiseSteps(TracedSteps):
             raise CannotCompileError("what was compiled is not there")
         return run
 
+    def threads(self, most: int) -> int:
+        return self._source.threads(most)
+
     def _run(self, library: ctypes.CDLL) -> Run:
         return Call(library, self._source)
 
     def _task_graph(self, example: Block) -> tuple[GraphModule, list[Tensor]]:
-        """(progress, θ, constants, episode) of a task -> what it adds to the gradient, by leaf, and to what is measured."""
+        """(progress, θ, constants, episode) of a task -> what it adds to the gradient, by leaf, and to logs."""
         bound, tasks = self._bound, example.episodes.support.y.shape[2]
         meta, constants = trees.stop_gradient(trees.index((bound.meta, bound.constants), 0))
         like = meta, constants, trees.index(example.episodes, (0, 0, 0))
@@ -149,10 +152,8 @@ class TaskwiseSteps(TracedSteps):
                 *(_whole(leaf, f"lifted{at}") for at, leaf in enumerate(given.task_lifted)),
             ],
         )
-        gradient, measures = (
-            Buffer(*what, varies=True) for what in ((numbers, kind, "gradient"), (measured, kind, "measures"))
-        )
-        places = [*_pieces(gradient, shapes), *_pieces(measures, [()] * measured)]
+        places = _pieces(Buffer(numbers, kind, "gradient", varies=True), shapes)
+        places += _pieces(Buffer(measured, kind, "measures", varies=True), [()] * measured)
         for place, share in zip(places, shares, strict=True):
             of_task.add(Store(place, cast(share, kind), adds=True))
 

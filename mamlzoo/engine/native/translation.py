@@ -44,7 +44,7 @@ def translated(graph: GraphModule, inputs: Sequence[Expression]) -> tuple[Writer
 
 def _value(writer: Writer, node: Node) -> Value:
     if node.target is operator.getitem:
-        return writer.values[node.args[0]][node.args[1]]  # type: ignore[index, call-overload, no-any-return]
+        return writer.values[node.args[0]][node.args[1]]  # type: ignore[index]
     operation = OPERATIONS.get(getattr(node.target, "overloadpacket", None))
     if operation is None:
         raise UncoveredError(f"{node.target} is not covered")
