@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import os
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,14 @@ def cpuinfo() -> tuple[str, ...]:
         return tuple(Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines())
     except OSError:
         return ()
+
+
+def processor() -> tuple[str, ...]:
+    """What tells this processor from others: its code is written for just its instructions, and kills others."""
+    if not cpuinfo():
+        return (platform.machine(), platform.processor(), torch.backends.cpu.get_cpu_capability())
+    telling = ("model name", "flags", "Features", "CPU implementer", "CPU part")
+    return (platform.machine(), *sorted({line for line in cpuinfo() if line.startswith(telling)}))
 
 
 def available_threads() -> int:

@@ -33,8 +33,8 @@ from mamlzoo.errors import MamlzooError, UsageError
 from mamlzoo.tables import rate
 
 T = TypeVar("T")
-WORTH_A_THOUGHT = 4.0
-"""Seconds of eager training below which a compiler is not even considered: importing it takes longer."""
+WORTH_A_THOUGHT = 2.0
+"""Seconds of eager training below which a compiler is not even considered: tracing takes about as long."""
 LONGER = 2
 """By how much more a busy or an older machine may take than was measured: a person is told a range."""
 CLEARLY = 2.0

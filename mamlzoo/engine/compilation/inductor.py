@@ -11,7 +11,6 @@ import hashlib
 import io
 import logging
 import os
-import platform
 import shlex
 import shutil
 import sys
@@ -28,7 +27,7 @@ from torch.fx import GraphModule
 
 from mamlzoo.engine.compilation import program_cache
 from mamlzoo.engine.compilation.program_cache import CannotCompileError, DamagedError, reason_of
-from mamlzoo.engine.cpu import cpuinfo
+from mamlzoo.engine.cpu import processor
 
 Compiled = Callable[..., Sequence[Tensor]]
 
@@ -64,14 +63,6 @@ def program_path(graph: GraphModule, inputs: Sequence[Tensor], folder: Path) -> 
     )
     key = hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
     return folder / f"{key}{program_cache.SUFFIX}"
-
-
-def processor() -> tuple[str, ...]:
-    """What tells this processor from others: its code is written for just its instructions, and kills others."""
-    if not cpuinfo():
-        return (platform.machine(), platform.processor(), torch.backends.cpu.get_cpu_capability())
-    telling = ("model name", "flags", "Features", "CPU implementer", "CPU part")
-    return (platform.machine(), *sorted({line for line in cpuinfo() if line.startswith(telling)}))
 
 
 def load(path: Path, device: str = "cpu") -> Compiled | None:

@@ -11,8 +11,8 @@ import subprocess
 from pathlib import Path
 
 from mamlzoo.engine.compilation import program_cache
-from mamlzoo.engine.compilation.inductor import processor
 from mamlzoo.engine.compilation.program_cache import CannotCompileError
+from mamlzoo.engine.cpu import processor
 
 FORMAT = 1
 """Of what lies around a program's statements."""
