@@ -4,13 +4,14 @@ DRIVER = r"""
 #include <pthread.h>
 #include <sched.h>
 #include <string.h>
+#include <time.h>
 
 struct Context {
     void* const* now;
     void* const* next;
     void* const* given;
     char* scratch;
-    long threads, step, state, begun, left;
+    long step, state, begun, taken, done;
 };
 
 // how numbers too small for their format are treated is each thread's own affair
@@ -28,33 +29,46 @@ static void take(long) {}
 static void pause() {}
 #endif
 
-// after some microseconds the core is free for others
-static void wait_while(const long* what, long value) {
-    for (long turns = 0; __atomic_load_n(what, __ATOMIC_ACQUIRE) == value; ++turns) {
-        if (turns < 2000) pause();
-        else sched_yield();
-    }
+// a core on which nothing is to be done is free for others: for a moment after some microseconds, later for longer
+static void rest(long turns) {
+    constexpr timespec A_WHILE = {0, 50000};
+    if (turns < 2000) pause();
+    else if (turns < 4000) sched_yield();
+    else nanosleep(&A_WHILE, 0);
+}
+
+static long nanoseconds() {
+    timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1000000000L + now.tv_nsec;
 }
 
 static char* own(const Context& c, long thread) { return c.scratch + SHARED + thread * OWN; }
-static number* gradient_of(const Context& c, long thread) { return (number*)(own(c, thread) + HELD + ARENA); }
-static number* measures_of(const Context& c, long thread) {
-    return (number*)(own(c, thread) + HELD + ARENA + GRADIENT);
+static number* gradient_of(const Context& c, long part) { return (number*)(c.scratch + SUMS + part * PART); }
+static number* measures_of(const Context& c, long part) { return gradient_of(c, part) + SPAN * NUMBERS; }
+static long first_of(long part) { return part * SEEDS * TASKS / PARTS; }
+static long first_seed_of(long part) { return first_of(part) / TASKS; }
+static long seeds_of(long part) { return (first_of(part + 1) - 1) / TASKS + 1 - first_seed_of(part); }
+
+// the tasks of a part of a meta-step, one after another; `before` is of which seed and meta-step they shared last
+static void compute(const Context& c, long thread, long part, long* before) {
+    char *held = own(c, thread), *arena = held + HELD;
+    memset(gradient_of(c, part), 0, PART);
+    for (long item = first_of(part); item < first_of(part + 1); ++item) {
+        const long seed = item / TASKS, row = seed - first_seed_of(part);
+        number *gradient = gradient_of(c, part) + row * NUMBERS, *measures = measures_of(c, part) + row * MEASURED;
+        if (*before != c.step * SEEDS + seed) @SHARED@
+        *before = c.step * SEEDS + seed;
+        @TASK@
+    }
 }
 
-// a thread's part of the tasks of a meta-step
-static void compute(const Context& c, long thread) {
-    char *held = own(c, thread), *arena = held + HELD;
-    number *gradient = gradient_of(c, thread), *measures = measures_of(c, thread);
-    memset(gradient, 0, SEEDS * NUMBERS * sizeof(number));
-    memset(measures, 0, SEEDS * MEASURED * sizeof(number));
-    const long last = (thread + 1) * SEEDS * TASKS / c.threads;
+// parts that nobody else has taken, until there are no more
+static void take_part(Context& c, long thread) {
     long before = -1;
-    for (long item = thread * SEEDS * TASKS / c.threads; item < last; ++item) {
-        const long seed = item / TASKS;
-        if (seed != before) @SHARED@
-        before = seed;
-        @TASK@
+    for (long part; (part = __atomic_fetch_add(&c.taken, 1, __ATOMIC_ACQ_REL)) < PARTS;) {
+        compute(c, thread, part, &before);
+        __atomic_add_fetch(&c.done, 1, __ATOMIC_RELEASE);
     }
 }
 
@@ -65,52 +79,69 @@ struct Helper {
 
 static void* help(void* given) {
     Context& c = *((Helper*)given)->c;
-    const long thread = ((Helper*)given)->thread;
     take(c.state);
-    for (long round = 0;; ++round) {
-        wait_while(&c.begun, round);
-        if (c.step < 0) return 0;
-        compute(c, thread);
-        __atomic_sub_fetch(&c.left, 1, __ATOMIC_RELEASE);
+    for (long round = 0;;) {
+        long begun, turns = 0;
+        while ((begun = __atomic_load_n(&c.begun, __ATOMIC_ACQUIRE)) == round) rest(turns++);
+        if (begun < 0) return 0;
+        round = begun;
+        take_part(c, ((Helper*)given)->thread);
     }
 }
 
-constexpr long MOST = 256;
+// a meta-step, with or without helpers: the parts and the order of their sums are the same
+static void step(Context& c, bool helped, void* measured) {
+    __atomic_store_n(&c.done, 0, __ATOMIC_RELAXED);
+    if (helped) {
+        __atomic_store_n(&c.taken, 0, __ATOMIC_RELEASE);
+        __atomic_add_fetch(&c.begun, 1, __ATOMIC_RELEASE);
+        take_part(c, 0);
+        for (long turns = 0; __atomic_load_n(&c.done, __ATOMIC_ACQUIRE) < PARTS; ++turns) rest(turns);
+    } else {
+        long before = -1;
+        for (long part = 0; part < PARTS; ++part) compute(c, 0, part, &before);
+    }
+    number *sum = (number*)(c.scratch + TOTAL), *measures = (number*)measured + c.step * SEEDS * MEASURED;
+    memset(sum, 0, SEEDS * NUMBERS * sizeof(number));
+    memset(measures, 0, SEEDS * MEASURED * sizeof(number));
+    for (long part = 0; part < PARTS; ++part) {
+        const number *gradient = gradient_of(c, part), *also = measures_of(c, part);
+        number *to = sum + first_seed_of(part) * NUMBERS, *logged = measures + first_seed_of(part) * MEASURED;
+        for (long at = 0; at < seeds_of(part) * NUMBERS; ++at) to[at] += gradient[at];
+        for (long at = 0; at < seeds_of(part) * MEASURED; ++at) logged[at] += also[at];
+    }
+    @UPDATE@
+    void* const* after = c.next;
+    c.next = c.now;
+    c.now = after;
+}
 
+constexpr long MOST = 256, TRIAL = 8, CYCLE = 256;
+
+// Of each cycle some meta-steps are made alone, some with helpers, and the rest as is faster: on cores that others use,
+// waiting for a helper can take longer than its work.
 extern "C" void run(
     long first, long last, long threads, void* const* now, void* const* next, void* const* measured,
     void* const* given, void* const* memory
 ) {
     char* scratch = (char*)(((unsigned long)memory[0] + 63) / 64 * 64);
-    Context c = {now, next, given, scratch, threads < MOST ? threads : MOST, 0, state_of(), 0, 0};
+    Context c = {now, next, given, scratch, 0, state_of(), 0, PARTS, 0};
     pthread_t started[MOST];
     Helper helpers[MOST];
-    long helping = 0;
-    for (; helping + 1 < c.threads; ++helping) {
+    long helping = 0, alone = 0, together = 0;
+    for (; helping + 1 < threads && helping + 1 < PARTS && helping < MOST; ++helping) {
         helpers[helping] = {&c, helping + 1};
         if (pthread_create(&started[helping], 0, help, &helpers[helping])) break;
     }
-    c.threads = helping + 1;
-    for (long step = first; step < last; ++step) {
-        c.step = step;
-        c.left = helping;
-        if (helping) __atomic_add_fetch(&c.begun, 1, __ATOMIC_RELEASE);
-        compute(c, 0);
-        for (long left; (left = __atomic_load_n(&c.left, __ATOMIC_ACQUIRE)) > 0;) wait_while(&c.left, left);
-        number *sum = gradient_of(c, 0), *measures = measures_of(c, 0);
-        for (long thread = 1; thread <= helping; ++thread) {
-            const number *more = gradient_of(c, thread), *also = measures_of(c, thread);
-            for (long at = 0; at < SEEDS * NUMBERS; ++at) sum[at] += more[at];
-            for (long at = 0; at < SEEDS * MEASURED; ++at) measures[at] += also[at];
-        }
-        memcpy((number*)measured[0] + step * SEEDS * MEASURED, measures, SEEDS * MEASURED * sizeof(number));
-        @UPDATE@
-        void* const* after = c.next;
-        c.next = c.now;
-        c.now = after;
+    for (long at = first; at < last; ++at) {
+        const long turn = (at - first) % CYCLE, before = helping ? nanoseconds() : 0;
+        if (turn == 0) alone = together = 0;
+        c.step = at;
+        const bool helped = helping && (turn < TRIAL ? false : turn < 2 * TRIAL ? true : together < alone);
+        step(c, helped, measured[0]);
+        if (helping && turn < 2 * TRIAL) (turn < TRIAL ? alone : together) += nanoseconds() - before;
     }
-    c.step = -1;
-    if (helping) __atomic_add_fetch(&c.begun, 1, __ATOMIC_RELEASE);
+    __atomic_store_n(&c.begun, -1, __ATOMIC_RELEASE);
     for (long at = 0; at < helping; ++at) pthread_join(started[at], 0);
 }
 """

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
 
+from mamlzoo.engine.memory import MIB
 from mamlzoo.engine.native.driver import DRIVER
 from mamlzoo.engine.native.memory import LINE, Memory, in_lines, planned
 from mamlzoo.engine.native.statements.linear_algebra import FUNCTIONS
@@ -15,6 +17,10 @@ from mamlzoo.engine.native.statements.products import PRELUDE
 
 SPREAD = 1e6
 """Operations of a meta-step from which on several threads are faster than one; measured."""
+PARTS = 16
+"""Of a meta-step at most, each to be computed by one thread. Sums are of parts, however many threads there are."""
+SUMS = 64 * MIB
+"""Bytes that the sums of all parts may take."""
 
 
 @dataclass(frozen=True)
@@ -53,19 +59,19 @@ class Source:
         text: all of it.
         statements: how many it has.
         work: operations of a meta-step, about.
-        items: pairs of seeds and tasks in a meta-step.
+        parts: of a meta-step, which threads share between them.
     """
 
     text: str
     statements: int
     work: float
-    items: int
+    parts: int
     _shared: int
     _own: int
 
     def threads(self, most: int) -> int:
         """How many are worth it: one, where waiting for each other would cost more than it saves."""
-        return max(1, min(most, self.items)) if self.work > SPREAD else 1
+        return max(1, min(most, self.parts)) if self.work > SPREAD else 1
 
     def scratch(self, threads: int) -> int:
         """The bytes of memory that so many threads need."""
@@ -102,18 +108,21 @@ def program(given: Given, measured: int, task: Sequence[Statement], update: Sequ
     in_arena, in_scratch = planned(own, arena, reused=True), planned(update, scratch, reused=True)
 
     of_seed, of_task, of_update = _pointers(given, seeds, tasks, numbers)
-    out = [_Pointer(f"{ctype}* {name}", f"{name} + seed * {count}") for name, count in _outputs(numbers, measured)]
+    out = [_Pointer(f"{ctype}* {name}", name) for name in ("gradient", "measures")]
     of_seed.append(_Pointer("char* held", "held"))
     of_task = [*of_seed, _Pointer("char* arena", "arena"), *out, *of_task]
     calls = {"SHARED": _call("shared", of_seed), "TASK": _call("task", of_task), "UPDATE": _call("update", of_update)}
     sizes = {
         **{"SEEDS": seeds, "TASKS": tasks, "NUMBERS": numbers, "MEASURED": measured, "RATES": given.rates.shape[1]},
-        **{"HELD": in_lines(held.size), "ARENA": in_lines(arena.size), "SHARED": in_lines(scratch.size)},
-        "GRADIENT": in_lines(seeds * numbers * given.theta.itemsize),
-        "MEASURES": in_lines(seeds * measured * given.theta.itemsize),
+        "HELD": in_lines(held.size),
+        # A line more, so that two threads do not read and write the same sets of their caches.
+        "OWN": in_lines(held.size) + in_lines(arena.size) + LINE,
+        **_parts(seeds, tasks, (numbers + measured) * given.theta.itemsize),
     }
-    # A line more, so that two threads do not read and write the same sets of their caches.
-    of_thread = sum(sizes[name] for name in ("HELD", "ARENA", "GRADIENT", "MEASURES")) + LINE
+    total = in_lines(scratch.size)
+    sizes["TOTAL"] = total
+    sizes["SUMS"] = total + in_lines(seeds * numbers * given.theta.itemsize)
+    sizes["SHARED"] = sizes["SUMS"] + sizes["PARTS"] * sizes["PART"]
     driver = DRIVER
     for name, call in calls.items():
         driver = driver.replace(f"@{name}@", call)
@@ -124,15 +133,23 @@ def program(given: Given, measured: int, task: Sequence[Statement], update: Sequ
         _function("task", of_task, [*declared, *in_arena], own),
         _function("update", of_update, in_scratch, update),
         f"typedef {ctype} number;",
-        *(f"constexpr long {name} = {size};" for name, size in {**sizes, "OWN": of_thread}.items()),
+        *(f"constexpr long {name} = {size};" for name, size in sizes.items()),
         driver,
     ]
     work = seeds * tasks * sum(each.work for each in own) + sum(each.work for each in update)
-    return Source("\n".join(parts), len(task) + len(update), work, seeds * tasks, sizes["SHARED"], of_thread)
+    return Source("\n".join(parts), len(task) + len(update), work, sizes["PARTS"], sizes["SHARED"], sizes["OWN"])
 
 
-def _outputs(numbers: int, measured: int) -> list[tuple[str, int]]:
-    return [("gradient", numbers), ("measures", measured)]
+def _parts(seeds: int, tasks: int, row: int) -> dict[str, int]:
+    """Into how many parts a meta-step is cut, of how many seeds at most a part has tasks, and its bytes.
+
+    Args:
+        row: bytes of what is summed up for a seed.
+    """
+    parts = max(1, min(PARTS, seeds * tasks, SUMS // row))
+    firsts = [part * seeds * tasks // parts for part in range(parts + 1)]
+    span = max((last - 1) // tasks - first // tasks + 1 for first, last in itertools.pairwise(firsts))
+    return {"PARTS": parts, "SPAN": span, "PART": in_lines(span * row)}
 
 
 def _pointers(
