@@ -31,13 +31,10 @@ def test_forty_times_as_fast_as_a_python_loop_over_tasks(peer):
     assert measured["compile"] >= 40 * measured[peer]
 
 
-@pytest.mark.parametrize(("meta_batch", "seeds"), [(25, 1), (25, 5), (100, 1), (100, 5), (1, 5)])
-def test_faster_than_a_jitted_scan(meta_batch, seeds):
+@pytest.mark.parametrize(
+    ("meta_batch", "seeds", "times"),
+    [(1, 1, 1.2), (1, 5, 1.2), (25, 1, 1.5), (25, 5, 1.5), (100, 1, 1.5), (100, 5, 1.5)],
+)
+def test_faster_than_a_jitted_scan(meta_batch, seeds, times):
     measured = rates(meta_batch, seeds, ("jax",))
-    assert measured["compile"] >= measured["jax-scan"]
-
-
-def test_a_single_task_of_a_single_seed_keeps_up_with_a_jitted_scan_and_leaves_a_jitted_loop_behind():
-    measured = rates(1, 1, ("jax",))
-    assert measured["compile"] >= 0.7 * measured["jax-scan"]
-    assert measured["compile"] >= 3 * measured["jax-loop"]
+    assert measured["compile"] >= times * measured["jax-scan"]
