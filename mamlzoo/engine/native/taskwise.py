@@ -168,7 +168,7 @@ class TaskwiseSteps(TracedSteps):
             ],
         )
         for at, (tensor, value) in enumerate(zip(carried, moved, strict=True)):
-            of_update.add(Store(_whole(tensor, f"after{at}"), cast(value, tensor.dtype)))
+            of_update.put(value, f"after{at}", tensor.dtype)
         return program(given, measured, of_task.statements, of_update.statements)
 
 

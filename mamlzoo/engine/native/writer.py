@@ -105,6 +105,16 @@ class Writer:
         self.add(Store(target, value))
         return target
 
+    def put(self, value: Expression, name: str, dtype: torch.dtype) -> None:
+        """A value, as dense as can be, to where that name points."""
+        value = cast(value, dtype)
+        load = value.element
+        is_all = isinstance(load, Load) and load.buffer.numel == value.numel and load.strides == row_major(value.shape)
+        if isinstance(load, Load) and is_all and load.buffer.place is None:
+            load.buffer.place = name  # it is computed right there
+        else:
+            self.add(Store(Expression.of(Buffer(value.numel, dtype, name), value.shape), value))
+
     def copied(self, value: Expression) -> Expression:
         """A value in memory of its own, its last axis dense and so on."""
         return self.stored(value, row_major(value.shape))
