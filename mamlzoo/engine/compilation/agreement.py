@@ -31,11 +31,11 @@ MARGIN = 8.0
 """How many times further than the vmap plan's own gradients those of the program may be off."""
 ROUNDINGS = 16
 """By how many roundings θ is off there: in long sums of float32 they add up."""
-SHARES = tuple(sign * 4.0**-power for power in range(7) for sign in (1.0, -1.0))
+SHARES = tuple(sign * 2.0**-power for power in range(13) for sign in (1.0, -1.0))
 """Of what gradients may be off, what is tried. An update need not be farthest off where its gradient is: Adam's of a
 number whose gradient has been as small as the rounding is largest where it is as small again."""
 BETWEEN = 1 + 1 / 16
-"""How much farther off an update may be between these than at them: Adam's, between powers of 4, by a thirtieth."""
+"""How much farther off an update may be between these than at them: Adam's, between powers of 2, by some hundredths."""
 COUNTED = 1e-4
 """By how much of itself an update may be off at most that an optimiser makes with its step counter in a tensor, as it
 is traced, from the one it makes with a Python number: 1 − β^t has lost digits there."""

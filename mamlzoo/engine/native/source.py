@@ -11,9 +11,10 @@ from torch import Tensor
 from mamlzoo.engine.memory import MIB
 from mamlzoo.engine.native.driver import DRIVER
 from mamlzoo.engine.native.memory import LINE, Memory, in_lines, planned
+from mamlzoo.engine.native.statements.functions import DECLARATIONS
 from mamlzoo.engine.native.statements.linear_algebra import FUNCTIONS
 from mamlzoo.engine.native.statements.loops import C_TYPES, Statement
-from mamlzoo.engine.native.statements.products import PRELUDE
+from mamlzoo.engine.native.statements.products import PRODUCTS
 
 SPREAD = 1e6
 """Operations of a meta-step from which on several threads are faster than one; measured."""
@@ -127,7 +128,8 @@ def program(given: Given, measured: int, task: Sequence[Statement], update: Sequ
     for name, call in calls.items():
         driver = driver.replace(f"@{name}@", call)
     parts = [
-        PRELUDE,
+        DECLARATIONS,
+        PRODUCTS,
         FUNCTIONS,
         _function("shared", of_seed, declared, shared),
         _function("task", of_task, [*declared, *in_arena], own),

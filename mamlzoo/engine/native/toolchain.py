@@ -8,6 +8,7 @@ import os
 import platform
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from mamlzoo.engine.compilation import program_cache
@@ -21,6 +22,9 @@ FLAGS = (
     # Sums in whatever order, as every plan has its own; but NaN and infinity stay what they are.
     *("-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros", "-fassociative-math"),
 )
+LANEWISE = ("-DLANEWISE_FUNCTIONS", "-lmvec")
+"""Functions such as tanh of several numbers at a time, which glibc has on this kind of machine."""
+LIBRARY = "program.so"
 FOR_THIS_PROCESSOR = {"x86_64": ("-march=native", "-mprefer-vector-width=512"), "AMD64": ("-march=native",)}
 """By kind of machine; elsewhere -mcpu=native."""
 
@@ -57,24 +61,31 @@ def compiled(source: str, path: Path) -> None:
     command = compiler()
     try:
         with program_cache.own_folder(path.parent) as folder:
-            text, library = folder / "program.cpp", folder / "program.so"
-            text.write_text(source)
-            made = subprocess.run(
-                [command, *_flags(), "-o", str(library), str(text), "-lm", "-lpthread"],
-                capture_output=True,
-                text=True,
-                errors="replace",
-                cwd=folder,
-                env=os.environ | {"TMPDIR": str(folder)},
-            )
-            if made.returncode:
-                said = [line for line in made.stderr.splitlines() if "error" in line] or [
-                    f"exit code {made.returncode}"
-                ]
-                raise CannotCompileError(f"{Path(command).name}: {said[0][:200]}")
-            program_cache.write(path, library.read_bytes(), folder)
+            (folder / "program.cpp").write_text(source)
+            said = _run(command, LANEWISE, folder) if platform.machine() == "x86_64" else "it is of another kind"
+            if said is not None:  # another C library, or another compiler
+                said = _run(command, (), folder)
+            if said is not None:
+                raise CannotCompileError(f"{Path(command).name}: {said}")
+            program_cache.write(path, (folder / LIBRARY).read_bytes(), folder)
     except OSError as error:
         raise CannotCompileError(program_cache.reason_of(error)) from error
+
+
+def _run(command: str, more: Sequence[str], folder: Path) -> str | None:
+    """Compile what is in a folder; what the compiler has against it, in one line."""
+    made = subprocess.run(
+        [command, *_flags(), "-o", LIBRARY, "program.cpp", *more, "-lm", "-lpthread"],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        cwd=folder,
+        env=os.environ | {"TMPDIR": str(folder)},
+    )
+    if not made.returncode:
+        return None
+    errors = [line for line in made.stderr.splitlines() if "error" in line]
+    return errors[0][:200] if errors else f"exit code {made.returncode}"
 
 
 def load(path: Path) -> ctypes.CDLL | None:
@@ -89,6 +100,6 @@ def load(path: Path) -> ctypes.CDLL | None:
 
 def _opened(content: bytes, folder: Path) -> ctypes.CDLL:
     """Once it is loaded, no file is needed."""
-    library = folder / "program.so"
+    library = folder / LIBRARY
     library.write_bytes(content)
     return ctypes.CDLL(str(library))

@@ -44,7 +44,7 @@ def _plain(text: str, count: int, single: str | None = None) -> Build:
 def _function(name: str, count: int = 1) -> Build:
     """A function of C's library, which has another name for float."""
     arguments = ", ".join(f"{{{at}}}" for at in range(count))
-    return _plain(f"__builtin_{name}({arguments})", count, f"__builtin_{name}f({arguments})")
+    return _plain(f"{name}({arguments})", count, f"{name}f({arguments})")
 
 
 def _compared(symbol: str) -> Build:
@@ -69,15 +69,15 @@ def _scaled(symbol: str) -> Build:
 def _power(dtype: torch.dtype, given: list[Any], options: dict[str, Any]) -> Made | None:
     exponent = given[1]
     if isinstance(exponent, Tensor) or isinstance(given[0], (int, float)):
-        return ("__builtin_powf({0}, {1})" if dtype == torch.float32 else "__builtin_pow({0}, {1})"), (0, 1), dtype
+        return ("powf({0}, {1})" if dtype == torch.float32 else "pow({0}, {1})"), (0, 1), dtype
     texts = {1: "({0} * {1})", 2: "({0} * {0})", 3: "({0} * {0} * {0})", -1: "({1} / {0})"}
     if exponent == 0:
         return "({0} * {1})", (Constant(1.0), Constant(1.0)), dtype
     if exponent in texts:
         return texts[exponent], (0, Constant(1.0)), dtype
     if exponent == 0.5:
-        return ("__builtin_sqrtf({0})" if dtype == torch.float32 else "__builtin_sqrt({0})"), (0,), dtype
-    return ("__builtin_powf({0}, {1})" if dtype == torch.float32 else "__builtin_pow({0}, {1})"), (0, 1), dtype
+        return ("sqrtf({0})" if dtype == torch.float32 else "sqrt({0})"), (0,), dtype
+    return ("powf({0}, {1})" if dtype == torch.float32 else "pow({0}, {1})"), (0, 1), dtype
 
 
 def _quotient(dtype: torch.dtype, given: list[Any], options: dict[str, Any]) -> Made | None:
@@ -125,8 +125,12 @@ BUILDS: dict[Any, Build] = {
     aten.reciprocal: _plain("(1 / {0})", 1),
     aten.abs: _function("fabs"),
     aten.sqrt: _function("sqrt"),
-    aten.rsqrt: _plain("(1 / __builtin_sqrt({0}))", 1, "(1 / __builtin_sqrtf({0}))"),
+    aten.rsqrt: _plain("(1 / sqrt({0}))", 1, "(1 / sqrtf({0}))"),
     aten.floor: _function("floor"),
+    aten.ceil: _function("ceil"),
+    aten.trunc: _function("trunc"),
+    aten.round: _function("nearbyint"),
+    aten.copy: lambda dtype, given, options: ("{0}", (1,), dtype),
     aten.exp: _function("exp"),
     aten.expm1: _function("expm1"),
     aten.log: _function("log"),
@@ -135,7 +139,22 @@ BUILDS: dict[Any, Build] = {
     aten.cos: _function("cos"),
     aten.tanh: _function("tanh"),
     aten.erf: _function("erf"),
-    aten.sigmoid: _plain("(1 / (1 + __builtin_exp(-{0})))", 1, "(1 / (1 + __builtin_expf(-{0})))"),
+    aten.erfc: _function("erfc"),
+    aten.exp2: _function("exp2"),
+    aten.log2: _function("log2"),
+    aten.log10: _function("log10"),
+    aten.tan: _function("tan"),
+    aten.asin: _function("asin"),
+    aten.acos: _function("acos"),
+    aten.atan: _function("atan"),
+    aten.sinh: _function("sinh"),
+    aten.cosh: _function("cosh"),
+    aten.asinh: _function("asinh"),
+    aten.acosh: _function("acosh"),
+    aten.atanh: _function("atanh"),
+    aten.lgamma: _function("lgamma"),
+    aten.atan2: _function("atan2", 2),
+    aten.sigmoid: _plain("(1 / (1 + exp(-{0})))", 1, "(1 / (1 + expf(-{0})))"),
     aten.sign: _plain("({0} > 0 ? 1 : {0} < 0 ? -1 : 0)", 1),
     aten.relu: _plain("({0} < 0 ? 0 : {0})", 1),
     aten.threshold_backward: _plain("({1} <= {2} ? 0 : {0})", 3),

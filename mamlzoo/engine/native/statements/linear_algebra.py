@@ -75,7 +75,7 @@ static void cholesky(const T* a, T* l) {
             T sum = a[i * AI + j * AJ];
             for (long k = 0; k < j; ++k) sum -= l[i * N + k] * l[j * N + k];
             if (j < i) l[i * N + j] = sum / l[j * N + j];
-            else { failed |= !(sum > 0); l[i * N + i] = __builtin_sqrt(sum); }
+            else { failed |= !(sum > 0); l[i * N + i] = sqrt(sum); }
         }
         for (long j = i + 1; j < N; ++j) l[i * N + j] = 0;
     }

@@ -139,7 +139,7 @@ class Fold(Statement):
         ctype = C_TYPES[self.target.dtype]
         terms = _with_terms(source, _joined(outer.terms[1:], inner.terms))
         target = outer.texts_of([own], outer.terms[:1])[0]
-        if outer.sizes and _unit(outer.strides[1:]) > _unit(inner.strides):
+        if outer.sizes and _ease(outer.strides[1:]) > _ease(inner.strides):
             *outside, last = range(len(outer.sizes))
             size, at = outer.sizes[last], outer.names[last]
             row = f"for (long {at} = 0; {at} < {size}; ++{at})"
@@ -214,7 +214,7 @@ class _Nest:
 def _parts(element: Element, first: int, last: int) -> list[Element]:
     """The leaves of an element that are not the same everywhere, by some of its axes alone."""
     return [
-        type(leaf)(**{**vars(leaf), "strides": leaf.strides[first:last]})  # type: ignore[arg-type]
+        type(leaf)(**{**vars(leaf), "strides": leaf.strides[first:last]})
         for leaf in leaves(element)
         if not isinstance(leaf, Number)
     ]
@@ -254,9 +254,10 @@ def literal(number: Number) -> str:
     return f"({value!r}{ending})"
 
 
-def _unit(strides: Sequence[Sequence[int]]) -> int:
-    """How many leaves are dense in the last axis."""
-    return sum(bool(own) and own[-1] == 1 for own in strides)
+def _ease(strides: Sequence[Sequence[int]]) -> int:
+    """How easily a loop over the last axis reads these leaves: dense ones count for it, scattered ones against it."""
+    steps = [own[-1] for own in strides if own]
+    return sum(step == 1 for step in steps) - 2 * sum(step not in (0, 1) for step in steps)
 
 
 def _order(shape: Sequence[int], ways: Sequence[Sequence[int]]) -> list[int]:

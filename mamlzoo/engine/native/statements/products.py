@@ -31,17 +31,15 @@ class Product(Statement):
 
     def code(self) -> str:
         (batch, m, k), n = self.left.shape, self.right.shape[-1]
-        left, right, target = (side.element for side in (self.left, self.right, self.target))
-        assert isinstance(left, Load) and isinstance(right, Load) and isinstance(target, Load)
-        sizes = f"{C_TYPES[self.target.dtype]}, {m}, {n}, {k}, {left.strides[1]}, {left.strides[2]}, {right.strides[1]}, {target.strides[1]}"
-        sides = ", ".join(
-            f"{side.buffer.place} + {side.offset} + {side.strides[0]} * b" for side in (left, right, target)
-        )
-        call = f"product<{sizes}, {str(self.adds).lower()}>({sides});"
-        return f"for (long b = 0; b < {batch}; ++b) {call}" if batch > 1 else f"{{ constexpr long b = 0; {call} }}"
+        loads = [side.element for side in (self.left, self.right, self.target) if isinstance(side.element, Load)]
+        left, right, target = (load.strides for load in loads)
+        steps = f"{left[1]}, {left[2]}, {right[1]}, {target[1]}"
+        sizes = f"{C_TYPES[self.target.dtype]}, {m}, {n}, {k}, {steps}, {str(self.adds).lower()}"
+        places = (f"{load.buffer.place} + {load.offset} + {load.strides[0]} * b" for load in loads)
+        return f"for (long b = 0; b < {batch}; ++b) product<{sizes}>({', '.join(places)});"
 
 
-PRELUDE = r"""
+PRODUCTS = r"""
 #if defined(__AVX512F__)
 #define WIDTH 64
 #define REGISTERS 24
@@ -53,65 +51,85 @@ PRELUDE = r"""
 #define REGISTERS 12
 #endif
 
-template <class T, int LANES> struct vector_of { typedef T type __attribute__((vector_size(LANES * sizeof(T)), aligned(alignof(T)), may_alias)); };
+#define UNROLLED _Pragma("GCC unroll 16")
 
-// rows × (full vectors, then one of half, of a quarter of their width, and single numbers) of a product, kept in registers
-template <class T, int ROWS, int FULL, bool HALF, bool QUARTER, int SINGLE, int K, long AM, long AK, long BK, long CM, bool ADDS>
+template <class T, int LANES> struct vector_of {
+    typedef T type __attribute__((vector_size(LANES * sizeof(T)), aligned(alignof(T)), may_alias));
+};
+
+// Of the columns of a block: FULL vectors, then one of half and one of a quarter of their width, and single numbers.
+template <class T, int FULL, bool HALF, bool QUARTER, int SINGLE> struct columns {
+    static constexpr int LANES = WIDTH / sizeof(T), AT_HALF = FULL * LANES;
+    static constexpr int AT_QUARTER = AT_HALF + (HALF ? LANES / 2 : 0);
+    static constexpr int AT_SINGLE = AT_QUARTER + (QUARTER ? LANES / 4 : 0), COUNT = FULL + HALF + QUARTER + SINGLE;
+    typedef typename vector_of<T, LANES>::type full;
+    typedef typename vector_of<T, LANES / 2>::type half;
+    typedef typename vector_of<T, LANES / 4>::type quarter;
+    full f[FULL + 1];
+    half h;
+    quarter q;
+    T s[SINGLE + 1];
+
+    void load(const T* from) {
+        UNROLLED for (int v = 0; v < FULL; ++v) f[v] = *(const full*)(from + v * LANES);
+        if (HALF) h = *(const half*)(from + AT_HALF);
+        if (QUARTER) q = *(const quarter*)(from + AT_QUARTER);
+        UNROLLED for (int v = 0; v < SINGLE; ++v) s[v] = from[AT_SINGLE + v];
+    }
+    void clear() {
+        UNROLLED for (int v = 0; v < FULL; ++v) f[v] = full{};
+        if (HALF) h = half{};
+        if (QUARTER) q = quarter{};
+        UNROLLED for (int v = 0; v < SINGLE; ++v) s[v] = T(0);
+    }
+    void add(T left, const T* row) {
+        UNROLLED for (int v = 0; v < FULL; ++v) f[v] += left * *(const full*)(row + v * LANES);
+        if (HALF) h += left * *(const half*)(row + AT_HALF);
+        if (QUARTER) q += left * *(const quarter*)(row + AT_QUARTER);
+        UNROLLED for (int v = 0; v < SINGLE; ++v) s[v] += left * row[AT_SINGLE + v];
+    }
+    void store(T* to) const {
+        UNROLLED for (int v = 0; v < FULL; ++v) *(full*)(to + v * LANES) = f[v];
+        if (HALF) *(half*)(to + AT_HALF) = h;
+        if (QUARTER) *(quarter*)(to + AT_QUARTER) = q;
+        UNROLLED for (int v = 0; v < SINGLE; ++v) to[AT_SINGLE + v] = s[v];
+    }
+};
+
+// some rows of some columns of a product, its sums kept in registers
+template <class C, int ROWS, class T, int K, long AM, long AK, long BK, long CM, bool ADDS>
 static inline __attribute__((always_inline)) void block(const T* a, const T* b, T* c) {
-    constexpr int LANES = WIDTH / sizeof(T);
-    typedef typename vector_of<T, LANES>::type full; typedef typename vector_of<T, LANES / 2>::type half; typedef typename vector_of<T, LANES / 4>::type quarter;
-    constexpr int H = FULL * LANES, Q = H + (HALF ? LANES / 2 : 0), S = Q + (QUARTER ? LANES / 4 : 0);
-    full f[ROWS][FULL + 1]; half h[ROWS]; quarter q[ROWS]; T s[ROWS][SINGLE + 1];
-    #pragma GCC unroll 16
-    for (int r = 0; r < ROWS; ++r) {
-        #pragma GCC unroll 16
-        for (int v = 0; v < FULL; ++v) f[r][v] = ADDS ? *(const full*)(c + r * CM + v * LANES) : full{};
-        if (HALF) h[r] = ADDS ? *(const half*)(c + r * CM + H) : half{};
-        if (QUARTER) q[r] = ADDS ? *(const quarter*)(c + r * CM + Q) : quarter{};
-        #pragma GCC unroll 16
-        for (int v = 0; v < SINGLE; ++v) s[r][v] = ADDS ? c[r * CM + S + v] : T(0);
+    C sums[ROWS];
+    UNROLLED for (int r = 0; r < ROWS; ++r) {
+        if (ADDS) sums[r].load(c + r * CM);
+        else sums[r].clear();
     }
     #pragma GCC unroll 2
     for (int k = 0; k < K; ++k) {
-        const T* row = b + k * BK;
-        #pragma GCC unroll 16
-        for (int r = 0; r < ROWS; ++r) {
-            const T left = a[r * AM + k * AK];
-            #pragma GCC unroll 16
-            for (int v = 0; v < FULL; ++v) f[r][v] += left * *(const full*)(row + v * LANES);
-            if (HALF) h[r] += left * *(const half*)(row + H);
-            if (QUARTER) q[r] += left * *(const quarter*)(row + Q);
-            #pragma GCC unroll 16
-            for (int v = 0; v < SINGLE; ++v) s[r][v] += left * row[S + v];
-        }
+        UNROLLED for (int r = 0; r < ROWS; ++r) sums[r].add(a[r * AM + k * AK], b + k * BK);
     }
-    #pragma GCC unroll 16
-    for (int r = 0; r < ROWS; ++r) {
-        #pragma GCC unroll 16
-        for (int v = 0; v < FULL; ++v) *(full*)(c + r * CM + v * LANES) = f[r][v];
-        if (HALF) *(half*)(c + r * CM + H) = h[r];
-        if (QUARTER) *(quarter*)(c + r * CM + Q) = q[r];
-        #pragma GCC unroll 16
-        for (int v = 0; v < SINGLE; ++v) c[r * CM + S + v] = s[r][v];
-    }
+    UNROLLED for (int r = 0; r < ROWS; ++r) sums[r].store(c + r * CM);
 }
 
-template <class T, int M, int FULL, bool HALF, bool QUARTER, int SINGLE, int K, long AM, long AK, long BK, long CM, bool ADDS>
+template <class C, class T, int M, int K, long AM, long AK, long BK, long CM, bool ADDS>
 static inline __attribute__((always_inline)) void panel(const T* a, const T* b, T* c) {
-    constexpr int COLUMNS = FULL + HALF + QUARTER + SINGLE, MOST = REGISTERS / COLUMNS > 8 ? 8 : REGISTERS / COLUMNS < 1 ? 1 : REGISTERS / COLUMNS;
+    constexpr int FIT = REGISTERS / C::COUNT, MOST = FIT > 8 ? 8 : FIT < 1 ? 1 : FIT;
     constexpr int BLOCKS = (M + MOST - 1) / MOST, ROWS = (M + BLOCKS - 1) / BLOCKS, REST = M % ROWS;
-    for (int m = 0; m + ROWS <= M; m += ROWS) block<T, ROWS, FULL, HALF, QUARTER, SINGLE, K, AM, AK, BK, CM, ADDS>(a + m * AM, b, c + m * CM);
-    if constexpr (REST > 0) block<T, REST, FULL, HALF, QUARTER, SINGLE, K, AM, AK, BK, CM, ADDS>(a + (M - REST) * AM, b, c + (M - REST) * CM);
+    for (int m = 0; m + ROWS <= M; m += ROWS) block<C, ROWS, T, K, AM, AK, BK, CM, ADDS>(a + m * AM, b, c + m * CM);
+    constexpr int DONE = M - REST;
+    if constexpr (REST > 0) block<C, REST, T, K, AM, AK, BK, CM, ADDS>(a + DONE * AM, b, c + DONE * CM);
 }
 
-// c [M, N] = (c +) a [M, K] · b [K, N]: a by the strides AM, AK, rows of b and c by BK and CM
+// c [M, N] = (c +) a [M, K] · b [K, N]: a by the strides AM and AK, rows of b and c by BK and CM
 template <class T, int M, int N, int K, long AM, long AK, long BK, long CM, bool ADDS>
 static __attribute__((noinline)) void product(const T* a, const T* b, T* c) {
-    constexpr int LANES = WIDTH / sizeof(T), WHOLE = N / LANES, REST = N % LANES, LAST = WHOLE % 3;
+    constexpr int LANES = WIDTH / sizeof(T), WHOLE = N / LANES, REST = N % LANES, FULL = WHOLE % 3;
     constexpr bool HALF = REST >= LANES / 2, QUARTER = REST % (LANES / 2) >= LANES / 4;
-    constexpr int SINGLE = REST % (LANES / 4), STEP = 3 * LANES, TOGETHER = N - LAST * LANES - REST;
-    for (int n = 0; n < TOGETHER; n += STEP) panel<T, M, 3, false, false, 0, K, AM, AK, BK, CM, ADDS>(a, b + n, c + n);
-    if constexpr (LAST + REST > 0) panel<T, M, LAST, HALF, QUARTER, SINGLE, K, AM, AK, BK, CM, ADDS>(a, b + TOGETHER, c + TOGETHER);
+    constexpr int SINGLE = REST % (LANES / 4), TOGETHER = N - FULL * LANES - REST;
+    typedef columns<T, 3, false, false, 0> three;
+    for (int n = 0; n < TOGETHER; n += 3 * LANES) panel<three, T, M, K, AM, AK, BK, CM, ADDS>(a, b + n, c + n);
+    typedef columns<T, FULL, HALF, QUARTER, SINGLE> last;
+    if constexpr (FULL + REST > 0) panel<last, T, M, K, AM, AK, BK, CM, ADDS>(a, b + TOGETHER, c + TOGETHER);
 }
 """
 """`WIDTH`: bytes of a vector; `REGISTERS`: how many of them a block may take for its sums."""
