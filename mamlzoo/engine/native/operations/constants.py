@@ -46,8 +46,9 @@ def _arange(writer: Writer, node: Node, *args: Any, **_: Any) -> Expression:
 
 OPERATIONS: dict[Any, Operation] = {
     **dict.fromkeys([aten.zeros, aten.zeros_like, aten.new_zeros], filled(0)),
+    **dict.fromkeys([aten.empty, aten.empty_like, aten.new_empty, aten.empty_strided], filled(0)),  # to be overwritten
     **dict.fromkeys([aten.ones, aten.ones_like, aten.new_ones], filled(1)),
-    **dict.fromkeys([aten.full, aten.full_like], _filled_by(1)),
+    **dict.fromkeys([aten.full, aten.full_like, aten.fill], _filled_by(1)),
     aten.new_full: _filled_by(2),
     aten.scalar_tensor: _filled_by(0),
     aten.arange: _arange,

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch.fx import Node
 
-from mamlzoo.engine.native.expressions import Buffer, Expression
+from mamlzoo.engine.native.expressions import Buffer, Expression, Number
 from mamlzoo.engine.native.statements.loops import Store
-from mamlzoo.engine.native.writer import Operation, Writer, cast
+from mamlzoo.engine.native.writer import Operation, UncoveredError, Writer, cast
 
 aten = torch.ops.aten
 prims = torch.ops.prims
@@ -146,6 +146,20 @@ def _joined(writer: Writer, node: Node, values: Sequence[Any], axis: int = 0) ->
     return whole
 
 
+def _padded(writer: Writer, node: Node, value: Any, pads: Sequence[int], number: float = 0) -> Expression:
+    """More around it; the pads of the last axis first, before it and behind it."""
+    if min(pads) < 0:
+        raise UncoveredError("a pad that takes away")
+    own, like = writer.value(value), node.meta["val"]
+    shape = tuple(like.shape)
+    inside = whole = writer.copied(Expression(shape, like.dtype, Number(number, like.dtype)))
+    for at, before in enumerate(pads[::2], 1):
+        axis = len(shape) - at
+        inside = part(inside, axis, before, own.shape[axis])
+    writer.add(Store(inside, own))
+    return whole
+
+
 SAME = [aten.detach, aten.alias, aten.clone]
 SHAPED = [aten.view, aten._unsafe_view, aten.reshape, aten.unsqueeze, aten.squeeze, prims.squeeze]
 OPERATIONS: dict[Any, Operation] = {
@@ -164,6 +178,7 @@ OPERATIONS: dict[Any, Operation] = {
     aten.diagonal: _diagonal,
     aten.diagonal_scatter: _diagonal_scatter,
     aten.cat: _joined,
+    aten.constant_pad_nd: _padded,
 }
 LOOKS = frozenset(
     {*SAME, *SHAPED, aten.t, aten.transpose, aten.permute, aten.expand, aten.select, aten.slice, aten.split}

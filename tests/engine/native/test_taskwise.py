@@ -1,0 +1,251 @@
+"""Meta-steps task by task in C++ are those of the vmap plan, for every algorithm; the number of threads changes no digit."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+
+import pytest
+import torch
+from every_algorithm import TRAINED, fitting
+from torch import nn
+
+from mamlzoo import trees
+from mamlzoo.engine import plan_choice
+from mamlzoo.engine.binding import bind_seeds
+from mamlzoo.engine.blocks import blocks
+from mamlzoo.engine.compilation import program_cache
+from mamlzoo.engine.compilation.agreement import disagreement
+from mamlzoo.engine.compilation.program_cache import CannotCompileError
+from mamlzoo.engine.compilation.traced_steps import CompiledSteps
+from mamlzoo.engine.cpu import computing
+from mamlzoo.engine.episodes import TrainingStream
+from mamlzoo.engine.gradients import EAGER
+from mamlzoo.engine.native import source
+from mamlzoo.engine.native.taskwise import TaskwiseSteps
+from mamlzoo.engine.native.writer import UncoveredError
+from mamlzoo.engine.outer_optimizer import OuterOptimizer
+from mamlzoo.engine.steps import EagerSteps
+from mamlzoo.runs.name_resolution import as_model
+from mamlzoo_algorithms.maml import MAML
+from mamlzoo_algorithms.reptile import Reptile
+from mamlzoo_models.mlp import MLP
+from mamlzoo_tasks.blobs import Blobs
+from mamlzoo_tasks.sine import Sine
+
+CPU = torch.device("cpu")
+STEPS = 20
+QUICK = {"maml", "protonet", "dkt"}
+NOT_WRITTEN = {"convcnp"}
+"""What holds a convolution."""
+
+
+class Trial:
+    """The same meta-steps by the vmap plan and by a program in C++."""
+
+    def __init__(
+        self, algorithm, *, task=None, model=None, seeds=(0, 1), meta_batch=5, optimizer="adam", reduction="mean", clip=None,
+        dtype=torch.float32, lr=1e-3, **options,
+    ):  # fmt: skip
+        task = task or Sine()
+        self.bound = bind_seeds(task, model or MLP(hidden=(9,)), algorithm, seeds, CPU, dtype)
+        stream = TrainingStream(task, seeds, meta_batch, CPU, dtype)
+        self.block, _ = next(blocks(stream, 1000, (lr,)))
+        self.gradients = EAGER["vmap"](self.bound, reduction, None, clip)
+        self._optimizer = lambda: OuterOptimizer(
+            optimizer, lr, self.bound.meta, statistics=self.bound.algorithm.statistics, **options
+        )
+        trial = self.vmap()
+        logs = list(trial.advance(self.block, 0, 1).logs)
+        self.traced = TaskwiseSteps(self.bound, reduction, trial.optimizer, self.block, logs, clip)
+
+    def vmap(self):
+        return EagerSteps(self._optimizer(), self.gradients)
+
+    def compiled(self, threads=1):
+        eager = self.vmap()
+        return CompiledSteps(eager.optimizer, eager, self.traced, self.traced.kept() or self.traced.compiled(), threads)
+
+    def disagreement(self, threads=1):
+        return disagreement(self.vmap(), self.compiled(threads), self.gradients, self.block, self.traced.roughness)
+
+    def ends_with(self, threads, cuts=(0, STEPS)):
+        """θ and what was measured after some meta-steps."""
+        steps = self.compiled(threads)
+        with computing(threads):
+            found = [steps.advance(self.block, one, other) for one, other in itertools.pairwise(cuts)]
+        return steps.optimizer.theta, torch.cat([part.losses for part in found])
+
+
+def each_written():
+    """The quick ones in the ordinary suite: a program takes seconds to compile where it factorises or attends."""
+    return [
+        pytest.param(name, marks=[] if name in QUICK else pytest.mark.slow)
+        for name in TRAINED
+        if name not in NOT_WRITTEN
+    ]
+
+
+@pytest.mark.parametrize("name", each_written())
+def test_every_algorithm_makes_the_meta_steps_of_vmap(name):
+    of = fitting(name)
+    assert Trial(of.shortened(), task=of.task, model=MLP(hidden=(8,), activation="tanh")).disagreement() is None
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    ["sgd", "adamw", *(pytest.param(name, marks=pytest.mark.slow) for name in ("adadelta", "adagrad", "rmsprop"))],
+)
+def test_outer_optimisers_make_the_updates_of_torch(optimizer):
+    assert Trial(MAML(), optimizer=optimizer).disagreement() is None
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"reduction": "sum"}, {"clip": 0.5}, {"clip_norm": 0.5}, {"ema": 0.9}, {"dtype": torch.float64}, {"seeds": (0,), "meta_batch": 1}],
+    ids=["sum", "each task clipped", "the whole clipped", "average", "float64", "a single task"],
+)  # fmt: skip
+def test_ways_of_the_outer_loop_are_those_of_vmap(options):
+    assert Trial(MAML(), **options).disagreement() is None
+
+
+def normed():
+    return nn.Sequential(nn.Linear(1, 6), nn.LayerNorm(6), nn.GELU(), nn.Dropout(0.2), nn.Linear(6, 1))
+
+
+def frozen():
+    network = nn.Sequential(nn.Linear(1, 6), nn.SiLU(), nn.Linear(6, 1))
+    network[0].weight.requires_grad_(False)
+    return network
+
+
+@pytest.mark.parametrize("network", [normed, frozen], ids=["norms and dropout", "frozen"])
+def test_networks_with_constants_or_random_numbers_are_those_of_vmap(network):
+    assert Trial(MAML(), model=as_model(network)).disagreement() is None
+
+
+def test_classification_is_that_of_vmap():
+    assert Trial(MAML(), task=Blobs()).disagreement() is None
+
+
+def test_the_number_of_threads_and_of_calls_changes_no_digit():
+    trial = Trial(MAML(), meta_batch=20)
+    expected = trial.ends_with(1)
+    for threads, cuts in [(2, (0, STEPS)), (3, (0, STEPS)), (1, (0, 1, 4, 5, STEPS)), (2, (0, 7, STEPS))]:
+        for one, other in zip(trial.ends_with(threads, cuts), expected, strict=True):
+            assert torch.equal(one, other), (threads, cuts)
+
+
+def test_programs_that_run_at_the_same_time_do_not_disturb_each_other():
+    trial, other = Trial(MAML(), meta_batch=20), Trial(Reptile(inner_steps=2))
+    expected = trial.ends_with(2)[0], other.ends_with(2)[0]
+    found = {}
+    runs = [
+        threading.Thread(target=lambda at=at, own=own: found.update({at: own.ends_with(2)[0]}))
+        for at, own in enumerate([trial, other, trial])
+    ]
+    for run in runs:
+        run.start()
+    for run in runs:
+        run.join()
+    assert torch.equal(found[0], expected[0])
+    assert torch.equal(found[1], expected[1])
+    assert torch.equal(found[2], expected[0])
+
+
+def test_small_meta_steps_are_left_to_one_thread():
+    small, large = (
+        Trial(MAML(), seeds=(0,), meta_batch=1).traced,
+        Trial(MAML(), model=MLP(hidden=(40, 40)), meta_batch=30).traced,
+    )
+    assert small.threads(8) == 1
+    assert large.threads(8) == 8
+    assert large.threads(64) == source.PARTS
+
+
+def test_tensors_of_other_sizes_are_refused():
+    trial = Trial(MAML())
+    given = [*trial.traced.given(trial.block), *trial.traced.lifted]
+    with pytest.raises(ValueError, match="a program that was compiled for"):
+        trial.traced.fitting([given[0][:3], *given[1:]])
+
+
+def test_a_seed_that_diverges_leaves_the_others_alone():
+    trial = Trial(MAML())
+    steps, alone = trial.compiled(), trial.compiled()
+    steps.advance(trial.block, 0, 1)
+    alone.advance(trial.block, 0, 1)
+    steps.optimizer.theta[0] = torch.nan
+    steps.advance(trial.block, 1, STEPS)
+    alone.advance(trial.block, 1, STEPS)
+    assert steps.optimizer.theta[0].isnan().all()
+    assert torch.equal(steps.optimizer.theta[1], alone.optimizer.theta[1])
+
+
+def test_what_is_not_written_in_cpp_is_said():
+    def convolutional():
+        return nn.Sequential(nn.Unflatten(1, (1, 1)), nn.Conv1d(1, 4, 1), nn.Flatten(), nn.Linear(4, 1))
+
+    with pytest.raises(UncoveredError, match="convolution"):
+        Trial(MAML(), model=as_model(convolutional))
+
+
+def test_without_a_compiler_that_is_said(monkeypatch):
+    trial = Trial(MAML(), model=MLP(hidden=(7,)))
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("CXX", raising=False)
+    with pytest.raises(CannotCompileError, match=r"^no C\+\+ compiler was found$"):
+        trial.traced.compiled()
+
+
+def test_a_compiler_that_fails_is_quoted_in_a_line_and_nothing_is_left_behind(tmp_path, monkeypatch):
+    compiler, cache = tmp_path / "broken", tmp_path / "cache"
+    compiler.write_text("#!/bin/sh\necho 'note: first' >&2\necho 'fatal error: no space left' >&2\nexit 1\n")
+    compiler.chmod(0o700)
+    monkeypatch.setenv("MAMLZOO_CACHE", str(cache))
+    monkeypatch.setenv("CXX", str(compiler))
+    trial = Trial(MAML())
+    with pytest.raises(CannotCompileError, match=r"^broken: fatal error: no space left$"):
+        trial.traced.compiled()
+    assert list(cache.iterdir()) == []
+
+
+def test_a_compiler_without_functions_of_several_numbers_makes_programs_all_the_same(tmp_path, monkeypatch):
+    real = os.environ.get("CXX") or "g++"
+    compiler, cache = tmp_path / "plain", tmp_path / "cache"
+    compiler.write_text(f'#!/bin/sh\ncase "$*" in *-lmvec*) exit 1;; esac\nexec {real} "$@"\n')
+    compiler.chmod(0o700)
+    monkeypatch.setenv("MAMLZOO_CACHE", str(cache))
+    monkeypatch.setenv("CXX", str(compiler))
+    assert Trial(MAML(), model=MLP(hidden=(8,), activation="tanh")).disagreement() is None
+
+
+def test_a_program_is_made_once_and_serves_another_outer_rate():
+    first = Trial(MAML())
+    first.disagreement()
+    assert program_cache.read(first.traced.path) is not None
+    assert Trial(MAML(), lr=1e-2).traced.path == first.traced.path
+    assert Trial(MAML(inner_lr=0.02)).traced.path != first.traced.path
+
+
+@pytest.mark.slow
+def test_a_convolution_goes_by_torchs_compiler():
+    def convolutional():
+        return nn.Sequential(nn.Unflatten(1, (1, 1)), nn.Conv1d(1, 4, 1), nn.Flatten(), nn.Linear(4, 1))
+
+    task, model = Sine(), as_model(convolutional)
+    bound = bind_seeds(task, model, MAML(), (0,), CPU)
+    training = plan_choice.Training(10, "mean", "adam", 1e-3, "compile")
+    preparing = plan_choice.prepare(bound, TrainingStream(task, (0,), 2, CPU), training)
+    while True:
+        try:
+            next(preparing)
+        except StopIteration as end:
+            steps, choice = end.value
+            break
+    assert choice.plan == "compile", choice
+    before = trees.ravel(trees.stop_gradient(bound.meta))
+    block, _ = next(blocks(TrainingStream(task, (0,), 2, CPU), 10, (1e-3,)))
+    steps.advance(block, 0, 5)
+    assert not torch.equal(steps.optimizer.theta, before)
