@@ -36,6 +36,7 @@ def pytest_configure(config):
     if worker is not None and hasattr(os, "sched_setaffinity"):
         cores = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, {cores[int(worker.removeprefix("gw")) % len(cores)]})
+    torch.set_num_threads(1)  # already while tests are collected, which computes what algorithms are
 
 
 @pytest.fixture(autouse=True)
