@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -36,6 +37,14 @@ def pytest_configure(config):
     if worker is not None and hasattr(os, "sched_setaffinity"):
         cores = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, {cores[int(worker.removeprefix("gw")) % len(cores)]})
+    torch.set_num_threads(1)  # already while tests are collected, which computes what algorithms are
+    gc.disable()
+
+
+def pytest_collection_finish():
+    """What was imported and collected stays, so nothing looked for garbage in it meanwhile, nor does from now on."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)

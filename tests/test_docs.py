@@ -11,13 +11,16 @@ t quantile of one degree of freedom, 12.7, made a rounding of the mean by 1 in 2
 
 from __future__ import annotations
 
+import io
 import math
 import os
 import re
+import runpy
 import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
@@ -48,10 +51,13 @@ def pages_with(kind: str) -> list:
 
 def run(command: str) -> str:
     words = shlex.split(command)
-    if words[0] == "python":
-        folder = Path() if Path(words[1]).is_file() else ROOT  # a file of the page, or one of the repository
+    if words[0] == "python" and len(words) == 2 and Path(words[1]).is_file():  # of the page: torch is imported here
+        with redirect_stdout(io.StringIO()) as printed:
+            runpy.run_path(words[1], run_name="__main__")
+        return printed.getvalue()
+    if words[0] == "python":  # of the repository
         command = [sys.executable, *words[1:]]
-        return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     if words[0] in ("printf", "mkdir", "cp", "awk"):  # small files, written where the page's commands run
         return subprocess.run(command, shell=True, capture_output=True, text=True, check=True).stdout
     assert words[0] == "mamlzoo", command

@@ -19,6 +19,7 @@ import typing
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
+from weakref import WeakKeyDictionary
 
 from mamlzoo.contracts import numbers_as_text
 from mamlzoo.contracts.numbers_as_text import LARGEST, shown
@@ -30,6 +31,10 @@ P = typing.TypeVar("P")
 SCALARS: tuple[type, ...] = (bool, int, float, str)
 DECLARATION = "an option is declared as shots: int = mamlzoo.option(10, 'support points of an episode')"
 """What those are told whose declaration cannot be used."""
+
+
+_OPTIONS: WeakKeyDictionary[type, dict[str, Option]] = WeakKeyDictionary()
+"""What each class declares, for as long as it is there: it is read once, since every plugin made asks for it."""
 
 
 class ByName(dict[str, Any]):
@@ -227,8 +232,11 @@ def options_of(cls: type) -> dict[str, Option]:
     Raises:
         TypeError: a field's annotation is none of the types an option may have, or its help is missing.
     """
-    hints = typing.get_type_hints(cls)
-    return {field.name: _declared(field, hints[field.name]) for field in dataclasses.fields(cls) if field.init}
+    if (known := _OPTIONS.get(cls)) is None:
+        hints = typing.get_type_hints(cls)
+        known = {field.name: _declared(field, hints[field.name]) for field in dataclasses.fields(cls) if field.init}
+        _OPTIONS[cls] = known
+    return dict(known)
 
 
 def _declared(field: dataclasses.Field[Any], hint: Any) -> Option:

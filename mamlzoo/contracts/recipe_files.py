@@ -60,6 +60,7 @@ alone.
 
 from __future__ import annotations
 
+import functools
 import math
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -156,10 +157,16 @@ def _made(cls: Any, entry: Mapping[str, Any]) -> Any:
     unknown = set(entry) - {declared.name for declared in fields(cls)}
     if unknown:
         raise ValueError(f"{cls.__name__.lower()} has no '{sorted(unknown)[0]}'")
-    hints = get_type_hints(cls)
+    hints = _hints(cls)
     for name, value in entry.items():
         _check_type(f"{cls.__name__.lower()}.{name}", value, hints[name])
     return cls(**entry)
+
+
+@functools.cache
+def _hints(cls: Any) -> dict[str, Any]:
+    """What the fields of a class are declared to be: evaluated once, and not for each of hundreds of entries."""
+    return get_type_hints(cls)
 
 
 def _check_type(place: str, value: Any, hint: Any) -> None:

@@ -93,7 +93,7 @@ def discover(found: Iterable[EntryPoint], *, allowed: set[str] | None = None, st
         strict: raise the first failure instead of keeping it apart.
     """
     registry = Registry()
-    unique = {(_origin(entry), entry.value): entry for entry in found}
+    unique = {(origin, entry.value): entry for origin, entry in _origins(list(found))}
     admitted = None if allowed is None else {OWN, *map(normal_name, allowed)}
     # Own plugins first: a third party's can then never take their names.
     for (origin, _), entry in sorted(unique.items(), key=lambda item: (item[0][0].distribution != OWN, item[0])):
@@ -187,8 +187,13 @@ def _allowed() -> set[str] | None:
     return None if named is None else {name.strip() for name in named.split(",")} - {"none", ""}
 
 
-def _origin(entry: EntryPoint) -> Origin:
-    return Origin(*_release(entry.dist), entry.name, entry.value)
+def _origins(found: list[EntryPoint]) -> Iterator[tuple[Origin, EntryPoint]]:
+    """Each with where it comes from; a distribution's metadata, which are a file, are read once for all of its own."""
+    releases: dict[int, tuple[str, str]] = {}
+    for entry in found:
+        if id(entry.dist) not in releases:
+            releases[id(entry.dist)] = _release(entry.dist)
+        yield Origin(*releases[id(entry.dist)], entry.name, entry.value), entry
 
 
 def _release(distribution: Distribution | None) -> tuple[str, str]:

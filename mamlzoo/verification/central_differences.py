@@ -227,10 +227,11 @@ def _choose(gradient: Sequence[Tensor], count: int, seed: int) -> list[tuple[int
     every = [(leaf, at) for leaf, tensor in enumerate(gradient) for at in range(tensor.numel())]
     if len(every) <= count:
         return every
-    order = [every[i] for i in np.random.default_rng(seed).permutation(len(every))]
-    alive = [(leaf, at) for leaf, at in order if gradient[leaf].flatten()[at] != 0][: (count + 1) // 2]
-    taken = set(alive)
-    return sorted(alive + [place for place in order if place not in taken][: count - len(alive)])
+    order = np.random.default_rng(seed).permutation(len(every))
+    nonzero = torch.cat([(tensor != 0).flatten() for tensor in gradient]).numpy(force=True)
+    alive = order[nonzero[order]][: (count + 1) // 2]
+    others = order[~np.isin(order, alive)][: count - len(alive)]
+    return [every[place] for place in sorted([*alive, *others])]
 
 
 class _Stops(TorchFunctionMode):

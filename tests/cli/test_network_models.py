@@ -12,6 +12,8 @@ import mamlzoo
 from mamlzoo import UsageError
 from mamlzoo.runs.commands import command_of
 
+pytestmark = pytest.mark.usefixtures("no_figures")
+
 MODULE = '''"""An algorithm of two networks."""
 
 from dataclasses import replace

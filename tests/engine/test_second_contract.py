@@ -271,7 +271,9 @@ class Functional(torch.nn.Module):
         return self.out(hidden if self.inplace else dropped)
 
 
-@pytest.mark.parametrize("given", [{}, {"inplace": True}, {"always": True}], ids=str)
+@pytest.mark.parametrize(
+    "given", [{}, pytest.param({"inplace": True}, marks=pytest.mark.slow), {"always": True}], ids=str
+)
 def test_dropout_by_a_function_draws_as_a_layer_does(given):
     both = [
         mamlzoo.run(Sine(), lambda: Functional(**given), MAML(), **{**SETTINGS, "plan": plan, "iterations": 3})

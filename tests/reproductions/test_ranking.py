@@ -12,6 +12,8 @@ from mamlzoo.figures.figure_files import drawn
 from mamlzoo.reproductions import reproduction
 from mamlzoo.reproductions.reproduction import reproduce
 
+pytestmark = pytest.mark.usefixtures("no_figures")  # of single runs, at which no test looks
+
 TINY = """
 name = "tiny"
 version = 1
@@ -67,7 +69,7 @@ full = true
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def made(tmp_path_factory, no_figures):
     return reproduce(recipe_files.parse(TINY), tmp_path_factory.mktemp("recipes") / "tiny")
 
 

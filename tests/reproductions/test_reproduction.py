@@ -20,6 +20,8 @@ from mamlzoo.reproductions.judgement import judge
 from mamlzoo.reproductions.reproduction import experiment_of, reproduce
 from mamlzoo.runs.setup import rehearse
 
+pytestmark = pytest.mark.usefixtures("no_figures")  # of single runs, at which no test looks
+
 SMALL = """
 name = "small"
 version = 1

@@ -32,6 +32,13 @@ def saved(result, tmp_path_factory):
 
 
 @pytest.fixture
+def undrawn():
+    """This test's runs leave no figures, which take longer than they."""
+    with without_figures():
+        yield
+
+
+@pytest.fixture
 def run_dir(saved, tmp_path):
     """A saved run of one's own, to do harm to."""
     return shutil.copytree(saved, tmp_path / "run")
@@ -47,7 +54,7 @@ def test_a_run_directory_has_every_file(result, tmp_path):
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["run"]
 
 
-def test_what_is_loaded_is_what_was_saved(result, tmp_path):
+def test_what_is_loaded_is_what_was_saved(result, tmp_path, undrawn):
     saved = result.save(tmp_path / "run")
     loaded = mamlzoo.load(tmp_path / "run")
     assert saved.run_dir == loaded.run_dir == tmp_path / "run"
@@ -63,7 +70,7 @@ def test_the_checkpoint_holds_tensors_only(run_dir):
     assert checkpoint["meta"]["network"]["0.weight"].shape == (2, 40, 1)
 
 
-def test_a_diverged_run_is_saved_as_valid_json_and_loads(tmp_path):
+def test_a_diverged_run_is_saved_as_valid_json_and_loads(tmp_path, undrawn):
     result = mamlzoo.run("scalar", "neuron", "maml", options={"algorithm.inner_lr": 0.1}, optimizer="sgd",
                          outer_lr=10.0, iterations=50, meta_batch=2)  # fmt: skip
     result.save(tmp_path / "run")
@@ -84,7 +91,7 @@ def test_a_network_from_python_is_never_taken_for_the_plugin_of_its_name(tmp_pat
     assert loaded.plot("curves") is not None
 
 
-def test_an_empty_directory_is_taken(result, tmp_path):
+def test_an_empty_directory_is_taken(result, tmp_path, undrawn):
     (tmp_path / "run").mkdir()
     result.save(tmp_path / "run")
     assert (tmp_path / "run" / "result.json").exists()
@@ -127,7 +134,7 @@ def test_a_place_that_was_taken_meanwhile_does_not_cost_the_results(tmp_path):
     assert (tmp_path / "run" / "other").read_text() == "y"
 
 
-def test_a_link_to_an_empty_directory_is_followed(result, tmp_path):
+def test_a_link_to_an_empty_directory_is_followed(result, tmp_path, undrawn):
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")
     result.save(tmp_path / "link")
@@ -187,7 +194,7 @@ def test_a_comparisons_and_a_sweeps_directory_are_loaded(result, tmp_path):
         mamlzoo.save(swept, tmp_path / "again")
 
 
-def test_an_algorithms_own_logs_do_not_hide_steps_and_losses(tmp_path):
+def test_an_algorithms_own_logs_do_not_hide_steps_and_losses(tmp_path, undrawn):
     class Logger(MAML):
         """Logs under names that are taken."""
 
@@ -239,7 +246,7 @@ def test_a_result_of_another_shape_is_one_clear_line(run_dir, text):
         mamlzoo.load(run_dir)
 
 
-def test_a_file_of_another_run_is_not_taken_for_its_own(run_dir, tmp_path):
+def test_a_file_of_another_run_is_not_taken_for_its_own(run_dir, tmp_path, undrawn):
     mamlzoo.run(seeds=[2, 3], **QUICK).save(tmp_path / "other")
     for name in run_directory.SUMMED[1:]:
         own = (run_dir / name).read_bytes()

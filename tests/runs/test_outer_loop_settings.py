@@ -95,7 +95,7 @@ def restless(tmp_path_factory, no_figures):
     return chosen, recording.record(chosen, tmp_path_factory.mktemp("restless") / "whole")
 
 
-@pytest.mark.parametrize("events", [20, 60, 100, 1000])
+@pytest.mark.parametrize("events", [20, 100, *(pytest.param(events, marks=pytest.mark.slow) for events in (60, 1000))])
 def test_a_run_that_was_killed_ends_where_patience_ends_it(events, restless, tmp_path):
     (chosen, whole), heard = restless, []
 

@@ -141,7 +141,7 @@ def is_stopped_and_gone_on_with(whole, tmp_path_factory, events, every, again):
         pytest.param({"plan": "loop"}, id="loop"),
         pytest.param({"plan": "compile", "iterations": 40}, id="compile", marks=pytest.mark.slow),
         pytest.param({"optimizer": "sgd"}, id="sgd, which has no state"),
-        pytest.param({"optimizer": "adafactor"}, id="adafactor, one a seed"),
+        pytest.param({"optimizer": "adafactor"}, id="adafactor, one a seed", marks=pytest.mark.slow),
         pytest.param({"optimizer": "nadam"}, id="nadam", marks=pytest.mark.slow),
         pytest.param({"optimizer": "rprop"}, id="rprop", marks=pytest.mark.slow),
         pytest.param({"algorithm": "reptile", "options": {"algorithm.inner_steps": 2}}, id="logs of its own"),

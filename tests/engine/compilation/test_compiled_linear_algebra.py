@@ -40,6 +40,8 @@ HEADS = {
     "lu_solve": lambda matrix, right: torch.linalg.lu_solve(*torch.linalg.lu_factor(matrix), right),
     "eigh": by_eigenvalues,
 }
+QUICK = ("solve", "inv", "cholesky", "eigh")
+"""The kinds of decomposition; of another function for one of them the slow suite asks."""
 
 
 class Closed(mamlzoo.MetaAlgorithm):
@@ -83,7 +85,9 @@ class Gaussian(Closed):
         return (episode.support.y * weights).sum() / 2 + factor.diagonal().log().sum(), {}
 
 
-@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize(
+    "head", [head if head in QUICK else pytest.param(head, marks=pytest.mark.slow) for head in HEADS]
+)
 def test_the_graph_of_a_head_in_closed_form_gives_the_numbers_of_vmap(head):
     trial = Traced(Closed(head=head), optimizer="sgd", lr=1e-3)
     trial.agrees(trial.steps(Replay(trial.traced.graph)))
