@@ -101,14 +101,18 @@ static void step(Context& c, bool helped, void* measured) {
         long before = -1;
         for (long part = 0; part < PARTS; ++part) compute(c, 0, part, &before);
     }
-    number *sum = (number*)(c.scratch + TOTAL), *measures = (number*)measured + c.step * SEEDS * MEASURED;
-    memset(sum, 0, SEEDS * NUMBERS * sizeof(number));
-    memset(measures, 0, SEEDS * MEASURED * sizeof(number));
-    for (long part = 0; part < PARTS; ++part) {
-        const number *gradient = gradient_of(c, part), *also = measures_of(c, part);
-        number *to = sum + first_seed_of(part) * NUMBERS, *logged = measures + first_seed_of(part) * MEASURED;
-        for (long at = 0; at < seeds_of(part) * NUMBERS; ++at) to[at] += gradient[at];
-        for (long at = 0; at < seeds_of(part) * MEASURED; ++at) logged[at] += also[at];
+    number *sum = gradient_of(c, 0), *measures = (number*)measured + c.step * SEEDS * MEASURED;
+    if (PARTS == 1) memcpy(measures, measures_of(c, 0), SEEDS * MEASURED * sizeof(number));
+    else {
+        sum = (number*)(c.scratch + TOTAL);
+        memset(sum, 0, SEEDS * NUMBERS * sizeof(number));
+        memset(measures, 0, SEEDS * MEASURED * sizeof(number));
+        for (long part = 0; part < PARTS; ++part) {
+            const number *gradient = gradient_of(c, part), *also = measures_of(c, part);
+            number *to = sum + first_seed_of(part) * NUMBERS, *logged = measures + first_seed_of(part) * MEASURED;
+            for (long at = 0; at < seeds_of(part) * NUMBERS; ++at) to[at] += gradient[at];
+            for (long at = 0; at < seeds_of(part) * MEASURED; ++at) logged[at] += also[at];
+        }
     }
     @UPDATE@
     void* const* after = c.next;

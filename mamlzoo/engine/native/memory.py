@@ -53,6 +53,10 @@ def planned(statements: Sequence[Statement], memory: Memory, *, reused: bool) ->
     for buffer, at in first.items():
         if buffer.place is not None:
             continue
+        if reused and buffer.numel == 1:  # which no pointer reaches: loops that read it need not look again
+            buffer.place = f"{memory.name}{len(declarations)}"
+            declarations.append(f"{C_TYPES[buffer.dtype]} {buffer.place}[1];")
+            continue
         there = [(start, other) for start, other in there if not reused or last[other] >= at]
         begin = 0
         for start, other in there:

@@ -18,8 +18,8 @@ from mamlzoo.engine.native.statements.products import PRODUCTS
 
 SPREAD = 1e6
 """Operations of a meta-step from which on several threads are faster than one; measured."""
-PARTS = 16
-"""Of a meta-step at most, each to be computed by one thread. Sums are of parts, however many threads there are."""
+PARTS = 8
+"""Of a meta-step at most, each computed by one thread. Sums are of parts, however many threads there are."""
 SUMS = 64 * MIB
 """Bytes that the sums of all parts may take."""
 
