@@ -177,8 +177,12 @@ def leaves(element: Element) -> Iterator[Leaf]:
 
 
 def work(element: Element) -> int:
-    """How many operations an element takes."""
-    return 1 + sum(map(work, element.operands)) if isinstance(element, Apply) else 0
+    """How many operations an element takes, as it is written: operands that stand there twice count twice."""
+    if not isinstance(element, Apply):
+        return 0
+    return 1 + sum(
+        max(1, element.text.count(f"{{{at}}}")) * work(operand) for at, operand in enumerate(element.operands)
+    )
 
 
 def merged(shape: Sequence[int], *ways: Sequence[int]) -> tuple[list[int], list[list[int]]]:

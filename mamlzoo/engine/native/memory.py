@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mamlzoo.engine.native.expressions import Buffer
-from mamlzoo.engine.native.statements.loops import C_TYPES, Statement
+from mamlzoo.engine.native.statements.loops import Statement
+from mamlzoo.engine.native.statements.nests import C_TYPES
 
 LINE = 64
 """Bytes of a line of the cache: every buffer begins with one."""

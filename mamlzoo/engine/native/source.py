@@ -13,7 +13,8 @@ from mamlzoo.engine.native.driver import DRIVER
 from mamlzoo.engine.native.memory import LINE, Memory, in_lines, planned
 from mamlzoo.engine.native.statements.functions import DECLARATIONS
 from mamlzoo.engine.native.statements.linear_algebra import FUNCTIONS
-from mamlzoo.engine.native.statements.loops import C_TYPES, Statement
+from mamlzoo.engine.native.statements.loops import Statement
+from mamlzoo.engine.native.statements.nests import C_TYPES
 from mamlzoo.engine.native.statements.products import PRODUCTS
 
 SPREAD = 1e6

@@ -34,7 +34,8 @@ from mamlzoo.engine.native import toolchain
 from mamlzoo.engine.native.expressions import Buffer, Expression
 from mamlzoo.engine.native.operations.decompositions import decompositions
 from mamlzoo.engine.native.source import Given, Source, program
-from mamlzoo.engine.native.statements.loops import C_TYPES, Store
+from mamlzoo.engine.native.statements.loops import Store
+from mamlzoo.engine.native.statements.nests import C_TYPES
 from mamlzoo.engine.native.translation import translated
 from mamlzoo.engine.native.writer import UncoveredError, cast
 from mamlzoo.engine.outer_optimizer import OuterOptimizer

@@ -12,7 +12,7 @@ from torch.fx import GraphModule, Node
 
 from mamlzoo.engine.native.expressions import Expression
 from mamlzoo.engine.native.operations import LOOKS, OPERATIONS
-from mamlzoo.engine.native.statements.loops import C_TYPES
+from mamlzoo.engine.native.statements.nests import C_TYPES
 from mamlzoo.engine.native.writer import UncoveredError, Value, Writer
 
 CHECK = torch.ops.aten._linalg_check_errors.default

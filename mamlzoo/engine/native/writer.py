@@ -21,7 +21,8 @@ from mamlzoo.engine.native.expressions import (
     row_major,
     work,
 )
-from mamlzoo.engine.native.statements.loops import C_TYPES, Fold, Statement, Store
+from mamlzoo.engine.native.statements.loops import Fold, Statement, Store
+from mamlzoo.engine.native.statements.nests import C_TYPES
 from mamlzoo.engine.native.statements.products import Product
 
 LARGEST = 24

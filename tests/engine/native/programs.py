@@ -14,7 +14,7 @@ from mamlzoo.engine.native.memory import Memory, planned
 from mamlzoo.engine.native.operations.decompositions import decompositions
 from mamlzoo.engine.native.statements.functions import DECLARATIONS
 from mamlzoo.engine.native.statements.linear_algebra import FUNCTIONS
-from mamlzoo.engine.native.statements.loops import C_TYPES
+from mamlzoo.engine.native.statements.nests import C_TYPES
 from mamlzoo.engine.native.statements.products import PRODUCTS
 from mamlzoo.engine.native.translation import translated
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 
@@ -133,6 +134,7 @@ def test_sums_means_variances_and_extremes_are_torchs_over_any_axes():
             (lambda x: (x.exp().sum(-1), (x * x).sum(1), x.transpose(0, 1).sum(2)), [x]),
             (lambda x: (x.softmax(-1), x.log_softmax(1), x.logsumexp(2)), [x]),
             (lambda x: F.layer_norm(x, (5,)), [x]),
+            (lambda x: x.sum(0), [numbers(3, 5000)]),
         ]
     )  # fmt: skip
 
@@ -256,6 +258,18 @@ def test_factors_and_triangular_systems_are_torchs_and_nan_where_there_is_no_fac
     (((one, other),),) = computed([(torch.linalg.cholesky, [matrix])], [[indefinite]])
     assert one.isfinite().all()
     assert other.isnan().all()
+
+
+def test_the_text_of_operations_that_use_what_they_are_given_twice_grows_with_their_number_alone():
+    def chain(length, x):
+        for _ in range(length):
+            x = x.relu().clamp(-1, 1).square()
+        return x
+
+    x = numbers(40)
+    short, long = (len(written("f", functools.partial(chain, length), [x])[0]) for length in (10, 30))
+    assert long < 3.5 * short
+    holds([(functools.partial(chain, 30), [x])])
 
 
 def test_each_operation_that_is_written_is_known_to_torch():

@@ -6,7 +6,8 @@ import math
 from dataclasses import dataclass
 
 from mamlzoo.engine.native.expressions import Buffer, Expression, Load
-from mamlzoo.engine.native.statements.loops import C_TYPES, Statement
+from mamlzoo.engine.native.statements.loops import Statement
+from mamlzoo.engine.native.statements.nests import C_TYPES
 
 
 @dataclass(eq=False)

@@ -1,38 +1,27 @@
-"""From expressions to C: loops that compute each element once and store it, or fold it into fewer."""
+"""Statements that compute each element once and store it, or fold it into fewer."""
 
 from __future__ import annotations
 
-import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
+from mamlzoo.engine.native.expressions import Buffer, Expression, Load, work
+from mamlzoo.engine.native.statements.nests import C_TYPES, IVDEP, Nest, ease, joined, parts, with_terms
 
-from mamlzoo.engine.native.expressions import Apply, Buffer, Element, Expression, Load, Number, leaves, merged, work
-
-C_TYPES = {
-    torch.float32: "float",
-    torch.float64: "double",
-    torch.int64: "long",
-    torch.int32: "int",
-    torch.bool: "unsigned char",
-    torch.uint8: "unsigned char",
-}
+ON_STACK = 4096
+"""Numbers that a loop may keep beside what it writes."""
 
 
-IVDEP = '_Pragma("GCC ivdep") '
-"""Its iterations are independent of each other, which the compiler need not find out."""
-
-
-class Statement:
-    """A piece of C that reads buffers and writes one."""
+class Statement(ABC):
+    """A piece of C++ that reads buffers and writes one."""
 
     target: Expression
 
     @property
+    @abstractmethod
     def reads(self) -> list[Buffer]:
         """What must be there before."""
-        raise NotImplementedError
 
     @property
     def writes(self) -> Buffer:
@@ -41,13 +30,13 @@ class Statement:
         return self.target.element.buffer
 
     @property
+    @abstractmethod
     def work(self) -> int:
         """How many operations it takes, about."""
-        raise NotImplementedError
 
+    @abstractmethod
     def code(self) -> str:
-        """The C text."""
-        raise NotImplementedError
+        """The C++ text."""
 
 
 @dataclass(eq=False)
@@ -67,7 +56,7 @@ class Store(Statement):
         return self.source.numel * (1 + work(self.source.element))
 
     def code(self) -> str:
-        nest = _Nest.of(self.target.shape, [self.target.element, self.source.element])
+        nest = Nest.of(self.target.shape, [self.target.element, self.source.element])
         target, source = nest.texts
         return nest.around(f"{target} {'+=' if self.adds else '='} {source};")
 
@@ -98,7 +87,7 @@ class Scatter(Statement):
         return self.source.numel * (4 + work(self.source.element))
 
     def code(self) -> str:
-        nest = _Nest.of(self.target.shape, [each.element for each in (self.target, *self.indices, self.source)])
+        nest = Nest.of(self.target.shape, [each.element for each in (self.target, *self.indices, self.source)])
         *spots, source = nest.texts
         change = f"{self.place.format(*spots)} {'+=' if self.adds else '='} {source};"
         return nest.around(f"if ({self.inside.format(*spots)}) {change}", plain=True)
@@ -134,19 +123,21 @@ class Fold(Statement):
         keeps = len(self.target.shape)
         kept, folded = self.source.shape[:keeps], self.source.shape[keeps:]
         own, source = self.target.element, self.source.element
-        outer = _Nest.of(kept, [own, *_parts(source, 0, keeps)], "i")
-        inner = _Nest.of(folded, _parts(source, keeps, len(self.source.shape)), "r")
+        outer = Nest.of(kept, [own, *parts(source, 0, keeps)], "i")
+        inner = Nest.of(folded, parts(source, keeps, len(self.source.shape)), "r")
         ctype = C_TYPES[self.target.dtype]
-        terms = _with_terms(source, _joined(outer.terms[1:], inner.terms))
+        terms = with_terms(source, joined(outer.terms[1:], inner.terms))
         target = outer.texts_of([own], outer.terms[:1])[0]
-        if outer.sizes and _ease(outer.strides[1:]) > _ease(inner.strides):
+        if outer.sizes and ease(outer.strides[1:]) > ease(inner.strides):
             *outside, last = range(len(outer.sizes))
             size, at = outer.sizes[last], outer.names[last]
             row = f"for (long {at} = 0; {at} < {size}; ++{at})"
+            here = f"kept[{at}]" if size <= ON_STACK else target
             body = (
-                f"{ctype} kept[{size}];\n{row} kept[{at}] = {self.start};\n"
-                + inner.around(f"{IVDEP}{row} kept[{at}] = {self.step.format(f'kept[{at}]', terms)};", plain=True)
-                + f"\n{IVDEP}{row} {target} = {self.end.format(f'kept[{at}]')};"
+                (f"{ctype} kept[{size}];\n" if size <= ON_STACK else "")
+                + f"{IVDEP}{row} {here} = {self.start};\n"
+                + inner.around(f"{IVDEP}{row} {here} = {self.step.format(here, terms)};", plain=True)
+                + f"\n{IVDEP}{row} {target} = {self.end.format(here)};"
             )
             return outer.around(body, upto=len(outside))
         body = (
@@ -155,116 +146,3 @@ class Fold(Statement):
             + f"\n{target} = {self.end.format('kept')};"
         )
         return outer.around(body, plain=True)
-
-
-@dataclass
-class _Nest:
-    """Loops over the axes of some elements, the one last in which most of them are dense."""
-
-    sizes: list[int]
-    names: list[str]
-    strides: list[list[int]]
-    elements: list[Element]
-
-    @classmethod
-    def of(cls, shape: Sequence[int], elements: Sequence[Element], name: str = "i") -> _Nest:
-        ways = [leaf.strides for element in elements for leaf in leaves(element) if not isinstance(leaf, Number)]
-        order = _order(shape, ways)
-        sizes, strides = merged([shape[at] for at in order], *([way[at] for at in order] for way in ways))
-        return cls(sizes, [f"{name}{at}" for at in range(len(sizes))], strides, list(elements))
-
-    @property
-    def terms(self) -> list[str]:
-        """Of each leaf the C text of Σ strideₖ · iₖ."""
-        return [
-            " + ".join(
-                name if step == 1 else f"{step} * {name}" for name, step in zip(self.names, own, strict=True) if step
-            )
-            for own in self.strides
-        ]
-
-    @property
-    def texts(self) -> list[str]:
-        """The C text of each element."""
-        return self.texts_of(self.elements, self.terms)
-
-    @staticmethod
-    def texts_of(elements: Sequence[Element], terms: Sequence[str]) -> list[str]:
-        rest, found = list(terms), []
-        for element in elements:
-            count = sum(not isinstance(leaf, Number) for leaf in leaves(element))
-            found.append(_with_terms(element, rest[:count]))
-            rest = rest[count:]
-        return found
-
-    def around(self, body: str, *, upto: int | None = None, plain: bool = False) -> str:
-        """A statement in these loops."""
-        count = len(self.sizes) if upto is None else upto
-        heads = [
-            f"for (long {name} = 0; {name} < {size}; ++{name})"
-            for name, size in zip(self.names, self.sizes, strict=True)
-        ]
-        text = f"{{ {body} }}" if body.count(";") > 1 else body
-        for at in reversed(range(count)):
-            hint = IVDEP if at == len(self.sizes) - 1 and not plain else ""
-            text = f"{hint}{heads[at]}\n{text}"
-        return text
-
-
-def _parts(element: Element, first: int, last: int) -> list[Element]:
-    """The leaves of an element that are not the same everywhere, by some of its axes alone."""
-    return [
-        type(leaf)(**{**vars(leaf), "strides": leaf.strides[first:last]})
-        for leaf in leaves(element)
-        if not isinstance(leaf, Number)
-    ]
-
-
-def _joined(one: Sequence[str], other: Sequence[str]) -> list[str]:
-    return [" + ".join(filter(None, pair)) for pair in zip(one, other, strict=True)]
-
-
-def _with_terms(element: Element, terms: Sequence[str]) -> str:
-    """The C text of an element whose leaves are at these places."""
-    rest = iter(terms)
-
-    def text(part: Element) -> str:
-        if isinstance(part, Number):
-            return literal(part)
-        if isinstance(part, Apply):
-            return part.text.format(*map(text, part.operands))
-        where = " + ".join(filter(None, [str(part.offset) if part.offset else "", next(rest)])) or "0"
-        return f"{part.buffer.place}[{where}]" if isinstance(part, Load) else f"({where})"
-
-    return text(element)
-
-
-def literal(number: Number) -> str:
-    """A number in C."""
-    value = number.value
-    if isinstance(value, bool):
-        return str(int(value))
-    if isinstance(value, int) and not number.dtype.is_floating_point:
-        return f"{value}L"
-    value, ending = float(value), "f" if number.dtype == torch.float32 else ""
-    if math.isnan(value):
-        return f'__builtin_nan{ending}("")'
-    if math.isinf(value):
-        return f"{'-' if value < 0 else ''}__builtin_inf{ending}()"
-    return f"({value!r}{ending})"
-
-
-def _ease(strides: Sequence[Sequence[int]]) -> int:
-    """How easily a loop over the last axis reads these leaves: dense ones count for it, scattered ones against it."""
-    steps = [own[-1] for own in strides if own]
-    return sum(step == 1 for step in steps) - 2 * sum(step not in (0, 1) for step in steps)
-
-
-def _order(shape: Sequence[int], ways: Sequence[Sequence[int]]) -> list[int]:
-    """The axes, those last in whose direction most leaves are dense."""
-
-    def density(axis: int) -> tuple[int, int]:
-        own = [abs(way[axis]) for way in ways if way[axis]]
-        return -sum(step == 1 for step in own), sum(own)
-
-    return sorted(range(len(shape)), key=density, reverse=True)
