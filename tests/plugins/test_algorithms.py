@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from every_algorithm import NAMES, TRAINED, each, fitting
@@ -260,7 +261,9 @@ MARGINS = {"sine": 0.5, "blobs": 0.05}
 
 LEARNED_AT_ONCE = {"maml": 250, "protonet": 150}
 """Those whose learning the ordinary suite looks at, and the meta-steps that they need."""
-LEARNED = {"cnp": (2000, 3e-3), "np": (4000, 3e-3), "tnp-d": (2000, 1e-3)}
+FRAGILE = {"imaml": range(5)}
+"""Those of which single seeds run off, by every plan: the median of these is looked at."""
+LEARNED = {"cnp": (2000, 3e-3), "np": (4000, 3e-3), "tnp-d": (2000, 1e-3), "imaml": (1500, 1e-3)}
 """Meta-steps and outer rate of those that answer with the mean of all waves for longer than 600 meta-steps."""
 
 
@@ -275,11 +278,10 @@ LEARNED = {"cnp": (2000, 3e-3), "np": (4000, 3e-3), "tnp-d": (2000, 1e-3)}
 def test_every_algorithm_learns(name):
     task, at = fitting(name).task, 0 if "complete-at-once" in fitting(name).algorithm.claims else 1
     budget, rate = LEARNED.get(name, (LEARNED_AT_ONCE.get(name, 600), 3e-3))
-    fresh, trained = (
-        mamlzoo.run(task, "mlp", name, iterations=n, outer_lr=rate, test_tasks=100, test_steps=1).evaluation
-        for n in (0, budget)
-    )
-    assert trained.badness(trained.mean[at]) < fresh.badness(fresh.mean[at]) - MARGINS.get(task.name, 0.0)
+    options = {"outer_lr": rate, "test_tasks": 100, "test_steps": 1, "seeds": tuple(FRAGILE.get(name, (0,)))}
+    fresh, trained = (mamlzoo.run(task, "mlp", name, iterations=n, **options).evaluation for n in (0, budget))
+    before, after = (found.badness(np.median(found.per_seed[:, at])) for found in (fresh, trained))
+    assert after < before - MARGINS.get(task.name, 0.0)
 
 
 def test_transfer_learns_the_mean_of_all_sines():

@@ -30,11 +30,11 @@ def positive(*shape, seed=0):
     return numbers(*shape, seed=seed).abs() + 0.1
 
 
-def holds(cases):
+def holds(cases, rtol=2e-5, atol=2e-6):
     for (function, inputs), found in zip(cases, computed(cases), strict=True):
         for one, other in zip(found, outputs_of(function(*inputs)), strict=True):
             torch.testing.assert_close(
-                one, other, rtol=2e-5, atol=2e-6, equal_nan=True, msg=lambda text, f=function: f"{f}: {text}"
+                one, other, rtol=rtol, atol=atol, equal_nan=True, msg=lambda text, f=function: f"{f}: {text}"
             )
 
 
@@ -316,12 +316,11 @@ compositions = st.lists(st.lists(st.sampled_from(sorted(STEPS)), min_size=1, max
 
 
 def compose_and_hold(lists, rows, columns):
-    holds(
-        [
-            (composed(names), [numbers(rows, columns, seed=at), numbers(rows, columns, seed=at + 1)])
-            for at, names in enumerate(lists)
-        ]
-    )
+    """In float64: rounding, which compositions amplify, is far below what is held there."""
+    shapes = [
+        [numbers(rows, columns, seed=at + more, dtype=torch.float64) for more in (0, 1)] for at in range(len(lists))
+    ]
+    holds(list(zip(map(composed, lists), shapes, strict=True)), rtol=1e-7, atol=1e-9)
 
 
 @settings(max_examples=2, derandomize=True, deadline=None, phases=[Phase.generate])
