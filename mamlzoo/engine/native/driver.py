@@ -132,18 +132,20 @@ extern "C" void run(
     Context c = {now, next, given, scratch, 0, state_of(), 0, PARTS, 0};
     pthread_t started[MOST];
     Helper helpers[MOST];
-    long helping = 0, alone = 0, together = 0;
+    static __thread long turn = 0, alone = 0, together = 0;  // a cycle goes on in the next call
+    long helping = 0;
     for (; helping + 1 < threads && helping + 1 < PARTS && helping < MOST; ++helping) {
         helpers[helping] = {&c, helping + 1};
         if (pthread_create(&started[helping], 0, help, &helpers[helping])) break;
     }
     for (long at = first; at < last; ++at) {
-        const long turn = (at - first) % CYCLE, before = helping ? nanoseconds() : 0;
+        const long before = helping ? nanoseconds() : 0;
         if (turn == 0) alone = together = 0;
         c.step = at;
         const bool helped = helping && (turn < TRIAL ? false : turn < 2 * TRIAL ? true : together < alone);
         step(c, helped, measured[0]);
         if (helping && turn < 2 * TRIAL) (turn < TRIAL ? alone : together) += nanoseconds() - before;
+        if (helping) turn = (turn + 1) % CYCLE;
     }
     __atomic_store_n(&c.begun, -1, __ATOMIC_RELEASE);
     for (long at = 0; at < helping; ++at) pthread_join(started[at], 0);
