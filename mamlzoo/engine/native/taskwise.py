@@ -92,7 +92,7 @@ class TaskwiseSteps(TracedSteps):
 
     def kept(self) -> Run | None:
         library = toolchain.load(self.path)
-        return None if library is None else self._run(library)
+        return None if library is None else Call(library, self._source)
 
     def compiled(self) -> Run:
         toolchain.compiled(self._source.text, self.path)
@@ -103,9 +103,6 @@ class TaskwiseSteps(TracedSteps):
 
     def threads(self, most: int) -> int:
         return self._source.threads(most)
-
-    def _run(self, library: ctypes.CDLL) -> Run:
-        return Call(library, self._source)
 
     def _task_graph(self, example: Block) -> tuple[GraphModule, list[Tensor]]:
         """(progress, θ, constants, episode) of a task -> what it adds to the gradient, by leaf, and to logs."""

@@ -137,14 +137,13 @@ class Writer:
         folding: Folding,
         *,
         keeps: bool = False,
-        dtype: torch.dtype | None = None,
     ) -> Expression:
         """A value with all elements of some axes as one."""
         gone = {axis % max(1, len(value.shape)) for axis in axes} if value.shape else set[int]()
         kept = [axis for axis in range(len(value.shape)) if axis not in gone]
         source = value.permuted([*kept, *sorted(gone)])
         shape = [value.shape[axis] for axis in kept]
-        target = Expression.of(Buffer(math.prod(shape), dtype or value.dtype), shape)
+        target = Expression.of(Buffer(math.prod(shape), value.dtype), shape)
         self.add(Fold(target, source, *folding))
         ones = [1 if axis in gone else size for axis, size in enumerate(value.shape)]
         return self.reshaped(target, ones) if keeps else target

@@ -100,6 +100,8 @@ def test_further_arguments_are_heeded():
             (lambda x, y, z: torch.addcdiv(x, y, z, value=-2), [x, y, z]),
             (lambda x, y: x.masked_fill(y > 0, -1e9), [x, y]),
             (lambda x: aten.tanh_backward(x, x), [x]),
+            (lambda x, y: x.sign() / (2 * y.sign()), [x, y]),
+            (lambda x: x + torch.full((5,), True, dtype=torch.float32) / 2, [x]),
             (lambda x: aten.sigmoid_backward(x, x), [x]),
         ]
     )
@@ -113,7 +115,7 @@ def test_whole_numbers_shift_wrap_around_and_divide_as_torchs():
             (lambda a, b: a * 6364136223846793005 + b, [keys, odd]),
             (lambda a: a ^ (a >> 13), [keys]),
             (lambda a: (a << 7) & 0xFFFF, [keys]),
-            (lambda a, b: a // b, [keys, odd]),
+            (lambda a: (a // 3, a // 7), [keys]),
             (lambda a: ~a | 1, [keys]),
             (lambda a: (a > 0) & ~(a == 5), [keys]),
             (lambda a: (a.float() * 0.5, (a > 1).float(), a.bool()), [odd]),
@@ -285,6 +287,20 @@ def test_each_operation_that_is_written_is_known_to_torch():
 def test_what_is_not_written_is_said(function):
     with pytest.raises(UncoveredError):
         written("f", function, [numbers(1, 6)])
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: (x > 0) + (x < 1), lambda x: x.int() * x.int(), lambda x: x.to(torch.uint8) + 1, lambda x: x.long().abs(),
+        lambda x: x.long() // x.long(), lambda x: x.long() >> x.long(), lambda x: x.view(torch.int32) + 0,
+        lambda x: torch.linalg.cholesky(x[:, :1] * x[:, :1], upper=True),
+    ],
+    ids=["conditions added", "narrow products", "bytes", "whole abs", "divisors", "shifts", "bits", "upper factor"],
+)  # fmt: skip
+def test_what_c_computes_otherwise_than_torch_is_not_written(function):
+    with pytest.raises(UncoveredError):
+        written("f", function, [numbers(1, 6).abs() + 1])
 
 
 STEPS = {

@@ -85,9 +85,19 @@ def _quotient(dtype: torch.dtype, given: list[Any], options: dict[str, Any]) -> 
 
 
 def _floor_divide(dtype: torch.dtype, given: list[Any], options: dict[str, Any]) -> Made | None:
-    if dtype.is_floating_point:
+    if dtype.is_floating_point or not isinstance(given[1], int) or given[1] <= 0:  # by 0 it would end the process
         return None
     return "({0} / {1} - ({0} % {1} != 0 && ({0} < 0) != ({1} < 0)))", range(2), dtype
+
+
+def _shifted(symbol: str) -> Build:
+    """By a number: beyond 63 C does as it likes."""
+
+    def build(dtype: torch.dtype, given: list[Any], options: dict[str, Any]) -> Made | None:
+        fits = dtype == torch.int64 and isinstance(given[1], int) and 0 <= given[1] < 64
+        return (f"({{0}} {symbol} {{1}})", range(2), dtype) if fits else None
+
+    return build
 
 
 def _where(dtype: torch.dtype, given: list[Any], options: dict[str, Any]) -> Made | None:
@@ -155,7 +165,7 @@ BUILDS: dict[Any, Build] = {
     aten.lgamma: _function("lgamma"),
     aten.atan2: _function("atan2", 2),
     aten.sigmoid: _plain("(1 / (1 + exp(-{0})))", 1, "(1 / (1 + expf(-{0})))"),
-    aten.sign: _plain("({0} > 0 ? 1 : {0} < 0 ? -1 : 0)", 1),
+    aten.sign: _plain("((double)(({0} > 0) - ({0} < 0)))", 1, "((float)(({0} > 0) - ({0} < 0)))"),
     aten.relu: _plain("({0} < 0 ? 0 : {0})", 1),
     aten.threshold_backward: _plain("({1} <= {2} ? 0 : {0})", 3),
     aten.tanh_backward: _plain("({0} * (1 - {1} * {1}))", 2),
@@ -187,21 +197,27 @@ BUILDS: dict[Any, Build] = {
     aten.bitwise_not: lambda dtype, given, options: (
         ("(!{0})" if dtype == torch.bool else "(~{0})"), range(1), dtype,
     ),
-    aten.bitwise_right_shift: _plain("({0} >> {1})", 2),
-    aten.bitwise_left_shift: _plain("({0} << {1})", 2),
-    aten.__rshift__: _plain("({0} >> {1})", 2),
-    aten.__lshift__: _plain("({0} << {1})", 2),
+    aten.bitwise_right_shift: _shifted(">>"),
+    aten.bitwise_left_shift: _shifted("<<"),
+    aten.__rshift__: _shifted(">>"),
+    aten.__lshift__: _shifted("<<"),
 }  # fmt: skip
+OF_REALS = frozenset({aten.abs, aten.sign, aten.pow})
+"""What is written here of numbers with a point alone."""
+OF_WIDE_NUMBERS = frozenset({aten.add, aten.sub, aten.rsub, aten.mul, aten.neg, aten.square, aten.floor_divide})
+"""What C computes of narrow whole numbers, and of conditions, in wider ones."""
 
 
-def _operation(build: Build) -> Operation:
+def _operation(packet: Any, build: Build) -> Operation:
     """What computes each element from those of the arguments at the same place."""
 
     def operation(writer: Writer, node: Node, *args: Any, **options: Any) -> Expression:
         value = node.meta["val"]
         given = [argument.meta["val"] if isinstance(argument, Node) else argument for argument in args]
+        is_real = value.dtype.is_floating_point
+        is_narrow = not is_real and value.dtype != torch.int64
         made = build(value.dtype, given, options)
-        if made is None:
+        if made is None or (packet in OF_REALS and not is_real) or (packet in OF_WIDE_NUMBERS and is_narrow):
             raise UncoveredError(f"{node.target} with {args} and {options}")
         text, places, dtype = made
         shape = tuple(value.shape)
@@ -217,4 +233,4 @@ def _operation(build: Build) -> Operation:
     return operation
 
 
-OPERATIONS: dict[Any, Operation] = {packet: _operation(build) for packet, build in BUILDS.items()}
+OPERATIONS: dict[Any, Operation] = {packet: _operation(packet, build) for packet, build in BUILDS.items()}

@@ -45,11 +45,13 @@ def _cholesky(
     writer: Writer, node: Node, value: Any, *, upper: bool = False, check_errors: bool = False
 ) -> tuple[Expression, Expression]:
     """Beside the factor whether there was none, which nobody asks here: it is NaN then."""
+    if upper:
+        raise UncoveredError("a factor of what stands above the diagonal")
     own = writer.loaded(writer.value(value))
     target = Expression.of(Buffer(own.numel, own.dtype), own.shape)
     writer.add(Factor(_batched(writer, target), _batched(writer, own)))
     none = Expression(own.shape[:-2], torch.int32, Number(0, torch.int32))
-    return (_turned(target) if upper else target), none
+    return target, none
 
 
 def _solve_triangular(

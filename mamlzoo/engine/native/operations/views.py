@@ -61,6 +61,8 @@ def _swapped(dims: int, one: int, other: int) -> list[int]:
 
 
 def _reshaped(writer: Writer, node: Node, value: Any, *_: Any, **__: Any) -> Expression:
+    if writer.value(value).dtype != node.meta["val"].dtype:
+        raise UncoveredError("the bits of numbers as other numbers")
     return writer.reshaped(writer.value(value), tuple(node.meta["val"].shape))
 
 

@@ -88,6 +88,7 @@ def parts(element: Element, first: int, last: int) -> list[Element]:
 
 
 def joined(one: Sequence[str], other: Sequence[str]) -> list[str]:
+    """Of each leaf the sums of both."""
     return [" + ".join(filter(None, pair)) for pair in zip(one, other, strict=True)]
 
 
@@ -109,10 +110,8 @@ def with_terms(element: Element, terms: Sequence[str]) -> str:
 def literal(number: Number) -> str:
     """A number in C."""
     value = number.value
-    if isinstance(value, bool):
-        return str(int(value))
-    if isinstance(value, int) and not number.dtype.is_floating_point:
-        return f"{value}L"
+    if not number.dtype.is_floating_point:
+        return f"{int(value)}L"
     value, ending = float(value), "f" if number.dtype == torch.float32 else ""
     if math.isnan(value):
         return f'__builtin_nan{ending}("")'
