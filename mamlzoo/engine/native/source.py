@@ -11,6 +11,7 @@ from torch import Tensor
 from mamlzoo.engine.memory import MIB
 from mamlzoo.engine.native.driver import DRIVER
 from mamlzoo.engine.native.memory import LINE, Memory, in_lines, planned
+from mamlzoo.engine.native.statements.convolutions import CONVOLUTIONS, OfWindows
 from mamlzoo.engine.native.statements.functions import DECLARATIONS
 from mamlzoo.engine.native.statements.linear_algebra import FUNCTIONS
 from mamlzoo.engine.native.statements.loops import Statement
@@ -131,6 +132,7 @@ def program(given: Given, measured: int, task: Sequence[Statement], update: Sequ
     parts = [
         DECLARATIONS,
         PRODUCTS,
+        *([CONVOLUTIONS] if any(isinstance(each, OfWindows) for each in (*task, *update)) else []),
         FUNCTIONS,
         _function("shared", of_seed, declared, shared),
         _function("task", of_task, [*declared, *in_arena], own),

@@ -49,6 +49,7 @@ def _value(writer: Writer, node: Node) -> Value:
     if operation is None:
         raise UncoveredError(f"{node.target} is not covered")
     found = node.meta["val"] if isinstance(node.meta["val"], (tuple, list)) else [node.meta["val"]]
+    found = [each for each in found if each is not None]  # what nobody wanted of several
     if any(not isinstance(each, Tensor) or each.dtype not in C_TYPES or each.numel() == 0 for each in found):
         raise UncoveredError(f"{node.target} gives no numbers, or of another kind")
     return operation(writer, node, *node.args, **node.kwargs)

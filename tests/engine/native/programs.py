@@ -12,6 +12,7 @@ from mamlzoo.engine.native import toolchain
 from mamlzoo.engine.native.expressions import Buffer, Expression
 from mamlzoo.engine.native.memory import Memory, planned
 from mamlzoo.engine.native.operations.decompositions import decompositions
+from mamlzoo.engine.native.statements.convolutions import CONVOLUTIONS
 from mamlzoo.engine.native.statements.functions import DECLARATIONS
 from mamlzoo.engine.native.statements.linear_algebra import FUNCTIONS
 from mamlzoo.engine.native.statements.nests import C_TYPES
@@ -61,7 +62,7 @@ def computed(cases, others=None):
         others: inputs to compute with, of each function, instead of those that it was traced with.
     """
     pieces = [written(f"f{at}", function, inputs) for at, (function, inputs) in enumerate(cases)]
-    source = "\n".join([DECLARATIONS, PRODUCTS, FUNCTIONS, *(text for text, *_ in pieces)])
+    source = "\n".join([DECLARATIONS, PRODUCTS, CONVOLUTIONS, FUNCTIONS, *(text for text, *_ in pieces)])
     path = toolchain.program_path(source, program_cache.place().folder)
     if (library := toolchain.load(path)) is None:
         toolchain.compiled(source, path)

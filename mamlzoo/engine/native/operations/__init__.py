@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from mamlzoo.engine.native.operations import constants, elementwise, folds, indexing, matrices, views
+from mamlzoo.engine.native.operations import (
+    constants,
+    convolutions,
+    elementwise,
+    folds,
+    indexing,
+    matrices,
+    pooling,
+    views,
+)
 from mamlzoo.engine.native.writer import Operation
 
 OPERATIONS: dict[Any, Operation] = {
@@ -13,6 +22,8 @@ OPERATIONS: dict[Any, Operation] = {
     **folds.OPERATIONS,
     **indexing.OPERATIONS,
     **matrices.OPERATIONS,
+    **convolutions.OPERATIONS,
+    **pooling.OPERATIONS,
     **constants.OPERATIONS,
 }
 """By operation, without its overload."""

@@ -37,16 +37,19 @@ def _mean(writer: Writer, node: Node, value: Any, axes: Any = None, keeps: bool 
     return writer.folded(own, axes, mean_of(_count(own, axes)), keeps=keeps)
 
 
+def extreme(comparison: str) -> Folding:
+    """The largest (>) or smallest (<) real number; NaN where one is NaN, as in torch."""
+    nothing = f"{'-' if comparison == '>' else ''}__builtin_inff()"
+    return Folding(nothing, f"({{1}} {comparison} {{0}} || {{1}} != {{1}} ? {{1}} : {{0}})")
+
+
 def _extreme(comparison: str) -> Operation:
-    """NaN where one is NaN, as in torch."""
 
     def operation(writer: Writer, node: Node, value: Any, axes: Any = (), keeps: bool = False) -> Expression:
         own = writer.loaded(writer.value(value))
         if not own.dtype.is_floating_point:
             raise UncoveredError("the largest of whole numbers")
-        nothing = f"{'-' if comparison == '>' else ''}__builtin_inff()"
-        step = f"({{1}} {comparison} {{0}} || {{1}} != {{1}} ? {{1}} : {{0}})"
-        return writer.folded(own, _axes(own, axes), Folding(nothing, step), keeps=keeps)
+        return writer.folded(own, _axes(own, axes), extreme(comparison), keeps=keeps)
 
     return operation
 

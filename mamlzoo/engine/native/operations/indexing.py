@@ -56,7 +56,7 @@ class _Spots(NamedTuple):
         writer.add(Scatter(self.first, self.inside, self.place, indices, source, adds))
 
 
-def _along(own: Expression, axis: int, index: Expression) -> _Spots:
+def along(own: Expression, axis: int, index: Expression) -> _Spots:
     """As `gather` takes them: the other indices are those of the result."""
     assert isinstance(own.element, Load)
     axis %= max(1, len(own.shape))
@@ -94,7 +94,7 @@ def _of(writer: Writer, own: Expression, indices: Sequence[Any]) -> _Spots:
 
 
 def _gather(writer: Writer, node: Node, value: Any, axis: int, index: Any, **_: Any) -> Expression:
-    return _along(writer.loaded(writer.value(value)), axis, writer.of(index, torch.int64)).read()
+    return along(writer.loaded(writer.value(value)), axis, writer.of(index, torch.int64)).read()
 
 
 def _index(writer: Writer, node: Node, value: Any, indices: Sequence[Any]) -> Expression:
@@ -116,7 +116,7 @@ def _scattered(*, adds: bool) -> Operation:
         more = writer.of(source, own.dtype, None if isinstance(source, Node) else at.shape)
         for here, size in enumerate(at.shape):  # of the source only as much as there are indices
             more = part(more, here, 0, size)
-        _along(own, axis, at).write(writer, more, adds=adds)
+        along(own, axis, at).write(writer, more, adds=adds)
         return own
 
     return operation

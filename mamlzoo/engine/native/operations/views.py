@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import torch
@@ -25,6 +25,16 @@ def part(own: Expression, axis: int, first: int, size: int, step: int = 1) -> Ex
         return first * old[axis], tuple(stride * step if here == axis else stride for here, stride in enumerate(old))
 
     return own.seen(shape, taken)
+
+
+def flipped(own: Expression, axes: Collection[int]) -> Expression:
+    """The last one first, along some axes."""
+
+    def backwards(old: tuple[int, ...]) -> tuple[int, tuple[int, ...]]:
+        first = sum((own.shape[axis] - 1) * old[axis] for axis in axes)
+        return first, tuple(-step if axis in axes else step for axis, step in enumerate(old))
+
+    return own.seen(own.shape, backwards)
 
 
 def diagonal(own: Expression, offset: int = 0, one: int = 0, other: int = 1) -> Expression:
@@ -115,13 +125,7 @@ def _unbind(writer: Writer, node: Node, value: Any, axis: int = 0) -> tuple[Expr
 
 def _flip(writer: Writer, node: Node, value: Any, axes: Sequence[int]) -> Expression:
     own = writer.value(value)
-    turned = {axis % len(own.shape) for axis in axes}
-
-    def backwards(old: tuple[int, ...]) -> tuple[int, tuple[int, ...]]:
-        first = sum((own.shape[axis] - 1) * old[axis] for axis in turned)
-        return first, tuple(-step if axis in turned else step for axis, step in enumerate(old))
-
-    return own.seen(own.shape, backwards)
+    return flipped(own, {axis % len(own.shape) for axis in axes})
 
 
 def _diagonal(writer: Writer, node: Node, value: Any, offset: int = 0, one: int = 0, other: int = 1) -> Expression:

@@ -64,12 +64,19 @@ class Nest:
             rest = rest[count:]
         return found
 
-    def around(self, body: str, *, upto: int | None = None, plain: bool = False) -> str:
-        """A statement in these loops."""
+    def around(self, body: str, *, upto: int | None = None, plain: bool = False, some_of: int | None = None) -> str:
+        """A statement in these loops.
+
+        Args:
+            upto: how many of them; None: all.
+            plain: whether the last one's iterations may depend on each other.
+            some_of: the loop that goes from `first` to `last` only.
+        """
         count = len(self.sizes) if upto is None else upto
+        ends = [("first", "last") if at == some_of else ("0", str(size)) for at, size in enumerate(self.sizes)]
         heads = [
-            f"for (long {name} = 0; {name} < {size}; ++{name})"
-            for name, size in zip(self.names, self.sizes, strict=True)
+            f"for (long {name} = {first}; {name} < {last}; ++{name})"
+            for name, (first, last) in zip(self.names, ends, strict=True)
         ]
         text = f"{{ {body} }}" if body.count(";") > 1 else body
         for at in reversed(range(count)):

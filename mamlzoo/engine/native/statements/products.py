@@ -77,6 +77,12 @@ template <class T, int FULL, bool HALF, bool QUARTER, int SINGLE> struct columns
         if (QUARTER) q = *(const quarter*)(from + AT_QUARTER);
         UNROLLED for (int v = 0; v < SINGLE; ++v) s[v] = from[AT_SINGLE + v];
     }
+    void plus(const T* from) {
+        UNROLLED for (int v = 0; v < FULL; ++v) f[v] += *(const full*)(from + v * LANES);
+        if (HALF) h += *(const half*)(from + AT_HALF);
+        if (QUARTER) q += *(const quarter*)(from + AT_QUARTER);
+        UNROLLED for (int v = 0; v < SINGLE; ++v) s[v] += from[AT_SINGLE + v];
+    }
     void clear() {
         UNROLLED for (int v = 0; v < FULL; ++v) f[v] = full{};
         if (HALF) h = half{};
