@@ -4,6 +4,7 @@ other program. What it branches on, or hands to what wants a Python number, stay
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -31,16 +32,18 @@ def with_most(bound: Bound, made: Callable[[tuple[str, ...]], T]) -> T:
     """
     least = tuple(bound.numbers)
     others = [name for name in numeric_options(bound.algorithm) if name not in least]
-    try:
-        return made((*least, *others))
-    except CannotCompileError:
-        if not others:
-            raise
-    found = made(least)  # which fails again where options are not what is in the way
-    for name in others:
-        with contextlib.suppress(CannotCompileError):
-            found, least = made((*least, name)), (*least, name)
-    return found
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what is done with a tensor in place of a number
+        try:
+            return made((*least, *others))
+        except CannotCompileError:
+            if not others:
+                raise
+        found = made(least)  # which fails again where options are not what is in the way
+        for name in others:
+            with contextlib.suppress(CannotCompileError):
+                found, least = made((*least, name)), (*least, name)
+        return found
 
 
 def numbers_of(bound: Bound, names: Sequence[str]) -> Tensor:
