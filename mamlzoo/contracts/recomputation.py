@@ -13,6 +13,7 @@ from torch.func import vjp
 from mamlzoo import trees
 from mamlzoo.contracts.data import Batch, Fast, MetaParams
 from mamlzoo.contracts.learner import Learner
+from mamlzoo.contracts.numeric_options import tensors_of, with_numbers
 from mamlzoo.contracts.plugins import MetaAlgorithm
 
 Function = Callable[..., tuple[Tensor, ...]]
@@ -23,14 +24,17 @@ def recomputed_step(algorithm: MetaAlgorithm, learner: Learner, meta: MetaParams
 
     With k steps, memory grows by k times φ and not by k times all that a step computes; time, by one more adaptation.
     """
-    inputs = (learner.constants, meta, fast, support, [] if learner.noise.key is None else [learner.noise.key])
+    key = [] if learner.noise.key is None else [learner.noise.key]
+    inputs = (learner.constants, meta, fast, support, key, tensors_of(algorithm))
     shape: list[Fast] = []
 
     def step(*leaves: Tensor) -> tuple[Tensor, ...]:
-        constants, *rest, keys = trees.replace_leaves(inputs, leaves)
+        constants, *rest, keys, numbers = trees.replace_leaves(inputs, leaves)
         noise = learner.noise.anew(*keys)  # so that the backward pass draws the same numbers
         own = replace(learner, constants=constants, recompute=False, noise=noise)
-        result = algorithm.adapt(own if learner.support is None else replace(own, support=rest[-1]), *rest)
+        result = with_numbers(algorithm, numbers).adapt(
+            own if learner.support is None else replace(own, support=rest[-1]), *rest
+        )
         if not shape:  # of the nesting alone: a tensor kept here would keep its graph
             shape.append(trees.tree_map(lambda leaf: leaf.new_empty(0), result))
         # A leaf handed through must be a tensor of its own.

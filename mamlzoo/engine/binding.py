@@ -18,6 +18,7 @@ from mamlzoo.contracts.drawing import tried
 from mamlzoo.contracts.learner import Learner
 from mamlzoo.contracts.noise import Noise
 from mamlzoo.contracts.norm_statistics import NormStatistics
+from mamlzoo.contracts.numeric_options import with_numbers
 from mamlzoo.contracts.plugins import Builder, MetaAlgorithm, Model, Plugin, Task
 from mamlzoo.contracts.resting import at_rest
 from mamlzoo.contracts.return_values import broken, check_init, check_module, check_networks, check_spec
@@ -48,6 +49,8 @@ class Bound:
         constants: by network, buffers and frozen parameters, with a leading seed axis.
         left_out: norms that came with trained statistics, which have no part in a run.
         models: what builds single networks, by their names, in place of the model of all.
+        numbers: of options of the algorithm that differ from seed to seed, by name, [seeds] each, in place of its own
+            where a meta-loss is computed.
     """
 
     algorithm: MetaAlgorithm
@@ -56,6 +59,11 @@ class Bound:
     constants: dict[str, Params]
     left_out: tuple[str, ...] = ()
     models: Mapping[str, Model] = field(default_factory=dict)
+    numbers: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def with_numbers(self, numbers: Mapping[str, float | Tensor]) -> Bound:
+        """With the options of a seed that are its own, a number each."""
+        return replace(self, algorithm=with_numbers(self.algorithm, numbers)) if numbers else self
 
     def learner_for(
         self,

@@ -92,20 +92,25 @@ def vmap_plan(bound: Bound, reduction: Reduction, chunk: int | None = None, clip
     their losses is then each one's own gradient.
     """
 
-    def objective(meta: MetaParams, constants: dict[str, Params], episode: Episode, progress: Tensor) -> Objective:
-        return _objective(bound, meta, constants, episode, progress)
+    like = trees.leaves(bound.meta)[0]
+    numbers = {name: value.to(like) for name, value in bound.numbers.items()}
+
+    def objective(
+        meta: MetaParams, constants: dict[str, Params], own: dict[str, Tensor], episode: Episode, progress: Tensor
+    ) -> Objective:
+        return _objective(bound.with_numbers(own), meta, constants, episode, progress)
 
     # A single seed needs no batching of its own, and each level of vmap costs time in every operation.
-    over_seeds = vmap if len(trees.leaves(bound.meta)[0]) > 1 else looped
+    over_seeds = vmap if len(like) > 1 else looped
     shared = None if clip is None else 0
-    batched = over_seeds(vmap(objective, in_dims=(shared, None, 0, None)), in_dims=(0, 0, 0, None))
+    batched = over_seeds(vmap(objective, in_dims=(shared, None, None, 0, None)), in_dims=(0, 0, 0, 0, None))
 
     def part_clipped(meta: MetaParams, episodes: Episode, progress: Tensor, tasks: int, norm: float) -> StepResult:
         seeds, here = episodes.support.y.shape[:2]
         own = trees.tree_map(
             lambda leaf: leaf.detach().unsqueeze(1).repeat(1, here, *[1] * (leaf.ndim - 1)).requires_grad_(), meta
         )
-        losses, logs, carried = batched(own, bound.constants, episodes, progress)
+        losses, logs, carried = batched(own, bound.constants, numbers, episodes, progress)
         each = without(_gradient(bound, losses.sum(), own), bound.algorithm.statistics)
         rows = trees.tree_map(lambda leaf: leaf.flatten(0, 1), each)
         weight = 1.0 if reduction == "sum" else 1.0 / tasks
@@ -117,7 +122,7 @@ def vmap_plan(bound: Bound, reduction: Reduction, chunk: int | None = None, clip
     def part(meta: MetaParams, episodes: Episode, progress: Tensor, tasks: int) -> StepResult:
         if clip is not None:
             return part_clipped(meta, episodes, progress, tasks, clip)
-        losses, logs, carried = batched(meta, bound.constants, episodes, progress)
+        losses, logs, carried = batched(meta, bound.constants, numbers, episodes, progress)
         # Seeds share nothing, so the gradient of their sum is each one's own gradient.
         total = losses.sum() if reduction == "sum" else losses.sum() / tasks
         return StepResult(_gradient(bound, total, meta) | moves(meta, carried, tasks), losses.detach(), logs)
@@ -169,9 +174,10 @@ def loop_plan(bound: Bound, reduction: Reduction, chunk: int | None = None, clip
         for seed in range(seeds):
             own = trees.tree_map(lambda leaf, at=seed: leaf.detach()[at].requires_grad_(), meta)
             constants = trees.index(bound.constants, seed)
+            alone = bound.with_numbers({name: value[seed].item() for name, value in bound.numbers.items()})
             for task in range(tasks):
                 gradient, loss, logs, carried = of_a_task(
-                    bound, own, constants, trees.index(episodes, (seed, task)), progress, clip
+                    alone, own, constants, trees.index(episodes, (seed, task)), progress, clip
                 )
                 trees.tree_map(lambda sum_, g, at=seed: sum_[at].add_(g, alpha=weight), total, gradient)
                 for name, group in moves(

@@ -29,6 +29,7 @@ from mamlzoo.engine.carried_statistics import columns
 from mamlzoo.engine.compilation import program_cache
 from mamlzoo.engine.compilation.graph import roughness, traced
 from mamlzoo.engine.compilation.inductor import Compiled, compile_program, load, program_path
+from mamlzoo.engine.compilation.numeric_inputs import with_most
 from mamlzoo.engine.compilation.traced_steps import Run, TracedSteps
 from mamlzoo.engine.gradients import vmap_plan
 from mamlzoo.engine.outer_optimizer import OuterOptimizer
@@ -104,17 +105,23 @@ class BatchedSteps(TracedSteps):
         tasks = example.episodes.support.y.shape[2]
         self.passes = tasks // _piece(tasks, chunk or tasks)
         self._accumulates = self.passes > 1
-        started = time.perf_counter()
-        given = self.given(example)
         carried = self.carried(optimizer)
         self.carries = len(carried)
         start = torch.tensor(0, device=optimizer.theta.device)
-        self.graph, self.lifted = traced(self._pass, [start, *carried, *given])
-        self.inputs = [start, *carried, *given, *self.lifted]
+
+        def made(options: tuple[str, ...]) -> tuple[tuple[str, ...], float, GraphModule, list[Tensor]]:
+            started = time.perf_counter()
+            self._take(options)
+            graph, lifted = traced(self._pass, [start, *carried, *self.given(example)])
+            return options, time.perf_counter() - started, graph, lifted
+
+        options, tracing, self.graph, self.lifted = with_most(bound, made)
+        self._take(options)
+        self.inputs = [start, *carried, *self.given(example), *self.lifted]
         self.factorises = any("linalg" in str(node.target) for node in self.graph.graph.nodes)
         self.roughness = roughness(self.graph)
         self._threads = torch.get_num_threads()
-        self.compiling = COMPILING * (time.perf_counter() - started)
+        self.compiling = COMPILING * tracing
         self.path = program_path(self.graph, self.inputs, program_cache.place().folder)
 
     def carried(self, optimizer: OuterOptimizer) -> list[Tensor]:
@@ -123,14 +130,15 @@ class BatchedSteps(TracedSteps):
         return _Carried(theta, measures, gradient, tuple(state)).all
 
     def given(self, block: Block) -> list[Tensor]:
-        """What stays the same for a block: progress, rates, constants, episodes in pieces."""
+        """What stays the same for a block: progress, rates, options, constants, episodes in pieces."""
 
         def pieces(leaf: Tensor) -> Tensor:  # [length, seeds, tasks, …] -> [length · passes, seeds, piece, …]
             split: Tensor = leaf.unflatten(2, (self.passes, -1))
             return split.transpose(1, 2).flatten(0, 1).contiguous()
 
         rates = block.rates.to(block.progress.device)
-        return [block.progress, rates, *trees.leaves(self._bound.constants), *map(pieces, trees.leaves(block.episodes))]
+        constants, episodes = trees.leaves(self._bound.constants), trees.leaves(block.episodes)
+        return [block.progress, rates, self._options, *constants, *map(pieces, episodes)]
 
     def finish(self, optimizer: OuterOptimizer, carried: Sequence[Tensor], first: int, last: int) -> Measured:
         theta, measures, _, state = _Carried.of(carried, accumulates=self._accumulates)
@@ -154,11 +162,15 @@ class BatchedSteps(TracedSteps):
     def _pass(self, at: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
         carried = _Carried.of(tensors[: self.carries], accumulates=self._accumulates)
         theta, measures, state = carried.theta, carried.measures, carried.state
-        progress, rates, *data = tensors[self.carries :]
+        progress, rates, options, *data = tensors[self.carries :]
         before = len(trees.leaves(self._bound.constants))
         constants, episodes = data[:before], [leaf.index_select(0, at.reshape(1))[0] for leaf in data[before:]]
         step = (at // self.passes).reshape(1)
-        bound = replace(self._bound, constants=trees.replace_leaves(self._bound.constants, constants))
+        bound = replace(
+            self._bound,
+            constants=trees.replace_leaves(self._bound.constants, constants),
+            numbers=dict(zip(self.options, options.unbind(1), strict=True)),
+        )
         meta = trees.tree_map(lambda leaf: leaf.detach().requires_grad_(), trees.unravel(theta, self._bound.meta))
         with torch.enable_grad():
             result = vmap_plan(bound, self._reduction, clip=self._clip)(

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mamlzoo.engine.binding import Bound
 from mamlzoo.engine.blocks import Block
+from mamlzoo.engine.compilation.numeric_inputs import numbers_of
 from mamlzoo.engine.outer_optimizer import OuterOptimizer
 from mamlzoo.engine.steps import EagerSteps, Measured, Steps, joined
 
@@ -25,6 +26,7 @@ class TracedSteps(ABC):
 
     Attributes:
         logs: the names of the algorithm's own scalars.
+        options: the names of its options that are inputs; the others are constants of the graph.
         length, seeds: of a block.
         passes: of the graph, for one meta-step.
         inputs: examples of what goes into the graph, that which is given last.
@@ -42,10 +44,16 @@ class TracedSteps(ABC):
     roughness: float
     compiling: float
     path: Path
+    options: tuple[str, ...]
 
     def __init__(self, bound: Bound, example: Block, logs: Sequence[str]) -> None:
         self._bound, self._like, self.logs = bound, example.episodes, list(logs)
         self.length, self.seeds = example.episodes.support.y.shape[:2]
+        self._take(())
+
+    def _take(self, options: tuple[str, ...]) -> None:
+        """Take these options of the algorithm as inputs."""
+        self.options, self._options = options, numbers_of(self._bound, options)
 
     @abstractmethod
     def kept(self) -> Run | None:

@@ -33,6 +33,7 @@ class Given:
     Attributes:
         theta, state: what a meta-step hands to the next.
         progress, rates: of every meta-step, [meta-steps], [meta-steps, groups].
+        options: of the algorithm, those that are numbers, [seeds, options].
         constants: [seeds, …].
         episodes: [meta-steps, seeds, tasks, …].
         task_lifted, update_lifted: what the graphs hold.
@@ -42,6 +43,7 @@ class Given:
     state: Sequence[Tensor]
     progress: Tensor
     rates: Tensor
+    options: Tensor
     constants: Sequence[Tensor]
     episodes: Sequence[Tensor]
     task_lifted: Sequence[Tensor]
@@ -51,7 +53,7 @@ class Given:
     def all(self) -> list[Tensor]:
         """What stays the same for a block."""
         lifted = [*self.task_lifted, *self.update_lifted]
-        return [self.progress, self.rates, *self.constants, *self.episodes, *lifted]
+        return [self.progress, self.rates, self.options, *self.constants, *self.episodes, *lifted]
 
 
 @dataclass(frozen=True)
@@ -171,6 +173,7 @@ def _pointers(
     of_seed = [
         _Pointer.at(given.theta, "theta", "c.now[0]", f"seed * {numbers}"),
         at(given.progress, "progress", "c.step"),
+        at(given.options, "options", f"seed * {given.options.shape[1]}"),
         *(at(leaf, f"constant{n}", f"seed * {leaf[0].numel()}") for n, leaf in enumerate(given.constants)),
         *(at(leaf, f"lifted{n}") for n, leaf in enumerate(given.task_lifted)),
     ]

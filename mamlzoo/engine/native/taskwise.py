@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -27,6 +28,7 @@ from mamlzoo.engine.blocks import Block
 from mamlzoo.engine.carried_statistics import moves
 from mamlzoo.engine.compilation import program_cache
 from mamlzoo.engine.compilation.graph import as_it_is, roughness
+from mamlzoo.engine.compilation.numeric_inputs import numbers_of, with_most
 from mamlzoo.engine.compilation.program_cache import CannotCompileError
 from mamlzoo.engine.compilation.traced_steps import Run, TracedSteps
 from mamlzoo.engine.gradients import of_a_task
@@ -69,26 +71,21 @@ class TaskwiseSteps(TracedSteps):
         """
         super().__init__(bound, example, logs)
         self._reduction, self._clip, self._optimizer = reduction, clip, optimizer
-        leaves = self.given(example)
-        if any(leaf.dtype not in C_TYPES or leaf.device.type != "cpu" for leaf in leaves):
+        if any(leaf.dtype not in C_TYPES or leaf.device.type != "cpu" for leaf in self.given(example)):
             raise UncoveredError("tensors of other dtypes or devices")
-        task, task_lifted = self._task_graph(example)
-        update, update_lifted = self._update_graph(example)
-        lifted = [[leaf.contiguous() for leaf in each] for each in (task_lifted, update_lifted)]
-        (progress, rates), last = leaves[:2], 2 + len(trees.leaves(bound.constants))
-        given = Given(
-            optimizer.theta, optimizer.state(), progress, rates, leaves[2:last], leaves[last:], lifted[0], lifted[1]
-        )
-        self.inputs, self.lifted = given.all, [*lifted[0], *lifted[1]]
-        self.roughness = roughness(task, update)
-        self._source = self._written(task, update, given)
+        update = self._update_graph(example)
+        written = with_most(bound, lambda names: self._written(example, update, names))
+        self._take(written.options)
+        self._source = written.source
+        self.inputs, self.lifted = written.given.all, [*written.given.task_lifted, *written.given.update_lifted]
+        self.roughness = written.roughness
         self.path = toolchain.program_path(self._source.text, program_cache.place().folder)
         self.compiling = STARTING + A_STATEMENT * self._source.statements
 
     def given(self, block: Block) -> list[Tensor]:
-        """Progress, rates, constants [seeds, …] and episodes [meta-steps, seeds, meta-batch, …]."""
-        leaves = [block.progress, block.rates, *trees.leaves(self._bound.constants), *trees.leaves(block.episodes)]
-        return [leaf.contiguous() for leaf in leaves]
+        """Progress, rates, options, constants [seeds, …] and episodes [meta-steps, seeds, meta-batch, …]."""
+        constants, episodes = trees.leaves(self._bound.constants), trees.leaves(block.episodes)
+        return [leaf.contiguous() for leaf in (block.progress, block.rates, self._options, *constants, *episodes)]
 
     def kept(self) -> Run | None:
         library = toolchain.load(self.path)
@@ -104,18 +101,19 @@ class TaskwiseSteps(TracedSteps):
     def threads(self, most: int) -> int:
         return self._source.threads(most)
 
-    def _task_graph(self, example: Block) -> tuple[GraphModule, list[Tensor]]:
-        """(progress, θ, constants, episode) of a task -> what it adds to the gradient, by leaf, and to logs."""
+    def _task_graph(self, example: Block, options: dict[str, Tensor]) -> tuple[GraphModule, list[Tensor]]:
+        """(progress, options, θ, constants, episode) of a task -> what it adds to the gradient, by leaf, and logs."""
         bound, tasks = self._bound, example.episodes.support.y.shape[2]
         meta, constants = trees.stop_gradient(trees.index((bound.meta, bound.constants), 0))
-        like = meta, constants, trees.index(example.episodes, (0, 0, 0))
+        like = options, meta, constants, trees.index(example.episodes, (0, 0, 0))
         weight = 1.0 if self._reduction == "sum" else 1.0 / tasks
 
         def of_one(progress: Tensor, *leaves: Tensor) -> list[Tensor]:
-            meta, constants, episode = trees.replace_leaves(like, list(leaves))
+            numbers, meta, constants, episode = trees.replace_leaves(like, list(leaves))
+            own = bound.with_numbers(numbers)
             meta = trees.tree_map(lambda leaf: leaf.detach().requires_grad_(), meta)
             with torch.enable_grad():
-                gradient, loss, logs, carried = of_a_task(bound, meta, constants, episode, progress, self._clip)
+                gradient, loss, logs, carried = of_a_task(own, meta, constants, episode, progress, self._clip)
             share = trees.tree_map(lambda leaf: weight * leaf, gradient)
             measured = [loss, *(logs[name] for name in self.logs)]
             return [*trees.leaves(share | _moves(meta, carried, tasks)), *(each / tasks for each in measured)]
@@ -134,7 +132,23 @@ class TaskwiseSteps(TracedSteps):
         inputs = [optimizer.theta, *optimizer.state(), torch.zeros_like(optimizer.theta), example.rates[0]]
         return as_it_is(of_all, inputs, decompositions(), functional=True)
 
-    def _written(self, task: GraphModule, update: GraphModule, given: Given) -> Source:
+    def _written(self, example: Block, update: tuple[GraphModule, list[Tensor]], options: tuple[str, ...]) -> _Written:
+        """The whole program, with these of the algorithm's options as inputs."""
+        bound, (of_all, update_lifted) = self._bound, update
+        numbers = numbers_of(bound, options)
+        of_one, task_lifted = self._task_graph(example, dict(zip(options, numbers[0], strict=True)))
+        tensors = [bound.constants, example.episodes, task_lifted, update_lifted]
+        given = Given(
+            self._optimizer.theta,
+            self._optimizer.state(),
+            example.progress.contiguous(),
+            example.rates.contiguous(),
+            numbers,
+            *([leaf.contiguous() for leaf in trees.leaves(each)] for each in tensors),
+        )
+        return _Written(options, given, roughness(of_one, of_all), self._source_of(of_one, of_all, given))
+
+    def _source_of(self, task: GraphModule, update: GraphModule, given: Given) -> Source:
         """The whole program in C++."""
         kind, measured = given.theta.dtype, 1 + len(self.logs)
         shapes = [leaf.shape[1:] for leaf in trees.leaves(self._bound.meta)]
@@ -144,6 +158,7 @@ class TaskwiseSteps(TracedSteps):
             task,
             [
                 Expression.of(Buffer(1, given.progress.dtype, "progress"), ()),
+                *_pieces(Buffer(given.options.shape[1], kind, "options"), [()] * given.options.shape[1]),
                 *_pieces(Buffer(numbers, kind, "theta"), shapes),
                 *(_whole(leaf[0], f"constant{at}") for at, leaf in enumerate(given.constants)),
                 *(_whole(leaf[0, 0, 0], f"episode{at}", varies=True) for at, leaf in enumerate(given.episodes)),
@@ -168,6 +183,20 @@ class TaskwiseSteps(TracedSteps):
         for at, (tensor, value) in enumerate(zip(carried, moved, strict=True)):
             of_update.put(value, f"after{at}", tensor.dtype)
         return program(given, measured, of_task.statements, of_update.statements)
+
+
+class _Written(NamedTuple):
+    """A program, and what it is given.
+
+    Attributes:
+        options: the names of those that are inputs.
+        roughness: of its graphs.
+    """
+
+    options: tuple[str, ...]
+    given: Given
+    roughness: float
+    source: Source
 
 
 def _moves(meta: MetaParams, carried: MetaParams, tasks: int) -> MetaParams:

@@ -6,6 +6,7 @@ import functools
 import itertools
 import os
 import threading
+from dataclasses import replace
 
 import pytest
 import torch
@@ -47,10 +48,11 @@ class Trial:
 
     def __init__(
         self, algorithm, *, task=None, model=None, seeds=(0, 1), meta_batch=5, optimizer="adam", reduction="mean", clip=None,
-        dtype=torch.float32, lr=1e-3, **options,
+        dtype=torch.float32, lr=1e-3, recompute=False, numbers=None, **options,
     ):  # fmt: skip
         task = task or Sine()
-        self.bound = bind_seeds(task, model or MLP(hidden=(9,)), algorithm, seeds, CPU, dtype)
+        bound = bind_seeds(task, model or MLP(hidden=(9,)), algorithm, seeds, CPU, dtype, recompute=recompute)
+        self.bound = replace(bound, numbers=numbers or {})
         stream = TrainingStream(task, seeds, meta_batch, CPU, dtype)
         self.block, _ = next(blocks(stream, 1000, (lr,)))
         self.gradients = EAGER["vmap"](self.bound, reduction, None, clip)
@@ -227,12 +229,13 @@ def test_a_compiler_without_functions_of_several_numbers_makes_programs_all_the_
     assert Trial(MAML(), model=MLP(hidden=(8,), activation="tanh")).disagreement() is None
 
 
-def test_a_program_is_made_once_and_serves_another_outer_rate():
+def test_a_program_is_made_once_and_serves_other_rates():
     first = Trial(MAML())
     first.disagreement()
     assert program_cache.read(first.traced.path) is not None
     assert Trial(MAML(), lr=1e-2).traced.path == first.traced.path
-    assert Trial(MAML(inner_lr=0.02)).traced.path != first.traced.path
+    assert Trial(MAML(inner_lr=0.02)).traced.path == first.traced.path
+    assert Trial(MAML(inner_steps=2)).traced.path != first.traced.path
 
 
 @pytest.mark.slow
