@@ -1,4 +1,4 @@
-"""Other PyTorch code as contenders, on the same task, network and inner loop: MAML and first-order MAML."""
+"""Other PyTorch code as contenders, on the same task, network and inner loop: MAML, its first-order form, ProtoNet."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch.func import functional_call
 
 from mamlzoo import trees
 from mamlzoo.bench.workload import CannotRunError, Contender, Work, require_plain_steps
-from mamlzoo.contracts.data import Batch
+from mamlzoo.contracts.data import Batch, Spec
 from mamlzoo.engine.placement import device_of
 
 ALGORITHMS = ("maml", "fomaml")
@@ -23,7 +23,9 @@ def torch_contender(work: Work) -> Contender:
     Raises:
         CannotRunError: its library is not installed, or the algorithm is not one that it has.
     """
-    contenders: dict[str, type[_TorchPeer]] = {"plain": Plain, "higher": Higher, "torchopt": TorchOpt}
+    if work.contender == "plain" and work.names["algorithm"] == "protonet":
+        return PlainPrototypes(work)
+    contenders: dict[str, type[_Adapting]] = {"plain": Plain, "higher": Higher, "torchopt": TorchOpt}
     return contenders[work.contender](work)
 
 
@@ -31,17 +33,13 @@ class _TorchPeer(Contender):
     """One network and one Adam a seed; each task's meta-loss on its own, as users of these libraries write it."""
 
     def __init__(self, work: Work) -> None:
-        if work.names["algorithm"] not in ALGORITHMS:
-            raise CannotRunError(f"it is written for {' and '.join(ALGORITHMS)}, not {work.names['algorithm']}")
         experiment = work.experiment()
-        self.task, algorithm = experiment.task, experiment.algorithm
-        require_plain_steps(algorithm)
-        self.inner_lr: float = algorithm.inner_lr  # type: ignore[attr-defined]
-        self.inner_steps: int = algorithm.inner_steps  # type: ignore[attr-defined]
-        self.first_order = algorithm.order == "first-order"
+        self.task, self.algorithm = experiment.task, experiment.algorithm
         self.tasks, self.device = work.meta_batch, device_of(experiment.settings.device)
         self.generator = torch.Generator(self.device).manual_seed(0)
-        self.networks = [experiment.model.build(self.task.spec).to(self.device) for _ in range(work.seeds)]
+        (spec,) = self.algorithm.networks(self.task.spec).values()
+        assert isinstance(spec, Spec)
+        self.networks = [experiment.model.build(spec).to(self.device) for _ in range(work.seeds)]
         lr = experiment.settings.outer_lr
         self.optimizers = [torch.optim.Adam(network.parameters(), lr=lr) for network in self.networks]
 
@@ -62,7 +60,30 @@ class _TorchPeer(Contender):
         """Add the task's share of the meta-gradient to `.grad`."""
 
 
-class Plain(_TorchPeer):
+class _Adapting(_TorchPeer):
+    """Steps of gradient descent by all parameters."""
+
+    def __init__(self, work: Work) -> None:
+        if work.names["algorithm"] not in ALGORITHMS:
+            raise CannotRunError(f"it is written for {' and '.join(ALGORITHMS)}, not {work.names['algorithm']}")
+        super().__init__(work)
+        require_plain_steps(self.algorithm)
+        self.inner_lr: float = self.algorithm.inner_lr  # type: ignore[attr-defined]
+        self.inner_steps: int = self.algorithm.inner_steps  # type: ignore[attr-defined]
+        self.first_order = self.algorithm.order == "first-order"
+
+
+class PlainPrototypes(_TorchPeer):
+    """Class means, and the logits −|f(x) − c|², in a few lines of PyTorch."""
+
+    def backward(self, network: torch.nn.Module, support: Batch, query: Batch) -> None:
+        embedded, labels = network(support.x), support.y
+        means = torch.stack([embedded[labels == label].mean(0) for label in range(self.task.spec.output_size)])
+        logits = -torch.cdist(network(query.x), means).square()
+        (self.task.loss(logits, query.y) / self.tasks).backward()
+
+
+class Plain(_Adapting):
     """torch.autograd.grad with create_graph, and functional_call."""
 
     def backward(self, network: torch.nn.Module, support: Batch, query: Batch) -> None:
@@ -75,7 +96,7 @@ class Plain(_TorchPeer):
         (self.task.loss(functional_call(network, fast, (query.x,)), query.y) / self.tasks).backward()
 
 
-class Higher(_TorchPeer):
+class Higher(_Adapting):
     """facebookresearch/higher."""
 
     def __init__(self, work: Work) -> None:
@@ -107,7 +128,7 @@ class Higher(_TorchPeer):
                 p.grad = gradient if p.grad is None else p.grad + gradient
 
 
-class TorchOpt(_TorchPeer):
+class TorchOpt(_Adapting):
     """metaopt/torchopt: MetaSGD, with the network's state put back after each task."""
 
     def __init__(self, work: Work) -> None:

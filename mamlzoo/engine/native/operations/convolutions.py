@@ -197,15 +197,20 @@ def _derivatives(
     """By x, w and the bias, as far as they are wanted."""
     given = writer.value(x)
     way = _Way.of(len(given.shape), stride, padding, dilation, groups)
-    if turned:
-        raise UncoveredError("the derivative of a transposed convolution")
     out, images, weights = (way.seen(writer.loaded(writer.value(each))) for each in (g, x, w))
     nothing = _zero((), images.dtype)
     by_x, by_w, by_bias = nothing, nothing, nothing
-    if wanted[1]:
-        by_w = way.given(_of_weights(writer, images, out, weights.shape[2:], way))  # type: ignore[arg-type]
-    if wanted[0]:
-        by_x = way.given(_by_images(writer, out, weights, images.shape[2:], way))  # type: ignore[arg-type]
+    size: Pair = weights.shape[2:]  # type: ignore[assignment]
+    pixels: Pair = images.shape[2:]  # type: ignore[assignment]
+    if wanted[
+        1
+    ]:  # a transposed convolution is what the derivative by images is of another: there x and g change places
+        one, other = (out, images) if turned else (images, out)
+        by_w = way.given(_of_weights(writer, one, other, size, way))
+    if wanted[0] and turned:
+        by_x = way.given(_by_weights(writer, out, weights, _zero(weights.shape[:1], out.dtype), pixels, way))
+    elif wanted[0]:
+        by_x = way.given(_by_images(writer, out, weights, pixels, way))
     if wanted[2]:
         by_bias = writer.folded(out, [0, 2, 3], SUM)
     return by_x, by_w, by_bias
