@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from mamlzoo.engine.memory import MIB
+from mamlzoo.engine.memory import BUDGET, MIB
 from mamlzoo.engine.native.driver import DRIVER
 from mamlzoo.engine.native.memory import LINE, Memory, in_lines, planned
 from mamlzoo.engine.native.statements.convolutions import CONVOLUTIONS, OfWindows
@@ -75,8 +75,10 @@ class Source:
     _own: int
 
     def threads(self, most: int) -> int:
-        """How many are worth it: one, where waiting for each other would cost more than it saves."""
-        return max(1, min(most, self.parts)) if self.work > SPREAD else 1
+        """How many are worth it, within the memory that there is for them: one, where waiting for each other would
+        cost more than it saves."""
+        fit = BUDGET // max(1, self._own)
+        return max(1, min(most, self.parts, fit)) if self.work > SPREAD else 1
 
     def scratch(self, threads: int) -> int:
         """The bytes of memory that so many threads need."""

@@ -166,6 +166,14 @@ def test_small_meta_steps_are_left_to_one_thread():
     assert large.threads(64) == source.PARTS
 
 
+def test_no_more_threads_compute_than_there_is_memory_for(monkeypatch):
+    large = Trial(MAML(), model=MLP(hidden=(40, 40)), meta_batch=30).traced
+    own = large._source.scratch(2) - large._source.scratch(1)
+    for fit in (1, 3):
+        monkeypatch.setattr(source, "BUDGET", own * fit + own // 2)
+        assert large.threads(8) == fit
+
+
 def test_tensors_of_other_sizes_are_refused():
     trial = Trial(MAML())
     given = [*trial.traced.given(trial.block), *trial.traced.lifted]
