@@ -49,6 +49,22 @@ def test_peers_compute_the_meta_gradient_of_the_plans(peer, algorithm):
         torch.testing.assert_close(value.grad, expected[name][0], rtol=1e-4, atol=1e-6)
 
 
+def test_plain_prototypes_have_the_gradient_of_the_plans():
+    options = {"algorithm.embedding": 6, "model.hidden": (8,)}
+    contender = torch_contender(work("plain", "protonet", "blobs", options=options))
+    (network,) = contender.networks
+    episodes = contender.task.sample(3, split="train", generator=torch.Generator().manual_seed(1))
+    for at in range(3):
+        contender.backward(network, *trees.index(episodes, at))
+    plugin = mamlzoo.make("algorithm", "protonet", embedding=6)
+    bound = bind_seeds(contender.task, mamlzoo.make("model", "mlp", hidden=(8,)), plugin, (0,), CPU)
+    meta = {"network": {name: value.detach()[None].requires_grad_() for name, value in network.named_parameters()}}
+    batch = trees.tree_map(lambda leaf: leaf[None], Episode(*episodes))
+    expected = EAGER["loop"](bound, "mean", None)(meta, batch, torch.tensor(0.0)).gradient["network"]
+    for name, value in network.named_parameters():
+        torch.testing.assert_close(value.grad, expected[name][0], rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("plan", ["loop", "vmap"])
 def test_plans_train_as_they_are_measured(plan):
     contender = Own(work(plan, seeds=2))
