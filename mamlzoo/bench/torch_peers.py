@@ -23,10 +23,14 @@ def torch_contender(work: Work) -> Contender:
     Raises:
         CannotRunError: its library is not installed, or the algorithm is not one that it has.
     """
-    if work.contender == "plain" and work.names["algorithm"] == "protonet":
-        return PlainPrototypes(work)
-    contenders: dict[str, type[_Adapting]] = {"plain": Plain, "higher": Higher, "torchopt": TorchOpt}
-    return contenders[work.contender](work)
+    adapting: dict[str, type[_TorchPeer]] = {"plain": Plain, "higher": Higher, "torchopt": TorchOpt}
+    written = dict.fromkeys(ALGORITHMS, adapting[work.contender])
+    if work.contender == "plain":
+        written["protonet"] = PlainPrototypes
+    if (algorithm := work.names["algorithm"]) not in written:
+        *others, last = written
+        raise CannotRunError(f"it is written for {', '.join(others)} and {last}, not {algorithm}")
+    return written[algorithm](work)
 
 
 class _TorchPeer(Contender):
@@ -64,8 +68,6 @@ class _Adapting(_TorchPeer):
     """Steps of gradient descent by all parameters."""
 
     def __init__(self, work: Work) -> None:
-        if work.names["algorithm"] not in ALGORITHMS:
-            raise CannotRunError(f"it is written for {' and '.join(ALGORITHMS)}, not {work.names['algorithm']}")
         super().__init__(work)
         require_plain_steps(self.algorithm)
         self.inner_lr: float = self.algorithm.inner_lr  # type: ignore[attr-defined]

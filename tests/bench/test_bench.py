@@ -29,6 +29,19 @@ def work(contender, algorithm="maml", task="sine", **others):
     return Work(contender, names, **fields)
 
 
+def has_the_gradient_of_the_plans(contender, plugin, atol):
+    (network,) = contender.networks
+    episodes = contender.task.sample(3, split="train", generator=torch.Generator().manual_seed(1))
+    for at in range(3):
+        contender.backward(network, *trees.index(episodes, at))
+    bound = bind_seeds(contender.task, mamlzoo.make("model", "mlp", hidden=(8,)), plugin, (0,), CPU)
+    meta = {"network": {name: value.detach()[None].requires_grad_() for name, value in network.named_parameters()}}
+    batch = trees.tree_map(lambda leaf: leaf[None], Episode(*episodes))
+    expected = EAGER["loop"](bound, "mean", None)(meta, batch, torch.tensor(0.0)).gradient["network"]
+    for name, value in network.named_parameters():
+        torch.testing.assert_close(value.grad, expected[name][0], rtol=1e-4, atol=atol)
+
+
 @pytest.mark.parametrize("algorithm", ["maml", "fomaml"])
 @pytest.mark.parametrize("peer", ["plain", "higher", "torchopt"])
 def test_peers_compute_the_meta_gradient_of_the_plans(peer, algorithm):
@@ -36,33 +49,13 @@ def test_peers_compute_the_meta_gradient_of_the_plans(peer, algorithm):
         contender = torch_contender(work(peer, algorithm))
     except CannotRunError as error:
         pytest.skip(str(error))
-    (network,) = contender.networks
-    episodes = contender.task.sample(3, split="train", generator=torch.Generator().manual_seed(1))
-    for at in range(3):
-        contender.backward(network, *trees.index(episodes, at))
-    plugin = mamlzoo.make("algorithm", algorithm, inner_steps=2)
-    bound = bind_seeds(contender.task, mamlzoo.make("model", "mlp", hidden=(8,)), plugin, (0,), CPU)
-    meta = {"network": {name: value.detach()[None].requires_grad_() for name, value in network.named_parameters()}}
-    batch = trees.tree_map(lambda leaf: leaf[None], Episode(*episodes))
-    expected = EAGER["loop"](bound, "mean", None)(meta, batch, torch.tensor(0.0)).gradient["network"]
-    for name, value in network.named_parameters():
-        torch.testing.assert_close(value.grad, expected[name][0], rtol=1e-4, atol=1e-6)
+    has_the_gradient_of_the_plans(contender, mamlzoo.make("algorithm", algorithm, inner_steps=2), 1e-6)
 
 
 def test_plain_prototypes_have_the_gradient_of_the_plans():
     options = {"algorithm.embedding": 6, "model.hidden": (8,)}
     contender = torch_contender(work("plain", "protonet", "blobs", options=options))
-    (network,) = contender.networks
-    episodes = contender.task.sample(3, split="train", generator=torch.Generator().manual_seed(1))
-    for at in range(3):
-        contender.backward(network, *trees.index(episodes, at))
-    plugin = mamlzoo.make("algorithm", "protonet", embedding=6)
-    bound = bind_seeds(contender.task, mamlzoo.make("model", "mlp", hidden=(8,)), plugin, (0,), CPU)
-    meta = {"network": {name: value.detach()[None].requires_grad_() for name, value in network.named_parameters()}}
-    batch = trees.tree_map(lambda leaf: leaf[None], Episode(*episodes))
-    expected = EAGER["loop"](bound, "mean", None)(meta, batch, torch.tensor(0.0)).gradient["network"]
-    for name, value in network.named_parameters():
-        torch.testing.assert_close(value.grad, expected[name][0], rtol=1e-4, atol=1e-5)
+    has_the_gradient_of_the_plans(contender, mamlzoo.make("algorithm", "protonet", embedding=6), 1e-5)
 
 
 @pytest.mark.parametrize("plan", ["loop", "vmap"])
@@ -101,7 +94,7 @@ def test_jax_makes_as_many_meta_steps_as_it_says(form, seeds):
 @pytest.mark.parametrize(
     ("peer", "others", "reason"),
     [
-        ("plain", {"algorithm": "reptile"}, "it is written for maml and fomaml, not reptile"),
+        ("plain", {"algorithm": "reptile"}, "it is written for maml, fomaml and protonet, not reptile"),
         ("plain", {"settings": {"ema": 0.9}}, "its outer loop is Adam at 0.001 and nothing more, without ema"),
         ("jax-scan", {"options": {"optimizer.eps": 1e-6}}, "and nothing more, without optimizer.eps"),
         ("jax-scan", {"task": "blobs"}, "the JAX code is written for sine × mlp × maml or fomaml"),
@@ -167,7 +160,7 @@ def test_bench_prints_rows_and_who_was_left_out(cli):
     )  # fmt: skip
     assert [(row["plan"], row["meta_batch"], row["seeds"]) for row in found["rows"]] == [("vmap", 2, 1)]
     assert {"tasks_per_second", "first_step_seconds", "peak_memory_mb"} <= set(found["rows"][0])
-    assert found["left_out"] == {"plain": "it is written for maml and fomaml, not anil"}
+    assert found["left_out"] == {"plain": "it is written for maml, fomaml and protonet, not anil"}
 
 
 IMPOSSIBLE = "algorithm 'protonet' classifies by class means"

@@ -75,8 +75,7 @@ def _padded(writer: Writer, images: Expression, before: Pair, size: Pair, step: 
     """Images [n, h, w, c] within larger ones of that height and width, a step apart, their channels dense."""
     count, *own, channels = images.shape
     if before == (0, 0) and step == (1, 1) and all(here >= there for here, there in zip(own, size, strict=True)):
-        load = images.element
-        return images if isinstance(load, Load) and _dense_channels(images) else writer.copied(images)
+        return images if _dense_channels(images) else writer.copied(images)
     shape = (count, *size, channels)
     whole = writer.copied(_zero(shape, images.dtype))
     inside = whole
@@ -202,9 +201,8 @@ def _derivatives(
     by_x, by_w, by_bias = nothing, nothing, nothing
     size: Pair = weights.shape[2:]  # type: ignore[assignment]
     pixels: Pair = images.shape[2:]  # type: ignore[assignment]
-    if wanted[
-        1
-    ]:  # a transposed convolution is what the derivative by images is of another: there x and g change places
+    if wanted[1]:
+        # A transposed convolution is the derivative by images of another: there x and g change places.
         one, other = (out, images) if turned else (images, out)
         by_w = way.given(_of_weights(writer, one, other, size, way))
     if wanted[0] and turned:

@@ -44,7 +44,6 @@ def extreme(comparison: str) -> Folding:
 
 
 def _extreme(comparison: str) -> Operation:
-
     def operation(writer: Writer, node: Node, value: Any, axes: Any = (), keeps: bool = False) -> Expression:
         own = writer.loaded(writer.value(value))
         if not own.dtype.is_floating_point:
