@@ -137,6 +137,7 @@ def sweep(
     options: Mapping[str, Any] | None = None,
     seeds: int | Sequence[int] = 1,
     checkpoint_every: str = "30s",
+    one_by_one: bool = False,
     progress: bool | Listener | None = None,
     **settings: Any,
 ) -> Sweep:
@@ -148,6 +149,8 @@ def sweep(
         out: a directory to record the cells in. Those that are finished there are not run again, and a stopped one is
             gone on with.
         task, model, algorithm: as for `run`; a list of several is an axis too, and an option goes to each that has it.
+        one_by_one: run each cell alone. Cells that differ in numbers alone, as rates, are trained side by side
+            otherwise, which is faster; they find the same but for rounding.
         options, seeds, checkpoint_every, progress, **settings: as for `run`, the same for all cells.
 
     Raises:
@@ -157,7 +160,7 @@ def sweep(
     chosen = {"task": several(task), "model": several(model), "algorithm": several(algorithm)}
     grid = grid_of(axes, chosen, options or {}, seeds, settings)
     with policy(checkpoint_every, progress) as how:
-        return sweep_directory.record(grid, Path(out), how)
+        return sweep_directory.record(grid, Path(out), how, one_by_one=one_by_one)
 
 
 def load(directory: str | Path) -> Result | Comparison | Sweep:

@@ -70,9 +70,10 @@ class Display(Watcher):
         with self._lock:
             self._ended()
             self._part, (first, *_) = part, part.left
-            self._name = f"{part.noun} {part.number}: {part.name}"
+            others = f" and {count(part.at_once - 1, f'other {part.noun}')}" if part.at_once > 1 else ""
+            self._name = f"{part.noun} {part.number}: {part.name}{others}"
             if first is not None:
-                self._start(first)
+                self._start(first, part.at_once)
 
     def counts(self, what: str, done: int, total: int | None) -> None:
         with self._lock:
@@ -120,8 +121,8 @@ class Display(Watcher):
             return [own]
         return [self._all(self._part, left, now), own]
 
-    def _start(self, experiment: Experiment) -> Run:
-        self._run, self._info = Run(self._work(experiment)), []
+    def _start(self, experiment: Experiment, at_once: int = 1) -> Run:
+        self._run, self._info = Run(Work.of(experiment, at_once) if at_once > 1 else self._work(experiment)), []
         self._shares["run"] = 0.0
         self._heard = self._prepares = self._clock()
         if self._part is None:
@@ -182,7 +183,7 @@ class Display(Watcher):
     def _all(self, part: Part, left: float | None, now: float) -> Line:
         """The line of several runs together."""
         text = f"{count(part.of, part.noun)}, {part.number - 1} done"
-        later = self._later(part.left[1:])
+        later = self._later(part.left[part.at_once :])
         if left is None or later is None:
             return Line(text, self._risen("all", 0.0), "")
         passed = now - self._began

@@ -21,8 +21,13 @@ class SweepCommand(SettingsCommand):
 
 @click.command("sweep", cls=SweepCommand)
 @run_flags
+@click.option(
+    "--one-by-one",
+    is_flag=True,
+    help="Run each cell alone. Cells that differ in numbers alone, as rates, are trained side by side otherwise.",
+)
 @click.pass_context
-def command(ctx: click.Context, /, **flags: Any) -> None:
+def command(ctx: click.Context, /, one_by_one: bool, **flags: Any) -> None:
     """Run every combination of several values of any options, and choose between them by validation.
 
     An option of a plugin, and a setting that is no matter of how to measure or compute, takes a list, as 4,25; a range,
@@ -55,6 +60,6 @@ def command(ctx: click.Context, /, **flags: Any) -> None:
         return resume_command(directory) if sweep_directory.is_sweep(directory) else "the same command again"
 
     with recorded(again, request.checkpoint_every, request.loggers, request.quiet) as policy:
-        sweep = sweep_directory.record(grid, directory, policy)
+        sweep = sweep_directory.record(grid, directory, policy, one_by_one=one_by_one)
     show(sweep, directory, quiet=request.quiet, as_json=request.as_json)
     ctx.exit(1 if sweep.failed else 0)

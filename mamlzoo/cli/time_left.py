@@ -36,11 +36,11 @@ class Work(NamedTuple):
     values: frozenset[tuple[str, str]] = frozenset()
 
     @classmethod
-    def of(cls, experiment: Experiment) -> Work:
-        """What an experiment is made of."""
+    def of(cls, experiment: Experiment, at_once: int = 1) -> Work:
+        """What an experiment is made of, or so many alike side by side."""
         from mamlzoo.contracts import options
 
-        settings, spec, seeds = experiment.settings, experiment.task.spec, len(experiment.settings.seeds)
+        settings, spec, seeds = experiment.settings, experiment.task.spec, at_once * len(experiment.settings.seeds)
         plugins = (experiment.task, experiment.model, experiment.algorithm)
         named = {f"{plugin.kind}.{key}": value for plugin in plugins for key, value in options.values(plugin).items()}
         named |= {plugin.kind: plugin.name for plugin in plugins} | options.values(settings)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -13,7 +12,7 @@ from mamlzoo import trees
 from mamlzoo.contracts.data import Batch, Episode, Fast, MetaParams, Params
 from mamlzoo.contracts.distributions import Distribution
 from mamlzoo.contracts.learner import Learner
-from mamlzoo.contracts.plugins import Task
+from mamlzoo.contracts.plugins import MetaAlgorithm, Task
 from mamlzoo.contracts.readings import Reading, reading_of
 from mamlzoo.engine.binding import Bound
 from mamlzoo.engine.episodes import TestSet
@@ -37,10 +36,9 @@ def mapping_for(bound: Bound, task: Task, tests: TestSet, plan: str) -> str:
     few = trees.index(next(tests.blocks()), slice(2))
     try:
         Adaptation(bound, task, "vmap").rehearse(bound.meta, few)
-        own = trees.index((bound.meta, bound.constants), slice(2))
-        meta, bound = own[0], replace(bound, constants=own[1])
+        two = bound.of_rows(slice(2))
         batched, looped = (
-            predictions(bound, meta, few.support, few.query.x, 1, how, few.key) for how in ("vmap", "loop")
+            predictions(two, two.meta, few.support, few.query.x, 1, how, few.key) for how in ("vmap", "loop")
         )
     except MamlzooError:
         raise
@@ -96,20 +94,25 @@ class Adaptation:
 
     def __init__(self, bound: Bound, task: Task | None, plan: str) -> None:
         self._bound, self._task = bound, task
-        self._algorithm = bound.algorithm
         self._map = MAPS[plan]
+        like = trees.leaves(bound.meta)[0]
+        self._numbers = {name: values.to(like) for name, values in bound.numbers.items()}
 
     def start(self, meta: MetaParams, support: Batch, key: Tensor | None = None) -> Fast:
         """φ before the first adaptation step."""
 
-        def start(learner: Learner, meta: MetaParams, _: None, support: Batch) -> Fast:
-            return self._algorithm.start(learner, meta, support)
+        def start(algorithm: MetaAlgorithm, learner: Learner, meta: MetaParams, _: None, support: Batch) -> Fast:
+            return algorithm.start(learner, meta, support)
 
         return self._over(start, meta, None, support, 0, key, support)
 
     def adapt(self, meta: MetaParams, fast: Fast, support: Batch, step: int, key: Tensor | None = None) -> Fast:
         """φ after adaptation step number `step`, the first of which is 1."""
-        return self._over(self._algorithm.adapt, meta, fast, support, step, key, support)
+
+        def adapt(algorithm: MetaAlgorithm, learner: Learner, meta: MetaParams, fast: Fast, support: Batch) -> Fast:
+            return algorithm.adapt(learner, meta, fast, support)
+
+        return self._over(adapt, meta, fast, support, step, key, support)
 
     def predict(
         self,
@@ -123,7 +126,11 @@ class Adaptation:
 
         Of a distribution every leaf begins with [seeds, episodes, n].
         """
-        prediction: Tensor | Distribution = self._over(self._algorithm.predict, meta, fast, x, JUDGED, key, support)
+
+        def predict(algorithm: MetaAlgorithm, learner: Learner, meta: MetaParams, fast: Fast, x: Any) -> Any:
+            return algorithm.predict(learner, meta, fast, x)
+
+        prediction: Tensor | Distribution = self._over(predict, meta, fast, x, JUDGED, key, support)
         return prediction
 
     def read(
@@ -133,8 +140,8 @@ class Adaptation:
         assert self._task is not None
         task = self._task
 
-        def read(learner: Learner, meta: MetaParams, fast: Fast, x: Any) -> dict[str, Any]:
-            points, distribution = reading_of(task, self._algorithm.predict(learner, meta, fast, x))
+        def read(algorithm: MetaAlgorithm, learner: Learner, meta: MetaParams, fast: Fast, x: Any) -> dict[str, Any]:
+            points, distribution = reading_of(task, algorithm.predict(learner, meta, fast, x))
             return {"points": points} | ({} if distribution is None else {"distribution": distribution})
 
         found: dict[str, Any] = self._over(read, meta, fast, x, JUDGED, key, support)
@@ -150,8 +157,8 @@ class Adaptation:
     ) -> Tensor:
         """The task's loss on a batch, [seeds, episodes]."""
 
-        def loss(learner: Learner, meta: MetaParams, fast: Fast, batch: Batch) -> Tensor:
-            return learner.loss_of(self._algorithm.predict(learner, meta, fast, batch.x), batch)
+        def loss(algorithm: MetaAlgorithm, learner: Learner, meta: MetaParams, fast: Fast, batch: Batch) -> Tensor:
+            return learner.loss_of(algorithm.predict(learner, meta, fast, batch.x), batch)
 
         found: Tensor = self._over(loss, meta, fast, batch, JUDGED, key, support)
         return found
@@ -168,8 +175,8 @@ class Adaptation:
         assert self._task is not None
         task = self._task
 
-        def judged(learner: Learner, meta: MetaParams, fast: Fast, query: Batch) -> Judgement:
-            return judge(task, self._algorithm.predict(learner, meta, fast, query.x), query.y)
+        def judged(algorithm: MetaAlgorithm, learner: Learner, meta: MetaParams, fast: Fast, query: Batch) -> Judgement:
+            return judge(task, algorithm.predict(learner, meta, fast, query.x), query.y)
 
         if query.mask is not None:
             prediction = self.predict(meta, fast, query.x, key, support)
@@ -198,7 +205,9 @@ class Adaptation:
         key: Tensor | None,
         support: Batch | None,
     ) -> Any:
-        """Map function(learner, θ, φ, data) over seeds (θ, constants and φ) and episodes (φ, data, keys and support).
+        """Map function(algorithm, learner, θ, φ, data) over seeds and episodes.
+
+        θ, constants, numbers and φ are of seeds; φ, data, keys and support are of episodes.
 
         The support set is what batch norms may take their statistics of.
         """
@@ -211,14 +220,20 @@ class Adaptation:
         own = torch.arange(len(first), device=first.device) if key is None else key
 
         def one(
-            constants: dict[str, Params], meta: MetaParams, fast: Fast, data: Any, key: Tensor, support: Batch | None
+            constants: dict[str, Params],
+            numbers: dict[str, Tensor],
+            meta: MetaParams,
+            fast: Fast,
+            data: Any,
+            key: Tensor,
+            support: Batch | None,
         ) -> Any:
             own = data if is_support else support  # the very same, so that its statistics are taken in one call
             learner = self._bound.learner_for(constants, meta, key, own).branch(place)
-            return function(learner, meta, fast, data)
+            return function(self._bound.with_numbers(numbers).algorithm, learner, meta, fast, data)
 
         fast_axis, support_axis = (None if tree is None else 0 for tree in (fast, support))
-        episodes = self._map(one, in_dims=(None, None, fast_axis, 0, 0, support_axis))
-        seeds = self._map(episodes, in_dims=(0, 0, fast_axis, None, None, None))
+        episodes = self._map(one, in_dims=(None, None, None, fast_axis, 0, 0, support_axis))
+        seeds = self._map(episodes, in_dims=(0, 0, 0, fast_axis, None, None, None))
         with torch.no_grad():
-            return outcomes(seeds)(self._bound.constants, meta, fast, data, own, support)
+            return outcomes(seeds)(self._bound.constants, self._numbers, meta, fast, data, own, support)

@@ -37,13 +37,11 @@ def off_by(bound: Bound, episodes: Episode, reduction: Reduction, progress: floa
         progress: how much of meta-training is done, in [0, 1].
     """
     few = trees.index(episodes, (slice(0, SEEDS), slice(0, TASKS)))
-    own = trees.index((bound.meta, bound.constants), slice(0, SEEDS))
-    numbers = {name: values[:SEEDS] for name, values in bound.numbers.items()}
+    own = bound.of_rows(slice(0, SEEDS))
     for dtype, tolerance in TOLERANCES.items():
         device = few.support.y.device
-        meta, constants = trees.cast(own, dtype, device)
-        learner = replace(bound.learner, bf16=False)
-        exact = replace(bound, meta=meta, constants=constants, learner=learner, numbers=numbers)
+        meta, constants = trees.cast((own.meta, own.constants), dtype, device)
+        exact = replace(own, meta=meta, constants=constants, learner=replace(bound.learner, bf16=False))
         theta = trees.tree_map(lambda leaf: leaf.detach().clone().requires_grad_(leaf.is_floating_point()), meta)
         now, given = torch.tensor(progress, dtype=dtype, device=device), trees.cast(few, dtype, device)
         try:

@@ -50,7 +50,7 @@ class Bound:
         left_out: norms that came with trained statistics, which have no part in a run.
         models: what builds single networks, by their names, in place of the model of all.
         numbers: of options of the algorithm that differ from seed to seed, by name, [seeds] each, in place of its own
-            where a meta-loss is computed.
+            where it computes a meta-loss or adapts.
     """
 
     algorithm: MetaAlgorithm
@@ -64,6 +64,12 @@ class Bound:
     def with_numbers(self, numbers: Mapping[str, float | Tensor]) -> Bound:
         """With the options of a seed that are its own, a number each."""
         return replace(self, algorithm=with_numbers(self.algorithm, numbers)) if numbers else self
+
+    def of_rows(self, rows: slice) -> Bound:
+        """Some of the seeds alone."""
+        meta, constants = trees.index((self.meta, self.constants), rows)
+        numbers = {name: values[rows] for name, values in self.numbers.items()}
+        return replace(self, meta=meta, constants=constants, numbers=numbers)
 
     def learner_for(
         self,

@@ -98,7 +98,10 @@ def _block_length(one: Episode, episodes: int, longest: int) -> int:
 
 @dataclass(frozen=True)
 class TrainingStream:
-    """The training episodes of several seeds: for each meta-step i a meta-batch, a pure function of (seed, i)."""
+    """The training episodes of several seeds: for each meta-step i a meta-batch, a pure function of (seed, i).
+
+    A seed may be there several times, with the same episodes: once for each of several experiments side by side.
+    """
 
     task: Task
     seeds: tuple[int, ...]
@@ -126,9 +129,12 @@ class TrainingStream:
     def block(self, position: int) -> Episode:
         """Block number `position`; every leaf begins with [meta-steps, seeds, meta-batch]."""
         count = self.block_length * self.meta_batch
-        drawn = [draw(self.task, count, seed, "train", position, self.device, self._one) for seed in self.seeds]
-        shape = (self.block_length, self.meta_batch)
-        stacked = trees.tree_map(lambda *leaves: torch.stack([leaf.unflatten(0, shape) for leaf in leaves], 1), *drawn)
+        drawn = {
+            seed: draw(self.task, count, seed, "train", position, self.device, self._one)
+            for seed in dict.fromkeys(self.seeds)
+        }
+        shape, rows = (self.block_length, self.meta_batch), [drawn[seed] for seed in self.seeds]
+        stacked = trees.tree_map(lambda *leaves: torch.stack([leaf.unflatten(0, shape) for leaf in leaves], 1), *rows)
         return trees.cast(stacked, self.dtype, self.device)
 
     def steps(self, first: int, last: int) -> Iterator[Episode]:

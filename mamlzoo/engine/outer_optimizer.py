@@ -8,7 +8,7 @@ import inspect
 import itertools
 from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -51,23 +51,38 @@ def optimizer_class(name: str) -> Callable[..., torch.optim.Optimizer]:
     return classes[name.lower()]
 
 
+class Part(NamedTuple):
+    """How the seeds of one experiment are optimised, where several are trained side by side.
+
+    Attributes:
+        lr: the rate of a meta-step that is not given another.
+        group_lrs: the rates of groups of θ that have another, by name.
+        options: further arguments of the optimiser's class, as `optimizer_options.checked` gives them.
+    """
+
+    lr: float
+    group_lrs: Mapping[str, float] = NOTHING
+    options: Mapping[str, Any] = NOTHING
+
+
 class OuterOptimizer:
     """θ of all seeds, and the optimisers that update it in place, each seed as if it were alone.
 
-    An optimiser that treats every number on its own gets θ as one matrix. One that looks at a parameter as a whole
-    (its shape, its norm) must see neither its neighbours nor the seed axis: then there is one a seed, over views.
+    An optimiser that treats every number on its own gets the θ of an experiment as one matrix. One that looks at a
+    parameter as a whole (its shape, its norm) must see neither its neighbours nor the seed axis: then there is one a
+    seed, over views.
 
     Attributes:
         theta: [seeds, numbers].
         meta: the same numbers as the tree that algorithms see; leaves are views of `theta` that require gradients.
         elementwise: whether every number is treated on its own.
-        lrs: the full rate of each group of parameters that has one of its own.
+        lrs: the full rate of each group of parameters that has one of its own, of one experiment after another.
     """
 
     def __init__(
         self,
         name: str,
-        lr: float,
+        lr: float | Sequence[Part],
         meta: MetaParams,
         *,
         options: Mapping[str, Any] = NOTHING,
@@ -79,9 +94,7 @@ class OuterOptimizer:
         """Optimise this θ.
 
         Args:
-            lr: the rate of a meta-step that is not given another.
-            options: further arguments of the optimiser's class, as `optimizer_options.checked` gives them.
-            group_lrs: the rates of groups of θ that have another, by name.
+            lr, options, group_lrs: as of a `Part`; or all of several parts, each of as many seeds, in place of these.
             clip_norm: the largest norm of a seed's gradient; a longer one is made as long. None: any.
             ema: how much of the average of θ each step keeps; None: there is no average.
             statistics: groups of θ that are carried (`carried_statistics`), and not optimised.
@@ -93,15 +106,18 @@ class OuterOptimizer:
         self.meta = trees.tree_map(
             lambda leaf: leaf.detach().requires_grad_(), trees.unravel(self.theta, trees.stop_gradient(meta))
         )
-        self._class, self._options = optimizer_class(name), dict(options)
-        self.lrs, self._sizes = _groups(lr, group_lrs, self.meta, elementwise=name.lower() in ELEMENTWISE)
+        self._class, self.elementwise = optimizer_class(name), name.lower() in ELEMENTWISE
+        parts = [Part(lr, group_lrs, options)] if isinstance(lr, int | float) else list(lr)
+        self._rows = len(self.theta) // len(parts)
+        alike = 1 if self.elementwise else self._rows
+        self._kinds = [_Kind.of(part, self.meta, elementwise=self.elementwise) for part in parts for _ in range(alike)]
+        self.lrs = tuple(rate for kind in self._kinds[::alike] for rate in kind.lrs)
         self._clip_norm, self._ema = clip_norm, ema
         self._carried = columns(meta, statistics) if statistics else None
         self._average = self.theta.clone()
-        self.elementwise = name.lower() in ELEMENTWISE
         self._params = self._split(self.theta)
         try:
-            self._optimizers = [self._new(params) for params in self._params]
+            self._optimizers = [kind.new(self._class, own) for kind, own in zip(self._kinds, self._params, strict=True)]
         except ValueError as error:
             raise UsageError(f"optimizer '{name}' cannot train this model: {error}") from error
 
@@ -112,7 +128,7 @@ class OuterOptimizer:
             rates: of this meta-step, one for each of `lrs`; None: these.
         """
         whole, before = trees.ravel(gradient), None if self._carried is None else self.theta.clone()
-        _step(self._optimizers, self._params, self._split(self._clipped(whole)), rates or self.lrs)
+        self._step(self._optimizers, self._params, self._split(self._clipped(whole)), rates or self.lrs)
         if before is not None:
             self.theta.copy_(self._carried_on(before, self.theta, whole))
         if self._ema is not None:
@@ -145,10 +161,10 @@ class OuterOptimizer:
     @functools.cached_property
     def _keeps_nothing(self) -> bool:
         """Whether it never has a state, as SGD without momentum."""
-        params = [torch.zeros_like(param) for param in self._params[0]]
-        fresh = self._new(params)
-        _step([fresh], [params], [[torch.zeros_like(param) for param in params]], self.lrs)
-        return not any(slots for slots in fresh.state.values())
+        params, zeros = ([[torch.zeros_like(param) for param in own] for own in self._params] for _ in range(2))
+        fresh = [kind.new(self._class, own) for kind, own in zip(self._kinds, params, strict=True)]
+        self._step(fresh, params, zeros, self.lrs)
+        return not any(slots for optimizer in fresh for slots in optimizer.state.values())
 
     def state(self) -> list[Tensor]:
         """Every tensor of the optimisers' states, and the average of θ last, if one is kept."""
@@ -211,7 +227,9 @@ class OuterOptimizer:
         """
         before, theta, new = theta, theta.clone(), [value.clone() for value in state]
         params, given = self._split(theta), iter(new)
-        optimizers = [self._new(own, differentiable=True) for own in params]
+        optimizers = [
+            kind.new(self._class, own, differentiable=True) for kind, own in zip(self._kinds, params, strict=True)
+        ]
         for optimizer, real, own, old in zip(optimizers, self._optimizers, params, self._params, strict=True):
             for param, counterpart in zip(own, old, strict=True):
                 optimizer.state[param] = {
@@ -219,7 +237,7 @@ class OuterOptimizer:
                     for key, value in real.state[counterpart].items()
                 }
         with TracedNumbers():
-            _step(optimizers, params, self._split(self._clipped(gradient)), numbers(rates))
+            self._step(optimizers, params, self._split(self._clipped(gradient)), numbers(rates))
         theta = self._carried_on(before, theta, gradient)
         slots = [optimizer.state[param] for optimizer, own in zip(optimizers, params, strict=True) for param in own]
         found = [value for slot in slots for value in slot.values() if isinstance(value, Tensor)]
@@ -233,23 +251,30 @@ class OuterOptimizer:
         ]
 
     def _split(self, matrix: Tensor) -> list[list[Tensor]]:
-        """What each optimiser sees of a matrix [seeds, numbers]: parameters, a group of `lrs` after another."""
+        """What each optimiser sees of a matrix [seeds, numbers]: parameters, a group of its rates after another."""
         if self.elementwise:
-            return [[matrix] if len(self._sizes) == 1 else list(matrix.split(self._sizes, 1))]
+            blocks = matrix.split(self._rows) if len(self._kinds) > 1 else [matrix]
+            return [kind.split(block) for kind, block in zip(self._kinds, blocks, strict=True)]
         leaves = trees.leaves(trees.unravel(matrix, self.meta))
         return [[leaf[seed] for leaf in leaves] for seed in range(len(matrix))]
 
-    def _new(self, params: list[Tensor], differentiable: bool = False) -> torch.optim.Optimizer:
-        # Differentiable: all arithmetic on tensors, so that it can be traced. Capturable: no number leaves the GPU.
-        wanted = {"differentiable": differentiable, "capturable": params[0].is_cuda}
-        known = inspect.signature(self._class).parameters
-        switches = {name: True for name, value in wanted.items() if value and name in known}
-        sizes = [1] * len(self.lrs) if self.elementwise else self._sizes
-        rest = iter(params)
-        groups = [
-            {"params": list(itertools.islice(rest, size)), "lr": lr} for size, lr in zip(sizes, self.lrs, strict=True)
-        ]
-        return self._class(groups, lr=self.lrs[0], **self._options, **switches)
+    def _step(
+        self,
+        optimizers: list[torch.optim.Optimizer],
+        params: list[list[Tensor]],
+        gradients: list[list[Tensor]],
+        rates: Sequence[float],
+    ) -> None:
+        """A step of each of the optimisers, with rates as `lrs` has them."""
+        alike, first = 1 if self.elementwise else self._rows, 0
+        for at, (optimizer, own, theirs) in enumerate(zip(optimizers, params, gradients, strict=True)):
+            groups = optimizer.param_groups
+            for group, rate in zip(groups, rates[first : first + len(groups)], strict=True):
+                group["lr"] = rate
+            first += len(groups) if at % alike == alike - 1 else 0
+            for param, gradient in zip(own, theirs, strict=True):
+                param.grad = gradient
+            optimizer.step()
 
 
 def clipped(gradient: Tensor, norm: float) -> Tensor:
@@ -262,34 +287,56 @@ def clipped(gradient: Tensor, norm: float) -> Tensor:
     return gradient * factor.to(gradient.dtype)
 
 
-def _groups(
-    lr: float, group_lrs: Mapping[str, float], meta: MetaParams, *, elementwise: bool
-) -> tuple[tuple[float, ...], list[int]]:
-    """The full rate of each group of θ, and how many columns of θ's matrix, or else leaves, are its; of all as one
-    where no group has a rate of its own.
+class _Kind(NamedTuple):
+    """What one optimiser is made with.
 
-    Raises:
-        UsageError: θ has no such group.
+    Attributes:
+        lrs: of each of its groups of parameters the full rate; there is one group where no group of θ has a rate of
+            its own.
+        sizes: how many columns of θ's matrix, or else leaves, each of them has.
+        counts: how many parameters.
+        options: further arguments.
     """
-    for name in group_lrs:
-        if name not in meta:
-            raise UsageError(f"θ has no group {shown(name)} that could have an outer rate; {did_you_mean(name, meta)}")
-    parts: Sequence[object] = list(meta.values()) if group_lrs else [meta]
-    lrs = [group_lrs.get(name, lr) for name in meta] if group_lrs else [lr]
-    sizes = [[leaf[0].numel() if elementwise else 1 for leaf in trees.leaves(part)] for part in parts]
-    kept = [(rate, sum(size)) for rate, size in zip(lrs, sizes, strict=True) if size]
-    return tuple(rate for rate, _ in kept), [size for _, size in kept]
 
+    lrs: tuple[float, ...]
+    sizes: list[int]
+    counts: list[int]
+    options: Mapping[str, Any]
 
-def _step(
-    optimizers: list[torch.optim.Optimizer],
-    params: list[list[Tensor]],
-    gradients: list[list[Tensor]],
-    rates: Sequence[float],
-) -> None:
-    for optimizer, own, theirs in zip(optimizers, params, gradients, strict=True):
-        for group, rate in zip(optimizer.param_groups, rates, strict=True):
-            group["lr"] = rate
-        for param, gradient in zip(own, theirs, strict=True):
-            param.grad = gradient
-        optimizer.step()
+    @classmethod
+    def of(cls, part: Part, meta: MetaParams, *, elementwise: bool) -> _Kind:
+        """For a θ.
+
+        Raises:
+            UsageError: θ has no group that is given a rate.
+        """
+        for name in part.group_lrs:
+            if name not in meta:
+                raise UsageError(
+                    f"θ has no group {shown(name)} that could have an outer rate; {did_you_mean(name, meta)}"
+                )
+        groups: Sequence[object] = list(meta.values()) if part.group_lrs else [meta]
+        lrs = [part.group_lrs.get(name, part.lr) for name in meta] if part.group_lrs else [part.lr]
+        sizes = [[leaf[0].numel() if elementwise else 1 for leaf in trees.leaves(group)] for group in groups]
+        kept = [(rate, sum(size)) for rate, size in zip(lrs, sizes, strict=True) if size]
+        widths = [size for _, size in kept]
+        return cls(tuple(rate for rate, _ in kept), widths, [1] * len(kept) if elementwise else widths, part.options)
+
+    def split(self, matrix: Tensor) -> list[Tensor]:
+        """The columns of each group, of an optimiser that treats every number on its own."""
+        return [matrix] if len(self.sizes) == 1 else list(matrix.split(self.sizes, 1))
+
+    def new(
+        self, made: Callable[..., torch.optim.Optimizer], params: list[Tensor], *, differentiable: bool = False
+    ) -> torch.optim.Optimizer:
+        """An optimiser of this class over these parameters."""
+        # Differentiable: all arithmetic on tensors, so that it can be traced. Capturable: no number leaves the GPU.
+        wanted = {"differentiable": differentiable, "capturable": params[0].is_cuda}
+        known = inspect.signature(made).parameters
+        switches = {name: True for name, value in wanted.items() if value and name in known}
+        rest = iter(params)
+        groups = [
+            {"params": list(itertools.islice(rest, count)), "lr": lr}
+            for count, lr in zip(self.counts, self.lrs, strict=True)
+        ]
+        return made(groups, lr=self.lrs[0], **self.options, **switches)

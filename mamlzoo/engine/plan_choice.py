@@ -6,7 +6,7 @@ import contextlib
 import functools
 import math
 import time
-from collections.abc import Callable, Collection, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, TypeVar
 
@@ -26,7 +26,7 @@ from mamlzoo.engine.cpu import SPREAD, computing, is_busy
 from mamlzoo.engine.episodes import TrainingStream
 from mamlzoo.engine.gradients import EAGER, Gradients
 from mamlzoo.engine.memory import BUDGET, MIB, allocated_by
-from mamlzoo.engine.outer_optimizer import OuterOptimizer
+from mamlzoo.engine.outer_optimizer import OuterOptimizer, Part
 from mamlzoo.engine.schedules import CONSTANT, Schedule
 from mamlzoo.engine.steps import EagerSteps, Steps
 from mamlzoo.errors import MamlzooError, UsageError
@@ -66,6 +66,8 @@ class Training:
         clip_norm: the largest norm of a meta-gradient, or of a task's; None: any.
         clip_per: which of the two.
         ema: how much of the average of θ each meta-step keeps; None: there is no average.
+        parts: of several experiments side by side on the seed axis, each one's rates and options of the optimiser, in
+            place of those above; none: there is one experiment.
     """
 
     iterations: int
@@ -81,6 +83,7 @@ class Training:
     clip_norm: float | None = None
     clip_per: Literal["meta-step", "task"] = "meta-step"
     ema: float | None = None
+    parts: Sequence[Part] = ()
 
     @property
     def clip_of_task(self) -> float | None:
@@ -98,10 +101,8 @@ class Training:
         """
         return OuterOptimizer(
             self.optimizer,
-            self.outer_lr,
+            self.parts or [Part(self.outer_lr, self.group_lrs, self.options)],
             meta,
-            options=self.options,
-            group_lrs=self.group_lrs,
             clip_norm=self.clip_norm if self.clip_per == "meta-step" else None,
             ema=self.ema,
             statistics=statistics,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -58,6 +58,10 @@ class Seconds(NamedTuple):
     prepare: float = 0.0
     train: float = 0.0
     evaluate: float = 0.0
+
+    def and_share(self, of: int, more: Mapping[str, float]) -> Seconds:
+        """With an equal share of what so many spent together."""
+        return Seconds(*(own + more.get(name, 0.0) / of for name, own in zip(self._fields, self, strict=True)))
 
 
 @dataclass(frozen=True, repr=False)

@@ -1,12 +1,13 @@
-"""Train, validate, test: an experiment as a generator of events that can go on from a checkpoint."""
+"""Train, validate, test: an experiment, or several side by side, as a generator that can go on from checkpoints."""
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
@@ -25,20 +26,31 @@ from mamlzoo.engine.evaluation import MetricValues, evaluate
 from mamlzoo.engine.memory import peak_memory
 from mamlzoo.engine.placement import device_of, matrix_products_in
 from mamlzoo.engine.plan_choice import Choice, prepare
+from mamlzoo.engine.side_by_side import (
+    joined,
+    joined_bounds,
+    joined_states,
+    kept,
+    records_of,
+    states_of,
+    values_of,
+)
 from mamlzoo.engine.training import TrainingRecord, TrainingState, train
 from mamlzoo.errors import MamlzooError
-from mamlzoo.experiments.checkpoint import Best, Checkpoint, Seconds, ValidationRecord
-from mamlzoo.experiments.events import Events, Listener
+from mamlzoo.experiments.checkpoint import Best, Checkpoint, ValidationRecord
+from mamlzoo.experiments.events import Event, Events, Listener
 from mamlzoo.experiments.experiment import Experiment
 from mamlzoo.experiments.metrics import Evaluation
 from mamlzoo.experiments.result import Result, Timing
 from mamlzoo.runs.config import config_of
 from mamlzoo.runs.setup import bind, initial
 from mamlzoo.runs.watchers import watched
-from mamlzoo.tables import count
+from mamlzoo.tables import count as count_of
 
 E = TypeVar("E")
 T = TypeVar("T")
+Told = Generator[Sequence[Event | None], None, T]
+"""For each of several experiments what it tells, or None."""
 NORMS = {
     "batch": "transductive: batch norm sees the statistics of all query inputs of an episode at once",
     "support": "batch norm takes the statistics of the support set, so predictions do not depend on each other",
@@ -64,8 +76,36 @@ def events(
     Raises:
         UsageError: the combination cannot work; before anything is trained.
     """
-    with matrix_products_in(experiment.settings.precision):
-        execution = _Execution(experiment, config, start)
+    with contextlib.closing(side_by_side([experiment], [config], [start], pauses)) as told:
+        while True:
+            try:
+                (event,) = next(told)
+            except StopIteration as end:
+                (result,) = end.value
+                return cast(Result, result)
+            if event is not None:
+                yield event
+
+
+def side_by_side(
+    experiments: Sequence[Experiment],
+    configs: Sequence[dict[str, Any]],
+    starts: Sequence[Checkpoint | None],
+    pauses: Sequence[int] = (),
+) -> Generator[Sequence[Event | None], None, list[Result]]:
+    """The same of several experiments at once, which differ in numbers alone (`companions`).
+
+    Each has the results that it has alone, but for rounding. One that ends before the others, by its patience or since
+    all of its seeds have diverged, keeps the θ that it ended with.
+
+    Yields:
+        for each experiment what it tells, or None; the same event for all is told once of all.
+
+    Args:
+        starts: all at the same meta-step.
+    """
+    with matrix_products_in(experiments[0].settings.precision):
+        execution = _Execution(experiments, configs, starts)
         yield from execution.train(pauses)
         return (yield from execution.test())
 
@@ -92,135 +132,193 @@ def run(experiment: Experiment, progress: bool | Listener | None = None) -> Resu
 
 
 class _Execution:
-    def __init__(self, experiment: Experiment, config: dict[str, Any], start: Checkpoint | None) -> None:
-        self._experiment, self._config, self._settings = experiment, config, experiment.settings
-        self._device = device_of(experiment.settings.device)
-        self._bound = bind(experiment)
-        if start is None:
-            meta = initial(experiment, self._bound)
-            self._bound = replace(self._bound, meta=meta)
-            with blamed(experiment, "set-up"):
-                remarks = _remarks(self._bound, experiment.model)
-            start = Checkpoint(NOTHING, TrainingState(0, meta), remarks=remarks)
-        kept = [start.training.average, start.best and start.best.meta]
-        for theta in [start.training.meta, *(theta for theta in kept if theta is not None)]:
-            other = trees.difference(theta, self._bound.meta)
-            if other:
-                raise MamlzooError(f"the checkpoint has another θ than the model: {other}")
-        there, average = functools.partial(_on, self._device), start.training.average
-        training = replace(
-            start.training,
-            meta=there(start.training.meta),
-            average=None if average is None else there(average),
-        )
-        self._at = replace(start, training=training)
+    """Where each of several experiments stands, and what they do together."""
 
-    def train(self, pauses: Sequence[int]) -> Events[None]:
+    def __init__(
+        self,
+        experiments: Sequence[Experiment],
+        configs: Sequence[dict[str, Any]],
+        starts: Sequence[Checkpoint | None],
+    ) -> None:
+        self._experiments, self._configs = experiments, configs
+        self._first, self._settings = experiments[0], experiments[0].settings
+        self._device = device_of(self._settings.device)
+        begun = [_begun(one, start, self._device) for one, start in zip(experiments, starts, strict=True)]
+        self._bound, self._at = joined_bounds([bound for bound, _ in begun]), [at for _, at in begun]
+
+    def train(self, pauses: Sequence[int]) -> Told[None]:
         settings, interval = self._settings, self._settings.validation_interval
         yield self._at
-        if not self._experiment.is_trained(self._at):
-            with blamed(self._experiment, "training"):
+        if self._live():
+            with blamed(self._first, "training"):
                 training = yield from self._prepare([*pauses, *([interval] if interval else [])])
                 yield self._at
-                while True:
+                while live := self._live():
                     item, seconds = _timed(lambda: next(training, None))
                     self._spend(train=seconds)
                     if item is None:
                         break
                     if isinstance(item, TrainingRecord):
-                        self._at = replace(self._at, history=[*self._at.history, item])
-                        yield item
+                        records = self._only(live, records_of(item, len(self._at)))
+                        self._update(records, lambda at, record: replace(at, history=[*at.history, record]))
+                        yield records
                         continue
-                    self._at = replace(self._at, training=item)
+                    states = self._only(live, states_of(item, len(self._at)))
+                    self._update(states, lambda at, state: replace(at, training=state))
                     if interval and item.step % interval == 0 and item.step < settings.iterations:
-                        yield from self._validate()
-                    yield self._at
-                    if self._experiment.is_trained(self._at):
-                        break
-        if interval and not any(record.step == self._at.training.step for record in self._at.validation):
-            with blamed(self._experiment, "validation"):
-                yield from self._validate()
+                        yield from self._validate(live)
+                    yield self._only(live, self._at)
+                    if left := self._live():  # of those that have ended, training is to change nothing any more
+                        ended = self._only(live - left, self._at)
+                        self._update(ended, lambda at, _: replace(at, training=kept(at.training)))
+        unmeasured = {
+            row
+            for row, at in enumerate(self._at)
+            if interval and not any(record.step == at.training.step for record in at.validation)
+        }
+        if unmeasured:
+            with blamed(self._first, "validation"):
+                yield from self._validate(unmeasured)
         yield self._at
 
-    def _prepare(self, pauses: Sequence[int]) -> Events[Generator[TrainingRecord | TrainingState, None, TrainingState]]:
-        settings, begun = self._settings, self._at.plan
-        stream = TrainingStream(self._experiment.task, settings.seeds, settings.meta_batch, self._device)
+    def _live(self) -> set[int]:
+        """Those that are still to be trained."""
+        pairs = zip(self._experiments, self._at, strict=True)
+        return {row for row, (experiment, at) in enumerate(pairs) if not experiment.is_trained(at)}
+
+    def _only(self, rows: Collection[int], each: Sequence[T]) -> list[T | None]:
+        return [value if row in rows else None for row, value in enumerate(each)]
+
+    def _update(self, each: Sequence[T | None], change: Callable[[Checkpoint, T], Checkpoint]) -> None:
+        self._at = [at if new is None else change(at, new) for at, new in zip(self._at, each, strict=True)]
+
+    def _prepare(self, pauses: Sequence[int]) -> Told[Generator[TrainingRecord | TrainingState, None, TrainingState]]:
+        settings, begun, count = self._settings, self._at[0].plan, len(self._at)
+        stream = TrainingStream(self._first.task, count * settings.seeds, settings.meta_batch, self._device)
         wanted = settings.training()
+        if count > 1:
+            wanted = replace(wanted, parts=[one.settings.outer for one in self._experiments])
         if begun != NOTHING:
             wanted = replace(wanted, plan=begun.plan)
         before = time.perf_counter()
-        steps, choice = yield from prepare(self._bound, stream, wanted)
+        steps, choice = yield from _to_all(count, prepare(self._bound, stream, wanted))
         self._spend(prepare=time.perf_counter() - before)
         if begun == NOTHING:
-            self._at = replace(self._at, plan=choice)
+            others = f"; side by side with {count_of(count - 1, 'other cell')}" if count > 1 else ""
+            choice = Choice(choice.plan, choice.why + others)
+            self._at = [replace(at, plan=choice) for at in self._at]
         elif choice.plan != begun.plan:
-            step = self._at.training.step
+            step = self._at[0].training.step
             self._remark(f"begun by {begun.plan}, from meta-step {step} on by {choice.plan} ({choice.why})")
-        yield self._at.plan if choice.plan == begun.plan else choice
-        return train(stream, steps, settings.iterations, wanted.schedule, start=self._at.training, pauses=pauses)
+        yield [self._at[0].plan if choice.plan == begun.plan else choice] * count
+        start = joined_states([at.training for at in self._at])
+        return train(stream, steps, settings.iterations, wanted.schedule, start=start, pauses=pauses)
 
-    def _validate(self) -> Events[None]:
-        experiment, settings = self._experiment, self._settings
-        episodes = TestSet(experiment.task, settings.valid_tasks, settings.test_seed, self._device, split="valid")
-        values = yield from self._evaluate(self._at.training.judged, episodes)
+    def _validate(self, rows: Collection[int]) -> Told[None]:
+        settings = self._settings
+        episodes = TestSet(self._first.task, settings.valid_tasks, settings.test_seed, self._device, split="valid")
+        found = yield from self._evaluate([at.training.judged for at in self._at], episodes)
+        told: list[Event | None] = [None] * len(found)
+        for row in rows:
+            self._at[row], told[row] = self._validated(row, found[row])
+        yield told
+
+    def _validated(self, row: int, values: MetricValues) -> tuple[Checkpoint, ValidationRecord]:
+        """Where an experiment stands after a validation."""
+        experiment, settings, at = self._experiments[row], self._settings, self._at[row]
         metric = next(iter(values))
-        means = values[metric][..., -1].astype(np.float64).mean(1)
-        record = ValidationRecord(self._at.training.step, metric, means)
-        settled = experiment.ran_out(self._at.validation)
-        self._at = replace(self._at, validation=[*self._at.validation, record])
+        record = ValidationRecord(at.training.step, metric, values[metric][..., -1].astype(np.float64).mean(1))
+        settled = experiment.ran_out(at.validation)
+        at = replace(at, validation=[*at.validation, record])
         if settings.keeps_best:
             sign = 1.0 if metric in experiment.task.higher_is_better else -1.0
-            self._at = replace(self._at, best=_better(self._at, record, sign, settled))
-        if record.step < settings.iterations and experiment.ran_out(self._at.validation).all():
+            at = replace(at, best=_better(at, record, sign, settled))
+        if record.step < settings.iterations and experiment.ran_out(at.validation).all():
             seeds = " for every seed" if len(settings.seeds) > 1 else ""
-            waited = f"{count(settings.patience or 0, 'validation')} in a row brought no better one{seeds}"
-            self._remark(f"training ended at meta-step {record.step} of {settings.iterations}: {waited}")
-        yield record
+            waited = f"{count_of(settings.patience or 0, 'validation')} in a row brought no better one{seeds}"
+            text = f"training ended at meta-step {record.step} of {settings.iterations}: {waited}"
+            at = replace(at, remarks=[*at.remarks, text])
+        return at, record
 
-    def _evaluate(self, meta: MetaParams, episodes: TestSet) -> Events[MetricValues]:
-        settings, task = self._settings, self._experiment.task
+    def _evaluate(self, metas: Sequence[MetaParams], episodes: TestSet) -> Told[list[MetricValues]]:
+        settings, task, count = self._settings, self._first.task, len(metas)
         before = time.perf_counter()
         how = mapping_for(self._bound, task, episodes, settings.plan)
-        values = yield from evaluate(
-            self._bound, meta, task, episodes, settings.test_steps, how, settings.chunk, settings.most_threads
+        meta, threads = joined(metas), settings.most_threads
+        values = yield from _to_all(
+            count, evaluate(self._bound, meta, task, episodes, settings.test_steps, how, settings.chunk, threads)
         )
         self._spend(evaluate=time.perf_counter() - before)
-        return values
+        return values_of(values, count)
 
-    def test(self) -> Events[Result]:
-        experiment, settings = self._experiment, self._settings
-        episodes = TestSet(experiment.task, settings.test_tasks, settings.test_seed, self._device)
-        with blamed(experiment, "testing"):
-            values = yield from self._evaluate(self._at.meta, episodes)
-        spent, diverged = self._at.seconds, self._at.training.diverged
-        tasks = self._at.training.step * settings.meta_batch * len(settings.seeds)
-        metric = next(iter(values))
+    def test(self) -> Told[list[Result]]:
+        settings = self._settings
+        episodes = TestSet(self._first.task, settings.test_tasks, settings.test_seed, self._device)
+        with blamed(self._first, "testing"):
+            found = yield from self._evaluate([at.meta for at in self._at], episodes)
+        return [self._result(row, values) for row, values in enumerate(found)]
+
+    def _result(self, row: int, values: MetricValues) -> Result:
+        experiment, settings, at = self._experiments[row], self._settings, self._at[row]
+        diverged, tasks = at.training.diverged, at.training.step * settings.meta_batch * len(settings.seeds)
         return Result(
-            config=self._config,
+            config=self._configs[row],
             evaluation=Evaluation(
                 values,
-                [row for row in range(len(settings.seeds)) if row not in diverged],
-                metric in experiment.task.higher_is_better,
+                [seed for seed in range(len(settings.seeds)) if seed not in diverged],
+                next(iter(values)) in experiment.task.higher_is_better,
             ),
-            checkpoint=self._at,
+            checkpoint=at,
             timing=Timing(
-                prepare_seconds=spent.prepare,
-                train_seconds=spent.train,
-                evaluate_seconds=spent.evaluate,
-                tasks_per_second=tasks / max(spent.train, 1e-9),
+                prepare_seconds=at.seconds.prepare,
+                train_seconds=at.seconds.train,
+                evaluate_seconds=at.seconds.evaluate,
+                tasks_per_second=tasks / max(at.seconds.train, 1e-9),
                 peak_memory_mb=peak_memory(self._device),
             ),
             experiment=experiment,
         )
 
     def _spend(self, **seconds: float) -> None:
-        spent = self._at.seconds
-        self._at = replace(
-            self._at, seconds=Seconds(**{name: getattr(spent, name) + seconds.get(name, 0.0) for name in spent._fields})
-        )
+        """Of what was spent together, each has spent an equal share."""
+        self._at = [replace(at, seconds=at.seconds.and_share(len(self._at), seconds)) for at in self._at]
 
     def _remark(self, text: str) -> None:
-        self._at = replace(self._at, remarks=[*self._at.remarks, text])
+        self._at = [replace(at, remarks=[*at.remarks, text]) for at in self._at]
+
+
+def _begun(experiment: Experiment, start: Checkpoint | None, device: torch.device) -> tuple[Bound, Checkpoint]:
+    """An experiment's networks and θ⁰, and where it stands."""
+    bound = bind(experiment)
+    if start is None:
+        meta = initial(experiment, bound)
+        bound = replace(bound, meta=meta)
+        with blamed(experiment, "set-up"):
+            remarks = _remarks(bound, experiment.model)
+        start = Checkpoint(NOTHING, TrainingState(0, meta), remarks=remarks)
+    kept = [start.training.average, start.best and start.best.meta]
+    for theta in [start.training.meta, *(theta for theta in kept if theta is not None)]:
+        other = trees.difference(theta, bound.meta)
+        if other:
+            raise MamlzooError(f"the checkpoint has another θ than the model: {other}")
+    there, average = functools.partial(_on, device), start.training.average
+    training = replace(
+        start.training,
+        meta=there(start.training.meta),
+        average=None if average is None else there(average),
+    )
+    return bound, replace(start, training=training)
+
+
+def _to_all(count: int, events: Generator[Event, None, T]) -> Told[T]:
+    """Events that are of all experiments alike."""
+    while True:
+        try:
+            event = next(events)
+        except StopIteration as end:
+            ended: T = end.value
+            return ended
+        yield [event] * count
 
 
 def _better(at: Checkpoint, record: ValidationRecord, sign: float, settled: NDArray[np.bool_]) -> Best:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import functools
+import contextlib
 import os
 import shutil
 import time
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from mamlzoo import files
 from mamlzoo.contracts import options
@@ -32,6 +32,21 @@ from mamlzoo.runs.loggers import Loggers
 from mamlzoo.runs.recording_policy import DEFAULT, DiskError, RecordingPolicy, StoppedError
 
 
+class Standing(NamedTuple):
+    """Where a run is to begin or to go on.
+
+    Attributes:
+        experiment: as it is to be run here.
+        config: that it is recorded with.
+        start: its last good checkpoint; None: it begins.
+    """
+
+    experiment: Experiment
+    config: dict[str, Any]
+    directory: Path
+    start: Checkpoint | None
+
+
 def record(experiment: Experiment, directory: Path, policy: RecordingPolicy = DEFAULT) -> Result:
     """Run an experiment into a new directory.
 
@@ -40,18 +55,8 @@ def record(experiment: Experiment, directory: Path, policy: RecordingPolicy = DE
         StoppedError: it was asked to stop; `resume` goes on.
         MamlzooError: a plugin failed, or the disk; `resume` goes on where a checkpoint was written.
     """
-    config = config_of(experiment)
-    with run_directory.new_directory(directory, kept=False) as temporary:
-        run_directory.write_config(temporary, config)
-    with files.locked(directory):
-        try:
-            return _Recording(experiment, config, directory, policy).run(None)
-        except (StoppedError, DiskError):
-            raise
-        except MamlzooError:
-            if not _has_progress(directory, config):
-                shutil.rmtree(directory, ignore_errors=True)
-            raise
+    (result,) = side_by_side([(experiment, directory)], policy)
+    return result
 
 
 def resume(directory: Path, policy: RecordingPolicy = DEFAULT, given: Mapping[str, Plugin] | None = None) -> Result:
@@ -64,7 +69,7 @@ def resume(directory: Path, policy: RecordingPolicy = DEFAULT, given: Mapping[st
         UsageError: it is no run directory, its plugins are not installed, or what they read has changed.
         MamlzooError: another process is writing it, or it is damaged beyond what a checkpoint can mend.
     """
-    config = run_directory.read_config(directory)
+    run_directory.read_config(directory)
     shown, _ = _shown(directory)
     if shown is not None:  # nothing was written, so the directory may be one that can only be read
         return shown
@@ -72,18 +77,77 @@ def resume(directory: Path, policy: RecordingPolicy = DEFAULT, given: Mapping[st
         shown, alerts = _shown(directory)  # another process may have ended it meanwhile
         if shown is not None:
             return shown
-        experiment = _experiment(config, given or {})
-        start, said = _last_good(directory, config)
-        if start is not None:
-            changes = _changes(config, experiment)
-            start, said = replace(start, remarks=[*start.remarks, *changes]), [*said, *changes]
-        for text in [*alerts, *said]:
-            policy.progress(experiment, Alert(text))
-        _tidy(directory)
-        run_directory.reopen(directory)
-        # As many threads as it began with, where it left the number to the machine: sums depend on it.
-        settings = replace(experiment.settings, threads=config["machine"]["threads"])
-        return _Recording(replace(experiment, settings=settings), config, directory, policy).run(start)
+        (result,) = _run([_gone_on_with(directory, policy, given or {}, alerts)], policy)
+        return result
+
+
+def side_by_side(runs: Sequence[tuple[Experiment, Path]], policy: RecordingPolicy) -> list[Result]:
+    """Run experiments at once that are companions, each into its directory, or go on with them there.
+
+    Args:
+        runs: each experiment with its directory, new or of a run that is not finished.
+
+    Raises:
+        UsageError, StoppedError, MamlzooError: as `record` of one of them; what is begun can be gone on with.
+    """
+    made: dict[Path, dict[str, Any]] = {}
+    with contextlib.ExitStack() as locks:
+        try:
+            standing = []
+            for experiment, directory in runs:
+                is_new = not run_directory.is_run(directory)
+                if is_new:
+                    config = config_of(experiment)
+                    with run_directory.new_directory(directory, kept=False) as temporary:
+                        run_directory.write_config(temporary, config)
+                    made[directory] = config
+                locks.enter_context(files.locked(directory))
+                given = {plugin.kind: plugin for plugin in experiment.plugins}
+                standing.append(
+                    Standing(experiment, config, directory, None)
+                    if is_new
+                    else _gone_on_with(directory, policy, given, _shown(directory)[1])
+                )
+            return _run(standing, policy)
+        except (StoppedError, DiskError):
+            raise
+        except MamlzooError:
+            for directory, config in made.items():
+                if not _has_progress(directory, config):
+                    shutil.rmtree(directory, ignore_errors=True)
+            raise
+
+
+def _gone_on_with(
+    directory: Path, policy: RecordingPolicy, given: Mapping[str, Plugin], alerts: Sequence[str]
+) -> Standing:
+    """Where a run that is not finished goes on; what is left of its end is removed.
+
+    Args:
+        alerts: what else to say of it.
+    """
+    config = run_directory.read_config(directory)
+    experiment = _experiment(config, given)
+    start, said = _last_good(directory, config)
+    if start is not None:
+        changes = _changes(config, experiment)
+        start, said = replace(start, remarks=[*start.remarks, *changes]), [*said, *changes]
+    for text in [*alerts, *said]:
+        policy.progress(experiment, Alert(text))
+    _tidy(directory)
+    run_directory.reopen(directory)
+    # As many threads as it began with, where it left the number to the machine: sums depend on it.
+    settings = replace(experiment.settings, threads=config["machine"]["threads"])
+    return Standing(replace(experiment, settings=settings), config, directory, start)
+
+
+def place_of(experiment: Experiment, directory: Path) -> tuple[int, str, int]:
+    """From where an experiment would begin or go on: its meta-step, its plan, its threads."""
+    start, threads = None, experiment.settings.most_threads
+    if run_directory.is_run(directory):
+        config = run_directory.read_config(directory)
+        start, threads = _last_good(directory, config)[0], config["machine"]["threads"]
+    return (0, execution.NOTHING.plan, threads) if start is None else (start.training.step, start.plan.plan, threads)
 
 
 def _shown(directory: Path) -> tuple[Result | None, list[str]]:
@@ -111,52 +175,84 @@ def record_or_resume(experiment: Experiment, directory: Path, policy: RecordingP
     return resume(directory, policy, {plugin.kind: plugin for plugin in experiment.plugins})
 
 
-class _Recording:
-    """One sitting of a run: what happens goes to its directory."""
+def _run(runs: Sequence[Standing], policy: RecordingPolicy) -> list[Result]:
+    """Run experiments at once; what happens goes to their directories."""
+    remember_code([run.experiment for run in runs], policy)
+    recordings = [_Recording(run, policy) for run in runs]
+    with contextlib.ExitStack() as opened:
+        for recording in recordings:
+            opened.enter_context(recording.open())
+        every = policy.every.steps
+        experiments, configs, _, starts = zip(*runs, strict=True)
+        told = execution.side_by_side(experiments, configs, starts, [every] if every else [])
 
-    def __init__(
-        self, experiment: Experiment, config: dict[str, Any], directory: Path, policy: RecordingPolicy
-    ) -> None:
-        self._experiment, self._config, self._directory, self._policy = experiment, config, directory, policy
+        def hear(events: Sequence[Event | None]) -> None:
+            stops = policy.stop()  # asked once, so that all stop at the same meta-step
+            for recording, event in zip(recordings, events, strict=True):
+                if event is not None:
+                    recording.keep(event, stops=stops)
+            of_all = len(events) > 1 and all(event is events[0] for event in events)
+            for run, event in list(zip(runs, events, strict=True))[: 1 if of_all else None]:
+                if event is not None:
+                    policy.progress(run.experiment, event)
+            if policy.stop() and not any(recording.in_training for recording in recordings):
+                raise StoppedError(resume_command(runs[0].directory))
+
+        results = execution.finished(told, hear)
+        return [recording.finish(result) for recording, result in zip(recordings, results, strict=True)]
+
+
+class _Recording:
+    """One sitting of a run: what happens goes to its directory.
+
+    Attributes:
+        in_training: whether what comes next belongs to meta-steps that are not written yet: no place to stop.
+    """
+
+    def __init__(self, run: Standing, policy: RecordingPolicy) -> None:
+        self._experiment, self._config, self._directory, self._start = run
+        self._policy = policy
+        self._loggers = Loggers(policy.loggers, run.experiment, run.directory)
+        self._tell: Callable[[Event], None] = lambda event: None
         self._written: tuple[int, int, Choice] | None = None
         self._when = time.monotonic()
-        self._in_training = False
+        self.in_training = False
 
-    def run(self, start: Checkpoint | None) -> Result:
-        remember_code([self._experiment], self._policy)
-        loggers = Loggers(self._policy.loggers, self._experiment, self._directory)
-        with _disk(self._directory), loggers.told(start.training.step if start else 0) as tell:
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        """Loggers hear of its start and of its end, and what the disk refuses is said in one line."""
+        start = self._start
+        with _disk(self._directory), self._loggers.told(start.training.step if start else 0) as self._tell:
             self._begin_metrics(start)
-            every = self._policy.every.steps
-            events = execution.events(self._experiment, self._config, start, [every] if every else [])
-            result = execution.finished(events, functools.partial(self._hear, tell))
-            result = run_directory.finish(result, self._directory, self._directory, self._policy.draw)
-            loggers.end(result=result)
-            return result
+            yield
 
-    def _hear(self, tell: Callable[[Event], None], event: Event) -> None:
-        self._keep(event)
-        tell(event)
-        self._policy.progress(self._experiment, event)
-        if self._policy.stop() and not self._in_training:
-            raise StoppedError(resume_command(self._directory))
+    def keep(self, event: Event, *, stops: bool) -> None:
+        """Write down what happened.
+
+        Args:
+            stops: whether a checkpoint is to be written wherever one can be.
+        """
+        if isinstance(event, TrainingRecord | ValidationRecord):
+            with (self._directory / "metrics.jsonl").open("a", encoding="utf-8") as file:
+                file.write(run_directory.metrics_line(event))
+        elif isinstance(event, Checkpoint):
+            if stops or self._is_due(event):
+                run_directory.write_checkpoint(self._directory, event, self._config)
+                self._written, self._when = _key(event), time.monotonic()
+            # The records and validations that follow belong to meta-steps that are not written yet.
+            self.in_training = not stops and not self._experiment.is_trained(event)
+        self._tell(event)
+
+    def finish(self, result: Result) -> Result:
+        """Write what a finished run has."""
+        result = run_directory.finish(result, self._directory, self._directory, self._policy.draw)
+        self._loggers.end(result=result)
+        return result
 
     def _begin_metrics(self, start: Checkpoint | None) -> None:
         """As the checkpoint has them: lines after it will come again."""
         records = [] if start is None else start.records
         files.write_text(self._directory / "metrics.jsonl", "".join(map(run_directory.metrics_line, records)))
-
-    def _keep(self, event: Event) -> None:
-        if isinstance(event, TrainingRecord | ValidationRecord):
-            with (self._directory / "metrics.jsonl").open("a", encoding="utf-8") as file:
-                file.write(run_directory.metrics_line(event))
-        elif isinstance(event, Checkpoint):
-            stops = self._policy.stop()
-            if stops or self._is_due(event):
-                run_directory.write_checkpoint(self._directory, event, self._config)
-                self._written, self._when = _key(event), time.monotonic()
-            # The records and validations that follow belong to meta-steps that are not written yet: no place to stop.
-            self._in_training = not stops and not self._experiment.is_trained(event)
 
     def _is_due(self, checkpoint: Checkpoint) -> bool:
         step, every = checkpoint.training.step, self._policy.every

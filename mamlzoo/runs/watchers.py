@@ -26,6 +26,7 @@ class Part(NamedTuple):
         of: how many there are.
         name: what it is called.
         left: those still to be run, this one first; None for one that is not known yet.
+        at_once: how many of these run side by side, as this one.
     """
 
     noun: str
@@ -33,6 +34,7 @@ class Part(NamedTuple):
     of: int
     name: str
     left: Sequence[Experiment | None]
+    at_once: int = 1
 
 
 class Watcher:

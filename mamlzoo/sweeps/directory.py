@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from mamlzoo.experiments.experiment import Experiment
 from mamlzoo.runs import directory as run_directory
 from mamlzoo.runs import recording
 from mamlzoo.runs.commands import resume_command
+from mamlzoo.runs.companions import companions
 from mamlzoo.runs.config import check_data, config_of, experiment_from
 from mamlzoo.runs.digests import experiment_digest
 from mamlzoo.runs.recording_policy import DEFAULT, LoggerError, RecordingPolicy, StoppedError
@@ -35,8 +36,11 @@ LONGEST = 100
 """Characters of a directory's name, at most."""
 
 
-def record(grid: Grid, directory: Path, policy: RecordingPolicy = DEFAULT) -> Sweep:
-    """Run the cells one after another into a directory, new or of an earlier sweep, whose finished cells are kept.
+def record(grid: Grid, directory: Path, policy: RecordingPolicy = DEFAULT, *, one_by_one: bool = False) -> Sweep:
+    """Run the cells into a directory, new or of an earlier sweep, whose finished cells are kept.
+
+    Args:
+        one_by_one: run none side by side with others, though they differ in numbers alone.
 
     Raises:
         UsageError: the directory holds something else, or no cell can work; nothing is left behind then.
@@ -51,7 +55,7 @@ def record(grid: Grid, directory: Path, policy: RecordingPolicy = DEFAULT) -> Sw
     with files.locked(directory):
         cells = _tried(grid, directory, policy) if cells is None else cells
         recording.remember_code([one.experiment for one in grid.candidates if one.experiment is not None], policy)
-        return _run(grid, cells, directory, policy)
+        return _run(grid, cells, directory, policy, one_by_one=one_by_one)
 
 
 def resume(directory: Path, policy: RecordingPolicy = DEFAULT) -> Sweep:
@@ -127,27 +131,55 @@ def is_sweep(directory: Path) -> bool:
     return (directory / NAME).is_file()
 
 
-def _run(grid: Grid, cells: list[Cell], directory: Path, policy: RecordingPolicy) -> Sweep:
-    sweep = Sweep(grid.axes, cells)
+def _run(grid: Grid, cells: list[Cell], directory: Path, policy: RecordingPolicy, *, one_by_one: bool) -> Sweep:
+    sweep, experiments = Sweep(grid.axes, cells), [candidate.experiment for candidate in grid.candidates]
     waiting = [at for at, cell in enumerate(cells) if cell.error is None and not _is_finished(cell)]
-    for at, (cell, candidate) in enumerate(zip(list(cells), grid.candidates, strict=True)):
+    groups = [[at] for at in waiting] if one_by_one else _groups(cells, experiments, waiting, policy)
+    led_by, over = {group[0]: group for group in groups}, set[int]()
+    for at in range(len(cells)):
         if policy.stop():
             raise StoppedError(resume_command(directory))
-        runs = waiting[:1] == [at]
-        if runs:
-            left = [grid.candidates[later].experiment for later in waiting]
-            policy.begins(Part("cell", at + 1, len(cells), sweep.label(cell), left))
-            waiting.pop(0)
-        if cell.error is None:
-            cells[at] = _ended(cell, candidate, directory, policy)
-        if runs:
+        if at in over:
+            continue
+        group = led_by.get(at, [])
+        if group:
+            waiting = [*group, *(later for later in waiting if later not in group)]
+            left = [experiments[later] for later in waiting]
+            policy.begins(Part("cell", at + 1, len(cells), sweep.label(cells[at]), left, len(group)))
+            waiting = waiting[len(group) :]
+        if cells[at].error is None:
+            own = group or [at]
+            ended = _ended([cells[one] for one in own], [grid.candidates[one] for one in own], directory, policy)
+            for one, cell in zip(own, ended, strict=True):
+                cells[one] = cell
+        over.update(group)
+        if group:
             _write(sweep, directory)
-        if runs or cell.error is not None:
-            policy.says(f"cell {at + 1} of {len(cells)}: {sweep.label(cell)}: {_outcome(cells[at])}")
+        for one in group or ([at] if cells[at].error is not None else []):
+            policy.says(f"cell {one + 1} of {len(cells)}: {sweep.label(cells[one])}: {_outcome(cells[one])}")
     _write(sweep, directory)
     if sweep.finished:
         run_directory.write_figures(sweep, directory, policy.draw)
     return sweep
+
+
+def _groups(
+    cells: Sequence[Cell], experiments: Sequence[Experiment | None], waiting: Sequence[int], policy: RecordingPolicy
+) -> list[list[int]]:
+    """The cells still to be run, in groups that are trained side by side."""
+    own, places = [], list[Hashable]()
+    for at in waiting:
+        cell, experiment = cells[at], experiments[at]
+        assert experiment is not None
+        assert cell.run_dir is not None
+        own.append(experiment)
+        try:
+            places.append(recording.place_of(experiment, cell.run_dir))
+        except MamlzooError:  # said when its turn comes
+            places.append(cell.run_dir)
+    if len(own) > 1:
+        policy.progress(own[0], Notice("trying which cells go side by side"))
+    return [[waiting[at] for at in group] for group in companions(own, places)]
 
 
 def _is_finished(cell: Cell) -> bool:
@@ -163,8 +195,31 @@ def _outcome(cell: Cell) -> str:
     return f"valid {scores.metric} {scores.valid}, test {scores.metric} {scores.test}{left_out}"
 
 
-def _ended(cell: Cell, candidate: Candidate, directory: Path, policy: RecordingPolicy) -> Cell:
-    """The cell once it has been run, or loaded."""
+def _ended(
+    cells: Sequence[Cell], candidates: Sequence[Candidate], directory: Path, policy: RecordingPolicy
+) -> list[Cell]:
+    """The cells once they have been run side by side, or loaded."""
+    if len(cells) == 1:
+        return [_ended_alone(cells[0], candidates[0], directory, policy)]
+    runs = []
+    for cell, candidate in zip(cells, candidates, strict=True):
+        assert candidate.experiment is not None
+        assert cell.run_dir is not None
+        runs.append((candidate.experiment, cell.run_dir))
+    try:
+        results = recording.side_by_side(runs, policy)
+    except StoppedError:
+        raise StoppedError(resume_command(directory)) from None
+    except LoggerError:
+        raise
+    except MamlzooError:  # of one of them, which fails again alone
+        pairs = zip(cells, candidates, strict=True)
+        return [_ended_alone(cell, candidate, directory, policy) for cell, candidate in pairs]
+    return [replace(cell, scores=Scores.of(result)) for cell, result in zip(cells, results, strict=True)]
+
+
+def _ended_alone(cell: Cell, candidate: Candidate, directory: Path, policy: RecordingPolicy) -> Cell:
+    """A cell once it has been run, or loaded."""
     assert candidate.experiment is not None
     assert cell.run_dir is not None
     try:
