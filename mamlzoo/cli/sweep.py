@@ -34,6 +34,9 @@ def command(ctx: click.Context, /, one_by_one: bool, **flags: Any) -> None:
     as 5:20:5 (from, to, step) or log:1e-3:1e-1:3 (geometric, so many); or lists, as '40,40;80,80', where it has several
     values itself. -t, -m and -a may be repeated; an option goes to each plugin of its kind that has it.
 
+    Cells that differ in numbers alone (an algorithm's, as its inner rate, or rates and options of the outer optimiser)
+    are trained side by side as seeds are, which takes less time; each finds what it finds alone, but for rounding.
+
     Shows the validation and the test metric of each cell after the last adaptation step. The best is chosen by
     validation, so that its test metric can be reported. Saves a directory with a run directory for each cell,
     sweep.json, sweep.csv and sweep.png. `mamlzoo resume`, the same command or one with more values goes on with it:

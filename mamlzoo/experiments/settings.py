@@ -11,7 +11,6 @@ from mamlzoo.contracts import options
 from mamlzoo.contracts.numbers_as_text import LARGEST
 from mamlzoo.engine import optimizer_options
 from mamlzoo.engine.cpu import available_threads
-from mamlzoo.engine.outer_optimizer import Part
 from mamlzoo.engine.plan_choice import Training
 from mamlzoo.engine.schedules import DROPS, Schedule
 from mamlzoo.errors import UsageError
@@ -156,11 +155,6 @@ class Settings:
             self.clip_per,
             self.ema,
         )
-
-    @property
-    def outer(self) -> Part:
-        """Of them, what experiments side by side may have of their own."""
-        return Part(self.outer_lr, self.group_lrs, self.optimizer_options)
 
     @property
     def keeps_best(self) -> bool:

@@ -25,6 +25,7 @@ from mamlzoo.engine.episodes import TestSet, TrainingStream
 from mamlzoo.engine.evaluation import MetricValues, evaluate
 from mamlzoo.engine.memory import peak_memory
 from mamlzoo.engine.placement import device_of, matrix_products_in
+from mamlzoo.engine.outer_optimizer import Part
 from mamlzoo.engine.plan_choice import Choice, prepare
 from mamlzoo.engine.side_by_side import (
     joined,
@@ -197,7 +198,9 @@ class _Execution:
         stream = TrainingStream(self._first.task, count * settings.seeds, settings.meta_batch, self._device)
         wanted = settings.training()
         if count > 1:
-            wanted = replace(wanted, parts=[one.settings.outer for one in self._experiments])
+            each = [one.settings for one in self._experiments]
+            parts = [Part(own.outer_lr, own.group_lrs, own.optimizer_options) for own in each]
+            wanted = replace(wanted, parts=parts)
         if begun != NOTHING:
             wanted = replace(wanted, plan=begun.plan)
         before = time.perf_counter()

@@ -82,7 +82,7 @@ class ProbabilisticMAML(mamlzoo.MetaAlgorithm):
         outputs = torch.stack([learner.predict(params, x) for params in fast.values()])
         if learner.spec.kind == "classification":
             return Categorical(outputs).mixed()
-        return Gaussian(outputs, torch.full_like(outputs, self.noise**2)).mixed()
+        return Gaussian(outputs, torch.zeros_like(outputs) + self.noise**2).mixed()
 
     def meta_loss(
         self, learner: Learner, meta: MetaParams, episode: Episode, progress: Tensor

@@ -122,7 +122,7 @@ def test_every_number_of_every_algorithm_is_each_cells_own(tmp_path, name):
             assert apart(result.meta, expected.meta) < 2 * A_STEP, (option, result.plan)
 
 
-@pytest.mark.parametrize("plan", ["vmap", "compile", "auto"])
+@pytest.mark.parametrize("plan", ["vmap", "compile"])
 def test_what_is_stopped_goes_on_together_to_the_bits_of_never_stopped(tmp_path, plan):
     common = BUDGET | {"plan": plan, "iterations": 6}
     parts = {kind: [part] for kind, part in PARTS.items()} | {"algorithm": ["maml"]}
@@ -151,14 +151,14 @@ def test_what_is_stopped_goes_on_together_to_the_bits_of_never_stopped(tmp_path,
 
 
 def test_a_cell_that_diverges_ends_where_it_does_alone_and_disturbs_no_other(tmp_path):
-    common = {"optimizer": "sgd", "iterations": 1500, "meta_batch": 1, "seeds": 2}
+    common = {"optimizer": "sgd", "iterations": 12, "seeds": 2}
     sweep = swept({"outer_lr": [1e30, 1e-3]}, tmp_path / "all", **common)
     broken, whole = (mamlzoo.load(cell.run_dir) for cell in sweep.cells)
     expected = alone(outer_lr=1e30, **common)
     assert broken.diverged == expected.diverged == {0: 1, 1: 1}
-    assert broken.checkpoint.training.step == expected.checkpoint.training.step < 1500
+    assert broken.checkpoint.training.step == expected.checkpoint.training.step < 12
     assert [one.step for one in broken.history] == [one.step for one in expected.history]
-    assert whole.checkpoint.training.step == 1500
+    assert whole.checkpoint.training.step == 12
     assert not whole.diverged
     assert sweep.cells[0].state == sweep.cells[1].state == "finished"
 
