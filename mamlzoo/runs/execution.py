@@ -24,8 +24,8 @@ from mamlzoo.engine.binding import Bound
 from mamlzoo.engine.episodes import TestSet, TrainingStream
 from mamlzoo.engine.evaluation import MetricValues, evaluate
 from mamlzoo.engine.memory import peak_memory
-from mamlzoo.engine.placement import device_of, matrix_products_in
 from mamlzoo.engine.outer_optimizer import Part
+from mamlzoo.engine.placement import device_of, matrix_products_in
 from mamlzoo.engine.plan_choice import Choice, prepare
 from mamlzoo.engine.side_by_side import (
     joined,
