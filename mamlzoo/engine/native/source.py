@@ -17,6 +17,7 @@ from mamlzoo.engine.native.statements.linear_algebra import FUNCTIONS
 from mamlzoo.engine.native.statements.loops import Statement
 from mamlzoo.engine.native.statements.nests import C_TYPES
 from mamlzoo.engine.native.statements.products import PRODUCTS
+from mamlzoo.engine.native.statements.transpositions import TRANSPOSITIONS
 
 SPREAD = 1e6
 """Operations of a meta-step from which on several threads are faster than one; measured."""
@@ -134,10 +135,7 @@ def program(given: Given, measured: int, task: Sequence[Statement], update: Sequ
     for name, call in calls.items():
         driver = driver.replace(f"@{name}@", call)
     parts = [
-        DECLARATIONS,
-        PRODUCTS,
-        *([CONVOLUTIONS] if any(isinstance(each, OfWindows) for each in (*task, *update)) else []),
-        FUNCTIONS,
+        *templates((*task, *update)),
         _function("shared", of_seed, declared, shared),
         _function("task", of_task, [*declared, *in_arena], own),
         _function("update", of_update, in_scratch, update),
@@ -147,6 +145,12 @@ def program(given: Given, measured: int, task: Sequence[Statement], update: Sequ
     ]
     work = seeds * tasks * sum(each.work for each in own) + sum(each.work for each in update)
     return Source("\n".join(parts), len(task) + len(update), work, sizes["PARTS"], sizes["SHARED"], sizes["OWN"])
+
+
+def templates(statements: Iterable[Statement]) -> list[str]:
+    """What statements call."""
+    windows = [CONVOLUTIONS] if any(isinstance(each, OfWindows) for each in statements) else []
+    return [DECLARATIONS, PRODUCTS, TRANSPOSITIONS, *windows, FUNCTIONS]
 
 
 def _parts(seeds: int, tasks: int, row: int) -> dict[str, int]:

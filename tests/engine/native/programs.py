@@ -12,16 +12,13 @@ from mamlzoo.engine.native import toolchain
 from mamlzoo.engine.native.expressions import Buffer, Expression
 from mamlzoo.engine.native.memory import Memory, planned
 from mamlzoo.engine.native.operations.decompositions import decompositions
-from mamlzoo.engine.native.statements.convolutions import CONVOLUTIONS
-from mamlzoo.engine.native.statements.functions import DECLARATIONS
-from mamlzoo.engine.native.statements.linear_algebra import FUNCTIONS
+from mamlzoo.engine.native.source import templates
 from mamlzoo.engine.native.statements.nests import C_TYPES
-from mamlzoo.engine.native.statements.products import PRODUCTS
 from mamlzoo.engine.native.translation import translated
 
 
 def written(name, function, inputs):
-    """(the C++ of a function of dense tensors, examples of its outputs, bytes of scratch memory)."""
+    """(the C++ of a function of dense tensors, its inputs, examples of its outputs, bytes of scratch, its statements)."""
     graph, lifted = as_it_is(
         lambda *tensors: list(outputs_of(function(*tensors))), inputs, decompositions(), functional=True
     )
@@ -42,7 +39,7 @@ def written(name, function, inputs):
     pointers += [f"{C_TYPES[t.dtype]}* out{at} = ({C_TYPES[t.dtype]}*)found[{at}];" for at, t in enumerate(outputs)]
     body = "\n".join([*pointers, *declarations, *(each.code() for each in writer.statements)])
     text = f'extern "C" void {name}(void* const* given, void* const* found, char* scratch) {{\n{body}\n}}\n'
-    return text, everything, outputs, memory.size
+    return text, everything, outputs, memory.size, writer.statements
 
 
 def outputs_of(found):
@@ -62,13 +59,14 @@ def computed(cases, others=None):
         others: inputs to compute with, of each function, instead of those that it was traced with.
     """
     pieces = [written(f"f{at}", function, inputs) for at, (function, inputs) in enumerate(cases)]
-    source = "\n".join([DECLARATIONS, PRODUCTS, CONVOLUTIONS, FUNCTIONS, *(text for text, *_ in pieces)])
+    statements = [each for *_, own in pieces for each in own]
+    source = "\n".join([*templates(statements), *(text for text, *_ in pieces)])
     path = toolchain.program_path(source, program_cache.place().folder)
     if (library := toolchain.load(path)) is None:
         toolchain.compiled(source, path)
         library = toolchain.load(path)
     results = []
-    for at, (_, given, outputs, size) in enumerate(pieces):
+    for at, (_, given, outputs, size, _) in enumerate(pieces):
         if others is not None:
             given[: len(others[at])] = others[at]
         found = [torch.full(like.shape, 77, dtype=like.dtype) for like in outputs]

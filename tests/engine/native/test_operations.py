@@ -237,6 +237,26 @@ def test_products_of_all_small_sizes_are_torchs(k):
     holds(layouts([(m, n, k) for m in (1, 2, 5, 10, 13, 40) for n in SIZES]))
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_copies_of_transposed_matrices_are_torchs_at_every_size(dtype):
+    sizes = [*itertools.product([7, 8, 9, 16, 33, 40], repeat=2), (8, 100), (100, 8)]
+    cases = [(lambda x: x.T.contiguous(), [numbers(*size, dtype=dtype)]) for size in sizes]
+    several = numbers(3, 9, 17, dtype=dtype)
+    cases += [
+        (lambda x: x.transpose(1, 2).contiguous(), [several]),
+        (lambda x: x.permute(2, 0, 1).contiguous(), [several]),
+    ]
+    cases += [(lambda x: x[1:, 2:].T.contiguous(), [numbers(20, 12, dtype=dtype)])]
+    assert all("transposed<" in written("f", *case)[0] for case in cases if min(case[1][0].shape) >= 8)
+    holds(cases)
+
+
+def test_of_two_numbers_that_are_chosen_between_both_are_computed_and_one_is_taken():
+    condition, given = torch.tensor([True, False]), torch.tensor([NAN, 2.0])
+    holds([(lambda c, x: torch.where(c, 1.0, 3.0 * x), [condition, given])])
+    holds([(lambda c, x: torch.where(c, x, 1 / (x - 2)), [condition, given])])
+
+
 def test_factors_and_triangular_systems_are_torchs_and_nan_where_there_is_no_factor():
     root = numbers(2, 6, 6)
     matrix, right = root @ root.transpose(1, 2) + torch.eye(6), numbers(2, 6, 3, seed=3)

@@ -101,7 +101,7 @@ def _shifted(symbol: str) -> Build:
 
 
 def _where(dtype: torch.dtype, given: list[Any], options: dict[str, Any]) -> Made | None:
-    return "({0} ? {1} : {2})", (Truth(0), 1, 2), dtype
+    return "choose({0}, {1}, {2})", (Truth(0), 1, 2), dtype
 
 
 def _clamp(dtype: torch.dtype, given: list[Any], options: dict[str, Any]) -> Made | None:
@@ -109,10 +109,10 @@ def _clamp(dtype: torch.dtype, given: list[Any], options: dict[str, Any]) -> Mad
     if options or dtype == torch.bool:
         return None
     if high is None:
-        return "({0} < {1} ? {1} : {0})", (0, 1), dtype
+        return "choose({0} < {1}, {1}, {0})", (0, 1), dtype
     if low is None:
-        return "({0} > {1} ? {1} : {0})", (0, 2), dtype
-    return "({0} < {1} ? {1} : {0} > {2} ? {2} : {0})", (0, 1, 2), dtype
+        return "choose({0} > {1}, {1}, {0})", (0, 2), dtype
+    return "choose({0} < {1}, {1}, choose({0} > {2}, {2}, {0}))", (0, 1, 2), dtype
 
 
 def _addcmul(symbol: str) -> Build:
@@ -166,21 +166,21 @@ BUILDS: dict[Any, Build] = {
     aten.atan2: _function("atan2", 2),
     aten.sigmoid: _plain("(1 / (1 + exp(-{0})))", 1, "(1 / (1 + expf(-{0})))"),
     aten.sign: _plain("((double)(({0} > 0) - ({0} < 0)))", 1, "((float)(({0} > 0) - ({0} < 0)))"),
-    aten.relu: _plain("({0} < 0 ? 0 : {0})", 1),
-    aten.threshold_backward: _plain("({1} <= {2} ? 0 : {0})", 3),
+    aten.relu: _plain("choose({0} < 0, 0, {0})", 1),
+    aten.threshold_backward: _plain("choose({1} <= {2}, 0, {0})", 3),
     aten.tanh_backward: _plain("({0} * (1 - {1} * {1}))", 2),
     aten.sigmoid_backward: _plain("({0} * (1 - {1}) * {1})", 2),
-    aten.maximum: _plain("({0} > {1} || {0} != {0} ? {0} : {1})", 2),
-    aten.minimum: _plain("({0} < {1} || {0} != {0} ? {0} : {1})", 2),
+    aten.maximum: _plain("choose({0} > {1} || {0} != {0}, {0}, {1})", 2),
+    aten.minimum: _plain("choose({0} < {1} || {0} != {0}, {0}, {1})", 2),
     aten.clamp: _clamp,
-    aten.clamp_min: _plain("({0} < {1} ? {1} : {0})", 2),
-    aten.clamp_max: _plain("({0} > {1} ? {1} : {0})", 2),
+    aten.clamp_min: _plain("choose({0} < {1}, {1}, {0})", 2),
+    aten.clamp_max: _plain("choose({0} > {1}, {1}, {0})", 2),
     aten.lerp: lambda dtype, given, options: ("({0} + {2} * ({1} - {0}))", range(3), dtype),
     aten.addcmul: _addcmul("*"),
     aten.addcdiv: _addcmul("/"),
     aten.floor_divide: _floor_divide,
     aten.where: _where,
-    aten.masked_fill: lambda dtype, given, options: ("({0} ? {1} : {2})", (Truth(1), 2, 0), dtype),
+    aten.masked_fill: lambda dtype, given, options: ("choose({0}, {1}, {2})", (Truth(1), 2, 0), dtype),
     aten.eq: _compared("=="),
     aten.ne: _compared("!="),
     aten.lt: _compared("<"),

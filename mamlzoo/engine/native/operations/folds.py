@@ -40,7 +40,7 @@ def _mean(writer: Writer, node: Node, value: Any, axes: Any = None, keeps: bool 
 def extreme(comparison: str) -> Folding:
     """The largest (>) or smallest (<) real number; NaN where one is NaN, as in torch."""
     nothing = f"{'-' if comparison == '>' else ''}__builtin_inff()"
-    return Folding(nothing, f"({{1}} {comparison} {{0}} || {{1}} != {{1}} ? {{1}} : {{0}})")
+    return Folding(nothing, f"choose({{1}} {comparison} {{0}} || {{1}} != {{1}}, {{1}}, {{0}})")
 
 
 def _extreme(comparison: str) -> Operation:

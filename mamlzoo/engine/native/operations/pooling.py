@@ -82,11 +82,11 @@ def _largest(
     there = largest.seen(seen.shape, lambda old: (0, (*old, 0, 0)))
     nowhere = Number(torch.iinfo(torch.int64).max, torch.int64)
     found = Apply(
-        "({0} == {1} || {0} != {0} ? {2} : {3})",
+        "choose({0} == {1} || {0} != {0}, {2}, {3})",
         (seen.element, there.element, places.element, nowhere),
         torch.int64,
     )
-    nearest = Folding(f"{nowhere.value}L", "({1} < {0} ? {1} : {0})")
+    nearest = Folding(f"{nowhere.value}L", "choose({1} < {0}, {1}, {0})")
     return largest, _folded(writer, Expression(seen.shape, torch.int64, found), nearest)
 
 
@@ -123,7 +123,7 @@ def _from_largest(
     where = _windows(_places(target.shape, target.shape[3]), pixels, (high, wide), steps)
     spread, at = (each.seen(where.shape, lambda old: (0, (*old, 0, 0))) for each in (given, places))
     zero = Number(0, target.dtype)
-    chosen = Apply("({0} == {1} ? {2} : {3})", (at.element, where.element, spread.element, zero), target.dtype)
+    chosen = Apply("choose({0} == {1}, {2}, {3})", (at.element, where.element, spread.element, zero), target.dtype)
     writer.add(Store(_windows(target, pixels, (high, wide), steps), Expression(where.shape, target.dtype, chosen)))
     return target
 

@@ -162,7 +162,7 @@ template <int IN, int OUT, int KH, int KW> struct windows {
                 const long off = i * DH + j * DW;
                 #pragma GCC unroll 2
                 for (int c = 0; c < IN; ++c) {
-                    UNROLLED for (int r = 0; r < ROWS; ++r) sums[r].add(from[r][off + c], w + (long)c * OUT);
+                    UNROLLED for (int r = 0; r < ROWS; ++r) sums[r].add(from[r] + off + c, w + (long)c * OUT);
                 }
             }
         UNROLLED for (int r = 0; r < ROWS; ++r) sums[r].store(y + (first + r) * OUT);
@@ -198,7 +198,7 @@ template <int IN, int OUT, int KH, int KW> struct windows {
                 long at = n * XN + h * SH;
                 #pragma GCC unroll 2
                 for (long w = 0; w < OW; ++w, at += SW, row += OUT) {
-                    UNROLLED for (int r = 0; r < ROWS; ++r) sums[r].add(from[r][at], row);
+                    UNROLLED for (int r = 0; r < ROWS; ++r) sums[r].add(from[r] + at, row);
                 }
             }
         UNROLLED for (int r = 0; r < ROWS; ++r) {

@@ -15,6 +15,13 @@ def _declared(names: tuple[str, ...], arguments: int, mark: str = "") -> list[st
     ]
 
 
+CHOICE = """
+// `condition ? one : other` of two that are both computed, as loops over several numbers at a time compute them
+template <class A, class B> static inline __attribute__((always_inline)) auto choose(bool condition, A one, B other) {
+    return condition ? one : other;
+}
+"""
+
 DECLARATIONS = "\n".join(
     [
         "#if defined(LANEWISE_FUNCTIONS)",
@@ -27,6 +34,7 @@ DECLARATIONS = "\n".join(
         *_declared(LANEWISE_OF_TWO, 2, "LANEWISE "),
         *_declared((*ONE_BY_ONE, *ROUNDED), 1),
         "}",
+        CHOICE,
     ]
 )
 """`LANEWISE_FUNCTIONS`: whether glibc's libmvec is there, whose results are off by up to 4 units of the last place."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from mamlzoo.engine.native.expressions import Buffer, Expression, Load, work
 from mamlzoo.engine.native.statements.nests import C_TYPES, IVDEP, Nest, ease, joined, parts, with_terms
+from mamlzoo.engine.native.statements.transpositions import transposition
 
 ON_STACK = 4096
 """Numbers that a loop may keep beside what it writes."""
@@ -59,6 +60,8 @@ class Store(Statement):
         return self.source.numel * (1 + work(self.source.element))
 
     def code(self) -> str:
+        if not self.adds and (copied := transposition(self.target, self.source)):
+            return copied
         nest = Nest.of(self.target.shape, [self.target.element, self.source.element])
         target, source = nest.texts
         return nest.around(f"{target} {'+=' if self.adds else '='} {source};")

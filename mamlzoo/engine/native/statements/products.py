@@ -58,6 +58,13 @@ template <class T, int LANES> struct vector_of {
     typedef T type __attribute__((vector_size(LANES * sizeof(T)), aligned(alignof(T)), may_alias));
 };
 
+// the first numbers of a vector: the same register
+template <class TO, class FROM> static inline __attribute__((always_inline)) TO low(FROM from) {
+    TO to;
+    __builtin_memcpy(&to, &from, sizeof(to));
+    return to;
+}
+
 // Of the columns of a block: FULL vectors, then one of half and one of a quarter of their width, and single numbers.
 template <class T, int FULL, bool HALF, bool QUARTER, int SINGLE> struct columns {
     static constexpr int LANES = WIDTH / sizeof(T), AT_HALF = FULL * LANES;
@@ -89,11 +96,18 @@ template <class T, int FULL, bool HALF, bool QUARTER, int SINGLE> struct columns
         if (QUARTER) q = quarter{};
         UNROLLED for (int v = 0; v < SINGLE; ++v) s[v] = T(0);
     }
-    void add(T left, const T* row) {
-        UNROLLED for (int v = 0; v < FULL; ++v) f[v] += left * *(const full*)(row + v * LANES);
-        if (HALF) h += left * *(const half*)(row + AT_HALF);
-        if (QUARTER) q += left * *(const quarter*)(row + AT_QUARTER);
-        UNROLLED for (int v = 0; v < SINGLE; ++v) s[v] += left * row[AT_SINGLE + v];
+    void add(const T* left, const T* row) {
+        // One number from memory into the widest vector of them costs no arithmetic; one from a register to each does.
+        if (FULL) add(full{} + *left, row);
+        else if (HALF) add(half{} + *left, row);
+        else if (QUARTER) add(quarter{} + *left, row);
+        else add(*left, row);
+    }
+    template <class WIDE> void add(WIDE left, const T* row) {
+        UNROLLED for (int v = 0; v < FULL; ++v) f[v] += low<full>(left) * *(const full*)(row + v * LANES);
+        if (HALF) h += low<half>(left) * *(const half*)(row + AT_HALF);
+        if (QUARTER) q += low<quarter>(left) * *(const quarter*)(row + AT_QUARTER);
+        UNROLLED for (int v = 0; v < SINGLE; ++v) s[v] += low<T>(left) * row[AT_SINGLE + v];
     }
     void store(T* to) const {
         UNROLLED for (int v = 0; v < FULL; ++v) *(full*)(to + v * LANES) = f[v];
@@ -113,7 +127,7 @@ static inline __attribute__((always_inline)) void block(const T* a, const T* b, 
     }
     #pragma GCC unroll 2
     for (int k = 0; k < K; ++k) {
-        UNROLLED for (int r = 0; r < ROWS; ++r) sums[r].add(a[r * AM + k * AK], b + k * BK);
+        UNROLLED for (int r = 0; r < ROWS; ++r) sums[r].add(a + r * AM + k * AK, b + k * BK);
     }
     UNROLLED for (int r = 0; r < ROWS; ++r) sums[r].store(c + r * CM);
 }
