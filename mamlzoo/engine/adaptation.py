@@ -19,12 +19,14 @@ from mamlzoo.engine.episodes import TestSet
 from mamlzoo.engine.judgement import Judgement, judge
 from mamlzoo.engine.mapping import MAPS
 from mamlzoo.engine.masked_metrics import judge_padded
-from mamlzoo.engine.memory import BUDGET, allocated_by
+from mamlzoo.engine.memory import BUDGET, MIB, allocated_by
 from mamlzoo.engine.singular_matrices import outcomes
 from mamlzoo.errors import MamlzooError
 
 JUDGED = -1
 """Where predictions draw: after each step the same random numbers."""
+NEAR = 128 * MIB
+"""What the tensors of one call may take on a CPU, as if none were freed: beyond, they come from far memory; measured."""
 ROUGHLY = 0.01
 """How far predictions of several episodes at once may be from those of one after another, relative to the largest."""
 
@@ -191,9 +193,10 @@ class Adaptation:
         self.measure(meta, fast, episodes.query, episodes.key, episodes.support)
 
     def fitting_chunk(self, meta: MetaParams, episodes: Episode) -> int:
-        """How many episodes of each seed may be computed at once within the memory budget."""
+        """How many episodes of each seed are computed at once, unless it is said: what the memory is there for."""
         one = trees.index(episodes, slice(1))
-        return max(1, BUDGET // max(1, allocated_by(lambda: self.rehearse(meta, one))))
+        most = NEAR if one.support.y.device.type == "cpu" else BUDGET
+        return max(1, most // max(1, allocated_by(lambda: self.rehearse(meta, one))))
 
     def _over(
         self,
