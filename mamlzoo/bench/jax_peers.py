@@ -22,14 +22,19 @@ def jax_contender(work: Work) -> Contender:
         CannotRunError: JAX is not installed, or the combination is not the one that was rewritten.
     """
     wanted = {"task": ("sine",), "model": ("mlp",), "algorithm": ("maml", "fomaml")}
-    if any(work.names[kind] not in names for kind, names in wanted.items()):
-        raise CannotRunError("the JAX code is written for sine × mlp × maml or fomaml")
+    is_sine = all(work.names[kind] in names for kind, names in wanted.items())
+    if not is_sine and len(work.experiment().task.spec.input_shape or ()) != 3:
+        raise CannotRunError("the JAX code is written for sine × mlp × maml or fomaml, and for images")
     try:
         import jax  # noqa: F401
         import optax  # noqa: F401
     except ImportError as error:
         raise CannotRunError("jax and optax are not installed; `pip install 'mamlzoo[bench]'`") from error
-    return JaxMaml(work, scanned=work.contender == "jax-scan")
+    if is_sine:
+        return JaxMaml(work, scanned=work.contender == "jax-scan")
+    from mamlzoo.bench.jax_images import JaxImages
+
+    return JaxImages(work)
 
 
 class JaxMaml(Contender):
@@ -44,7 +49,7 @@ class JaxMaml(Contender):
             raise CannotRunError("the JAX code is written for plain sine waves and ReLU networks")
         require_plain_steps(maml)
         initial, loss = _network([1, *mlp.hidden, 1])
-        meta_loss, sample = _meta_loss(loss, maml), _sampler(sine, work.meta_batch)
+        meta_loss, sample = meta_loss_of(loss, maml), _sampler(sine, work.meta_batch)
         optimizer = optax.adam(1e-3)
 
         def step(carry: Any, key: Any) -> Any:
@@ -131,7 +136,7 @@ def _network(sizes: list[int]) -> tuple[Any, Any]:
     return initial, loss
 
 
-def _meta_loss(loss: Any, maml: Any) -> Any:
+def meta_loss_of(loss: Any, maml: Any) -> Any:
     """(θ, support, query) -> the query loss after the inner steps."""
     import jax
 

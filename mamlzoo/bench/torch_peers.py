@@ -11,7 +11,7 @@ from torch.func import functional_call
 
 from mamlzoo import trees
 from mamlzoo.bench.workload import CannotRunError, Contender, Work, require_plain_steps
-from mamlzoo.contracts.data import Batch, Spec
+from mamlzoo.contracts.data import Batch, Episode, Spec
 from mamlzoo.engine.placement import device_of
 
 ALGORITHMS = ("maml", "fomaml")
@@ -23,7 +23,14 @@ def torch_contender(work: Work) -> Contender:
     Raises:
         CannotRunError: its library is not installed, or the algorithm is not one that it has.
     """
-    adapting: dict[str, type[_TorchPeer]] = {"plain": Plain, "higher": Higher, "torchopt": TorchOpt}
+    from mamlzoo.bench.parallel_metalearn import ParallelMetaLearn
+
+    adapting: dict[str, type[TorchPeer]] = {
+        "plain": Plain,
+        "higher": Higher,
+        "torchopt": TorchOpt,
+        "parallel-metalearn": ParallelMetaLearn,
+    }
     written = dict.fromkeys(ALGORITHMS, adapting[work.contender])
     if work.contender == "plain":
         written["protonet"] = PlainPrototypes
@@ -33,8 +40,8 @@ def torch_contender(work: Work) -> Contender:
     return written[algorithm](work)
 
 
-class _TorchPeer(Contender):
-    """One network and one Adam a seed; each task's meta-loss on its own, as users of these libraries write it."""
+class TorchPeer(Contender):
+    """One network and one Adam a seed, as users of these libraries write it."""
 
     def __init__(self, work: Work) -> None:
         experiment = work.experiment()
@@ -49,22 +56,32 @@ class _TorchPeer(Contender):
 
     def run(self, steps: int) -> int:
         for _ in range(steps):
-            for network, optimizer in zip(self.networks, self.optimizers, strict=True):
-                episodes = self.task.sample(self.tasks, split="train", generator=self.generator)
-                optimizer.zero_grad()
-                for at in range(self.tasks):
-                    support, query = trees.index(episodes, at)
-                    self.backward(network, support, query)
-                optimizer.step()
+            for seed in range(len(self.networks)):
+                self.step(seed, self.task.sample(self.tasks, split="train", generator=self.generator))
         next(self.networks[0].parameters()).sum().item()  # waits for the device
         return steps
+
+    @abstractmethod
+    def step(self, seed: int, episodes: Episode) -> None:
+        """One update of a seed's network, whose gradient is left in `.grad`."""
+
+
+class _TaskByTask(TorchPeer):
+    """Each task's meta-loss on its own."""
+
+    def step(self, seed: int, episodes: Episode) -> None:
+        self.optimizers[seed].zero_grad()
+        for at in range(self.tasks):
+            support, query = trees.index(episodes, at)
+            self.backward(self.networks[seed], support, query)
+        self.optimizers[seed].step()
 
     @abstractmethod
     def backward(self, network: torch.nn.Module, support: Batch, query: Batch) -> None:
         """Add the task's share of the meta-gradient to `.grad`."""
 
 
-class _Adapting(_TorchPeer):
+class Adapting(TorchPeer):
     """Steps of gradient descent by all parameters."""
 
     def __init__(self, work: Work) -> None:
@@ -75,7 +92,7 @@ class _Adapting(_TorchPeer):
         self.first_order = self.algorithm.order == "first-order"
 
 
-class PlainPrototypes(_TorchPeer):
+class PlainPrototypes(_TaskByTask):
     """Class means, and the logits −|f(x) − c|², in a few lines of PyTorch."""
 
     def backward(self, network: torch.nn.Module, support: Batch, query: Batch) -> None:
@@ -85,7 +102,7 @@ class PlainPrototypes(_TorchPeer):
         (self.task.loss(logits, query.y) / self.tasks).backward()
 
 
-class Plain(_Adapting):
+class Plain(Adapting, _TaskByTask):
     """torch.autograd.grad with create_graph, and functional_call."""
 
     def backward(self, network: torch.nn.Module, support: Batch, query: Batch) -> None:
@@ -98,7 +115,7 @@ class Plain(_Adapting):
         (self.task.loss(functional_call(network, fast, (query.x,)), query.y) / self.tasks).backward()
 
 
-class Higher(_Adapting):
+class Higher(Adapting, _TaskByTask):
     """facebookresearch/higher."""
 
     def __init__(self, work: Work) -> None:
@@ -130,7 +147,7 @@ class Higher(_Adapting):
                 p.grad = gradient if p.grad is None else p.grad + gradient
 
 
-class TorchOpt(_Adapting):
+class TorchOpt(Adapting, _TaskByTask):
     """metaopt/torchopt: MetaSGD, with the network's state put back after each task."""
 
     def __init__(self, work: Work) -> None:

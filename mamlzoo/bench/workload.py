@@ -15,6 +15,7 @@ PEERS: Mapping[str, tuple[str, ...]] = {
     "plain": ("plain",),
     "higher": ("higher",),
     "torchopt": ("torchopt",),
+    "parallel-metalearn": ("parallel-metalearn",),
     "jax": ("jax-loop", "jax-scan"),
 }
 """By the name that `--against` takes, the contenders it stands for."""

@@ -31,7 +31,7 @@ class BenchCommand(SettingsCommand):
     "--against",
     default="",
     metavar="NAME,...",
-    help="Others on the same work: plain, higher, torchopt, jax (from `mamlzoo[bench]`).",
+    help="Others on the same work: plain, higher, torchopt, parallel-metalearn, jax (from `mamlzoo[bench]`).",
 )
 @click.option("--seconds", type=numeric(float, minimum=0.01), default=1.0, show_default=True, help="Of each repeat.")
 @click.option("--repeats", type=numeric(minimum=1), default=5, show_default=True, help="The median is shown.")

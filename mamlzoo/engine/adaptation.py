@@ -26,7 +26,7 @@ from mamlzoo.errors import MamlzooError
 JUDGED = -1
 """Where predictions draw: after each step the same random numbers."""
 NEAR = 128 * MIB
-"""What the tensors of one call may take on a CPU, as if none were freed: beyond, they come from far memory; measured."""
+"""What the tensors of a call may take on a CPU, as if none were freed: beyond, they come from far memory; measured."""
 ROUGHLY = 0.01
 """How far predictions of several episodes at once may be from those of one after another, relative to the largest."""
 

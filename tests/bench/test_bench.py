@@ -32,10 +32,11 @@ def work(contender, algorithm="maml", task="sine", **others):
 def has_the_gradient_of_the_plans(contender, plugin, atol):
     (network,) = contender.networks
     episodes = contender.task.sample(3, split="train", generator=torch.Generator().manual_seed(1))
-    for at in range(3):
-        contender.backward(network, *trees.index(episodes, at))
+    meta = {
+        "network": {name: value.detach().clone()[None].requires_grad_() for name, value in network.named_parameters()}
+    }
+    contender.step(0, episodes)
     bound = bind_seeds(contender.task, mamlzoo.make("model", "mlp", hidden=(8,)), plugin, (0,), CPU)
-    meta = {"network": {name: value.detach()[None].requires_grad_() for name, value in network.named_parameters()}}
     batch = trees.tree_map(lambda leaf: leaf[None], Episode(*episodes))
     expected = EAGER["loop"](bound, "mean", None)(meta, batch, torch.tensor(0.0)).gradient["network"]
     for name, value in network.named_parameters():
@@ -43,7 +44,7 @@ def has_the_gradient_of_the_plans(contender, plugin, atol):
 
 
 @pytest.mark.parametrize("algorithm", ["maml", "fomaml"])
-@pytest.mark.parametrize("peer", ["plain", "higher", "torchopt"])
+@pytest.mark.parametrize("peer", ["plain", "higher", "torchopt", "parallel-metalearn"])
 def test_peers_compute_the_meta_gradient_of_the_plans(peer, algorithm):
     try:
         contender = torch_contender(work(peer, algorithm))
@@ -97,7 +98,7 @@ def test_jax_makes_as_many_meta_steps_as_it_says(form, seeds):
         ("plain", {"algorithm": "reptile"}, "it is written for maml, fomaml and protonet, not reptile"),
         ("plain", {"settings": {"ema": 0.9}}, "its outer loop is Adam at 0.001 and nothing more, without ema"),
         ("jax-scan", {"options": {"optimizer.eps": 1e-6}}, "and nothing more, without optimizer.eps"),
-        ("jax-scan", {"task": "blobs"}, "the JAX code is written for sine × mlp × maml or fomaml"),
+        ("jax-scan", {"task": "blobs"}, "the JAX code is written for sine × mlp × maml or fomaml, and for images"),
     ],
 )
 def test_a_peer_that_cannot_do_the_work_says_so(peer, others, reason):
@@ -114,7 +115,15 @@ def test_a_peer_makes_plain_gradient_steps_and_says_so_where_others_are_asked_fo
         contender_for(work("plain", options=options))
 
 
-@pytest.mark.parametrize(("peer", "library"), [("higher", "higher"), ("torchopt", "torchopt"), ("jax-loop", "jax")])
+@pytest.mark.parametrize(
+    ("peer", "library"),
+    [
+        ("higher", "higher"),
+        ("torchopt", "torchopt"),
+        ("parallel-metalearn", "metalearn.algorithms"),
+        ("jax-loop", "jax"),
+    ],
+)
 def test_a_peer_that_is_not_installed_says_what_to_install(peer, library, monkeypatch):
     monkeypatch.setitem(sys.modules, library, None)
     with pytest.raises(CannotRunError, match=r"not installed; `pip install 'mamlzoo\[bench\]'`"):
