@@ -53,22 +53,17 @@ def companions(experiments: Sequence[Experiment], standing: Sequence[Hashable]) 
 
 def _that_fit(experiments: Sequence[Experiment], group: list[int], standing: Sequence[Hashable]) -> list[list[int]]:
     """A group of experiments that differ in numbers, in the largest parts that give what each gives alone."""
-    if len(group) == 1:
-        return [group]
+    pieces = _in_pieces(experiments, group)
+    if all(_fit(experiments, piece) for piece in pieces):
+        return pieces
     own = [experiments[at] for at in group]
-    if _fit(own):
-        return _in_pieces(own[0], group)
     names = {name for name in numeric_options(own[0].algorithm) if len({_number(one, name) for one in own}) > 1}
     stiff = {name for name in names if not _takes_several(own, name)}
-    parts = _alike(experiments, group, standing, stiff)
-    if len(parts) == 1:
-        return [[at] for at in group]
-    fit = [len(part) > 1 and _fit([experiments[at] for at in part]) for part in parts]
-    return [
-        piece
-        for part, goes in zip(parts, fit, strict=True)
-        for piece in (_in_pieces(experiments[part[0]], part) if goes else [[at] for at in part])
-    ]
+    found = []
+    for part in _alike(experiments, group, standing, stiff):
+        for piece in _in_pieces(experiments, part):
+            found += [piece] if _fit(experiments, piece) else [[at] for at in piece]
+    return found
 
 
 def _alike(
@@ -110,29 +105,33 @@ def _takes_several(experiments: Sequence[Experiment], name: str) -> bool:
     for one, two in combinations(experiments, 2):
         numbers = numeric_options(one.algorithm), numeric_options(two.algorithm)
         if [other for other in numbers[0] if numbers[0][other] != numbers[1][other]] == [name]:
-            return _fit([one, two])
+            return _fit([one, two], [0, 1])
     return False
 
 
-def _in_pieces(experiment: Experiment, group: list[int]) -> list[list[int]]:
+def _in_pieces(experiments: Sequence[Experiment], group: list[int]) -> list[list[int]]:
     """As many at once as memory has room for."""
-    seeds = len(experiment.settings.seeds)
-    bound = _of_one_seed(experiment)
+    if len(group) == 1:
+        return [group]
+    one = experiments[group[0]]
+    bound = _of_one_seed(one)
     theta = sum(leaf.numel() * leaf.element_size() for leaf in trees.leaves(bound.meta))
     block = 2 * BLOCK_NUMBERS * trees.leaves(bound.meta)[0].element_size()
-    needed = bytes_of_a_task(bound, _episodes(experiment, 1)) + COPIES * theta + block
-    size = max(1, min(MOST, BUDGET // (needed * seeds)))
+    needed = bytes_of_a_task(bound, _episodes(one, 1)) + COPIES * theta + block
+    size = max(1, min(MOST, BUDGET // (needed * len(one.settings.seeds))))
     return [group[first : first + size] for first in range(0, len(group), size)]
 
 
-def _fit(experiments: Sequence[Experiment]) -> bool:
+def _fit(experiments: Sequence[Experiment], group: Sequence[int]) -> bool:
     """Whether they give side by side what each gives alone, on a few episodes and for one seed.
 
     What raises here raises again where it matters.
     """
-    with matrix_products_in(experiments[0].settings.precision):
+    if len(group) == 1:
+        return True
+    with matrix_products_in(experiments[group[0]].settings.precision):
         try:
-            return _gives_the_same(experiments)
+            return _gives_the_same([experiments[at] for at in group])
         except Exception:
             return False
 

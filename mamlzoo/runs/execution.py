@@ -58,6 +58,8 @@ NORMS = {
     "running": "batch norm takes the running statistics that the network came with",
 }
 """What is said of a network with batch norms."""
+BESIDE = "; side by side with "
+"""In why a plan was chosen, what stands before who else was trained by it."""
 NOTHING = Choice("none", "there is nothing to train")
 
 
@@ -206,13 +208,16 @@ class _Execution:
         before = time.perf_counter()
         steps, choice = yield from _to_all(count, prepare(self._bound, stream, wanted))
         self._spend(prepare=time.perf_counter() - before)
+        step, beside = self._at[0].training.step, count_of(count - 1, "other cell") if count > 1 else ""
         if begun == NOTHING:
-            others = f"; side by side with {count_of(count - 1, 'other cell')}" if count > 1 else ""
-            choice = Choice(choice.plan, choice.why + others)
+            choice = Choice(choice.plan, choice.why + (f"{BESIDE}{beside}" if beside else ""))
             self._at = [replace(at, plan=choice) for at in self._at]
         elif choice.plan != begun.plan:
-            step = self._at[0].training.step
             self._remark(f"begun by {begun.plan}, from meta-step {step} on by {choice.plan} ({choice.why})")
+        elif (was := begun.why.partition(BESIDE)[2]) != beside:
+            now = f"side by side with {beside}" if beside else "alone"
+            how = f"side by side with {was}" if was else "alone"
+            self._remark(f"begun {how}, from meta-step {step} on {now}: the last bits may differ")
         yield [self._at[0].plan if choice.plan == begun.plan else choice] * count
         start = joined_states([at.training for at in self._at])
         return train(stream, steps, settings.iterations, wanted.schedule, start=start, pauses=pauses)

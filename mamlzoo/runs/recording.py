@@ -95,19 +95,17 @@ def side_by_side(runs: Sequence[tuple[Experiment, Path]], policy: RecordingPolic
         try:
             standing = []
             for experiment, directory in runs:
-                is_new = not run_directory.is_run(directory)
-                if is_new:
-                    config = config_of(experiment)
-                    with run_directory.new_directory(directory, kept=False) as temporary:
-                        run_directory.write_config(temporary, config)
-                    made[directory] = config
+                if run_directory.is_run(directory):
+                    locks.enter_context(files.locked(directory))
+                    given = {plugin.kind: plugin for plugin in experiment.plugins}
+                    standing.append(_gone_on_with(directory, policy, given, _shown(directory)[1]))
+                    continue
+                config = config_of(experiment)
+                with run_directory.new_directory(directory, kept=False) as temporary:
+                    run_directory.write_config(temporary, config)
                 locks.enter_context(files.locked(directory))
-                given = {plugin.kind: plugin for plugin in experiment.plugins}
-                standing.append(
-                    Standing(experiment, config, directory, None)
-                    if is_new
-                    else _gone_on_with(directory, policy, given, _shown(directory)[1])
-                )
+                made[directory] = config  # from here on ours to remove
+                standing.append(Standing(experiment, config, directory, None))
             return _run(standing, policy)
         except (StoppedError, DiskError):
             raise

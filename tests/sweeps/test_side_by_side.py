@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -143,10 +144,14 @@ def test_what_is_stopped_goes_on_together_to_the_bits_of_never_stopped(tmp_path,
     assert len(begun) == 3
     assert len(steps) == 1
     assert 0 < min(steps) < 6
+    one = shutil.copytree(begun[0].parent, tmp_path / "one")
+    said = f"begun side by side with 2 other cells, from meta-step {min(steps)} on alone: the last bits may differ"
+    assert said in mamlzoo.resume(one).remarks
     resumed, whole = mamlzoo.resume(tmp_path / "stopped"), sweep_directory.record(grid, tmp_path / "whole")
     for one, two in zip(resumed.cells, whole.cells, strict=True):
         assert trees.equal(mamlzoo.load(one.run_dir).meta, mamlzoo.load(two.run_dir).meta)
         assert one.scores.test == two.scores.test
+        assert list(mamlzoo.load(one.run_dir).remarks) == list(mamlzoo.load(two.run_dir).remarks)
         assert (one.run_dir / "metrics.jsonl").read_text() == (two.run_dir / "metrics.jsonl").read_text()
 
 
