@@ -60,7 +60,6 @@ class JaxImages(Contender):
         self.gradient, self._step, self._jax = jax.jit(jax.grad(mean)), jax.jit(step), jax
         self._carries = [(theta, optimizer.init(theta)) for _ in range(work.seeds)]
         self._generator = torch.Generator().manual_seed(0)
-        self.theta = theta
 
     def run(self, steps: int) -> int:
         for _ in range(steps):
@@ -111,17 +110,17 @@ def _layer(module: nn.Module) -> tuple[Any, Layer]:
             return jax.lax.conv_general_dilated(x, own["w"], steps, edges, dimension_numbers=order) + own["b"]
 
         return _parameters(module, lambda weight: weight.permute(2, 3, 1, 0)), convolution
-    if isinstance(module, nn.BatchNorm2d):
+    if isinstance(module, nn.BatchNorm2d) and module.affine:
 
         def norm(own: Any, x: Any) -> Any:
             mean, variance = x.mean((0, 1, 2)), x.var((0, 1, 2))
             return (x - mean) * jax.lax.rsqrt(variance + module.eps) * own["w"] + own["b"]
 
         return _parameters(module, lambda weight: weight), norm
-    if isinstance(module, nn.MaxPool2d) and module.padding == 0 and module.kernel_size == module.stride:
+    if isinstance(module, nn.MaxPool2d) and _is_plain_pooling(module):
         size = (1, module.kernel_size, module.kernel_size, 1)
         return {}, lambda own, x: jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, size, size, "VALID")
-    if isinstance(module, nn.Linear):
+    if isinstance(module, nn.Linear) and module.bias is not None:
         return _parameters(module, lambda weight: weight.T), lambda own, x: x @ own["w"] + own["b"]
     if isinstance(module, nn.ReLU):
         return {}, lambda own, x: jax.nn.relu(x)
@@ -131,12 +130,13 @@ def _layer(module: nn.Module) -> tuple[Any, Layer]:
 
 
 def _is_plain(module: nn.Conv2d) -> bool:
-    return (
-        module.groups == 1
-        and module.dilation == (1, 1)
-        and module.bias is not None
-        and not isinstance(module.padding, str)
-    )
+    usual = module.groups == 1 and module.dilation == (1, 1) and module.padding_mode == "zeros"
+    return usual and module.bias is not None and not isinstance(module.padding, str)
+
+
+def _is_plain_pooling(module: nn.MaxPool2d) -> bool:
+    usual = module.padding == 0 and module.dilation == 1 and not module.ceil_mode
+    return usual and isinstance(module.kernel_size, int) and module.kernel_size == module.stride
 
 
 def _parameters(module: Any, turned: Callable[[Tensor], Tensor]) -> dict[str, Any]:

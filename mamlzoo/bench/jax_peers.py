@@ -15,28 +15,6 @@ PLAIN = {"noise": 0.0, "pool": 0, "frequency_min": 1.0, "frequency_max": 1.0, "s
 """Options of the sine task that the rewriting knows in this setting alone."""
 
 
-def jax_contender(work: Work) -> Contender:
-    """The contender by its name.
-
-    Raises:
-        CannotRunError: JAX is not installed, or the combination is not the one that was rewritten.
-    """
-    wanted = {"task": ("sine",), "model": ("mlp",), "algorithm": ("maml", "fomaml")}
-    is_sine = all(work.names[kind] in names for kind, names in wanted.items())
-    if not is_sine and len(work.experiment().task.spec.input_shape or ()) != 3:
-        raise CannotRunError("the JAX code is written for sine × mlp × maml or fomaml, and for images")
-    try:
-        import jax  # noqa: F401
-        import optax  # noqa: F401
-    except ImportError as error:
-        raise CannotRunError("jax and optax are not installed; `pip install 'mamlzoo[bench]'`") from error
-    if is_sine:
-        return JaxMaml(work, scanned=work.contender == "jax-scan")
-    from mamlzoo.bench.jax_images import JaxImages
-
-    return JaxImages(work)
-
-
 class JaxMaml(Contender):
     """MAML on sine waves in JAX: pure functions, vmap over tasks and over seeds, Adam by optax."""
 

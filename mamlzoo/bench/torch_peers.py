@@ -14,31 +14,6 @@ from mamlzoo.bench.workload import CannotRunError, Contender, Work, require_plai
 from mamlzoo.contracts.data import Batch, Episode, Spec
 from mamlzoo.engine.placement import device_of
 
-ALGORITHMS = ("maml", "fomaml")
-
-
-def torch_contender(work: Work) -> Contender:
-    """The contender by its name.
-
-    Raises:
-        CannotRunError: its library is not installed, or the algorithm is not one that it has.
-    """
-    from mamlzoo.bench.parallel_metalearn import ParallelMetaLearn
-
-    adapting: dict[str, type[TorchPeer]] = {
-        "plain": Plain,
-        "higher": Higher,
-        "torchopt": TorchOpt,
-        "parallel-metalearn": ParallelMetaLearn,
-    }
-    written = dict.fromkeys(ALGORITHMS, adapting[work.contender])
-    if work.contender == "plain":
-        written["protonet"] = PlainPrototypes
-    if (algorithm := work.names["algorithm"]) not in written:
-        *others, last = written
-        raise CannotRunError(f"it is written for {', '.join(others)} and {last}, not {algorithm}")
-    return written[algorithm](work)
-
 
 class TorchPeer(Contender):
     """One network and one Adam a seed, as users of these libraries write it."""

@@ -10,27 +10,8 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 
-from mamlzoo.bench.workload import PLANS, CannotRunError, Contender, Row, Work
-
-
-def contender_for(work: Work) -> Contender:
-    """Built for the work.
-
-    Raises:
-        CannotRunError: it is not installed, or cannot do this work.
-    """
-    if work.contender in PLANS:
-        from mamlzoo.bench.own_plans import Own
-
-        return Own(work)
-    work.only_adam()
-    if work.contender.startswith("jax-"):
-        from mamlzoo.bench.jax_peers import jax_contender
-
-        return jax_contender(work)
-    from mamlzoo.bench.torch_peers import torch_contender
-
-    return torch_contender(work)
+from mamlzoo.bench.contenders import contender_for
+from mamlzoo.bench.workload import CannotRunError, Contender, Row, Work
 
 
 def measure(work: Work, build: Callable[[Work], Contender]) -> Row:

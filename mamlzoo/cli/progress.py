@@ -182,7 +182,7 @@ class Display(Watcher):
 
     def _all(self, part: Part, left: float | None, now: float) -> Line:
         """The line of several runs together."""
-        text = f"{count(part.of, part.noun)}, {part.number - 1} done"
+        text = f"{count(part.of, part.noun)}, {part.of - len(part.left)} done"
         later = self._later(part.left[part.at_once :])
         if left is None or later is None:
             return Line(text, self._risen("all", 0.0), "")

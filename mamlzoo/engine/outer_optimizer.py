@@ -156,15 +156,18 @@ class OuterOptimizer:
     @property
     def started(self) -> bool:
         """Whether there is what state there will be: torch's optimisers make theirs in the first step."""
-        return all(optimizer.state for optimizer in self._optimizers) or self._keeps_nothing
+        if all(optimizer.state for optimizer in self._optimizers):
+            return True
+        pairs = zip(self._optimizers, self._keep_nothing, strict=True)
+        return all(optimizer.state or keeps_nothing for optimizer, keeps_nothing in pairs)
 
     @functools.cached_property
-    def _keeps_nothing(self) -> bool:
-        """Whether it never has a state, as SGD without momentum."""
+    def _keep_nothing(self) -> list[bool]:
+        """Of each optimiser whether it never has a state, as SGD without momentum."""
         params, zeros = ([[torch.zeros_like(param) for param in own] for own in self._params] for _ in range(2))
         fresh = [kind.new(self._class, own) for kind, own in zip(self._kinds, params, strict=True)]
         self._step(fresh, params, zeros, self.lrs)
-        return not any(slots for optimizer in fresh for slots in optimizer.state.values())
+        return [not any(slots for slots in optimizer.state.values()) for optimizer in fresh]
 
     def state(self) -> list[Tensor]:
         """Every tensor of the optimisers' states, and the average of θ last, if one is kept."""

@@ -48,9 +48,15 @@ def joined(each: Sequence[T], dim: int = 0) -> T:
 
 
 def joined_states(states: Sequence[TrainingState]) -> TrainingState:
-    """Where training of all stands; each must have made as many meta-steps."""
+    """Where training of all stands.
+
+    Raises:
+        ValueError: they have not made as many meta-steps.
+    """
     if len(states) == 1:
         return states[0]
+    if len({state.step for state in states}) > 1:
+        raise ValueError("these have made different numbers of meta-steps")
     averages = [state.average for state in states if state.average is not None]
     recent = [state.recent for state in states if state.recent is not None]
     return TrainingState(

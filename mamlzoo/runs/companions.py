@@ -18,7 +18,7 @@ import torch
 from mamlzoo import trees
 from mamlzoo.contracts.data import Episode
 from mamlzoo.contracts.numeric_options import numeric_options
-from mamlzoo.engine.adaptation import mapping_for
+from mamlzoo.engine.adaptation import ROUGHLY, mapping_for, predictions
 from mamlzoo.engine.batching_check import off_by
 from mamlzoo.engine.binding import Bound
 from mamlzoo.engine.episodes import BLOCK_NUMBERS, TestSet, draw
@@ -111,15 +111,21 @@ def _takes_several(experiments: Sequence[Experiment], name: str) -> bool:
 
 def _in_pieces(experiments: Sequence[Experiment], group: list[int]) -> list[list[int]]:
     """As many at once as memory has room for."""
-    if len(group) == 1:
-        return [group]
-    one = experiments[group[0]]
-    bound = _of_one_seed(one)
+    try:
+        size = _most(experiments[group[0]]) if len(group) > 1 else 1
+    except Exception:  # of a plugin, which is said when its turn comes
+        size = 1
+    return [group[first : first + size] for first in range(0, len(group), size)]
+
+
+def _most(experiment: Experiment) -> int:
+    """How many experiments like this memory has room for."""
+    settings, bound = experiment.settings, _of_one_seed(experiment)
     theta = sum(leaf.numel() * leaf.element_size() for leaf in trees.leaves(bound.meta))
     block = 2 * BLOCK_NUMBERS * trees.leaves(bound.meta)[0].element_size()
-    needed = bytes_of_a_task(bound, _episodes(one, 1)) + COPIES * theta + block
-    size = max(1, min(MOST, BUDGET // (needed * len(one.settings.seeds))))
-    return [group[first : first + size] for first in range(0, len(group), size)]
+    task = bytes_of_a_task(bound, _episodes(experiment, 1))
+    needed = task * (settings.chunk or 1) + COPIES * theta + block
+    return max(1, min(MOST, BUDGET // (needed * len(settings.seeds))))
 
 
 def _fit(experiments: Sequence[Experiment], group: Sequence[int]) -> bool:
@@ -143,10 +149,14 @@ def _gives_the_same(experiments: Sequence[Experiment]) -> bool:
     episodes = [_episodes(one, 1) for one in experiments]
     if any(said != claims[0] for said in claims) or not all(trees.equal(drawn, episodes[0]) for drawn in episodes):
         return False
+    rows = [together.of_rows(slice(at, at + 1)) for at in range(seeds)]
+    if not all(
+        _adapt_alike(bound, row, trees.index(episodes[0], (0, 0))) for bound, row in zip(bounds, rows, strict=True)
+    ):
+        return False
     if first.algorithm.trains:
-        for at, bound in enumerate(bounds):
-            row = together.of_rows(slice(at, at + 1))
-            if any(not trees.equal(_gradient(bound, *now), _gradient(row, *now)) for now in _moments(episodes[0])):
+        for bound, row in zip(bounds, rows, strict=True):
+            if any(not _same(_gradient(bound, *now), _gradient(row, *now)) for now in _moments(episodes[0])):
                 return False
         ends = replace(together, **_ends(together))
         batch = trees.index(_episodes(first, seeds), 0)
@@ -155,6 +165,22 @@ def _gives_the_same(experiments: Sequence[Experiment]) -> bool:
         EAGER["vmap"](together, "mean")(_leaves(together), batch, torch.tensor(0.0, device=batch.support.y.device))
     tests = TestSet(first.task, FEW, first.settings.test_seed, device_of(first.settings.device))
     return mapping_for(replace(together, **_ends(together)), first.task, tests, "auto") == "vmap"
+
+
+def _adapt_alike(bound: Bound, row: Bound, few: Episode) -> bool:
+    """Whether an experiment predicts alone what it predicts as a row, but for rounding."""
+    found = (predictions(one, one.meta, few.support, few.query.x, 1, "loop", few.key) for one in (bound, row))
+    return _same(*found, within=ROUGHLY)
+
+
+def _same(one: Any, two: Any, *, within: float = 0.0) -> bool:
+    """Whether all numbers of two trees are the same, relative to the largest of a leaf; NaN is as NaN."""
+    return all(
+        a.shape == b.shape
+        and torch.allclose(a, b, rtol=0, atol=within * float(b.nan_to_num(0, 0, 0).abs().max()), equal_nan=True)
+        for a, b in zip(trees.leaves(one), trees.leaves(two), strict=True)
+        if a.numel()
+    )
 
 
 def _ends(bound: Bound) -> dict[str, Any]:

@@ -158,7 +158,7 @@ class _Execution:
                 yield self._at
                 while live := self._live():
                     item, seconds = _timed(lambda: next(training, None))
-                    self._spend(train=seconds)
+                    self._spend(live, train=seconds)
                     if item is None:
                         break
                     if isinstance(item, TrainingRecord):
@@ -207,17 +207,15 @@ class _Execution:
             wanted = replace(wanted, plan=begun.plan)
         before = time.perf_counter()
         steps, choice = yield from _to_all(count, prepare(self._bound, stream, wanted))
-        self._spend(prepare=time.perf_counter() - before)
+        self._spend(range(count), prepare=time.perf_counter() - before)
         step, beside = self._at[0].training.step, count_of(count - 1, "other cell") if count > 1 else ""
         if begun == NOTHING:
             choice = Choice(choice.plan, choice.why + (f"{BESIDE}{beside}" if beside else ""))
             self._at = [replace(at, plan=choice) for at in self._at]
         elif choice.plan != begun.plan:
             self._remark(f"begun by {begun.plan}, from meta-step {step} on by {choice.plan} ({choice.why})")
-        elif (was := begun.why.partition(BESIDE)[2]) != beside:
-            now = f"side by side with {beside}" if beside else "alone"
-            how = f"side by side with {was}" if was else "alone"
-            self._remark(f"begun {how}, from meta-step {step} on {now}: the last bits may differ")
+        else:
+            self._at = [_beside(at, beside) for at in self._at]
         yield [self._at[0].plan if choice.plan == begun.plan else choice] * count
         start = joined_states([at.training for at in self._at])
         return train(stream, steps, settings.iterations, wanted.schedule, start=start, pauses=pauses)
@@ -256,7 +254,7 @@ class _Execution:
         values = yield from _to_all(
             count, evaluate(self._bound, meta, task, episodes, settings.test_steps, how, settings.chunk, threads)
         )
-        self._spend(evaluate=time.perf_counter() - before)
+        self._spend(range(count), evaluate=time.perf_counter() - before)
         return values_of(values, count)
 
     def test(self) -> Told[list[Result]]:
@@ -264,9 +262,10 @@ class _Execution:
         episodes = TestSet(self._first.task, settings.test_tasks, settings.test_seed, self._device)
         with blamed(self._first, "testing"):
             found = yield from self._evaluate([at.meta for at in self._at], episodes)
-        return [self._result(row, values) for row, values in enumerate(found)]
+        memory = peak_memory(self._device)
+        return [self._result(row, values, memory) for row, values in enumerate(found)]
 
-    def _result(self, row: int, values: MetricValues) -> Result:
+    def _result(self, row: int, values: MetricValues, memory: float) -> Result:
         experiment, settings, at = self._experiments[row], self._settings, self._at[row]
         diverged, tasks = at.training.diverged, at.training.step * settings.meta_batch * len(settings.seeds)
         return Result(
@@ -282,14 +281,15 @@ class _Execution:
                 train_seconds=at.seconds.train,
                 evaluate_seconds=at.seconds.evaluate,
                 tasks_per_second=tasks / max(at.seconds.train, 1e-9),
-                peak_memory_mb=peak_memory(self._device),
+                peak_memory_mb=memory,
             ),
             experiment=experiment,
         )
 
-    def _spend(self, **seconds: float) -> None:
-        """Of what was spent together, each has spent an equal share."""
-        self._at = [replace(at, seconds=at.seconds.and_share(len(self._at), seconds)) for at in self._at]
+    def _spend(self, rows: Collection[int], **seconds: float) -> None:
+        """Of what these spent together, each has spent an equal share."""
+        spending = self._only(rows, self._at)
+        self._update(spending, lambda at, _: replace(at, seconds=at.seconds.and_share(len(rows), seconds)))
 
     def _remark(self, text: str) -> None:
         self._at = [replace(at, remarks=[*at.remarks, text]) for at in self._at]
@@ -316,6 +316,17 @@ def _begun(experiment: Experiment, start: Checkpoint | None, device: torch.devic
         average=None if average is None else there(average),
     )
     return bound, replace(start, training=training)
+
+
+def _beside(at: Checkpoint, others: str) -> Checkpoint:
+    """An experiment that goes on beside others than it was trained with before, if so."""
+    why, _, before = at.plan.why.partition(BESIDE)
+    if before == others:
+        return at
+    was, now = (f"side by side with {who}" if who else "alone" for who in (before, others))
+    remark = f"begun {was}, from meta-step {at.training.step} on {now}: the last bits may differ"
+    plan = Choice(at.plan.plan, why + (f"{BESIDE}{others}" if others else ""))
+    return replace(at, plan=plan, remarks=[*at.remarks, remark])
 
 
 def _to_all(count: int, events: Generator[Event, None, T]) -> Told[T]:

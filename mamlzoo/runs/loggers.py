@@ -48,6 +48,7 @@ class Loggers:
         """Tell of a result or an error."""
         for name in list(self._loggers):
             self._tell(name, "mamlzoo_run_ended", **({"result": None, "error": None} | outcome))
+        self._loggers = {}  # a run ends once
 
     def _progressed(self, event: Event) -> None:
         for name in list(self._loggers):

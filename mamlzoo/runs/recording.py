@@ -55,7 +55,7 @@ def record(experiment: Experiment, directory: Path, policy: RecordingPolicy = DE
         StoppedError: it was asked to stop; `resume` goes on.
         MamlzooError: a plugin failed, or the disk; `resume` goes on where a checkpoint was written.
     """
-    (result,) = side_by_side([(experiment, directory)], policy)
+    (result,) = _recorded([(experiment, directory)], policy, goes_on=False)
     return result
 
 
@@ -88,24 +88,39 @@ def side_by_side(runs: Sequence[tuple[Experiment, Path]], policy: RecordingPolic
         runs: each experiment with its directory, new or of a run that is not finished.
 
     Raises:
-        UsageError, StoppedError, MamlzooError: as `record` of one of them; what is begun can be gone on with.
+        UsageError, StoppedError: as `record` of one of them; what is begun can be gone on with.
+        MamlzooError: likewise, or they do not stand at the same meta-step.
+    """
+    return _recorded(runs, policy, goes_on=True)
+
+
+def _recorded(runs: Sequence[tuple[Experiment, Path]], policy: RecordingPolicy, *, goes_on: bool) -> list[Result]:
+    """Run experiments at once, each into its directory.
+
+    Args:
+        goes_on: whether a directory may be one of a run that is not finished.
     """
     made: dict[Path, dict[str, Any]] = {}
     with contextlib.ExitStack() as locks:
         try:
-            standing = []
             for experiment, directory in runs:
-                if run_directory.is_run(directory):
+                if goes_on and run_directory.is_run(directory):
                     locks.enter_context(files.locked(directory))
-                    given = {plugin.kind: plugin for plugin in experiment.plugins}
-                    standing.append(_gone_on_with(directory, policy, given, _shown(directory)[1]))
                     continue
                 config = config_of(experiment)
                 with run_directory.new_directory(directory, kept=False) as temporary:
                     run_directory.write_config(temporary, config)
                 locks.enter_context(files.locked(directory))
                 made[directory] = config  # from here on ours to remove
-                standing.append(Standing(experiment, config, directory, None))
+            if len(runs) > 1:
+                _check_together(runs)
+            standing = []
+            for experiment, directory in runs:
+                if directory in made:
+                    standing.append(Standing(experiment, made[directory], directory, None))
+                else:
+                    given = {plugin.kind: plugin for plugin in experiment.plugins}
+                    standing.append(_gone_on_with(directory, policy, given, []))
             return _run(standing, policy)
         except (StoppedError, DiskError):
             raise
@@ -114,6 +129,17 @@ def side_by_side(runs: Sequence[tuple[Experiment, Path]], policy: RecordingPolic
                 if not _has_progress(directory, config):
                     shutil.rmtree(directory, ignore_errors=True)
             raise
+
+
+def _check_together(runs: Sequence[tuple[Experiment, Path]]) -> None:
+    """Hold runs to stand at one place, now that nobody else writes them.
+
+    Raises:
+        MamlzooError: another process has gone on with one of them.
+    """
+    ended = [directory for _, directory in runs if run_directory.is_finished(directory)]
+    if ended or len({place_of(*run) for run in runs}) > 1:
+        raise MamlzooError(f"{(ended or [runs[0][1]])[0]} does not stand where the runs beside it do")
 
 
 def _gone_on_with(
@@ -185,10 +211,12 @@ def _run(runs: Sequence[Standing], policy: RecordingPolicy) -> list[Result]:
         told = execution.side_by_side(experiments, configs, starts, [every] if every else [])
 
         def hear(events: Sequence[Event | None]) -> None:
-            stops = policy.stop()  # asked once, so that all stop at the same meta-step
-            for recording, event in zip(recordings, events, strict=True):
+            # Asked and decided once, so that all stop, and are written down, at the same meta-step.
+            stops, pairs = policy.stop(), list(zip(recordings, events, strict=True))
+            writes = stops or any(isinstance(event, Checkpoint) and each.is_due(event) for each, event in pairs)
+            for recording, event in pairs:
                 if event is not None:
-                    recording.keep(event, stops=stops)
+                    recording.keep(event, writes=writes, stops=stops)
             of_all = len(events) > 1 and all(event is events[0] for event in events)
             for run, event in list(zip(runs, events, strict=True))[: 1 if of_all else None]:
                 if event is not None:
@@ -220,30 +248,34 @@ class _Recording:
     def open(self) -> Iterator[None]:
         """Loggers hear of its start and of its end, and what the disk refuses is said in one line."""
         start = self._start
-        with _disk(self._directory), self._loggers.told(start.training.step if start else 0) as self._tell:
-            self._begin_metrics(start)
+        with self._loggers.told(start.training.step if start else 0) as self._tell:
+            with _disk(self._directory):
+                self._begin_metrics(start)
             yield
 
-    def keep(self, event: Event, *, stops: bool) -> None:
+    def keep(self, event: Event, *, writes: bool, stops: bool) -> None:
         """Write down what happened.
 
         Args:
-            stops: whether a checkpoint is to be written wherever one can be.
+            writes: whether a checkpoint is.
+            stops: whether this is where to stop, where that is possible.
         """
-        if isinstance(event, TrainingRecord | ValidationRecord):
-            with (self._directory / "metrics.jsonl").open("a", encoding="utf-8") as file:
-                file.write(run_directory.metrics_line(event))
-        elif isinstance(event, Checkpoint):
-            if stops or self._is_due(event):
+        with _disk(self._directory):
+            if isinstance(event, TrainingRecord | ValidationRecord):
+                with (self._directory / "metrics.jsonl").open("a", encoding="utf-8") as file:
+                    file.write(run_directory.metrics_line(event))
+            elif isinstance(event, Checkpoint) and writes:
                 run_directory.write_checkpoint(self._directory, event, self._config)
                 self._written, self._when = _key(event), time.monotonic()
+        if isinstance(event, Checkpoint):
             # The records and validations that follow belong to meta-steps that are not written yet.
             self.in_training = not stops and not self._experiment.is_trained(event)
         self._tell(event)
 
     def finish(self, result: Result) -> Result:
         """Write what a finished run has."""
-        result = run_directory.finish(result, self._directory, self._directory, self._policy.draw)
+        with _disk(self._directory):
+            result = run_directory.finish(result, self._directory, self._directory, self._policy.draw)
         self._loggers.end(result=result)
         return result
 
@@ -252,7 +284,8 @@ class _Recording:
         records = [] if start is None else start.records
         files.write_text(self._directory / "metrics.jsonl", "".join(map(run_directory.metrics_line, records)))
 
-    def _is_due(self, checkpoint: Checkpoint) -> bool:
+    def is_due(self, checkpoint: Checkpoint) -> bool:
+        """Whether a checkpoint is to be written down."""
         step, every = checkpoint.training.step, self._policy.every
         if self._written == _key(checkpoint):
             return False

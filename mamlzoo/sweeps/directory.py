@@ -51,7 +51,7 @@ def record(grid: Grid, directory: Path, policy: RecordingPolicy = DEFAULT, *, on
     if not is_sweep(directory):
         with run_directory.new_directory(directory, kept=False) as temporary:
             cells = _tried(grid, directory, policy)
-            _write(Sweep(grid.axes, cells), temporary)
+            _write(Sweep(grid.axes, cells), temporary, one_by_one=one_by_one)
     with files.locked(directory):
         cells = _tried(grid, directory, policy) if cells is None else cells
         recording.remember_code([one.experiment for one in grid.candidates if one.experiment is not None], policy)
@@ -76,7 +76,8 @@ def resume(directory: Path, policy: RecordingPolicy = DEFAULT) -> Sweep:
             experiment = _experiment(cell.config, directory)
             check_data(experiment, cell.config)
         candidates.append(Candidate(cell.values, experiment, cell.error if experiment is None else None, cell.config))
-    return record(Grid(axes, candidates), directory, policy)
+    one_by_one = run_directory.read_document(directory / NAME).get("one_by_one") is True
+    return record(Grid(axes, candidates), directory, policy, one_by_one=one_by_one)
 
 
 def _experiment(config: Mapping[str, Any], directory: Path) -> Experiment:
@@ -154,10 +155,10 @@ def _run(grid: Grid, cells: list[Cell], directory: Path, policy: RecordingPolicy
                 cells[one] = cell
         over.update(group)
         if group:
-            _write(sweep, directory)
+            _write(sweep, directory, one_by_one=one_by_one)
         for one in group or ([at] if cells[at].error is not None else []):
             policy.says(f"cell {one + 1} of {len(cells)}: {sweep.label(cells[one])}: {_outcome(cells[one])}")
-    _write(sweep, directory)
+    _write(sweep, directory, one_by_one=one_by_one)
     if sweep.finished:
         run_directory.write_figures(sweep, directory, policy.draw)
     return sweep
@@ -292,9 +293,10 @@ def _recorded(directory: Path) -> dict[str, list[Path]]:
     return found
 
 
-def _write(sweep: Sweep, directory: Path) -> None:
+def _write(sweep: Sweep, directory: Path, *, one_by_one: bool) -> None:
+    how = {"one_by_one": True} if one_by_one else {}
     try:
-        files.write_json(directory / NAME, {"format": run_directory.FORMAT} | sweep.document())
+        files.write_json(directory / NAME, {"format": run_directory.FORMAT} | how | sweep.document())
         files.write_text(directory / "sweep.csv", sweep.csv())
     except OSError as error:
         raise MamlzooError(f"{directory} could not be written: {error.strerror or error}") from error

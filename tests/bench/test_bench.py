@@ -10,9 +10,9 @@ import torch
 import mamlzoo
 from mamlzoo import trees
 from mamlzoo.bench.benchmark import Benchmark, benchmark
+from mamlzoo.bench.contenders import contender_for
 from mamlzoo.bench.own_plans import Own
-from mamlzoo.bench.torch_peers import torch_contender
-from mamlzoo.bench.worker import contender_for, measure
+from mamlzoo.bench.worker import measure
 from mamlzoo.bench.workload import CannotRunError, Contender, Row, Work
 from mamlzoo.contracts.data import Episode
 from mamlzoo.engine.binding import bind_seeds
@@ -47,7 +47,7 @@ def has_the_gradient_of_the_plans(contender, plugin, atol):
 @pytest.mark.parametrize("peer", ["plain", "higher", "torchopt", "parallel-metalearn"])
 def test_peers_compute_the_meta_gradient_of_the_plans(peer, algorithm):
     try:
-        contender = torch_contender(work(peer, algorithm))
+        contender = contender_for(work(peer, algorithm))
     except CannotRunError as error:
         pytest.skip(str(error))
     has_the_gradient_of_the_plans(contender, mamlzoo.make("algorithm", algorithm, inner_steps=2), 1e-6)
@@ -55,7 +55,7 @@ def test_peers_compute_the_meta_gradient_of_the_plans(peer, algorithm):
 
 def test_plain_prototypes_have_the_gradient_of_the_plans():
     options = {"algorithm.embedding": 6, "model.hidden": (8,)}
-    contender = torch_contender(work("plain", "protonet", "blobs", options=options))
+    contender = contender_for(work("plain", "protonet", "blobs", options=options))
     has_the_gradient_of_the_plans(contender, mamlzoo.make("algorithm", "protonet", embedding=6), 1e-5)
 
 

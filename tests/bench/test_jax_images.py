@@ -9,7 +9,7 @@ from torch import nn
 
 import mamlzoo
 from mamlzoo import trees
-from mamlzoo.bench.worker import contender_for
+from mamlzoo.bench.contenders import contender_for
 from mamlzoo.bench.workload import CannotRunError, Work
 from mamlzoo.contracts.data import Episode
 from mamlzoo.engine.binding import bind_seeds

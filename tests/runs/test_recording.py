@@ -600,3 +600,13 @@ def test_kill_9_at_random_moments_changes_no_bit(plan, tmp_path):
         )
         assert contents(directory) == contents(tmp_path / "whole"), number
     assert len(steps) > 3  # they were killed at different places
+
+
+def test_a_directory_that_holds_a_run_is_refused_and_left_as_it_is(tmp_path):
+    budget = {"meta_batch": 2, "test_tasks": 3, "test_steps": 1, "plan": "loop"}
+    mamlzoo.run(out=tmp_path / "run", iterations=1, **budget)
+    before = (tmp_path / "run" / "SHA256SUMS").read_text()
+    for iterations in (1, 2):
+        with pytest.raises(UsageError, match="exists and is no empty directory; nothing is overwritten"):
+            mamlzoo.run(out=tmp_path / "run", iterations=iterations, **budget)
+    assert (tmp_path / "run" / "SHA256SUMS").read_text() == before

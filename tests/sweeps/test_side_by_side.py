@@ -14,8 +14,10 @@ import mamlzoo
 from mamlzoo import trees
 from mamlzoo.contracts.numeric_options import numeric_options
 from mamlzoo.engine.episodes import TrainingStream
+from mamlzoo.engine.outer_optimizer import OuterOptimizer, Part
 from mamlzoo.engine.plan_choice import Choice
 from mamlzoo.engine.side_by_side import joined_states, states_of
+from mamlzoo.engine.steps import Measured
 from mamlzoo.engine.training import TrainingRecord
 from mamlzoo.experiments.checkpoint import Checkpoint
 from mamlzoo.experiments.experiment import Experiment
@@ -296,11 +298,95 @@ def test_more_than_memory_has_room_for_go_in_parts(monkeypatch):
 
 def test_states_are_joined_and_apart_again_to_the_bits():
     results = [alone(MAML(inner_lr=rate), ema=0.5) for rate in RATES]
-    states = [result.checkpoint.training for result in results]
+    recent = [Measured(torch.randn(5, 2), {"log": torch.randn(5, 2)}) for _ in RATES]
+    states = [
+        replace(result.checkpoint.training, recent=own, diverged={1: at} if at else {})
+        for at, (result, own) in enumerate(zip(results, recent, strict=True))
+    ]
     for state, back in zip(states, states_of(joined_states(states), len(states)), strict=True):
-        assert trees.equal((state.meta, state.average), (back.meta, back.average))
+        assert trees.equal((state.meta, state.average, state.recent), (back.meta, back.average, back.recent))
         assert trees.equal([*state.optimizer], [*back.optimizer])
         assert (state.step, dict(state.diverged)) == (back.step, back.diverged)
+    with pytest.raises(ValueError, match="different numbers of meta-steps"):
+        joined_states([states[0], replace(states[1], step=9)])
+
+
+class Doubles(MAML):
+    """MAML that predicts otherwise where its rate is a tensor, which its meta-loss does not show."""
+
+    name = "doubles"
+
+    def predict(self, learner, meta, fast, x):
+        found = super().predict(learner, meta, fast, x)
+        return found if isinstance(self.inner_lr, float) else 2 * found
+
+    def meta_loss(self, learner, meta, episode, progress):
+        fast = self.adapt(learner, meta, self.start(learner, meta, episode.support), episode.support)
+        return learner.loss(fast, episode.query), {}
+
+
+def test_what_predicts_otherwise_beside_others_is_apart():
+    assert grouped(experiments([Doubles(inner_lr=rate) for rate in RATES])) == [[0], [1], [2]]
+
+
+def test_a_rate_that_runs_away_keeps_no_others_apart():
+    assert grouped(experiments([MAML(inner_lr=rate) for rate in (0.01, 0.02, 1e30)])) == [[0, 1, 2]]
+
+
+def test_a_momentum_that_one_cell_has_not_leaves_the_program_in_use():
+    name = {"network": {"weight": torch.ones(2, 3)}}
+    optimizer = OuterOptimizer("sgd", [Part(0.1), Part(0.1, options={"momentum": 0.9})], name)
+    assert not optimizer.started
+    optimizer.step({"network": {"weight": torch.ones(2, 3)}})
+    assert optimizer.started
+
+
+def stopped_sweep(out):
+    parts = {kind: [part] for kind, part in PARTS.items()} | {"algorithm": ["maml"]}
+    grid, heard = grid_of({"algorithm.inner_lr": RATES}, parts, {}, 2, BUDGET | {"iterations": 6}), []
+    policy = RecordingPolicy(
+        Interval(steps=1), lambda *told: heard.append(told), lambda: any(isinstance(told[1], TrainingRecord) for told in heard)
+    )  # fmt: skip
+    with pytest.raises(StoppedError):
+        sweep_directory.record(grid, out, policy)
+    return grid
+
+
+def test_where_one_has_gone_on_meanwhile_each_goes_on_alone_to_its_end(tmp_path):
+    grid = stopped_sweep(tmp_path / "all")
+
+    def begins(part):
+        if part.at_once > 1:
+            mamlzoo.resume(tmp_path / "all" / "inner_lr=0.003")
+
+    sweep = sweep_directory.record(grid, tmp_path / "all", RecordingPolicy(begins=begins))
+    for cell in sweep.cells:
+        assert mamlzoo.load(cell.run_dir).checkpoint.training.step == 6
+
+
+def test_a_disk_that_refuses_is_said_of_its_own_cell(tmp_path, monkeypatch):
+    def refuses(directory, *rest):
+        if directory.name == "inner_lr=0.003":
+            raise OSError(28, "No space left on device")
+        write(directory, *rest)
+
+    write = run_directory.write_checkpoint
+    monkeypatch.setattr(run_directory, "write_checkpoint", refuses)
+    sweep = swept({"algorithm.inner_lr": RATES}, tmp_path / "all")
+    assert [cell.state for cell in sweep.cells] == ["failed", "finished", "finished"]
+    assert "all/inner_lr=0.003 could not be written: No space left on device" in sweep.cells[0].error
+
+
+def test_one_by_one_is_remembered_by_what_goes_on(tmp_path):
+    def stop():
+        return (tmp_path / "all" / "inner_lr=0.003" / "result.json").exists()
+
+    parts = {kind: [part] for kind, part in PARTS.items()} | {"algorithm": ["maml"]}
+    grid = grid_of({"algorithm.inner_lr": RATES}, parts, {}, 2, BUDGET)
+    with pytest.raises(StoppedError):
+        sweep_directory.record(grid, tmp_path / "all", RecordingPolicy(stop=stop), one_by_one=True)
+    mamlzoo.resume(tmp_path / "all")
+    assert not any("side by side" in why for why in plans(tmp_path / "all"))
 
 
 def test_experiments_of_one_seed_have_its_episodes():
