@@ -94,7 +94,14 @@ OUTER = {
 }
 
 
-@pytest.mark.parametrize(("axes", "common"), OUTER.values(), ids=OUTER)
+ALWAYS = {"rates by two axes", "option that makes a state"}
+"""In the ordinary suite; the others are slow tests."""
+
+
+@pytest.mark.parametrize(
+    ("axes", "common"),
+    [pytest.param(*case, id=name, marks=[] if name in ALWAYS else [pytest.mark.slow]) for name, case in OUTER.items()],
+)
 def test_numbers_of_the_outer_loop_are_each_cells_own(tmp_path, axes, common):
     sweep = swept(axes, tmp_path / "all", **common)
     assert all("side by side" in why for why in plans(tmp_path / "all"))
