@@ -263,8 +263,12 @@ LEARNED_AT_ONCE = {"maml": 250, "protonet": 150}
 """Those whose learning the ordinary suite looks at, and the meta-steps that they need."""
 FRAGILE = {"imaml": range(5)}
 """Those of which single seeds run off, by every plan: the median of these is looked at."""
-LEARNED = {"cnp": (2000, 3e-3), "np": (4000, 3e-3), "tnp-d": (2000, 1e-3), "imaml": (1500, 1e-3)}
-"""Meta-steps and outer rate of those that answer with the mean of all waves for longer than 600 meta-steps."""
+LEARNED = {
+    **{"cnp": (2000, 3e-3), "np": (4000, 3e-3), "tnp-d": (2000, 1e-3), "imaml": (1500, 1e-3)},
+    "maml-plus-plus": (600, 3e-4),
+}
+"""Meta-steps and outer rate of those that answer with the mean of all waves for longer than 600 meta-steps; or whose
+own rates, which they learn, run off at a larger one, by every plan."""
 
 
 @pytest.mark.parametrize(
