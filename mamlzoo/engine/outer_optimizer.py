@@ -52,7 +52,7 @@ def optimizer_class(name: str) -> Callable[..., torch.optim.Optimizer]:
 
 
 class Part(NamedTuple):
-    """How the seeds of one experiment are optimised, where several are trained side by side.
+    """How the seeds of one experiment are optimised, of which several may be trained side by side.
 
     Attributes:
         lr: the rate of a meta-step that is not given another.
@@ -85,8 +85,6 @@ class OuterOptimizer:
         lr: float | Sequence[Part],
         meta: MetaParams,
         *,
-        options: Mapping[str, Any] = NOTHING,
-        group_lrs: Mapping[str, float] = NOTHING,
         clip_norm: float | None = None,
         ema: float | None = None,
         statistics: Collection[str] = (),
@@ -94,7 +92,7 @@ class OuterOptimizer:
         """Optimise this θ.
 
         Args:
-            lr, options, group_lrs: as of a `Part`; or all of several parts, each of as many seeds, in place of these.
+            lr: the rate; or one or several parts with more to say, each of as many seeds.
             clip_norm: the largest norm of a seed's gradient; a longer one is made as long. None: any.
             ema: how much of the average of θ each step keeps; None: there is no average.
             statistics: groups of θ that are carried (`carried_statistics`), and not optimised.
@@ -107,7 +105,7 @@ class OuterOptimizer:
             lambda leaf: leaf.detach().requires_grad_(), trees.unravel(self.theta, trees.stop_gradient(meta))
         )
         self._class, self.elementwise = optimizer_class(name), name.lower() in ELEMENTWISE
-        parts = [Part(lr, group_lrs, options)] if isinstance(lr, int | float) else list(lr)
+        parts = [Part(lr)] if isinstance(lr, int | float) else list(lr)
         self._rows = len(self.theta) // len(parts)
         alike = 1 if self.elementwise else self._rows
         self._kinds = [_Kind.of(part, self.meta, elementwise=self.elementwise) for part in parts for _ in range(alike)]

@@ -6,12 +6,12 @@ for rounding. All have as many seeds.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
 import torch
-from torch import Tensor
 
 from mamlzoo import trees
 from mamlzoo.contracts.data import MetaParams
@@ -33,7 +33,7 @@ def joined_bounds(bounds: Sequence[Bound]) -> Bound:
     if len(bounds) == 1:
         return bounds[0]
     meta, constants = joined([(bound.meta, bound.constants) for bound in bounds])
-    seeds, own = len(trees.leaves(bounds[0].meta)[0]), [numeric_options(bound.algorithm) for bound in bounds]
+    seeds, own = seeds_of(bounds[0].meta), [numeric_options(bound.algorithm) for bound in bounds]
     numbers = {
         name: torch.tensor([each[name] for each in own], dtype=torch.float64).repeat_interleave(seeds)
         for name in own[0]
@@ -77,27 +77,22 @@ def states_of(state: TrainingState, count: int) -> list[TrainingState]:
     """Where training of each of so many experiments stands."""
     if count == 1:
         return [state]
-    seeds, optimizers = seeds_of(state.meta) // count, len(state.optimizer) // count
-    found = []
-    for at in range(count):
-        rows = slice(at * seeds, (at + 1) * seeds)
-        found.append(
-            TrainingState(
-                state.step,
-                trees.index(state.meta, rows),
-                state.optimizer[at * optimizers : (at + 1) * optimizers],
-                None if state.recent is None else trees.index(state.recent, (slice(None), rows)),
-                _of_rows(state.diverged, rows),
-                None if state.average is None else trees.index(state.average, rows),
-            )
+    optimizers = _shares(len(state.optimizer), count)
+    return [
+        TrainingState(
+            state.step,
+            trees.index(state.meta, rows),
+            state.optimizer[own],
+            None if state.recent is None else trees.index(state.recent, (slice(None), rows)),
+            _of_rows(state.diverged, rows),
+            None if state.average is None else trees.index(state.average, rows),
         )
-    return found
+        for rows, own in zip(_shares(seeds_of(state.meta), count), optimizers, strict=True)
+    ]
 
 
 def records_of(record: TrainingRecord, count: int) -> list[TrainingRecord]:
     """What happened to each of so many experiments."""
-    seeds = len(record.losses) // count
-    each = [slice(at * seeds, (at + 1) * seeds) for at in range(count)]
     return [
         TrainingRecord(
             record.step,
@@ -105,7 +100,7 @@ def records_of(record: TrainingRecord, count: int) -> list[TrainingRecord]:
             {name: values[rows] for name, values in record.logs.items()},
             _of_rows(record.diverged, rows),
         )
-        for rows in each
+        for rows in _shares(len(record.losses), count)
     ]
 
 
@@ -120,15 +115,12 @@ def values_of(values: MetricValues, count: int) -> list[MetricValues]:
 
 def kept(state: TrainingState) -> TrainingState:
     """The same in tensors of its own, which training does not go on with."""
-    copies: Measured | None = None if state.recent is None else trees.tree_map(torch.clone, state.recent)
+    recent: Measured | None = None if state.recent is None else trees.tree_map(torch.clone, state.recent)
     return replace(
         state,
-        meta=trees.tree_map(torch.clone, state.meta),
-        optimizer=[
-            {index: {key: _copy(value) for key, value in slots.items()} for index, slots in each.items()}
-            for each in state.optimizer
-        ],
-        recent=copies,
+        meta=trees.tree_map(torch.clone, state.meta),  # views of all seeds' θ, of which a deep copy would copy all
+        optimizer=copy.deepcopy(list(state.optimizer)),
+        recent=recent,
         average=None if state.average is None else trees.tree_map(torch.clone, state.average),
     )
 
@@ -138,9 +130,11 @@ def seeds_of(meta: MetaParams) -> int:
     return len(trees.leaves(meta)[0])
 
 
+def _shares(total: int, count: int) -> list[slice]:
+    """Where each of so many has its equal share."""
+    size = total // count
+    return [slice(at * size, (at + 1) * size) for at in range(count)]
+
+
 def _of_rows(diverged: Mapping[int, int], rows: slice) -> dict[int, int]:
     return {row - rows.start: step for row, step in diverged.items() if rows.start <= row < rows.stop}
-
-
-def _copy(value: object) -> object:
-    return value.clone() if isinstance(value, Tensor) else value

@@ -8,7 +8,7 @@ or makes its networks of, keeps experiments apart.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Hashable, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
 from typing import Any
@@ -28,7 +28,6 @@ from mamlzoo.engine.placement import device_of, matrix_products_in
 from mamlzoo.engine.plan_choice import bytes_of_a_task
 from mamlzoo.engine.side_by_side import joined_bounds
 from mamlzoo.experiments.experiment import Experiment
-from mamlzoo.runs.config import config_of
 from mamlzoo.runs.setup import bind
 
 MOST = 16
@@ -39,19 +38,27 @@ COPIES = 8
 """Of θ, about, in training: its gradient, the optimiser's state, what is written down."""
 
 
-def companions(experiments: Sequence[Experiment], standing: Sequence[Hashable]) -> list[list[int]]:
+def companions(
+    experiments: Sequence[Experiment], configs: Sequence[Mapping[str, Any]], standing: Sequence[Hashable]
+) -> list[list[int]]:
     """The experiments in groups that go side by side, by position; both in the order of the experiments.
 
     Args:
+        configs: theirs.
         standing: where each stands; those that stand elsewhere cannot go on together.
     """
     found = []
-    for group in _alike(experiments, range(len(experiments)), standing, ()):
-        found += _that_fit(experiments, group, standing)
+    for group in _alike(experiments, configs, range(len(experiments)), standing, ()):
+        found += _that_fit(experiments, configs, group, standing)
     return sorted(found)
 
 
-def _that_fit(experiments: Sequence[Experiment], group: list[int], standing: Sequence[Hashable]) -> list[list[int]]:
+def _that_fit(
+    experiments: Sequence[Experiment],
+    configs: Sequence[Mapping[str, Any]],
+    group: list[int],
+    standing: Sequence[Hashable],
+) -> list[list[int]]:
     """A group of experiments that differ in numbers, in the largest parts that give what each gives alone."""
     pieces = _in_pieces(experiments, group)
     if all(_fit(experiments, piece) for piece in pieces):
@@ -60,14 +67,18 @@ def _that_fit(experiments: Sequence[Experiment], group: list[int], standing: Seq
     names = {name for name in numeric_options(own[0].algorithm) if len({_number(one, name) for one in own}) > 1}
     stiff = {name for name in names if not _takes_several(own, name)}
     found = []
-    for part in _alike(experiments, group, standing, stiff):
+    for part in _alike(experiments, configs, group, standing, stiff):
         for piece in _in_pieces(experiments, part):
             found += [piece] if _fit(experiments, piece) else [[at] for at in piece]
     return found
 
 
 def _alike(
-    experiments: Sequence[Experiment], group: Sequence[int], standing: Sequence[Hashable], stiff: Collection[str]
+    experiments: Sequence[Experiment],
+    configs: Sequence[Mapping[str, Any]],
+    group: Sequence[int],
+    standing: Sequence[Hashable],
+    stiff: Collection[str],
 ) -> list[list[int]]:
     """Experiments that differ in numbers at most, but for options that must be the same."""
     groups: dict[Hashable, list[int]] = {}
@@ -75,13 +86,12 @@ def _alike(
         experiment = experiments[at]
         # One task after another is the same alone.
         alone = at if experiment.settings.plan == "loop" else None
-        groups.setdefault((_without_numbers(experiment, stiff), standing[at], alone), []).append(at)
+        groups.setdefault((_without_numbers(experiment, configs[at], stiff), standing[at], alone), []).append(at)
     return list(groups.values())
 
 
-def _without_numbers(experiment: Experiment, stiff: Collection[str]) -> str:
+def _without_numbers(experiment: Experiment, config: Mapping[str, Any], stiff: Collection[str]) -> str:
     """All that defines an experiment but the numbers that may differ."""
-    config = config_of(experiment)
     settings, algorithm = dict(config["settings"]), dict(config["algorithm"])
     numbers = [name for name in numeric_options(experiment.algorithm) if name not in stiff]
     algorithm["options"] = _blank(algorithm["options"], numbers)

@@ -7,7 +7,7 @@ import functools
 import time
 from collections.abc import Callable, Collection, Generator, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -49,6 +49,7 @@ from mamlzoo.runs.watchers import watched
 from mamlzoo.tables import count as count_of
 
 E = TypeVar("E")
+M = TypeVar("M")
 T = TypeVar("T")
 Told = Generator[Sequence[Event | None], None, T]
 """For each of several experiments what it tells, or None."""
@@ -80,14 +81,8 @@ def events(
         UsageError: the combination cannot work; before anything is trained.
     """
     with contextlib.closing(side_by_side([experiment], [config], [start], pauses)) as told:
-        while True:
-            try:
-                (event,) = next(told)
-            except StopIteration as end:
-                (result,) = end.value
-                return cast(Result, result)
-            if event is not None:
-                yield event
+        (result,) = yield from _mapped(told, _only_one)
+        return result
 
 
 def side_by_side(
@@ -304,8 +299,8 @@ def _begun(experiment: Experiment, start: Checkpoint | None, device: torch.devic
         with blamed(experiment, "set-up"):
             remarks = _remarks(bound, experiment.model)
         start = Checkpoint(NOTHING, TrainingState(0, meta), remarks=remarks)
-    kept = [start.training.average, start.best and start.best.meta]
-    for theta in [start.training.meta, *(theta for theta in kept if theta is not None)]:
+    others = [start.training.average, start.best and start.best.meta]
+    for theta in [start.training.meta, *(theta for theta in others if theta is not None)]:
         other = trees.difference(theta, bound.meta)
         if other:
             raise MamlzooError(f"the checkpoint has another θ than the model: {other}")
@@ -331,13 +326,25 @@ def _beside(at: Checkpoint, others: str) -> Checkpoint:
 
 def _to_all(count: int, events: Generator[Event, None, T]) -> Told[T]:
     """Events that are of all experiments alike."""
+    return _mapped(events, lambda event: [event] * count)
+
+
+def _only_one(told: Sequence[Event | None]) -> Event:
+    """What a single experiment tells: there is nobody else to tell something."""
+    (event,) = told
+    assert event is not None
+    return event
+
+
+def _mapped(events: Generator[E, None, T], change: Callable[[E], M]) -> Generator[M, None, T]:
+    """The same events, each changed, to the same end."""
     while True:
         try:
             event = next(events)
         except StopIteration as end:
             ended: T = end.value
             return ended
-        yield [event] * count
+        yield change(event)
 
 
 def _better(at: Checkpoint, record: ValidationRecord, sign: float, settled: NDArray[np.bool_]) -> Best:

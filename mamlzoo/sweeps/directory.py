@@ -168,19 +168,21 @@ def _groups(
     cells: Sequence[Cell], experiments: Sequence[Experiment | None], waiting: Sequence[int], policy: RecordingPolicy
 ) -> list[list[int]]:
     """The cells still to be run, in groups that are trained side by side."""
-    own, places = [], list[Hashable]()
+    own, configs, places = [], [], list[Hashable]()
     for at in waiting:
         cell, experiment = cells[at], experiments[at]
         assert experiment is not None
+        assert cell.config is not None
         assert cell.run_dir is not None
         own.append(experiment)
+        configs.append(cell.config)
         try:
             places.append(recording.place_of(experiment, cell.run_dir))
         except MamlzooError:  # said when its turn comes
             places.append(cell.run_dir)
     if len(own) > 1:
         policy.progress(own[0], Notice("trying which cells go side by side"))
-    return [[waiting[at] for at in group] for group in companions(own, places)]
+    return [[waiting[at] for at in group] for group in companions(own, configs, places)]
 
 
 def _is_finished(cell: Cell) -> bool:

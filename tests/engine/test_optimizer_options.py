@@ -10,7 +10,7 @@ from test_outer_optimizer import FIT
 
 from mamlzoo import trees
 from mamlzoo.engine.optimizer_options import NOT_OFFERED, checked, options_of_optimizer
-from mamlzoo.engine.outer_optimizer import OuterOptimizer, optimizer_class
+from mamlzoo.engine.outer_optimizer import OuterOptimizer, Part, optimizer_class
 from mamlzoo.errors import UsageError
 
 GIVEN = {
@@ -48,7 +48,7 @@ def test_options_are_obeyed_for_each_seed_as_if_it_were_alone(name):
     generator = torch.Generator().manual_seed(0)
     start, gradients = torch.randn(2, 4, 3, generator=generator), torch.randn(6, 2, 4, 3, generator=generator)
     optimizer, usual = (
-        OuterOptimizer(name, 0.01, {"network": {"weight": start}}, options=options) for options in (given, {})
+        OuterOptimizer(name, [Part(0.01, options=options)], {"network": {"weight": start}}) for options in (given, {})
     )
     for gradient in gradients:
         optimizer.step({"network": {"weight": gradient}})
@@ -69,7 +69,7 @@ def test_an_update_obeys_them_and_a_rate_of_its_own_as_a_step_does(name):
     generator = torch.Generator().manual_seed(0)
     meta = {"network": {"weight": torch.randn(2, 4, 3, generator=generator)}}
     first, second = ({"network": {"weight": torch.randn(2, 4, 3, generator=generator)}} for _ in range(2))
-    optimizer = OuterOptimizer(name, 0.01, meta, options=checked(name, GIVEN[name]))
+    optimizer = OuterOptimizer(name, [Part(0.01, options=checked(name, GIVEN[name]))], meta)
     optimizer.step(first)
     rates = torch.tensor([0.003], dtype=torch.float64)
     updated, new = optimizer.update(optimizer.theta, optimizer.state(), trees.ravel(second), rates)

@@ -25,6 +25,7 @@ from mamlzoo.experiments.settings import Settings
 from mamlzoo.runs import companions as companions_module
 from mamlzoo.runs import directory as run_directory
 from mamlzoo.runs.companions import companions
+from mamlzoo.runs.config import config_of
 from mamlzoo.runs.recording_policy import Interval, RecordingPolicy, StoppedError
 from mamlzoo.sweeps import directory as sweep_directory
 from mamlzoo.sweeps.grid import grid_of
@@ -63,8 +64,8 @@ def experiments(algorithms, **settings):
     return [Experiment(PARTS["task"], SMALL, one, Settings(**common)) for one in algorithms]
 
 
-def grouped(found):
-    return companions(found, [0] * len(found))
+def grouped(found, standing=None):
+    return companions(found, [config_of(one) for one in found], standing or [0] * len(found))
 
 
 def assert_same(result, expected):
@@ -285,7 +286,7 @@ def test_what_an_algorithm_says_of_itself_keeps_cells_apart():
 
 def test_other_tasks_networks_and_places_are_apart():
     one = experiments([MAML(inner_lr=0.01), MAML(inner_lr=0.02)])
-    assert companions(one, [0, 4]) == [[0], [1]]
+    assert grouped(one, [0, 4]) == [[0], [1]]
     assert grouped([one[0], replace(one[1], task=Sine(shots=5, queries=4))]) == [[0], [1]]
     assert grouped([one[0], replace(one[1], model=MLP(hidden=(9,), activation="tanh"))]) == [[0], [1]]
 
