@@ -9,6 +9,7 @@ from .api import run as run
 from .api import save as save
 from .api import sweep as sweep
 from .arrays.class_episodes import ClassEpisodes as ClassEpisodes
+from .arrays.class_task import ClassTask as ClassTask
 from .arrays.class_task import task_of_classes as task_of_classes
 from .arrays.group_episodes import GroupEpisodes as GroupEpisodes
 from .arrays.group_task import task_of_groups as task_of_groups

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
-from typing import Any, ClassVar, Self
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -21,20 +23,25 @@ from mamlzoo.contracts.ranges import Range
 
 
 class ClassTask(Task):
-    """N-way K-shot classification of examples from arrays.
+    """N-way K-shot classification of labelled examples: what a task of this kind derives from.
+
+        class Birds(mamlzoo.ClassTask):
+            name = "birds"
+
+            @functools.cached_property
+            def episodes(self) -> mamlzoo.ClassEpisodes:
+                return mamlzoo.ClassEpisodes(*read_songs())
 
     An episode takes `ways` classes of its split in random order, which numbers them, and of each `shots` examples to
     adapt on and `queries` others to judge by. No class is in two splits. Training episodes may have other numbers of
     classes and of support examples; a network then has an output for each of the greater number of classes, of which
-    the smaller episodes use the first.
+    the smaller episodes use the first. Examples are read when they are first needed.
 
     Loss: cross-entropy. Metrics: accuracy, and the loss.
 
     Reference: the episodic protocol is Vinyals et al., "Matching Networks for One Shot Learning", NeurIPS 2016.
     """
 
-    episodes: ClassVar[ClassEpisodes]
-    split: ClassVar[dict[Split, list[Any]] | None]
     higher_is_better = frozenset({"accuracy"})
     ways: int = option(5, "classes of an episode, N", minimum=2)
     shots: int | Range = option(1, "support examples a class, K, or a range to draw from, as 1..20", minimum=1)
@@ -48,13 +55,19 @@ class ClassTask(Task):
         None, "support examples a class in training episodes, or a range; none: shots", minimum=1, later=True
     )
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for split, part in self._parts.items():
-            ways, shots = self._size(split)
-            own = ", of train_ways and train_shots," if (ways, shots) != (self.ways, self.shots) else ""
-            with told_of(self.name, f"in {split}{own} "):
-                part.check(ways=ways, shots=shots, queries=self.queries, short=self.short)
+    @property
+    @abstractmethod
+    def episodes(self) -> ClassEpisodes:
+        """All labelled examples; a `functools.cached_property`, or a plain attribute."""
+
+    @property
+    def split(self) -> Mapping[Split, list[Any]] | None:
+        """The classes, or groups, of each split by name; None: at random, by valid, test and split_seed."""
+        return None
+
+    def prepared(self, episodes: ClassEpisodes, split: Split) -> ClassEpisodes:
+        """A split's episodes as they are drawn: by default as they are; here a task transforms its examples."""
+        return episodes
 
     def _size(self, split: Split) -> tuple[int, int | Range]:
         """How many classes an episode has, and how many support examples of each."""
@@ -70,9 +83,16 @@ class ClassTask(Task):
     @functools.cached_property
     def _parts(self) -> dict[Split, ClassEpisodes]:
         with told_of(self.name):
-            return parts_of(
+            parts = parts_of(
                 self.episodes, self.split, valid=self.valid, test=self.test, seed=self.split_seed, least=self.ways
             )
+        parts = {split: self.prepared(part, split) for split, part in parts.items()}
+        for split, part in parts.items():
+            ways, shots = self._size(split)
+            own = ", of train_ways and train_shots," if (ways, shots) != (self.ways, self.shots) else ""
+            with told_of(self.name, f"in {split}{own} "):
+                part.check(ways=ways, shots=shots, queries=self.queries, short=self.short)
+        return parts
 
     def sample(self, count: int, *, split: Split, generator: torch.Generator) -> Episode:
         ways, shots = self._size(split)
@@ -134,6 +154,10 @@ def task_of_classes(
     class Given(ClassTask):
         episodes = found
         split = divided
+
+        def __post_init__(self) -> None:
+            super().__post_init__()
+            _ = self._parts  # arrays are at hand: what is wrong with them is said at once
 
         @classmethod
         def example(cls) -> Self:
