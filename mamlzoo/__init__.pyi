@@ -45,6 +45,7 @@ from .contracts.plugins import Plugin as Plugin
 from .contracts.plugins import Task as Task
 from .contracts.ranges import Range as Range
 from .contracts.ranges import sizes as sizes
+from .contracts.reading import reading as reading
 from .discovery.entry_points import installed as installed
 from .discovery.entry_points import make as make
 from .engine.evaluation import EvaluationProgress as EvaluationProgress

@@ -5,11 +5,14 @@ from __future__ import annotations
 import errno
 import importlib
 import re
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import click
 
 from mamlzoo import __version__
 from mamlzoo.cli import standard_streams
+from mamlzoo.contracts.reading import watched_by
 from mamlzoo.errors import MamlzooError
 
 COMMANDS = {
@@ -58,7 +61,7 @@ class Commands(click.Group):
             ctx.exit(error.exit_code)
 
     def invoke(self, ctx: click.Context) -> object:
-        with standard_streams.steady():
+        with standard_streams.steady(), watched_by(_reading):
             return self._invoke(ctx)
 
     def _invoke(self, ctx: click.Context) -> object:
@@ -82,6 +85,13 @@ class Commands(click.Group):
             where = f"{error.filename}: " if error.filename is not None else ""
             _tell(f"{where}{error.strerror or error}")
             ctx.exit(1)
+
+
+def _reading(what: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
+    """A bar of its own for what is read while no others are shown, once it takes long."""
+    progress = importlib.import_module("mamlzoo.cli.progress")  # which nothing needs until then
+    shown: AbstractContextManager[Callable[[int], None]] = progress.alone(what, total)
+    return shown
 
 
 def _tell(message: str, headline: str = "Error: ") -> None:

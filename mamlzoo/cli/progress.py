@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import html
 import sys
 import threading
@@ -18,6 +19,7 @@ from rich.text import Text
 from mamlzoo.cli import console
 from mamlzoo.cli.progress_lines import Line, as_clock
 from mamlzoo.cli.time_left import Countdown, Run, Work, most_alike
+from mamlzoo.contracts.reading import watched_by
 from mamlzoo.engine.evaluation import EvaluationProgress
 from mamlzoo.engine.plan_choice import Alert, Choice, Notice
 from mamlzoo.engine.training import TrainingRecord
@@ -37,6 +39,8 @@ ECHO = 2
 """Columns that stay free at a line's end: there a terminal shows the ^C that was typed, and would begin a new line."""
 NOTEBOOK = 100
 """Columns of a line in a notebook."""
+LONG = 1.0
+"""Seconds after which reading gets a bar."""
 
 
 class Display(Watcher):
@@ -78,6 +82,17 @@ class Display(Watcher):
     def counts(self, what: str, done: int, total: int | None) -> None:
         with self._lock:
             self._doing, self._counted = what, (done, total)
+
+    @contextmanager
+    def reads(self, what: str, total: int) -> Iterator[Callable[[int], None]]:
+        """Shows how much is read, in place of what else is going on."""
+        before = self._doing, self._counted, self._began
+        self._began = self._clock()
+        try:
+            yield lambda done: self.counts(what, done, total)
+        finally:
+            with self._lock:
+                self._doing, self._counted, self._began = before
 
     def __call__(self, experiment: Experiment, event: Event) -> None:
         with self._lock:
@@ -221,23 +236,47 @@ def display(quiet: bool = False) -> Iterator[Watcher]:
     """Bars on stderr where that is a terminal, or in a notebook; lines that stay also elsewhere. Nothing if quiet."""
     err = console.err()
     if quiet:
-        yield Watcher()
+        with watched_by(_unseen):
+            yield Watcher()
     elif err.is_jupyter:
-        with _in_notebook() as shown:
+        with _in_notebook() as shown, watched_by(shown.reads):
             yield shown
     else:
         shown = Display(lambda text: err.print(text, markup=False))
         if not err.is_terminal:
             yield shown
             return
-        with Live(
-            _Screen(shown),
-            console=err,
-            refresh_per_second=8,
-            transient=True,
-            redirect_stdout=sys.stdout.isatty(),  # what goes to a file goes there
+        with (
+            watched_by(shown.reads),
+            Live(
+                _Screen(shown),
+                console=err,
+                refresh_per_second=8,
+                transient=True,
+                redirect_stdout=sys.stdout.isatty(),  # what goes to a file goes there
+            ),
         ):
             yield shown
+
+
+@contextmanager
+def alone(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A bar for what is read while no others are shown, once it takes long."""
+    began, told = time.monotonic(), list[Watcher]()
+    with contextlib.ExitStack() as shown:
+
+        def tell(done: int) -> None:
+            if not told and time.monotonic() - began > LONG:
+                told.append(shown.enter_context(display()))
+            for watcher in told:
+                watcher.counts(what, done, total)
+
+        yield tell
+
+
+@contextmanager
+def _unseen(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    yield lambda done: None
 
 
 class _Screen:
