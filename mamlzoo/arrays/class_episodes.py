@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from mamlzoo import trees
 from mamlzoo.arrays.array_episodes import ArrayEpisodes
 from mamlzoo.arrays.columns import Columns, coded
-from mamlzoo.arrays.rows_by_class import Short
+from mamlzoo.arrays.rows_by_class import Short, Variants
 from mamlzoo.contracts.data import Batch, Episode
 from mamlzoo.contracts.inputs import Inputs
 from mamlzoo.contracts.numbers_as_text import shown
 from mamlzoo.contracts.ranges import Range
 from mamlzoo.errors import UsageError
+
+_Passage = Callable[[Any, Tensor, torch.Generator], Any]
+"""From examples [n, *shape], of each the variant of its class [n], and a generator, to examples of the same shape."""
 
 
 class ClassEpisodes(ArrayEpisodes):
@@ -53,6 +59,7 @@ class ClassEpisodes(ArrayEpisodes):
     ) -> None:
         self._examples = Columns.of("examples", examples, inputs, scale)
         self.inputs = self._examples.inputs
+        self._variants, self._passages = Variants(), tuple[_Passage, ...]()
         count = len(self._examples)
         self._labels, label = coded("labels", labels, count)
         if groups is None:
@@ -65,6 +72,36 @@ class ClassEpisodes(ArrayEpisodes):
         group = f" of {super()._title(at)}" if self._unit == "group" else ""
         return f"class {shown(self._labels[int(self._rows.label[at])])}{group}"
 
+    def with_variants(
+        self, count: int, function: Callable[[Any, Tensor], Any], *, as_classes: bool = True
+    ) -> ClassEpisodes:
+        """Every class in several ways, as a character turned by no, one, two or three quarters.
+
+        Args:
+            count: how many ways.
+            function: from examples [n, *shape], and of each in which way, [n] of 0 … count − 1, to examples of the same
+                shape.
+            as_classes: each way makes a class of its own, so that there are `count` times as many; else an episode has
+                a class once, in a way drawn at random.
+        """
+        found = self._through(lambda x, way, generator: function(x, way))
+        found._variants = Variants(count, as_classes)
+        return found
+
+    def transformed(self, function: Callable[[Any, torch.Generator], Any]) -> ClassEpisodes:
+        """Examples pass through a function when they are drawn, behind those that they passed before.
+
+        Args:
+            function: from examples [n, *shape], and a generator from which all randomness comes, to examples of the
+                same shape.
+        """
+        return self._through(lambda x, way, generator: function(x, generator))
+
+    def _through(self, function: _Passage) -> ClassEpisodes:
+        found = copy.copy(self)
+        found._passages = (*self._passages, function)
+        return found
+
     def check(self, *, ways: int, shots: int | Range, queries: int, short: Short = "refuse") -> None:
         """Refuse what no episode of this size can be drawn of, by name.
 
@@ -72,7 +109,7 @@ class ClassEpisodes(ArrayEpisodes):
             UsageError: a class has too few examples, or there are too few classes.
         """
         self._rows.check("class", self._title, shots, queries, short)
-        fewest = int(self._rows.classes.min())
+        fewest = int(self._rows.classes.min()) * self._variants.of_class
         if fewest < ways:
             where = f" of {self._unit} {shown(self.names[int(self._rows.classes.argmin())])}"
             raise UsageError(
@@ -112,11 +149,31 @@ class ClassEpisodes(ArrayEpisodes):
             generator=generator,
             short=short,
             in_turn=in_turn or self._unit == "class",
+            variants=self._variants,
         )
 
         def batch(rows: Tensor, mask: Tensor | None) -> Batch:
             there = None if mask is None else mask.flatten(1)
             y = torch.arange(ways, device=generator.device)[None, :, None].expand(rows.shape).flatten(1)
-            return Batch(self._examples.pick(rows.flatten(1), generator.device, there), y, there)
+            x = self._examples.pick(rows.flatten(1), generator.device, there)
+            if self._passages:
+                way = drawn.variant[..., None].expand(rows.shape).flatten(1)
+                x = _passed(x, way, there, self._passages, generator)
+            return Batch(x, y, there)
 
         return Episode(batch(drawn.support, drawn.support_mask), batch(drawn.query, drawn.query_mask))
+
+
+def _passed(x: Any, way: Tensor, there: Tensor | None, passages: Sequence[_Passage], generator: torch.Generator) -> Any:
+    """Examples [episodes, n, *shape] through functions; padding is zeros again."""
+    size = way.shape
+    x = trees.tree_map(lambda leaf: leaf.flatten(0, 1), x)
+    for passage in passages:
+        x = passage(x, way.flatten(), generator)
+
+    def shaped(leaf: Tensor) -> Tensor:
+        if there is not None:
+            leaf = leaf.masked_fill(~there.reshape(-1, *[1] * (leaf.ndim - 1)), 0)
+        return leaf.reshape(*size, *leaf.shape[1:])
+
+    return trees.tree_map(shaped, x)

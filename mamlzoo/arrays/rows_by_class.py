@@ -28,12 +28,36 @@ class Drawn(NamedTuple):
     Attributes:
         support, query: numbers of rows, [episodes, classes, rows], on the processor.
         support_mask, query_mask: which of them are there, of the same shape, on the generator's device; None: all.
+        variant: of each class which of its variants it is, [episodes, classes], on the generator's device.
     """
 
     support: Tensor
     query: Tensor
     support_mask: Tensor | None
     query_mask: Tensor | None
+    variant: Tensor
+
+
+@dataclass(frozen=True)
+class Variants:
+    """In how many ways a class may look.
+
+    Attributes:
+        count: how many ways there are, in all of which every class has the same examples.
+        as_classes: whether each is a class of its own; else an episode has a class once, in a way drawn at random.
+    """
+
+    count: int = 1
+    as_classes: bool = True
+
+    @property
+    def of_class(self) -> int:
+        """How many classes one makes."""
+        return self.count if self.as_classes else 1
+
+
+AS_IT_IS = Variants()
+"""A class looks in one way alone."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,6 +139,7 @@ class RowsByClass:
         generator: torch.Generator,
         short: Short = "refuse",
         in_turn: bool = False,
+        variants: Variants = AS_IT_IS,
     ) -> Drawn:
         """Rows of `count` episodes, each of one group and `ways` of its classes in random order, none of them twice.
 
@@ -124,6 +149,7 @@ class RowsByClass:
             short: 'use': a class of fewer rows than shots and queries shares them among support and query in
                 proportion, and the sets have masks. 'refuse': there is no such class.
             in_turn: groups come one after another, and not at random.
+            variants: in which a class may be drawn.
         """
         first_class, classes, first_row, rows = (
             part.to(generator.device) for part in (self.first_class, self.classes, self.first_row, self.rows)
@@ -132,7 +158,11 @@ class RowsByClass:
             group = torch.arange(count, device=generator.device) % len(classes)
         else:
             group = torch.randint(len(classes), (count,), generator=generator, device=generator.device)
-        chosen = first_class[group, None] + distinct(classes[group], ways, generator)
+        of_class = variants.of_class
+        drawn = distinct(classes[group] * of_class, ways, generator)
+        chosen, variant = first_class[group, None] + drawn // of_class, drawn % of_class
+        if variants.count > of_class:
+            variant = torch.randint(variants.count, drawn.shape, generator=generator, device=generator.device)
         length, mask = sizes(shots, tuple(chosen.shape), generator)
         row = distinct(rows[chosen].flatten(), length + queries, generator).unflatten(0, chosen.shape)
         query_mask = None
@@ -147,7 +177,7 @@ class RowsByClass:
             mask = at[..., :length] < of_support[..., None]
             query_mask = at[..., :queries] < of_query[..., None]
         found = self.order[(first_row[chosen][..., None] + row).cpu()]
-        return Drawn(found[..., :length], found[..., length:], mask, query_mask)
+        return Drawn(found[..., :length], found[..., length:], mask, query_mask, variant)
 
 
 def shared(held: Tensor, shots: Tensor, queries: int) -> tuple[Tensor, Tensor]:
