@@ -24,6 +24,8 @@ from .contracts.data import MetaParams as MetaParams
 from .contracts.data import Params as Params
 from .contracts.data import Spec as Spec
 from .contracts.data import Split as Split
+from .contracts.datasets import Archive as Archive
+from .contracts.datasets import Dataset as Dataset
 from .contracts.distributions import Categorical as Categorical
 from .contracts.distributions import Distribution as Distribution
 from .contracts.distributions import Gaussian as Gaussian

@@ -257,6 +257,13 @@ def remove_leftovers(directory: Path, *, folders_alone: bool = False) -> None:
                     path.unlink()
 
 
+def data_directory() -> Path:
+    """Where data sets are kept that a user added: `MAMLZOO_DATA`, or a folder of the user's data."""
+    own = os.environ.get("MAMLZOO_DATA")
+    shared = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    return Path(own) if own else shared / "mamlzoo"
+
+
 def flush_directory(directory: Path) -> None:
     """Make a new name durable, where directories can be flushed."""
     if not hasattr(os, "O_DIRECTORY"):

@@ -22,6 +22,7 @@ COMMANDS = {
     "resume": "Go on with a run, a comparison or a sweep that was stopped.",
     "compare": "Train and test several combinations and show them side by side.",
     "sweep": "Run every combination of several values of any options, and choose by validation.",
+    "data": "Add published data sets, of which some tasks are made.",
     "trust": "Let run directories that you were handed have code of their own run.",
     "adapt": "Adapt a trained θ to points of your own, and predict.",
     "reproduce": "Make a published experiment again, and put its numbers beside ours.",

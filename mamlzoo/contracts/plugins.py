@@ -38,6 +38,7 @@ from torch import Tensor, nn
 
 from mamlzoo.contracts import options
 from mamlzoo.contracts.data import Batch, Episode, Fast, MetaParams, Params, Spec, Split
+from mamlzoo.contracts.datasets import Dataset
 from mamlzoo.contracts.distributions import Distribution
 from mamlzoo.contracts.learner import Learner
 from mamlzoo.errors import PluginError, UsageError
@@ -96,9 +97,11 @@ class Task(Plugin):
     Attributes:
         claims: what else the conformance kit (`mamlzoo.testing`) is to hold it to: 'log-likelihood', if the loss of an
             example is −log of a density of its target, or of a class's probability.
+        dataset: what a user must add before the task can be used, by `mamlzoo data`; None: nothing.
     """
 
     kind = "task"
+    dataset: ClassVar[Dataset | None] = None
     claims: ClassVar[frozenset[str]] = frozenset()
 
     @property
