@@ -257,6 +257,13 @@ def remove_leftovers(directory: Path, *, folders_alone: bool = False) -> None:
                     path.unlink()
 
 
+def cache_directory() -> Path:
+    """Where what can be made again is meant to be kept: `MAMLZOO_CACHE`, or a folder of the user's cache."""
+    own = os.environ.get("MAMLZOO_CACHE")
+    shared = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(own) if own else shared / "mamlzoo"
+
+
 def flush_directory(directory: Path) -> None:
     """Make a new name durable, where directories can be flushed."""
     if not hasattr(os, "O_DIRECTORY"):

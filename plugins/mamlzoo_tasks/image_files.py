@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+import PIL
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
@@ -26,6 +27,8 @@ BEGINNINGS = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"RIFF", b"II*\0", b"
 """How files of these formats begin, however damaged they are later."""
 LARGEST = 89_478_485
 """Pixels beyond which Pillow, too, takes a file for one that was made to fill the memory."""
+DECODER = f"Pillow {PIL.__version__}"
+"""What decodes: another version may round otherwise."""
 MOST_THREADS = 8
 DRAFT = 2
 """A JPEG is decoded at no more than so many times the size that is wanted, if that is quicker."""
