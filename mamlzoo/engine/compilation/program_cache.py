@@ -25,6 +25,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
+from mamlzoo.files import cache_directory
+
 try:
     import fcntl
 except ImportError:  # no such locks there: nothing is marked, and nothing swept but what is old
@@ -64,13 +66,6 @@ class Place(NamedTuple):
 
     folder: Path
     alert: str | None
-
-
-def cache_directory() -> Path:
-    """Where compiled programs are meant to be kept: `MAMLZOO_CACHE`, or a folder of the user's cache."""
-    own = os.environ.get("MAMLZOO_CACHE")
-    shared = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return Path(own) if own else shared / "mamlzoo"
 
 
 def place() -> Place:
