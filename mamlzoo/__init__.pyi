@@ -14,7 +14,6 @@ from .arrays.group_episodes import GroupEpisodes as GroupEpisodes
 from .arrays.group_task import task_of_groups as task_of_groups
 from .comparisons.comparison import Comparison as Comparison
 from .contracts.complete_at_once import CompleteAtOnce as CompleteAtOnce
-from .contracts.csv_points import Points as Points
 from .contracts.csv_points import read_points as read_points
 from .contracts.data import Batch as Batch
 from .contracts.data import Episode as Episode
@@ -42,6 +41,7 @@ from .contracts.plugins import MetaLoss as MetaLoss
 from .contracts.plugins import Model as Model
 from .contracts.plugins import Plugin as Plugin
 from .contracts.plugins import Task as Task
+from .contracts.points import Points as Points
 from .contracts.ranges import Range as Range
 from .contracts.ranges import sizes as sizes
 from .discovery.entry_points import installed as installed
