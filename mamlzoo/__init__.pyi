@@ -17,7 +17,6 @@ from .arrays.image_task import ImageTask as ImageTask
 from .arrays.kept import kept as kept
 from .comparisons.comparison import Comparison as Comparison
 from .contracts.complete_at_once import CompleteAtOnce as CompleteAtOnce
-from .contracts.csv_points import Points as Points
 from .contracts.csv_points import read_points as read_points
 from .contracts.data import Batch as Batch
 from .contracts.data import Episode as Episode
@@ -47,6 +46,7 @@ from .contracts.plugins import MetaLoss as MetaLoss
 from .contracts.plugins import Model as Model
 from .contracts.plugins import Plugin as Plugin
 from .contracts.plugins import Task as Task
+from .contracts.points import Points as Points
 from .contracts.ranges import Range as Range
 from .contracts.ranges import sizes as sizes
 from .contracts.reading import reading as reading

@@ -20,12 +20,17 @@ file_type = click.Path(path_type=Path)
 
 @click.command("adapt")
 @click.argument("run", type=file_type)
-@click.option("--support", type=file_type, required=True, help="CSV file with the points to adapt to.")
+@click.option(
+    "--support",
+    type=file_type,
+    required=True,
+    help="File with the points to adapt to, or a folder, as the task reads it.",
+)
 @click.option(
     "--query",
     type=file_type,
-    help="CSV file with the inputs to predict at.  [default: a grid over the support's range where an input is one "
-    "number, else the support's inputs]",
+    help="File, or folder, with the inputs to predict at.  [default: a grid over the support's range where an input is "
+    "one number, else the support's inputs]",
 )
 @click.option("--steps", type=numeric(minimum=0), default=10, show_default=True, help="Adaptation steps.")
 @click.option("--seed", type=numeric(minimum=0), help="Whose θ.  [default: the first that did not diverge]")
@@ -46,23 +51,23 @@ def command(
 ) -> None:
     """Adapt the trained θ of a RUN directory to a few points of yours, and predict.
 
-    The first line of a CSV file names its columns: x and y, or x1, x2, … and y1, y2, … where an input or a target is
-    several numbers; a class is given by its index, from 0. A query without y will do.
+    Most tasks read CSV files whose first line names the columns: x and y, or x1, x2, … and y1, y2, … where an input or
+    a target is several numbers; a class is given by its index, from 0. Others say with `mamlzoo info` what they read. A
+    query without targets will do.
 
     Prints the support loss after each number of adaptation steps, and saves predictions.csv, predictions.json and,
     where the task is from one number to one number, fit.png. Where a distribution is predicted, its standard deviation
     and the ends of its 90% interval stand in further columns.
     """
     from mamlzoo import files
-    from mamlzoo.contracts import csv_points
     from mamlzoo.figures import plots
     from mamlzoo.inference import meta_parameters, predictions
     from mamlzoo.runs import directory as run_directory
 
     result = run_directory.load(run)
     task = meta_parameters.experiment_of(result).task
-    given = csv_points.read(support, task, targets=True)
-    asked = None if query is None else csv_points.read(query, task, targets=False)
+    given = task.read(support)
+    asked = None if query is None else task.read(query, support=given)
     directory = out or _new_directory(run)
     with run_directory.new_directory(directory) as temporary:
         found = predictions.predict(result, given, asked, steps=steps, seed=seed)

@@ -12,9 +12,8 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,25 +23,12 @@ from mamlzoo.contracts import numbers_as_text
 from mamlzoo.contracts.data import Spec
 from mamlzoo.contracts.inputs import Input, described
 from mamlzoo.contracts.numbers_as_text import shown
-from mamlzoo.contracts.plugins import Task
+from mamlzoo.contracts.points import Points
 from mamlzoo.errors import UsageError
 
 LARGEST = float(np.finfo(np.float32).max)
 NAMED = 4
 """Up to so many columns of a kind are named one by one in an error."""
-
-
-@dataclass(frozen=True)
-class Points:
-    """Points of one data set.
-
-    Attributes:
-        x: inputs [n, *input_shape].
-        y: targets [n, targets], or class indices [n]; None where they are not known.
-    """
-
-    x: NDArray[np.float32]
-    y: NDArray[Any] | None = None
 
 
 class _Line(NamedTuple):
@@ -58,21 +44,21 @@ class _Cell(NamedTuple):
         return UsageError(f"{self.where}: {shown(self.text)} {reason}")
 
 
-def read(path: Path, task: Task, *, targets: bool) -> Points:
+def read(path: Path, name: str, spec: Spec, *, targets: bool) -> Points:
     """The points in a file, for a task.
 
     Args:
+        name, spec: the task's.
         targets: whether there must be targets; if not, they are read where there are any.
 
     Raises:
         UsageError: naming the file, its line and column, and what would be right.
     """
-    spec = task.spec
     if not isinstance(spec.structure, Input):
         raise UsageError(
-            f"task '{task.name}' takes {described(spec.structure)}, which no CSV file holds; Result.adapt takes them"
+            f"task '{name}' takes {described(spec.structure)}, which no CSV file holds; Result.adapt takes them"
         )
-    takes = f"task '{task.name}' takes the columns {_listed(input_names(spec))}, {_listed(target_names(spec))}"
+    takes = f"task '{name}' takes the columns {_listed(input_names(spec))}, {_listed(target_names(spec))}"
     header, rows = _header_and_rows(path, takes)
     x = _as_counted(input_names(spec), header.cells)
     y = _as_counted(target_names(spec), header.cells)

@@ -30,17 +30,19 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol, Self, dataclass_transform, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
-from mamlzoo.contracts import options
+from mamlzoo.contracts import csv_points, options
 from mamlzoo.contracts.data import Batch, Episode, Fast, MetaParams, Params, Spec, Split
 from mamlzoo.contracts.datasets import Dataset
 from mamlzoo.contracts.distributions import Distribution
 from mamlzoo.contracts.learner import Learner
+from mamlzoo.contracts.points import Points
 from mamlzoo.errors import PluginError, UsageError
 
 
@@ -139,6 +141,27 @@ class Task(Plugin):
         The loss gets the outputs themselves.
         """
         return None
+
+    def read(self, path: Path, *, support: Points | None = None) -> Points:
+        """A user's own data, for `mamlzoo adapt`: by default a CSV file with the columns x and y, or x1, x2, …
+
+        Args:
+            path: a file, or a folder, as the task wants it.
+            support: None: what is read is the support set, which has targets. Else it is the query that belongs to this
+                support set, with targets where it has any: class names, and times since a first one, mean there what
+                they mean here.
+
+        Raises:
+            UsageError: one line that names the file, the place in it, and what would be right.
+        """
+        return csv_points.read(path, self.name, self.spec, targets=support is None)
+
+    def in_units(self, points: Points) -> Points:
+        """Points as the network has them, in the units of the user's own data; by default these are the same.
+
+        Predictions take the place of targets. Of each target it is an increasing affine map; class indices stay.
+        """
+        return points
 
 
 Builder = Callable[[], nn.Module]

@@ -159,7 +159,7 @@ def _fit(axes: Axes, fit: Fit) -> None:
             axes.fill_between(fit.x, low, high, color=colour, alpha=0.2, linewidth=0, label=f"{SHOWN:.0%} of targets")
     full: Any = {"s": 26, "marker": "^", "color": COLOURS[3], "edgecolors": "#000000", "linewidths": 0.5, "zorder": 3}
     axes.scatter(fit.support[:, 0], fit.support[:, 1], **full, label="support points")
-    axes.set(xlabel="x", ylabel=fit.output)
+    axes.set(xlabel=fit.input, ylabel=fit.output)
 
 
 def _agreement(axes: Axes, panel: Agreement) -> None:

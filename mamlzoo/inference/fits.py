@@ -52,7 +52,7 @@ class Fit:
         x: where predictions were made, [GRID].
         predictions: number of adaptation steps -> values at x, [GRID].
         truth: points of the true function, [GRID, 2]; None where the task does not tell it.
-        output: what y is called.
+        input, output: what x and y are called.
         bands: number of adaptation steps -> the ends of 90% intervals at x, each [GRID]; none of points alone.
     """
 
@@ -62,6 +62,7 @@ class Fit:
     x: NDArray[np.float32]
     predictions: Mapping[int, NDArray[np.float32]]
     truth: NDArray[np.float32] | None = None
+    input: str = "x"
     output: str = "y"
     bands: Mapping[int, Band] = field(default_factory=dict)
 

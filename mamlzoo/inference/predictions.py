@@ -1,7 +1,8 @@
 """What a trained θ, adapted to a user's own points, predicts at others: the numbers, a table of them, and their files.
 
 - predictions.csv: inputs and predictions, a line a point; of a classification the class and each class's probability;
-  of a distribution of numbers its standard deviation, where it has one, and the ends of its 90% interval.
+  of a distribution of numbers its standard deviation, where it has one, and the ends of its 90% interval. Inputs,
+  predictions and what belongs to them are in the units of the user's own data (`Task.in_units`).
 - predictions.json: the document that `--json` prints.
 - fit.png: support points and predictions, where the task is from one number to one number.
 """
@@ -12,7 +13,7 @@ import csv
 import io
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mamlzoo import files
-from mamlzoo.contracts.csv_points import Points, input_names, numbered
+from mamlzoo.contracts.csv_points import input_names, numbered
 from mamlzoo.contracts.data import Spec
 from mamlzoo.contracts.distributions import Distribution, Gaussian
+from mamlzoo.contracts.plugins import Task
+from mamlzoo.contracts.points import Points
 from mamlzoo.experiments.result import Result
 from mamlzoo.files import json_document
 from mamlzoo.inference import fits
@@ -36,11 +39,12 @@ ROWS = 12
 
 @dataclass(frozen=True)
 class Predicted:
-    """Predictions of one seed's θ, adapted to one data set.
+    """Predictions of one seed's θ, adapted to one data set, all but metrics in the units of the user's own data.
 
     Attributes:
         result: what was trained.
-        outputs: the network's at the query's inputs, [n, output_size]; of a distribution its points, [n, targets].
+        outputs: what is predicted at the query's inputs, [n, targets]; of a classification the network's outputs,
+            [n, classes].
         metrics: by name, before and after adaptation; empty where the query has no targets.
         fit: for the figure; None where the task is not from one number to one number.
         where: at which inputs predictions were made, in words.
@@ -82,6 +86,8 @@ class Predicted:
         notes, steps = [self.where], f"after {count(self.adapted.steps, 'step')}"
         for name, (before, after) in self.metrics.items():
             notes.append(f"query {name}: {number(before)} before adaptation, {number(after)} {steps}")
+        if not np.array_equal(self.adapted.support.y[0].numpy(), np.asarray(self.support.y)):
+            notes.append("losses and errors are of scaled targets; predictions are in your data's own units")
         if len(self.result.seeds) > 1:
             notes.append(
                 f"θ of seed {self.adapted.seed}; --seed chooses among {', '.join(map(str, self.result.seeds))}"
@@ -90,7 +96,8 @@ class Predicted:
             notes.append(f"seed {self.adapted.seed} diverged in training, so its θ is of no use")
         if self._spec.kind == "classification":
             seen = set(np.asarray(self.support.y).tolist())
-            notes += [f"class {at} has no support point" for at in range(self._spec.output_size) if at not in seen]
+            absent = [self.support.class_name(at) for at in range(self._spec.output_size) if at not in seen]
+            notes += [f"class {name} has no support point" for name in absent]
         if self.adapted.is_transductive:
             notes.append(
                 "transductive: batch norm sees all query inputs at once, so a prediction depends on the others"
@@ -115,13 +122,13 @@ class Predicted:
             "config": self.result.config,
             "seed": self.adapted.seed,
             "steps": self.adapted.steps,
-            "support": _document(self.support),
+            "support": self._document(self.support),
             "support_loss": self.adapted.losses.tolist(),
-            "query": _document(self.query),
+            "query": self._document(self.query),
             "metrics": {name: {"before": before, "after": after} for name, (before, after) in self.metrics.items()},
             "outputs": self.outputs.tolist(),
             **{name: values.tolist() for name, values in self.uncertainty.items()},
-            "classes": None if probabilities is None else _classes(probabilities),
+            "classes": None if probabilities is None else self._classes(probabilities),
             "probabilities": None if probabilities is None else probabilities.tolist(),
             "notes": self.notes(),
             "directory": str(directory),
@@ -130,16 +137,21 @@ class Predicted:
 
     def lines(self) -> list[list[str]]:
         """The lines of predictions.csv, the names of the columns first."""
-        header, columns = input_names(self._spec), [self.query.x.reshape(len(self.query.x), -1).astype(str)]
+        columns: list[NDArray[Any]]
+        if self.query.columns is None:
+            header, columns = input_names(self._spec), [self.query.x.reshape(len(self.query.x), -1).astype(str)]
+        else:
+            header, columns = list(self.query.columns), [np.array(list(self.query.columns.values()), str).T]
         probabilities = self.probabilities
         if probabilities is None:
             for name, values in {"prediction": self.outputs, **self.uncertainty}.items():
                 header += numbered(name, values.shape[1])
                 columns.append(values.astype(str))
         else:
-            header += ["class", *numbered("p", self._spec.output_size, 0)]
-            classes = np.array(["" if at is None else str(at) for at in _classes(probabilities)])
-            columns += [classes[:, None], probabilities.astype(np.float32).astype(str)]
+            named, classes = self.support.classes is not None, range(self._spec.output_size)
+            header += ["class", *(f"p {self.support.class_name(at)}" if named else f"p{at}" for at in classes)]
+            chosen = np.array(["" if name is None else str(name) for name in self._classes(probabilities)])
+            columns += [chosen[:, None], probabilities.astype(np.float32).astype(str)]
         lines: list[list[str]] = np.concatenate(columns, 1).tolist()
         return [header, *lines]
 
@@ -153,6 +165,21 @@ class Predicted:
     @property
     def _spec(self) -> Spec:
         return self.adapted.experiment.task.spec
+
+    def _classes(self, probabilities: NDArray[np.float64]) -> list[int | str | None]:
+        """The most probable class of each point; None where the probabilities are not finite."""
+        return [self._name(int(row.argmax())) if np.isfinite(row).all() else None for row in probabilities]
+
+    def _name(self, at: int) -> int | str:
+        """A class as documents call it: by its number where classes have no names."""
+        return at if self.support.classes is None else self.support.class_name(at)
+
+    def _document(self, points: Points) -> dict[str, Any]:
+        y = None if points.y is None else points.y.tolist()
+        if y is not None and self._spec.kind == "classification":
+            y = [self._name(at) for at in y]
+        columns = {} if points.columns is None else {"columns": {name: [*of] for name, of in points.columns.items()}}
+        return {"x": points.x.tolist(), "y": y, **columns}
 
 
 def predict(
@@ -174,38 +201,67 @@ def predict(
     if query is not None:
         where = f"predicted at {count(len(query.x), 'point')} of yours"
     elif math.prod(task.spec.input_shape) == 1 and task.spec.inputs is None:
-        grid = _grid(support.x)
-        query = Points(grid.reshape(-1, *task.spec.input_shape))
-        where = f"predicted at {GRID} points from {grid[0]:.6g} to {grid[-1]:.6g}; --query asks for others"
+        query = Points(_grid(support.x).reshape(-1, *task.spec.input_shape))
+        ends = task.in_units(query).x.flatten()[[0, -1]]
+        where = f"predicted at {GRID} points from {ends[0]:.6g} to {ends[1]:.6g}; --query asks for others"
     else:
-        query, where = Points(support.x), "predicted at the support points themselves; --query asks for others"
+        query = replace(support, y=None)
+        where = "predicted at the support points themselves; --query asks for others"
     metrics = {}
     if query.y is not None:
         before = result.adapt(support.x, support.y, steps=0, seed=seed).measure(query.x, query.y)
         after = adapted.measure(query.x, query.y)
         metrics = {name: (float(before[name]), float(value)) for name, value in after.items()}
     fit = _fit(result, adapted, support, given) if fits.is_curve(task) else None
-    uncertainty = _uncertainty(adapted.distribution(query.x))
-    return Predicted(result, adapted, support, query, adapted.predict(query.x), metrics, fit, where, uncertainty)
+    outputs = adapted.predict(query.x)
+    if task.spec.kind == "regression":
+        outputs = _in_units(task, query, outputs)
+    uncertainty = _uncertainty(task, query, adapted.distribution(query.x))
+    units = task.in_units(support), task.in_units(query)
+    return Predicted(result, adapted, *units, outputs, metrics, fit, where, uncertainty)
 
 
-def _uncertainty(distribution: Distribution | None) -> dict[str, NDArray[np.float32]]:
-    sd = {"sd": distribution.sd.numpy()} if isinstance(distribution, Gaussian) else {}
-    band = fits.band_of(distribution)
-    return sd | ({} if band is None else {"low": band[0], "high": band[1]})
+def _in_units(task: Task, at: Points, values: NDArray[Any]) -> NDArray[np.float32]:
+    """Targets [n, targets] at these points, in the units of the user's own data."""
+    y = task.in_units(replace(at, y=values)).y
+    assert y is not None
+    return y.astype(np.float32)
+
+
+def _uncertainty(task: Task, at: Points, distribution: Distribution | None) -> dict[str, NDArray[np.float32]]:
+    found, band = dict[str, NDArray[np.float32]](), fits.band_of(distribution)
+    if isinstance(distribution, Gaussian):
+        sd = distribution.sd.double().numpy()
+        found["sd"] = _in_units(task, at, sd) - _in_units(task, at, np.zeros_like(sd))
+    if band is not None:
+        found |= {name: _in_units(task, at, end) for name, end in zip(("low", "high"), band, strict=True)}
+    return found
 
 
 def _fit(result: Result, adapted: Adapted, support: Points, query: Points | None) -> Fit:
-    x = _grid(support.x if query is None else np.concatenate([support.x, query.x]))
+    task = adapted.experiment.task
+    grid = Points(_grid(support.x if query is None else np.concatenate([support.x, query.x]))[:, None])
+
+    def curve(values: NDArray[np.float32]) -> NDArray[np.float32]:
+        return _in_units(task, grid, values)[:, 0]
+
     predictions, bands = {}, {}
     for steps in sorted({0, min(1, adapted.steps), adapted.steps}):
         less = result.adapt(support.x, np.asarray(support.y), steps=steps, seed=adapted.seed)
-        predictions[steps] = less.predict(x[:, None])[:, 0]
-        band = fits.band_of(less.distribution(x[:, None]))
+        predictions[steps] = curve(less.predict(grid.x))
+        band = fits.band_of(less.distribution(grid.x))
         if band is not None:
-            bands[steps] = band[0][:, 0], band[1][:, 0]
-    known = _pairs(query) if query is not None else np.empty((0, 2), np.float32)
-    return Fit(result.name, _pairs(support), known, x, predictions, bands=bands)
+            bands[steps] = curve(band[0]), curve(band[1])
+    drawn = task.in_units(grid)
+    return Fit(
+        result.name,
+        _pairs(task.in_units(support)),
+        np.empty((0, 2), np.float32) if query is None else _pairs(task.in_units(query)),
+        drawn.x[:, 0],
+        predictions,
+        input="x" if drawn.columns is None else ", ".join(drawn.columns),
+        bands=bands,
+    )
 
 
 def _grid(x: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -219,12 +275,3 @@ def _pairs(points: Points) -> NDArray[np.float32]:
     if points.y is None:
         return np.empty((0, 2), np.float32)
     return np.concatenate([points.x, points.y], 1)
-
-
-def _classes(probabilities: NDArray[np.float64]) -> list[int | None]:
-    """The most probable class of each point; None where the probabilities are not finite."""
-    return [int(row.argmax()) if np.isfinite(row).all() else None for row in probabilities]
-
-
-def _document(points: Points) -> dict[str, Any]:
-    return {"x": points.x.tolist(), "y": None if points.y is None else points.y.tolist()}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import mamlzoo
 from mamlzoo import Spec, UsageError
-from mamlzoo.contracts.csv_points import read, read_points
+from mamlzoo.contracts.csv_points import read_points
 from mamlzoo_tasks.blobs import Blobs
 from mamlzoo_tasks.sine import Sine
 
@@ -24,12 +24,13 @@ class Images(Sine):
 
 
 SINE, BLOBS = Sine(), Blobs(ways=3, dimensions=2)
+NOTHING = mamlzoo.Points(np.empty((0, 1)))
 
 
 def points(folder: Path, data: str | bytes, task: mamlzoo.Task = SINE, *, targets: bool = True):
     path = folder / "points.csv"
     path.write_bytes(data.encode() if isinstance(data, str) else data)
-    return read(path, task, targets=targets)
+    return task.read(path, support=None if targets else NOTHING)
 
 
 FORMS = {
@@ -135,7 +136,7 @@ def test_a_query_that_has_some_targets_must_have_all(tmp_path):
 @pytest.mark.parametrize(("name", "reason"), [("nowhere.csv", "No such file or directory"), ("", "Is a directory")])
 def test_a_file_that_cannot_be_read_is_named(tmp_path, name, reason):
     with pytest.raises(UsageError) as caught:
-        read(tmp_path / name, SINE, targets=True)
+        SINE.read(tmp_path / name)
     assert str(caught.value) == f"{tmp_path / name} cannot be read: {reason}"
 
 

@@ -11,7 +11,7 @@ import torch
 from conftest import diverged
 
 import mamlzoo
-from mamlzoo.contracts.csv_points import Points
+from mamlzoo.contracts.points import Points
 from mamlzoo.figures import plots
 from mamlzoo.inference.predictions import predict
 
@@ -179,3 +179,62 @@ def test_the_figures_curves_reach_over_support_and_query(result):
 def test_a_task_of_several_inputs_has_no_figure(classifier, tmp_path):
     predict(classifier, CLASSES).write(tmp_path, tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"predictions.csv", "predictions.json"}
+
+
+class Fahrenheit(mamlzoo.Task):
+    """Temperatures by the hour, which a network has in other units."""
+
+    name = "fahrenheit"
+    spec = mamlzoo.Spec(input_shape=(1,), output_size=2, target_size=1)
+
+    def sample(self, count, *, split, generator):
+        x = torch.randn(count, 5, 1, generator=generator)
+        return mamlzoo.Episode(mamlzoo.Batch(x, x), mamlzoo.Batch(x, x))
+
+    def distribution(self, outputs):
+        return mamlzoo.Gaussian.of(outputs)
+
+    def loss(self, prediction, target):
+        return self.distribution(prediction).nll(target)
+
+    def metrics(self, prediction, target):
+        return {"mse": (prediction - target).square().mean()}
+
+    def in_units(self, points):
+        x, y = 12 + 4 * points.x, None if points.y is None else 50 + 18 * points.y
+        return Points(x, y, {"hour": [f"{hour:.2f}" for hour in x[:, 0]]})
+
+
+def test_what_is_predicted_is_in_the_units_and_under_the_names_of_the_users_data(tmp_path):
+    result = mamlzoo.run(Fahrenheit, **QUICK)
+    predicted = predict(result, SUPPORT, QUERY, steps=2)
+    predicted.write(tmp_path, tmp_path)
+    adapted = result.adapt(SUPPORT.x, SUPPORT.y, steps=2)
+    gaussian, lines = adapted.distribution(QUERY.x), lines_of(tmp_path)
+    low, high = gaussian.interval(0.9)
+    expected = {
+        "prediction": 50 + 18 * gaussian.mean,
+        "sd": 18 * gaussian.sd,
+        "low": 50 + 18 * low,
+        "high": 50 + 18 * high,
+    }
+    for name, values in expected.items():
+        assert [float(line[name]) for line in lines] == pytest.approx(values.flatten().tolist(), rel=1e-5)
+    assert [line["hour"] for line in lines] == ["28.00", "-8.00"]
+    assert predicted.metrics["mse"][1] == pytest.approx(float(adapted.measure(QUERY.x, QUERY.y)["mse"]))
+    assert "losses and errors are of scaled targets; predictions are in your data's own units" in predicted.notes()
+    np.testing.assert_allclose(predicted.fit.support, [[0, 68], [14, 32], [20, 59]])
+    assert (predicted.fit.input, predicted.fit.x[0], predicted.fit.x[-1]) == ("hour", -8, 28)
+    predict(result, SUPPORT).write(tmp_path, tmp_path)
+    assert (lines_of(tmp_path)[0]["hour"], lines_of(tmp_path)[-1]["hour"]) == ("0.00", "20.00")
+
+
+def test_classes_that_have_names_are_called_by_them(classifier, tmp_path):
+    predicted = predict(classifier, Points(CLASSES.x[:2], CLASSES.y[:2], classes=["well", "ill"]))
+    predicted.write(tmp_path, tmp_path)
+    assert list(lines_of(tmp_path)[0]) == ["x1", "x2", "class", "p well", "p ill", "p 2"]
+    assert {line["class"] for line in lines_of(tmp_path)} <= {"well", "ill", "2"}
+    document = strictly_loaded(tmp_path)
+    assert document["support"]["y"] == ["well", "ill"]
+    assert document["classes"] == [line["class"] for line in lines_of(tmp_path)]
+    assert "class 2 has no support point" in predicted.notes()

@@ -11,7 +11,7 @@ import torch
 
 import mamlzoo
 from mamlzoo import Gaussian, Quantiles, Spec
-from mamlzoo.contracts.csv_points import Points
+from mamlzoo.contracts.points import Points
 from mamlzoo.figures import plots
 from mamlzoo.inference import fits
 from mamlzoo.inference.predictions import predict
