@@ -261,6 +261,9 @@ def data_directory() -> Path:
     """Where data sets are kept that a user added: `MAMLZOO_DATA`, or a folder of the user's data."""
     own = os.environ.get("MAMLZOO_DATA")
     shared = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    return Path(own) if own else shared / "mamlzoo"
+
+
 def cache_directory() -> Path:
     """Where what can be made again is meant to be kept: `MAMLZOO_CACHE`, or a folder of the user's cache."""
     own = os.environ.get("MAMLZOO_CACHE")

@@ -41,4 +41,6 @@ def check_absent(dataset: Dataset) -> None:
         UsageError: it is.
     """
     if dataset.place.exists():
-        raise UsageError(f"the data set '{dataset.name}' is in {dataset.place} already; remove that folder to add it anew")
+        raise UsageError(
+            f"the data set '{dataset.name}' is in {dataset.place} already; remove that folder to add it anew"
+        )

@@ -61,7 +61,7 @@ class Omniglot(mamlzoo.ImageTask):
         if not self.runs:
             return
         if self.splits != "official":
-            raise UsageError("task 'omniglot': runs are of the evaluation set, which others train on; --task.splits official")
+            raise UsageError("task 'omniglot': the runs' characters are of the evaluation set; --task.splits official")
         if (self.ways, self.shots, self.queries) != (RUNS, 1, 1):
             raise UsageError("task 'omniglot': runs are 20-way 1-shot: --task.ways 20 --task.shots 1 --task.queries 1")
         object.__setattr__(self, "runs", str(Path(self.runs).expanduser().absolute()))

@@ -95,7 +95,9 @@ def characters(folder: Path) -> Characters:
         whole = False
     if not whole:
         raise UsageError(f"{folder} does not hold what was put there; remove it, and add the data set 'omniglot' anew")
-    return Characters(torch.from_file(str(folder / IMAGES), size=size, dtype=torch.uint8).reshape(-1, 1, SIDE, SIDE), names)
+    return Characters(
+        torch.from_file(str(folder / IMAGES), size=size, dtype=torch.uint8).reshape(-1, 1, SIDE, SIDE), names
+    )
 
 
 @contextmanager
@@ -126,9 +128,8 @@ def decoded(where: str, data: bytes) -> Image.Image:
     try:
         image = Image.open(io.BytesIO(data), formats=["PNG"])
         if image.size != (PUBLISHED_SIDE, PUBLISHED_SIDE):  # before anything is decoded
-            raise UsageError(
-                f"{where} is {image.width} × {image.height} pixels, and Omniglot's are {PUBLISHED_SIDE} × {PUBLISHED_SIDE}"
-            )
+            size, published = (f"{width} × {height}" for width, height in (image.size, [PUBLISHED_SIDE] * 2))
+            raise UsageError(f"{where} is {size} pixels, and Omniglot's are {published}")
         image.load()
     except UsageError:
         raise

@@ -33,7 +33,8 @@ def one_shot_runs(path: Path, *, inverted: bool) -> Episode:
         support, query = zip(*(_run(path, archive, f"run{number:02}") for number in range(1, RUNS + 1)), strict=True)
     y = torch.arange(RUNS).expand(RUNS, -1)
     ink = (torch.stack(images) for images in (support, query))
-    return Episode(*(Batch(x if inverted else 1 - x, y) for x in ink))
+    support_set, query_set = (Batch(x if inverted else 1 - x, y) for x in ink)
+    return Episode(support_set, query_set)
 
 
 def _run(path: Path, archive: zipfile.ZipFile, run: str) -> tuple[Tensor, Tensor]:
@@ -44,7 +45,8 @@ def _run(path: Path, archive: zipfile.ZipFile, run: str) -> tuple[Tensor, Tensor
     item_of = {pair[1]: pair[0] for pair in pairs if len(pair) == 2}
     if len(pairs) != RUNS or item_of.keys() != {*classes}:
         raise UsageError(f"{path}: {run}/class_labels.txt must name an item and its class of {RUNS}, a line each")
-    support, query = ([_image(path, archive, name) for name in names] for names in (classes, map(item_of.get, classes)))
+    items = [item_of[name] for name in classes]
+    support, query = ([_image(path, archive, name) for name in names] for names in (classes, items))
     return torch.stack(support), torch.stack(query)
 
 
