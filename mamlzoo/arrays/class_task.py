@@ -96,8 +96,9 @@ class ClassTask(Task):
 
     def sample(self, count: int, *, split: Split, generator: torch.Generator) -> Episode:
         ways, shots = self._size(split)
+        part = self._parts[split]
         with told_of(self.name):
-            return self._parts[split].draw(
+            return part.draw(
                 count,
                 ways=ways,
                 shots=shots,

@@ -29,7 +29,7 @@ WHITE = 255
 """The byte that is 1."""
 
 
-class Images(mamlzoo.ClassTask):
+class Images(mamlzoo.ImageTask):
     """Your own images: a folder with a folder for each class, N-way K-shot.
 
     An episode takes `ways` classes of its split in random order, which numbers them, and of each `shots` images to
