@@ -30,7 +30,7 @@ def test_as_json_it_says_where_the_archives_are_published(cli):
         (("data", "add", "omniglto", "."), "no installed task is made of a data set called 'omniglto'; did you mean 'omniglot'?"),
         (("data", "add", "omniglot", "nowhere"), "nowhere is not there; give the folder that has images_background.zip and images_evaluation.zip"),
         (("data", "add", "omniglot", "."), ". has no images_background.zip and no images_evaluation.zip, of which the data set 'omniglot' is made"),
-        (("run", "-t", "omniglot"), "task 'omniglot': the data set 'omniglot' is not there: `mamlzoo data add omniglot FOLDER` takes"),
+        (("run", "-t", "omniglot"), "the data set 'omniglot' is not there: `mamlzoo data add omniglot FOLDER` takes"),
     ],
     ids=["an unknown name", "no folder", "an empty folder", "a task without its data"],
 )  # fmt: skip
