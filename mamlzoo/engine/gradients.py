@@ -7,7 +7,8 @@ after another, which needs the least memory: no two tasks' graphs exist at once.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from dataclasses import replace
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -21,6 +22,8 @@ from mamlzoo.engine.carried_statistics import moves, without
 from mamlzoo.engine.mapping import looped
 from mamlzoo.engine.outer_optimizer import clipped
 from mamlzoo.engine.singular_matrices import outcomes
+
+T = TypeVar("T")
 
 
 class StepResult(NamedTuple):
@@ -202,3 +205,21 @@ def _eager(plan: Plan) -> Plan:
 
 EAGER: dict[str, Plan] = {"vmap": _eager(vmap_plan), "loop": _eager(loop_plan)}
 """The plans that compute one meta-gradient after another; `compile` is built on `vmap`."""
+
+
+def in_double(bound: Bound, reduction: Reduction, clip: float | None = None) -> Gradients:
+    """The same in float64, for θ and episodes of any precision: one task after another, slow, and nearer to the truth.
+
+    Where an algorithm draws random numbers, those of float64 are others.
+    """
+    device = trees.leaves(bound.meta)[0].device
+
+    def wide(tree: T) -> T:
+        return trees.cast(tree, torch.float64, device)
+
+    gradients = EAGER["loop"](replace(bound, constants=wide(bound.constants)), reduction, None, clip)
+
+    def doubled(meta: MetaParams, episodes: Episode, progress: Tensor) -> StepResult:
+        return gradients(wide(meta), wide(episodes), wide(progress))
+
+    return doubled

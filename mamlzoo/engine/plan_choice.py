@@ -24,7 +24,7 @@ from mamlzoo.engine.compilation.program_cache import CannotCompileError, Damaged
 from mamlzoo.engine.compilation.traced_steps import CompiledSteps, Run, TracedSteps
 from mamlzoo.engine.cpu import SPREAD, computing, is_busy
 from mamlzoo.engine.episodes import TrainingStream
-from mamlzoo.engine.gradients import EAGER, Gradients
+from mamlzoo.engine.gradients import EAGER, Gradients, in_double
 from mamlzoo.engine.memory import BUDGET, MIB, allocated_by
 from mamlzoo.engine.outer_optimizer import OuterOptimizer, Part
 from mamlzoo.engine.schedules import CONSTANT, Schedule
@@ -331,7 +331,8 @@ class _Preparation:
         gradients = self._gradients("vmap")
         try:
             with program_cache.trying(traced.path):
-                wrong = disagreement(vmap, compiled, gradients, self._block, traced.roughness)
+                exact = in_double(self._bound, self._training.reduction, self._training.clip_of_task)
+                wrong = disagreement(vmap, compiled, gradients, self._block, traced.roughness, exact)
         except (RuntimeError, OSError) as error:
             raise CannotCompileError(f"the program fails: {reason_of(error)}") from error
         if wrong is not None:

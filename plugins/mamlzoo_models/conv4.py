@@ -48,7 +48,9 @@ class Conv4(mamlzoo.Model):
     name = "conv4"
     filters: int = option(64, "channels of every convolution", minimum=1)
     blocks: int = option(4, "blocks, each of which halves height and width", minimum=1)
-    downsample: Literal["pool", "stride"] = option("pool", "what halves the images: maxima, or convolutions of stride 2")
+    downsample: Literal["pool", "stride"] = option(
+        "pool", "what halves the images: maxima, or convolutions of stride 2"
+    )
     norm: ImageNorm = option("batch", "what stands between a convolution and its ReLU")
     groups: int = option(8, "groups of channels of the norm 'group'", minimum=1)
     spatial_mean: bool = option(False, "take the mean over the pixels that are left, in place of all of them")

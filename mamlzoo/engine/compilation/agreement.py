@@ -5,12 +5,15 @@ the numbers after it may be apart follows from how well the vmap plan knows them
 at a θ that is off by some roundings, and the optimiser's update is looked at for gradients that are off by as much as
 that made of them. An update that hardly depends on a gradient's last digits, as Adam's, is so held tightly, and one
 that rounding alone decides, as Adam's where a gradient is 0, is not held at all.
+
+Where the two are further apart, float64 decides: long sums over numbers that are alike, as of the background of images,
+round in the same direction at every θ, and there a program may well be nearer to the true gradient than vmap.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -39,12 +42,19 @@ BETWEEN = 1 + 1 / 16
 COUNTED = 1e-4
 """By how much of itself an update may be off at most that an optimiser makes with its step counter in a tensor, as it
 is traced, from the one it makes with a Python number: 1 − β^t has lost digits there."""
+SAME = 1e-3
+"""How far meta-losses in float64 may be from those in float32, relatively: beyond, they are of other random numbers."""
 LOW_PRECISION = 1e-4
 """Numbers that are rougher than this are summed up in float32, so theirs do not."""
 
 
 def disagreement(
-    eager: EagerSteps, compiled: CompiledSteps, gradients: Gradients, block: Block, roughness: float
+    eager: EagerSteps,
+    compiled: CompiledSteps,
+    gradients: Gradients,
+    block: Block,
+    roughness: float,
+    exact: Gradients | None = None,
 ) -> str | None:
     """What the program makes otherwise than the vmap plan; None if it makes the same meta-steps.
 
@@ -54,6 +64,7 @@ def disagreement(
         gradients: the vmap plan's.
         block: of the program's shapes; its first meta-steps are made.
         roughness: how far the roughest numbers that the program computes with are apart, relatively.
+        exact: the same gradients in float64; None: nobody knows them.
 
     Raises:
         RuntimeError: the program fails.
@@ -66,12 +77,16 @@ def disagreement(
         other.restore(own.meta, own.saved(), own.average)
         with computing(compiled.threads):
             losses = compiled.compiled(block, at, at + 1).losses[0]
-        with computing(eager.threads):
-            expected = _step(own, gradients, block, at, roughness)
         found = {"meta-losses": [losses], "θ": [other.theta], "optimiser's state": other.state()}
-        for what, tensors in found.items():
-            if not all(_agrees(*three) for three in zip(tensors, *expected[what], strict=True)):
-                return what
+        with computing(eager.threads):
+            wrong = None
+            for expected in _step(own, gradients, block, at, roughness, exact):
+                apart = (what for what in found if not _all_agree(found[what], expected[what]))
+                wrong = next(apart, None)
+                if wrong is None:
+                    break
+        if wrong is not None:
+            return wrong
     return _cut(own, compiled, block)
 
 
@@ -103,33 +118,46 @@ class _Gradient:
 
 
 def _step(
-    optimizer: OuterOptimizer, gradients: Gradients, block: Block, at: int, roughness: float
-) -> dict[str, Expected]:
-    """Make meta-step `at` of a block; what is expected after it, by name."""
+    optimizer: OuterOptimizer, gradients: Gradients, block: Block, at: int, roughness: float, exact: Gradients | None
+) -> Iterator[dict[str, Expected]]:
+    """Make meta-step `at` of a block; what is expected after it, by name: by rounding, and then also by float64."""
     episodes, progress = trees.index(block.episodes, at), block.progress[at]
     rates = block.rates[at].to(progress.device)
     result = gradients(optimizer.meta, episodes, progress)
     shaken = gradients(_shaken(optimizer.meta, roughness), episodes, progress)
-    gradient = _noisy(result.gradient, shaken.gradient, roughness)
     losses = result.losses.mean(-1)
     # Of each episode by itself: in their mean what they are off by may cancel for one, and not for the other.
     off = (shaken.losses - result.losses).abs().mean(-1) + roughness * result.losses.abs().mean(-1)
     before = [optimizer.theta.clone(), *(tensor.clone() for tensor in optimizer.state())]
-    with torch.no_grad():
-        usual, *others = (
-            _updated(optimizer, before, gradient.value + share * gradient.noise, rates) for share in (0.0, *SHARES)
-        )
+    meta = trees.tree_map(lambda leaf: leaf.detach().clone(), optimizer.meta)
     optimizer.step(result.gradient, block.rates[at].tolist())
     after = [optimizer.theta, *optimizer.state()]
-    tolerances = [
-        _tolerance(old, new, traced, off, roughness, optimizer.elementwise)
-        for old, new, traced, *off in zip(before, after, usual, *others, strict=True)
-    ]
-    return {
-        "meta-losses": ([losses], [MARGIN * off]),
-        "θ": (after[:1], tolerances[:1]),
-        "optimiser's state": (after[1:], tolerances[1:]),
-    }
+
+    def expected(*others: MetaParams) -> dict[str, Expected]:
+        gradient = _noisy(result.gradient, others, roughness)
+        with torch.no_grad():
+            usual, *off_by = (
+                _updated(optimizer, before, gradient.value + share * gradient.noise, rates) for share in (0.0, *SHARES)
+            )
+        tolerances = [
+            _tolerance(old, new, traced, apart, roughness, optimizer.elementwise)
+            for old, new, traced, *apart in zip(before, after, usual, *off_by, strict=True)
+        ]
+        return {
+            "meta-losses": ([losses], [MARGIN * off]),
+            "θ": (after[:1], tolerances[:1]),
+            "optimiser's state": (after[1:], tolerances[1:]),
+        }
+
+    yield expected(shaken.gradient)
+    if exact is None:
+        return
+    try:
+        double = exact(meta, episodes, progress)
+    except RuntimeError:  # a network may know nothing of float64
+        return
+    if bool(((double.losses - result.losses).abs() <= SAME * result.losses.abs()).all()):
+        yield expected(shaken.gradient, double.gradient)
 
 
 def _shaken(meta: MetaParams, roughness: float) -> MetaParams:
@@ -145,14 +173,16 @@ def _shaken(meta: MetaParams, roughness: float) -> MetaParams:
     return shaken
 
 
-def _noisy(gradient: MetaParams, other: MetaParams, roughness: float) -> _Gradient:
-    """A gradient off, in every number of a parameter, by what the other one is off in any, or by a rounding."""
+def _noisy(gradient: MetaParams, others: Sequence[MetaParams], roughness: float) -> _Gradient:
+    """A gradient off, in every number of a parameter, by what the others are off in any, or by a rounding."""
 
     def off(a: Tensor, b: Tensor) -> Tensor:
         return (a - b).abs().reshape(len(a), -1).amax(1).reshape(-1, *[1] * (a.ndim - 1)).expand_as(a)
 
-    value, noise = trees.ravel(gradient), trees.ravel(trees.tree_map(off, gradient, other))
-    return _Gradient(value, MARGIN * torch.maximum(noise, roughness * value.abs().amax(1, keepdim=True)))
+    value = trees.ravel(gradient)
+    noises = [trees.ravel(trees.tree_map(off, gradient, other)).to(value) for other in others]
+    least = roughness * value.abs().amax(1, keepdim=True).expand_as(value)
+    return _Gradient(value, MARGIN * torch.stack([least, *noises]).amax(0))
 
 
 def _updated(optimizer: OuterOptimizer, before: list[Tensor], gradient: Tensor, rates: Tensor) -> list[Tensor]:
@@ -183,6 +213,10 @@ def _tolerance(
     by_counting = torch.minimum(2 * (traced - new).abs(), COUNTED * change)
     own = 4 * torch.finfo(new.dtype).eps * new.abs() + MARGIN * roughness * change
     return (by_gradient if elementwise else widest(by_gradient)) + by_counting + own
+
+
+def _all_agree(found: Sequence[Tensor], expected: Expected) -> bool:
+    return all(_agrees(*three) for three in zip(found, *expected, strict=True))
 
 
 def _agrees(found: Tensor, expected: Tensor, tolerance: Tensor) -> bool:

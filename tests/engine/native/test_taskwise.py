@@ -23,7 +23,7 @@ from mamlzoo.engine.compilation.program_cache import CannotCompileError
 from mamlzoo.engine.compilation.traced_steps import CompiledSteps
 from mamlzoo.engine.cpu import computing
 from mamlzoo.engine.episodes import TrainingStream
-from mamlzoo.engine.gradients import EAGER
+from mamlzoo.engine.gradients import EAGER, in_double
 from mamlzoo.engine.native import source
 from mamlzoo.engine.native.taskwise import TaskwiseSteps
 from mamlzoo.engine.native.writer import UncoveredError
@@ -70,6 +70,12 @@ class Trial:
 
     def disagreement(self, threads=1):
         return disagreement(self.vmap(), self.compiled(threads), self.gradients, self.block, self.traced.roughness)
+
+    def judged(self, gradients, *, with_float64):
+        """What is said of the program beside a vmap plan that has these gradients."""
+        exact = in_double(self.bound, "mean") if with_float64 else None
+        eager = EagerSteps(self._optimizer(), gradients)
+        return disagreement(eager, self.compiled(), gradients, self.block, self.traced.roughness, exact)
 
     def ends_with(self, threads, cuts=(0, STEPS)):
         """θ and what was measured after some meta-steps."""
@@ -124,6 +130,30 @@ def test_networks_with_constants_or_random_numbers_are_those_of_vmap(network):
 
 def test_classification_is_that_of_vmap():
     assert Trial(MAML(), task=Blobs()).disagreement() is None
+
+
+def off_by(gradients, share):
+    """Gradients that are off everywhere and at every θ by the same, as by rounding of long sums of the same number."""
+
+    def systematic(meta, episodes, progress):
+        result = gradients(meta, episodes, progress)
+        return result._replace(gradient=trees.tree_map(lambda leaf: leaf + share * leaf.abs().amax(), result.gradient))
+
+    return systematic
+
+
+def test_a_program_that_is_nearer_to_float64_than_vmap_is_believed():
+    trial = Trial(MAML(), optimizer="sgd", lr=0.01)
+    vmap = off_by(trial.gradients, 1e-3)
+    assert trial.judged(vmap, with_float64=False) == "θ"
+    assert trial.judged(vmap, with_float64=True) is None
+
+
+def test_a_program_that_is_farther_from_float64_than_vmap_is_not_believed():
+    of_another_rate = Trial(MAML(inner_lr=0.02), optimizer="sgd", lr=0.01)
+    trial = Trial(MAML(inner_lr=0.01), optimizer="sgd", lr=0.01)
+    trial.compiled = of_another_rate.compiled
+    assert trial.judged(trial.gradients, with_float64=True) == "meta-losses"
 
 
 def test_the_number_of_threads_and_of_calls_changes_no_digit():
