@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mamlzoo.cli import console
-from mamlzoo.errors import UsageError
+from mamlzoo.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from mamlzoo.contracts.datasets import Dataset
@@ -84,6 +84,5 @@ def _dataset(name: str) -> Dataset:
     """
     known = _datasets()
     if name not in known:
-        there = ", ".join(sorted(known)) or "none"
-        raise UsageError(f"no installed task is made of a data set called '{name}'; there are: {there}")
+        raise UsageError(f"no installed task is made of a data set called '{name}'; {did_you_mean(name, known)}")
     return known[name]

@@ -84,12 +84,16 @@ def _continue(archive: Archive, file: IO[bytes]) -> None:
         request.add_header("Range", f"bytes={file.tell()}-")
     with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
         if answer.status != http.client.PARTIAL_CONTENT:
-            file.truncate(0)
-        chunks = -(-(archive.size - file.tell()) // CHUNK)
+            file.seek(0)
+            file.truncate()
+        begun, promised = file.tell(), int(answer.headers.get("Content-Length", 0))
+        chunks = -(-(archive.size - begun) // CHUNK)
         for data in reading(_chunks(answer), f"fetch {archive.name}", chunks):
             file.write(data)
             if file.tell() > archive.size:  # it is another file, however long
                 return
+    if file.tell() - begun < promised:
+        raise ConnectionError("the connection ended early")
 
 
 def _chunks(answer: http.client.HTTPResponse) -> Iterator[bytes]:

@@ -1,0 +1,41 @@
+"""What networks of one kind of input ask for, and what is said of another kind."""
+
+from __future__ import annotations
+
+import mamlzoo
+from mamlzoo import Input, Spec
+
+FITTING = {1: "mlp", 2: "gru, lstm or transformer", 3: "conv4 or resnet12"}
+"""Models that are made for examples of so many axes."""
+
+
+def image_shape(model: mamlzoo.Model, spec: Spec) -> tuple[int, int, int]:
+    """Channels, height and width of the images that a network is asked for.
+
+    Raises:
+        UsageError: the inputs are no images of numbers.
+    """
+    channels, height, width = _shape(model, spec, "images", ("channels", "height", "width"))
+    return channels, height, width
+
+
+def sequence_shape(model: mamlzoo.Model, spec: Spec) -> tuple[int, int]:
+    """Length and features of the sequences that a network is asked for.
+
+    Raises:
+        UsageError: the inputs are no sequences of numbers.
+    """
+    length, features = _shape(model, spec, "sequences", ("length", "features"))
+    return length, features
+
+
+def _shape(model: mamlzoo.Model, spec: Spec, what: str, axes: tuple[str, ...]) -> tuple[int, ...]:
+    inputs = spec.structure
+    of_numbers = isinstance(inputs, Input) and inputs.kind == "float"
+    if of_numbers and len(spec.input_shape) == len(axes) and all(spec.input_shape):
+        return spec.input_shape
+    fitting = f"model {FITTING.get(len(spec.input_shape), 'mlp')}" if of_numbers else "a network of your own"
+    raise mamlzoo.UsageError(
+        f"model '{model.name}' takes {what}, [n, {', '.join(axes)}], and the inputs are "
+        f"{inputs if isinstance(inputs, Input) else 'several tensors'}; choose {fitting}"
+    )
