@@ -122,10 +122,8 @@ class Images(mamlzoo.ImageTask):
         found = classes_in(path)
         classes = list(found) if support is None else list(support.classes or ())
         if support is None and len(found) != self.ways:
-            raise UsageError(
-                f"{path} has a folder for {len(found)} class{'es' * (len(found) != 1)}, and the run adapts to {self.ways}, "
-                "its ways; give as many"
-            )
+            given = f"a folder for {len(found)} class{'es' * (len(found) != 1)}"
+            raise UsageError(f"{path} has {given}, and the run adapts to {self.ways}, its ways; give as many")
         for name in found:
             if name not in classes:
                 raise UsageError(

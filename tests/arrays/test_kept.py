@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -68,4 +67,4 @@ def test_what_fails_on_the_way_leaves_nothing(cache):
 def test_without_a_folder_to_write_to_they_are_held_in_memory(make, cache):
     cache.write_text("no folder")
     assert torch.equal(mamlzoo.kept("a", (4, 2, 3), make), ROWS)
-    assert os.listdir(cache.parent) == ["cache"]
+    assert list(cache.parent.iterdir()) == [cache]

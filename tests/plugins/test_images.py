@@ -66,7 +66,9 @@ def test_an_episode_holds_the_images_of_its_classes_and_none_twice(tmp_path):
     shown = torch.cat([support.x, query.x], 1)[..., 0, 0] * 255  # [episodes, images, channels]
     assert torch.equal(shown[..., None, None] / 255 + torch.zeros(4, 4), torch.cat([support.x, query.x], 1))
     assert all(len({tuple(image) for image in episode}) == 6 for episode in shown.tolist())
-    of_class, target = (torch.cat(parts, 1) for parts in ((classes_of(support), classes_of(query)), (support.y, query.y)))
+    of_class, target = (
+        torch.cat(parts, 1) for parts in ((classes_of(support), classes_of(query)), (support.y, query.y))
+    )
     for labels, targets in zip(of_class.tolist(), target.tolist(), strict=True):
         assert len(set(zip(labels, targets, strict=True))) == len(set(labels)) == 2
 
@@ -362,7 +364,9 @@ def test_a_folder_that_is_laid_out_otherwise_says_what_would_be_right(tmp_path, 
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="whoever may read everything meets no such file")
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() == 0, reason="whoever may read everything meets no such file"
+)
 def test_a_file_that_may_not_be_read_is_named(tmp_path):
     folder = pictures(tmp_path / "p")
     (folder / "class-0" / "0.png").chmod(0)
@@ -415,7 +419,7 @@ def lines() -> list[dict[str, str]]:
 def test_a_folder_of_images_is_trained_tested_and_adapted_from_the_shell(cli):
     pictures(Path("p"))
     document = cli.json("run", "-t", "images", "-a", "protonet", "--task.folder", "p", "--task.ways", 2, "--task.queries", 2, *QUICK, "--out", "runs-here")  # fmt: skip
-    assert 0 <= document["metrics"]["accuracy"]["mean"][0] <= 1
+    assert 0 <= document["evaluation"]["mean"][0] <= 1
     cli("adapt", "runs-here", "--support", "new", "--query", "query", "--out", "out")
     assert [line["file"] for line in lines()] == ["cat/50.jpg", "cat/51.jpg", "dog/50.jpg", "dog/51.jpg"]
 
