@@ -115,7 +115,7 @@ class Images(mamlzoo.ImageTask):
         return digest.hexdigest()
 
     def read(self, path: Path, *, support: Points | None = None) -> Points:
-        if support is not None and not path.is_dir():
+        if support is not None and path.is_file():
             return self._points(path.parent, [path])
         if support is not None and not holds_folders(path):
             return self._points(path, images_in(path))

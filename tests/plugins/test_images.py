@@ -470,7 +470,7 @@ def test_the_document_names_images_and_does_not_hold_them(cli):
         (["--support", "one"], "one has a folder for 1 class, and the run adapts to 2, its ways; give as many"),
         (["--query", "other"], "other/fox: the support set has no class 'fox'; there are: cat, dog"),
         (["--query", "note.txt"], "note.txt is no image: PNG, JPEG, GIF, BMP, WebP and TIFF are read"),
-        (["--query", "nowhere"], "nowhere cannot be read: No such file or directory"),
+        (["--query", "nowhere"], "folder nowhere cannot be read: No such file or directory"),
         (["--support", "note.txt"], "folder note.txt cannot be read: Not a directory"),
     ],
 )  # fmt: skip
