@@ -179,7 +179,8 @@ class Predicted:
         if y is not None and self._spec.kind == "classification":
             y = [self._name(at) for at in y]
         columns = {} if points.columns is None else {"columns": {name: [*of] for name, of in points.columns.items()}}
-        return {"x": points.x.tolist(), "y": y, **columns}
+        is_named = points.columns is not None and points.x.ndim > 2  # an image is known by its file's name
+        return {"x": None if is_named else points.x.tolist(), "y": y, **columns}
 
 
 def predict(

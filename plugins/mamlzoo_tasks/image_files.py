@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 import PIL
 import torch
@@ -57,8 +57,8 @@ def read_images(paths: Sequence[Path], shape: Shape) -> Iterator[Tensor]:
     """The image in each file, [channels, size, size] of uint8, in order; several are decoded at a time.
 
     Of several images in one file, as in an animation, it is the first. It is turned as its EXIF orientation says. What
-    is transparent shows white; of 16 bits a channel the upper ones count, and of CMYK, palettes and black and white what
-    they stand for. Size is changed by Pillow's bilinear filter, which averages where it makes smaller.
+    is transparent shows white; of 16 bits a channel the upper ones count, and of CMYK, palettes and black and white
+    what they stand for. Size is changed by Pillow's bilinear filter, which averages where it makes smaller.
 
     Raises:
         UsageError: a file cannot be read, is damaged, is no image, or has too many pixels.
@@ -131,7 +131,7 @@ def _flat(path: Path, image: Image.Image, mode: Literal["L", "RGB"]) -> Image.Im
     """
     if image.mode.startswith("I"):  # 16 bits, which some versions hold in 32
         shades = image.convert("I")
-        least, most = shades.getextrema()
+        least, most = cast(tuple[float, float], shades.getextrema())  # of one channel
         if least < 0 or most > 0xFFFF:
             raise UsageError(f"{path} holds numbers of 32 bits; save it with 8 or 16 bits a channel")
         return shades.point(lambda shade: shade * (1 / 257) + 0.5).convert("L").convert(mode)

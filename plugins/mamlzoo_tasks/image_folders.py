@@ -85,7 +85,7 @@ def classes_in(folder: Path) -> dict[str, list[Path]]:
     beside = [path for path in inside if _is_named_image(path)]
     classes = {path.name: path for path in inside if path.is_dir()}
     if not classes:
-        what = f"{len(beside)} images in {folder}, and no folder" if beside else f"there is no folder in {folder}"
+        what = f"{beside[0]} is of no class" if beside else f"there is no folder in {folder}"
         raise UsageError(f"{what}; each class is a folder of its images in it, as {folder / 'cats' / 'first.png'}")
     if beside:
         raise UsageError(f"{beside[0]} lies beside the folders of the classes; put it into the one that it is of")

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 import mamlzoo
-from mamlzoo import ClassEpisodes, Points, Spec, Split, UsageError, option
+from mamlzoo import ClassEpisodes, Points, Range, Spec, Split, UsageError, option
 from mamlzoo_tasks.image_files import DECODER, Colour, Fit, Shape, read_images
 from mamlzoo_tasks.image_folders import (
     ImageFolder,
@@ -38,7 +38,9 @@ class Images(mamlzoo.ImageTask):
 
     PNG, JPEG, GIF, BMP, WebP and TIFF of any size are read, as their EXIF orientation turns them; what is transparent
     shows white. Each is made size × size pixels: `fit` crop takes the largest square in its middle, squash all of it.
-    An input is [channels, size, size] of numbers from 0 to 1. Images are decoded once and kept in mamlzoo's cache.
+    An input is [channels, size, size] of numbers from 0 to 1. Images are decoded once and kept in mamlzoo's cache. With
+    `rotations`, classes or each draw's images are turned by quarters; with `distort`, each image that is drawn passes
+    an affine map of its own.
 
     `mamlzoo adapt RUN --support FOLDER --query FOLDER` takes as support a folder with a folder for each of `ways`
     classes, of whatever names and with any number of images each; as query an image, a folder of images, or one with a
@@ -69,8 +71,14 @@ class Images(mamlzoo.ImageTask):
     @functools.cached_property
     def spec(self) -> Spec:
         """It follows from options alone: a trained θ is adapted where what it was trained on is no more."""
-        shape = (self._shape.channels, self.size, self.size)
-        return Spec(input_shape=shape, output_size=max(self.ways, self.train_ways or 0), kind="classification")
+        ways, shots = self._size("train")
+        return Spec(
+            input_shape=(self._shape.channels, self.size, self.size),
+            output_size=max(ways, self.ways),
+            kind="classification",
+            support_size=ways * (shots.most if isinstance(shots, Range) else shots),
+            query_size=ways * self.queries,
+        )
 
     @property
     def _shape(self) -> Shape:
@@ -107,21 +115,20 @@ class Images(mamlzoo.ImageTask):
         return digest.hexdigest()
 
     def read(self, path: Path, *, support: Points | None = None) -> Points:
-        if support is not None and not path.is_dir():
+        if support is not None and path.is_file():
             return self._points(path.parent, [path])
         if support is not None and not holds_folders(path):
             return self._points(path, images_in(path))
         found = classes_in(path)
         classes = list(found) if support is None else list(support.classes or ())
         if support is None and len(found) != self.ways:
-            raise UsageError(
-                f"{path} has folders of {len(found)} classes, and the run adapts to {self.ways}, its ways; give that many"
-            )
-        unknown = [name for name in found if name not in classes]
-        if unknown:
-            raise UsageError(
-                f"{path / unknown[0]}: the support set has no class '{unknown[0]}', but {', '.join(classes)}"
-            )
+            given = f"a folder for {len(found)} class{'es' * (len(found) != 1)}"
+            raise UsageError(f"{path} has {given}, and the run adapts to {self.ways}, its ways; give as many")
+        for name in found:
+            if name not in classes:
+                raise UsageError(
+                    f"{path / name}: the support set has no class '{name}'; there are: {', '.join(classes)}"
+                )
         files = [file for several in found.values() for file in several]
         y = torch.tensor([classes.index(name) for name, several in found.items() for _ in several])
         return replace(self._points(path, files), y=y.numpy(), classes=classes)
