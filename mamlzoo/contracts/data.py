@@ -102,7 +102,8 @@ class Spec:
         test_episodes: how many different test episodes exist, where that is a small number: they are drawn all at once,
             and an evaluation never counts one twice. None: as many as are asked for.
         valid_episodes: the same of validation episodes.
-        support_size, query_size: how many examples the sets of a training episode have, which the engine says.
+        support_size, query_size: how many examples the sets of a training episode have. The engine says it, of an
+            episode that it draws, unless the task does, whose data may be gone when what was trained is used.
         inputs: inputs of another kind, as `Input((12,), vocabulary=100)`, or of several tensors: a dict or a tuple of
             Inputs. `input_shape` follows from it, and is () for several.
     """

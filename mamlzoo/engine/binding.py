@@ -211,8 +211,11 @@ def check_models(algorithm: MetaAlgorithm, shapes: Mapping[str, object], models:
 
 
 def sized(task: Task, device: torch.device) -> Spec:
-    """The task's spec, with how many examples the sets of a training episode have."""
-    spec, one = check_spec(task), draw(task, 2, 0, "train", 0, device)
+    """The task's spec, with how many examples the sets of a training episode have, where it does not say so itself."""
+    spec = check_spec(task)
+    if spec.support_size is not None and spec.query_size is not None:
+        return spec
+    one = draw(task, 2, 0, "train", 0, device)
     return replace(spec, support_size=one.support.y.shape[1], query_size=one.query.y.shape[1])
 
 
