@@ -19,7 +19,7 @@ from mamlzoo_tasks import own_points
 from mamlzoo_tasks.data_checks import check_different, check_enough, check_size, check_varied
 from mamlzoo_tasks.data_facts import DataFacts, scales_of
 from mamlzoo_tasks.data_sets import DataSet
-from mamlzoo_tasks.file_splits import Division, counted
+from mamlzoo_tasks.file_splits import Division
 from mamlzoo_tasks.split_tables import SplitTables
 from mamlzoo_tasks.table_columns import Columns
 
@@ -141,8 +141,7 @@ class CSV(mamlzoo.Task):
     def remarks(self) -> list[str]:
         with self._told():
             found = self._tables.found
-        dropped = f"{found.dropped:,} of {counted(found.rows, 'row')} lack a value and are left out"
-        return [dropped] if found.dropped else []
+        return [f"rows left out for a missing value: {found.dropped:,} of {found.rows:,}"] if found.dropped else []
 
     def data_digest(self) -> str:
         return self._digest

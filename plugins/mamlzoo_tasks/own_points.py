@@ -13,7 +13,6 @@ import mamlzoo
 from mamlzoo import Points, TextTable, UsageError
 from mamlzoo_tasks import data_sets, table_columns
 from mamlzoo_tasks.data_facts import DataFacts
-from mamlzoo_tasks.file_splits import counted
 from mamlzoo_tasks.table_columns import Columns, Missing
 
 
@@ -87,7 +86,7 @@ def _complete(table: TextTable, columns: Columns, missing: Missing) -> tuple[Tex
     kept = table.only([row for row in range(len(table)) if row not in gaps])
     if not kept.rows:
         raise UsageError(f"{table.path}: every row lacks a value, so there are no points")
-    return kept, [f"{len(gaps)} of {counted(len(table), 'row')} of {table.path} lack a value and are left out"]
+    return kept, [f"rows of {table.path} left out for a missing value: {len(gaps):,} of {len(table):,}"]
 
 
 def _first_days(support: Points, columns: Columns, dates: Sequence[str]) -> Tensor:
