@@ -120,7 +120,7 @@ WRITE = (
         ("ClassEpisodes", "GroupEpisodes", "arrays.array_episodes.ArrayEpisodes"),
     ),
     Group(
-        "Tables of a user's own",
+        "Tables in files",
         "For a task that reads files: named columns of texts, each with its place for a message, from CSV of any\n"
         "separator, Parquet or Arrow.",
         ("read_table", "TextTable", "decimal_mark"),

@@ -163,10 +163,7 @@ def _complete(tables: Sequence[TextTable], columns: Columns, missing: Missing) -
     labels = columns.targets if columns.labels else ()
     names = [*columns.inputs, *columns.targets, *filter(None, [columns.group])]
     texts = [*labels, *filter(None, [columns.group])]
-    for name in names:
-        if all(len(table_columns.gaps(table, [name], texts)) == len(table) for table in tables):
-            where = tables[0].path if len(tables) == 1 else f"any of {len(tables)} files"
-            raise UsageError(f"column '{name}' holds no value in {where}: all are missing; leave it out")
+    table_columns.check_known(tables, names, texts)
     kept = []
     for table in tables:
         gaps = table_columns.gaps(table, names, texts)

@@ -79,9 +79,11 @@ def _lacks(table: TextTable, targets: Sequence[str], labels: bool) -> bool:
 def _complete(table: TextTable, columns: Columns, missing: Missing) -> tuple[TextTable, list[str]]:
     """The rows that lack nothing, and what is to be said of the others."""
     labels = columns.targets if columns.labels else ()
-    gaps = table_columns.gaps(table, [*columns.inputs, *columns.targets], labels)
+    names = [*columns.inputs, *columns.targets]
+    gaps = table_columns.gaps(table, names, labels)
     if not gaps:
         return table, []
+    table_columns.check_known([table], names, labels)
     table_columns.check_missing(table, gaps, missing)
     kept = table.only([row for row in range(len(table)) if row not in gaps])
     if not kept.rows:

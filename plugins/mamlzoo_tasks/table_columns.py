@@ -90,6 +90,18 @@ def gaps(table: TextTable, names: Iterable[str], labels: Iterable[str] = ()) -> 
     return found
 
 
+def check_known(tables: Sequence[TextTable], names: Iterable[str], labels: Iterable[str] = ()) -> None:
+    """Refuse columns that hold no value in any of the tables.
+
+    Raises:
+        UsageError: there is one.
+    """
+    for name in names:
+        if all(len(gaps(table, [name], labels)) == len(table) for table in tables):
+            where = f"{tables[0].path}" if len(tables) == 1 else f"in all {len(tables)} files"
+            raise UsageError(f"{where}, column '{name}': every value is missing")
+
+
 def check_missing(table: TextTable, gaps: Mapping[int, str], missing: Missing) -> None:
     """Refuse rows that lack a value, unless they are to be dropped.
 

@@ -151,7 +151,7 @@ WRONG = {
     "missing": ({",3,": ",NA,"}, {"missing": "refuse"},
                 ", line 5, column 'dose': 'NA' is a missing value; --task.missing drop leaves such rows out"),
     "all missing": ({f",{at},": ",-," for at in range(7)}, {},
-                    "column 'dose' holds no value in {}/patients.csv: all are missing; leave it out"),
+                    "{}/patients.csv, column 'dose': every value is missing"),
     "a text among numbers": ({",3,": ",low,"}, {}, ", line 5, column 'dose': 'low' is not a number"),
     "an ambiguous date": ({f"2020-01-0{day}": f"0{day}/01/2020" for day in range(9)}, {},
                           ", line 2, column 'visit': '01/01/2020' is not a number; write dates as ISO does, 2020-04-03 or "
@@ -277,6 +277,7 @@ def test_targets_of_a_query_are_measured_where_no_row_lacks_one(cli, trained):
     ("text", "line"),
     [
         ("visit,doze,response\n2024-01-01,1,2\n", "line 1: there is no column 'dose'; did you mean 'doze'?"),
+        ("visit,dose,response\n2024-01-01,,1\n", "column 'dose': every value is missing"),
         ("visit,dose\n2024-01-01,1\n", "line 1: there is no column 'response'; there are: dose, visit"),
         ("visit,dose,response\n01/02/2024,1,2\n", "line 2, column 'visit': '01/02/2024' is no date, as others in the column "
          "are; write dates as ISO does, 2020-04-03 or 2020-04-03T14:30"),
