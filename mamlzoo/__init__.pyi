@@ -50,6 +50,9 @@ from .contracts.points import Points as Points
 from .contracts.ranges import Range as Range
 from .contracts.ranges import sizes as sizes
 from .contracts.reading import reading as reading
+from .contracts.text_tables import TextTable as TextTable
+from .contracts.text_tables import decimal_mark as decimal_mark
+from .contracts.text_tables import read_table as read_table
 from .discovery.entry_points import installed as installed
 from .discovery.entry_points import make as make
 from .engine.evaluation import EvaluationProgress as EvaluationProgress

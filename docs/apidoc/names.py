@@ -120,6 +120,12 @@ WRITE = (
         ("ClassEpisodes", "GroupEpisodes", "arrays.array_episodes.ArrayEpisodes"),
     ),
     Group(
+        "Tables in files",
+        "For a task that reads files: named columns of texts, each with its place for a message, from CSV of any\n"
+        "separator, Parquet or Arrow.",
+        ("read_table", "TextTable", "decimal_mark"),
+    ),
+    Group(
         "Write an algorithm",
         "Every method of an algorithm is a pure function of one episode; mamlzoo batches it over tasks and seeds.",
         (

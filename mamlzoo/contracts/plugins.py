@@ -82,6 +82,21 @@ class Plugin(ABC):
         """
         return None
 
+    def data_facts(self) -> Mapping[str, Any] | None:
+        """What it takes to use a trained network once the data are gone, as JSON holds it; None: nothing.
+
+        A run keeps it, as names, units and numbers of columns, so that `mamlzoo adapt` needs no training data.
+        """
+        return None
+
+    def with_data_facts(self, facts: Mapping[str, Any]) -> Self:
+        """The same plugin that knows what `data_facts` once said, so that it need not read its data for it.
+
+        Raises:
+            UsageError: a plugin like this never said so: the run directory was damaged.
+        """
+        return self
+
     @classmethod
     def example(cls) -> Self:
         """An instance for the conformance kit; a plugin that cannot be made of defaults alone overrides it."""
@@ -141,6 +156,10 @@ class Task(Plugin):
         The loss gets the outputs themselves.
         """
         return None
+
+    def remarks(self) -> list[str]:
+        """What a reader of a run should know of its data, as how many rows were left out; each a line."""
+        return []
 
     def read(self, path: Path, *, support: Points | None = None) -> Points:
         """A user's own data, for `mamlzoo adapt`: by default a CSV file with the columns x and y, or x1, x2, …

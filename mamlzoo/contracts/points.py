@@ -19,19 +19,23 @@ class Points:
         y: targets [n, targets], or class indices [n]; None where they are not known.
         columns: what stands for the inputs in predictions.csv, by the names of its columns, a text for each point;
             None: their numbers, as x, or x1, x2, …
-        classes: names of the classes by their index; None, and of a class beyond them: the index.
+        classes: names of the classes by their index; None: they are called by their index.
+        remarks: what a reader of the predictions should know of the files, as how many rows were left out; each a line.
     """
 
     x: NDArray[np.float32]
     y: NDArray[Any] | None = None
     columns: Mapping[str, Sequence[str]] | None = None
     classes: Sequence[str] | None = None
+    remarks: Sequence[str] = ()
 
     def class_name(self, index: int) -> str:
         """What a class is called.
 
         >>> points = Points(x=None, classes=["cat", "dog"])
         >>> points.class_name(1), points.class_name(2)
-        ('dog', '2')
+        ('dog', 'unnamed 2')
         """
-        return self.classes[index] if self.classes is not None and index < len(self.classes) else str(index)
+        if self.classes is None:
+            return str(index)
+        return self.classes[index] if index < len(self.classes) else f"unnamed {index}"

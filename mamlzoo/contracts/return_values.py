@@ -250,14 +250,14 @@ def check_statistics(algorithm: MetaAlgorithm, meta: MetaParams, result: Any) ->
     return {name: found[name] for name in wanted}
 
 
-def check_remarks(algorithm: MetaAlgorithm, found: Any) -> list[str]:
-    """What a run says about the algorithm.
+def check_remarks(plugin: Task | MetaAlgorithm, found: Any) -> list[str]:
+    """What a run says about the task or the algorithm.
 
     Raises:
         PluginError: it is no list of texts.
     """
     if not (isinstance(found, list) and all(isinstance(line, str) for line in found)):
-        raise broken(algorithm, f": remarks must return a list of texts, not {described(found)}")
+        raise broken(plugin, f": remarks must return a list of texts, not {described(found)}")
     return [" ".join(line.split()) for line in found]
 
 

@@ -27,9 +27,9 @@ def of(plugin: Plugin) -> dict[str, Any]:
 
 
 def data_of(plugin: Plugin) -> dict[str, Any]:
-    """What the plugin reads besides its options, as a digest; nothing where there is none."""
-    digest = plugin.data_digest()
-    return {} if digest is None else {"data": digest}
+    """What the plugin reads besides its options, as a digest, and what it knows of it; nothing where there is none."""
+    found = {"data": plugin.data_digest(), "facts": plugin.data_facts()}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def check_data(saved: Saved, plugin: Plugin) -> None:
@@ -61,12 +61,19 @@ def text_of(saved: Saved) -> str | None:
 
 
 def make(kind: str, saved: Saved) -> Plugin:
-    """The plugin that a config names. Code of a user's own is executed only if it is trusted (`trust`).
+    """The plugin that a config names, which knows of its data what the config does.
+
+    Code of a user's own is executed only if it is trusted (`trust`).
 
     Raises:
         UsageError: it is not installed, came from Python, came from a file that is gone or has changed, or is code that
             was never run here.
     """
+    plugin = _made(kind, saved)
+    return plugin.with_data_facts(saved["facts"]) if "facts" in saved else plugin
+
+
+def _made(kind: str, saved: Saved) -> Plugin:
     name, source = saved["name"], _source(saved)
     what = f"{kind} '{name}'"
     if saved["registered"]:

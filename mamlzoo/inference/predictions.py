@@ -83,7 +83,10 @@ class Predicted:
 
     def notes(self) -> list[str]:
         """What else a reader of the predictions must know."""
-        notes, steps = [self.where], f"after {count(self.adapted.steps, 'step')}"
+        notes, steps = (
+            [self.where, *self.support.remarks, *self.query.remarks],
+            f"after {count(self.adapted.steps, 'step')}",
+        )
         for name, (before, after) in self.metrics.items():
             notes.append(f"query {name}: {number(before)} before adaptation, {number(after)} {steps}")
         if not np.array_equal(self.adapted.support.y[0].numpy(), np.asarray(self.support.y)):
@@ -206,7 +209,7 @@ def predict(
         ends = task.in_units(query).x.flatten()[[0, -1]]
         where = f"predicted at {GRID} points from {ends[0]:.6g} to {ends[1]:.6g}; --query asks for others"
     else:
-        query = replace(support, y=None)
+        query = replace(support, y=None, remarks=())
         where = "predicted at the support points themselves; --query asks for others"
     metrics = {}
     if query.y is not None:

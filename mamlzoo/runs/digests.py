@@ -50,8 +50,8 @@ def _parts(value: Any) -> Iterator[bytes]:
 def experiment_digest(config: Mapping[str, Any]) -> str:
     """The digest of the part of a config that defines the numbers: plugins, options and settings.
 
-    What plugins read is no part of it: other data under the same options are refused (`check_data`). Neither are
-    settings and options that came later, at their defaults: runs of before are those experiments still.
+    What plugins read, and know of it, is no part of it: other data under the same options are refused (`check_data`).
+    Neither are settings and options that came later, at their defaults: runs of before are those experiments still.
     """
     known = options.options_of(Settings)
     defining: dict[str, Any] = {
@@ -62,7 +62,8 @@ def experiment_digest(config: Mapping[str, Any]) -> str:
         }
     }
     for kind in KINDS:
-        defining[kind] = {key: value for key, value in config[kind].items() if key not in ("data", "later", "options")}
+        elsewhere = ("data", "facts", "later", "options")
+        defining[kind] = {key: value for key, value in config[kind].items() if key not in elsewhere}
         later = config[kind].get("later", ())
         given = config[kind].get("options", {})
         defining[kind]["options"] = {name: value for name, value in given.items() if name not in later}

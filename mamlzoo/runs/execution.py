@@ -297,7 +297,8 @@ def _begun(experiment: Experiment, start: Checkpoint | None, device: torch.devic
         meta = initial(experiment, bound)
         bound = replace(bound, meta=meta)
         with blamed(experiment, "set-up"):
-            remarks = _remarks(bound, experiment.model)
+            task = experiment.task
+            remarks = check_remarks(task, task.remarks()) + _remarks(bound, experiment.model)
         start = Checkpoint(NOTHING, TrainingState(0, meta), remarks=remarks)
     others = [start.training.average, start.best and start.best.meta]
     for theta in [start.training.meta, *(theta for theta in others if theta is not None)]:

@@ -65,6 +65,7 @@ def check_experiment(config: Mapping[str, Any]) -> None:
             raise LayoutError(f"its {kind}.source is no reference with its sha256")
         check_values(f"{kind}.options", config[kind]["options"])
         expect(f"{kind}.later", config[kind].get("later", []), _are_names)
+        expect(f"{kind}.facts", config[kind].get("facts", {}), lambda value: isinstance(value, dict))
         for name in ("version", "data"):
             expect(f"{kind}.{name}", config[kind].get(name), lambda value: value is None or isinstance(value, str))
     _check_settings(config["settings"])

@@ -232,9 +232,9 @@ def test_what_is_predicted_is_in_the_units_and_under_the_names_of_the_users_data
 def test_classes_that_have_names_are_called_by_them(classifier, tmp_path):
     predicted = predict(classifier, Points(CLASSES.x[:2], CLASSES.y[:2], classes=["well", "ill"]))
     predicted.write(tmp_path, tmp_path)
-    assert list(lines_of(tmp_path)[0]) == ["x1", "x2", "class", "p well", "p ill", "p 2"]
-    assert {line["class"] for line in lines_of(tmp_path)} <= {"well", "ill", "2"}
+    assert list(lines_of(tmp_path)[0]) == ["x1", "x2", "class", "p well", "p ill", "p unnamed 2"]
+    assert {line["class"] for line in lines_of(tmp_path)} <= {"well", "ill", "unnamed 2"}
     document = strictly_loaded(tmp_path)
     assert document["support"]["y"] == ["well", "ill"]
     assert document["classes"] == [line["class"] for line in lines_of(tmp_path)]
-    assert "class 2 has no support point" in predicted.notes()
+    assert "class unnamed 2 has no support point" in predicted.notes()

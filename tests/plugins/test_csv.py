@@ -343,8 +343,8 @@ def test_a_network_that_scales_its_inputs_may_take_columns_of_any_scale(tmp_path
     with pytest.raises(UsageError) as caught:
         task(tmp_path / "data", any_scale=False).spec  # noqa: B018
     assert str(caught.value) == (
-        "task 'csv': column x is far from 1 in size, its root mean square 300.2; put (x - 300) / 10 into the files, or "
-        "--task.any-scale true if the network scales it"
+        "task 'csv': column 'x' is far from 1 in size, its root mean square 300.2; --task.scale true makes it (x - 300) "
+        "/ 10 and undoes it in predictions, or --task.any-scale true if the network scales it"
     )
     assert task(tmp_path / "data").spec.output_size == 1
 
@@ -358,8 +358,8 @@ def test_a_column_of_one_number_that_is_no_size_is_refused_by_name(tmp_path, col
     with pytest.raises(UsageError) as caught:
         task(tmp_path / "data", any_scale=False).spec  # noqa: B018
     assert str(caught.value) == (
-        f"task 'csv': column {column} is {value} in every row to train on, from which nothing can be learned; leave it "
-        "out of the files, or --task.any-scale true to take it all the same"
+        f"task 'csv': column '{column}' is {value} in every row to train on, from which nothing can be learned; leave it "
+        "out, or --task.any-scale true to take it all the same"
     )
     assert task(tmp_path / "data").spec.output_size == 1
 
@@ -368,7 +368,9 @@ ROWS = "x,y\n" + "1,2\n" * 5
 TWO = "x,y\n" + "1,2\n3,4\n" * 5
 WRONG = {
     "no folder": ({}, {"folder": "{}/nope"}, "folder {}/nope is not there"),
-    "a file": ({"a.csv": ROWS}, {"folder": "{}/a.csv"}, "folder {}/a.csv is no folder; give the one that it lies in"),
+    "a file": ({"a.csv": ROWS}, {"folder": "{}/a.csv"},
+               "{}/a.csv is one file: say which of its columns tells whose a row is, as in --task.group patient, or "
+               "give the folder that it lies in, whose files are data sets"),
     "two files": ({"a.csv": ROWS, "b.csv": ROWS}, {},
                   "2 files *.csv in {}; it takes 3 at least, to train, to validate and to test"),
     "no training": ({f"{name}.csv": ROWS for name in "abcd"}, {"test": 0.75},
@@ -385,7 +387,7 @@ WRONG = {
                        "1 file *.csv in {}; it takes 3 at least, to train, to validate and to test; there are some in "
                        "{}/more, into which it does not look"),
     "labels of a regression": ({"a.csv": ROWS, "b.csv": ROWS, "c.csv": "x,y\n" + "1,cat\n" * 5}, {},
-                               "{}/c.csv, line 2, column 'y': 'cat' is not a number; if y is a class label, say how "
+                               "{}/c.csv, line 2, column 'y': 'cat' is not a number; if it is a class label, say how "
                                "many classes an episode has, as in --task.ways 3"),
     "other columns": ({"a.csv": ROWS, "b.csv": ROWS, "c.csv": "x1,x2,y\n" + "1,2,3\n" * 5}, {},
                       "all files must have the same"),
