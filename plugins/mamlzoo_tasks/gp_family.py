@@ -11,6 +11,7 @@ from torch import Tensor
 
 import mamlzoo
 from mamlzoo import Batch, Episode, Range, Spec, Split, option
+from mamlzoo_tasks.family import Family
 
 JITTER = 1e-9
 """Of a curve's variance. In float64 a factor of a thousand points' covariance is found with less."""
@@ -18,7 +19,7 @@ AT_ONCE = 256
 """Covariances that are factorised together: a block of training episodes has thousands."""
 
 
-class GPFamily(mamlzoo.Task):
+class GPFamily(Family):
     """Curves f ~ GP(0, k) with noise, whatever the ranges: what `gp` and the papers' tasks of such curves share."""
 
     kernel: Literal["rbf", "matern", "periodic", "weakly-periodic"] = option("rbf", "how values at two inputs covary")

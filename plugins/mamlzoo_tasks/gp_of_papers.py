@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from mamlzoo import Range
 from mamlzoo_tasks.gp_family import GPFamily
-from mamlzoo_tasks.presets import preset
 
 
-class WeaklyPeriodicGP(GPFamily):
+class WeaklyPeriodicGP(GPFamily, kernel="weakly-periodic", length_min=0.5, length_max=0.5):
     """The weakly periodic curves of neuralprocesses: k = exp(−d²/2ℓ² − 2·sin²(πd/p)), ℓ = 0.5, p = 0.25.
 
     x ~ U(−2, 2), noise of variance 0.05, 0 to 30 support points and 50 targets. `exact-gp` is the ceiling, with the
@@ -22,12 +19,9 @@ class WeaklyPeriodicGP(GPFamily):
     """
 
     name = "gp-weakly-periodic"
-    kernel: Literal["rbf", "matern", "periodic", "weakly-periodic"] = preset(GPFamily, "kernel", "weakly-periodic")
-    length_min: float = preset(GPFamily, "length_min", 0.5)
-    length_max: float = preset(GPFamily, "length_max", 0.5)
 
 
-class CNPGP(GPFamily):
+class CNPGP(GPFamily, shots=Range(3, 9), queries=10, noise=0.02, length_min=0.4, length_max=0.4):
     """The curves of the conditional neural process: RBF of length 0.4 and scale 1, x ~ U(−2, 2).
 
     The code's noise of standard deviation 0.02 is there to factorise the covariance. There are 3 to 9 support points
@@ -40,14 +34,9 @@ class CNPGP(GPFamily):
     """
 
     name = "gp-cnp"
-    shots: int | Range = preset(GPFamily, "shots", Range(3, 9))
-    queries: int = preset(GPFamily, "queries", 10)
-    noise: float = preset(GPFamily, "noise", 0.02)
-    length_min: float = preset(GPFamily, "length_min", 0.4)
-    length_max: float = preset(GPFamily, "length_max", 0.4)
 
 
-class ANPGP(GPFamily):
+class ANPGP(GPFamily, shots=Range(3, 49), noise=0.02, length_min=0.1, length_max=0.6, scale_min=0.1):
     """The curves of the attentive neural process: RBF of length U(0.1, 0.6) and scale U(0.1, 1), x ~ U(−2, 2).
 
     Noise of standard deviation 0.02, 3 to 49 support points and 50 targets; the code draws the number of targets too,
@@ -60,14 +49,20 @@ class ANPGP(GPFamily):
     """
 
     name = "gp-anp"
-    shots: int | Range = preset(GPFamily, "shots", Range(3, 49))
-    noise: float = preset(GPFamily, "noise", 0.02)
-    length_min: float = preset(GPFamily, "length_min", 0.1)
-    length_max: float = preset(GPFamily, "length_max", 0.6)
-    scale_min: float = preset(GPFamily, "scale_min", 0.1)
 
 
-class TNPGP(GPFamily):
+class TNPGP(
+    GPFamily,
+    shots=Range(3, 46),
+    queries=46,
+    test_points=46,
+    noise=0.02,
+    length_min=0.1,
+    length_max=0.6,
+    scale_min=0.1,
+    period_min=0.1,
+    period_max=0.5,
+):
     """The curves of transformer neural processes: length U(0.1, 0.6), scale U(0.1, 1), period U(0.1, 0.5).
 
     x ~ U(−2, 2), noise of standard deviation 0.02, 3 to 46 support points. The authors train on `rbf` and test on
@@ -81,12 +76,3 @@ class TNPGP(GPFamily):
     """
 
     name = "gp-tnp"
-    shots: int | Range = preset(GPFamily, "shots", Range(3, 46))
-    queries: int = preset(GPFamily, "queries", 46)
-    test_points: int = preset(GPFamily, "test_points", 46)
-    noise: float = preset(GPFamily, "noise", 0.02)
-    length_min: float = preset(GPFamily, "length_min", 0.1)
-    length_max: float = preset(GPFamily, "length_max", 0.6)
-    scale_min: float = preset(GPFamily, "scale_min", 0.1)
-    period_min: float = preset(GPFamily, "period_min", 0.1)
-    period_max: float = preset(GPFamily, "period_max", 0.5)

@@ -12,9 +12,10 @@ from torch import Tensor
 
 import mamlzoo
 from mamlzoo import Batch, Episode, Range, Spec, Split, option
+from mamlzoo_tasks.family import Family
 
 
-class SineFamily(mamlzoo.Task):
+class SineFamily(Family):
     """Waves y = A·sin(ω·x + φ), whatever the ranges: what the notebooks' and the papers' tasks of sines share."""
 
     shots: int | Range = option(10, "support points of an episode, or a range to draw from, as 1..20", minimum=1)

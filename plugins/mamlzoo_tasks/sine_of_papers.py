@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 
 from mamlzoo import Range
-from mamlzoo_tasks.presets import preset
 from mamlzoo_tasks.sine_family import SineFamily
 
 
-class MAMLSine(SineFamily):
+class MAMLSine(SineFamily, phase_min=-math.pi, phase_max=0.0):
     """The sine waves of the MAML paper: y = A·sin(x − φ), A ~ U(0.1, 5), φ ~ U(0, π).
 
     The sign of the phase is that of the authors' code, and so the option's range is that of −φ. x ~ U(−5, 5), with 10
@@ -23,11 +22,9 @@ class MAMLSine(SineFamily):
     """
 
     name = "sine-maml"
-    phase_min: float = preset(SineFamily, "phase_min", -math.pi)
-    phase_max: float = preset(SineFamily, "phase_max", 0.0)
 
 
-class CAVIASine(SineFamily):
+class CAVIASine(SineFamily, test_points=100, phase_min=-math.pi, phase_max=0.0):
     """The sine waves of the CAVIA paper: y = A·sin(x − φ), A ~ U(0.1, 5), φ ~ U(0, π), tested on 100 even points.
 
     The option's range of the phase is that of −φ. x ~ U(−5, 5), with 10 support and 10 query points.
@@ -39,12 +36,9 @@ class CAVIASine(SineFamily):
     """
 
     name = "sine-cavia"
-    test_points: int = preset(SineFamily, "test_points", 100)
-    phase_min: float = preset(SineFamily, "phase_min", -math.pi)
-    phase_max: float = preset(SineFamily, "phase_max", 0.0)
 
 
-class MetaSGDSine(SineFamily):
+class MetaSGDSine(SineFamily, shots=5, test_points=100, phase_max=math.pi, frequency_min=0.8, frequency_max=1.2):
     """The sine waves of the Meta-SGD paper: y = A·sin(ω·x + φ), A ~ U(0.1, 5), ω ~ U(0.8, 1.2), φ ~ U(0, π).
 
     x ~ U(−5, 5), with 5 support and 10 query points, tested on 100 even points; the paper tests with 10 and 20 support
@@ -56,14 +50,9 @@ class MetaSGDSine(SineFamily):
     """
 
     name = "sine-meta-sgd"
-    shots: int | Range = preset(SineFamily, "shots", 5)
-    test_points: int = preset(SineFamily, "test_points", 100)
-    phase_max: float = preset(SineFamily, "phase_max", math.pi)
-    frequency_min: float = preset(SineFamily, "frequency_min", 0.8)
-    frequency_max: float = preset(SineFamily, "frequency_max", 1.2)
 
 
-class DKTSine(SineFamily):
+class DKTSine(SineFamily, shots=5, queries=5, test_points=200, noise=0.1, phase_max=math.pi):
     """The noisy sine waves of deep kernel transfer: y = A·sin(x + φ) + ε, A ~ U(0.1, 5), φ ~ U(0, π), ε ~ N(0, 0.1²).
 
     x ~ U(−5, 5); training takes 10 points at a time, here 5 of the support and 5 of the query set. The authors test on
@@ -77,14 +66,9 @@ class DKTSine(SineFamily):
     """
 
     name = "sine-dkt"
-    shots: int | Range = preset(SineFamily, "shots", 5)
-    queries: int = preset(SineFamily, "queries", 5)
-    test_points: int = preset(SineFamily, "test_points", 200)
-    noise: float = preset(SineFamily, "noise", 0.1)
-    phase_max: float = preset(SineFamily, "phase_max", math.pi)
 
 
-class ALPaCASine(SineFamily):
+class ALPaCASine(SineFamily, shots=Range(1, 10), queries=20, noise=math.sqrt(0.02), phase_max=3.14):
     """The noisy sine waves of ALPaCA: y = A·sin(x + φ) + ε, A ~ U(0.1, 5), φ ~ U(0, 3.14), ε of variance 0.02.
 
     x ~ U(−5, 5), with 1 to 10 support and 20 query points; the authors' code begins with no support point. A test is
@@ -97,13 +81,9 @@ class ALPaCASine(SineFamily):
     """
 
     name = "sine-alpaca"
-    shots: int | Range = preset(SineFamily, "shots", Range(1, 10))
-    queries: int = preset(SineFamily, "queries", 20)
-    noise: float = preset(SineFamily, "noise", math.sqrt(0.02))
-    phase_max: float = preset(SineFamily, "phase_max", 3.14)
 
 
-class NotebookSine(SineFamily):
+class NotebookSine(SineFamily, pool=10_000):
     """The sine waves of the notebook: y = A·sin(x + φ), A ~ U(0.1, 5), φ ~ U(0, 2π), of which 10,000 are trained on.
 
     x ~ U(−5, 5); the 10 support points of each training wave are drawn once and kept, the 10 query points are fresh.
@@ -113,4 +93,3 @@ class NotebookSine(SineFamily):
     """
 
     name = "sine-notebook"
-    pool: int = preset(SineFamily, "pool", 10_000)

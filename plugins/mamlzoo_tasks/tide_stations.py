@@ -16,8 +16,6 @@ from torch import Tensor
 
 FILE = Path(__file__).parent / "tide_data" / "stations.zip"
 """What it holds and where it comes from stands beside it."""
-RADIANS = math.pi / 180
-"""Of a degree; `torch.deg2rad` knows it to seven digits alone."""
 AT_ONCE = 256
 """Curves that are summed together: a block of training episodes has thousands."""
 
@@ -59,7 +57,7 @@ def stations() -> Stations:
         for name in ("amplitude_m", "phase_deg")
     )
     speed = torch.tensor([float(row["speed_deg_per_hour"]) for row in constituents], dtype=torch.float64)
-    return Stations([row["name"] for row in places], speed * RADIANS, amplitude, phase * RADIANS)
+    return Stations([row["name"] for row in places], speed.deg2rad(), amplitude, phase.deg2rad())
 
 
 @functools.cache
@@ -77,8 +75,9 @@ def heights(station: Tensor, start: Tensor, hours: Tensor) -> Tensor:
         hours: after the start, [n, points].
     """
     parts = []
-    _, speed, *constants = (part if isinstance(part, list) else part.to(hours.device) for part in stations())
-    amplitude, phase = (part[station] for part in constants)
+    known = stations()
+    speed = known.speed.to(hours.device)
+    amplitude, phase = (part.to(hours.device)[station] for part in (known.amplitude, known.phase))
     begun = (speed * start[:, None] - phase) % (2 * math.pi)
     for at in range(0, len(hours), AT_ONCE):
         here = slice(at, at + AT_ONCE)
