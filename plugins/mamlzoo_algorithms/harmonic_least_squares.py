@@ -34,7 +34,7 @@ CONSTITUENTS = {
     "M4": Constituent(57.9682084, 0.03),
     "M6": Constituent(86.9523127, 0.02),
 }
-"""The largest of deep and of shallow water, by name. The latter, M4 and M6, no equilibrium has: theirs is a guess."""
+"""The largest of deep and of shallow water, by name. The latter, M4 and M6, no equilibrium has: theirs are a guess."""
 
 
 class HarmonicLeastSquares(mamlzoo.CompleteAtOnce):
@@ -55,8 +55,9 @@ class HarmonicLeastSquares(mamlzoo.CompleteAtOnce):
       w = D·(ΨᵀΨ + λI)⁻¹·Ψᵀy.
 
     `sizes` equal has s_c = 1; `equilibrium` has those of the equilibrium tide, the one that a sea without continents
-    would have. The mean level z has the largest of them. What constituents are left out counts as error, so λ is not 0
-    without noise; it is chosen on validation harbours, by `mamlzoo sweep`. θ is λ, and stays.
+    would have. The mean level z has the largest of them. M4 and M6, of shallow water, it has not; theirs are small by
+    guess. What constituents are left out counts as error, so λ is not 0 without noise: it is to be chosen on validation
+    harbours, by `mamlzoo sweep`, and the defaults are those that `tides` chose so. θ is λ, and stays.
 
     Reference: Foreman, Henry, "The harmonic analysis of tidal model time series", Advances in Water Resources, 1989; of
     ridge, Hastie, Tibshirani, Friedman, "The Elements of Statistical Learning", 2009, section 3.4.1; sizes to two
@@ -65,9 +66,9 @@ class HarmonicLeastSquares(mamlzoo.CompleteAtOnce):
 
     name = "harmonic-least-squares"
     trains = False
-    constituents: tuple[str, ...] = option(("M2", "S2", "N2", "K1", "O1"), "those that are fitted")
-    sizes: Literal["equal", "equilibrium"] = option("equal", "how large each is thought to be before any reading")
-    ridge: float = option(0.1, "weight of what is thought before, λ", above=0)
+    constituents: tuple[str, ...] = option(("M2", "S2", "N2", "K1", "O1", "M4"), "those that are fitted")
+    sizes: Literal["equal", "equilibrium"] = option("equilibrium", "how large each is thought to be before any reading")
+    ridge: float = option(1e-4, "weight of what is thought before, λ", above=0)
     unit: float = option(3.0, "hours that an input counts as 1; that of `tides` is 3", above=0)
 
     def __post_init__(self) -> None:
