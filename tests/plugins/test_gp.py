@@ -107,7 +107,7 @@ def test_a_grid_is_for_tests_alone():
 
 def test_a_draw_does_not_depend_on_how_many_covariances_are_factorised_at_once(monkeypatch):
     whole = sample(GP(), 30)
-    monkeypatch.setattr("mamlzoo_tasks.gp.AT_ONCE", 7)
+    monkeypatch.setattr("mamlzoo_tasks.gp_family.AT_ONCE", 7)
     torch.testing.assert_close(sample(GP(), 30).query.y, whole.query.y)
 
 
