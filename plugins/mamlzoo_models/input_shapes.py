@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import math
+
 import mamlzoo
 from mamlzoo import Input, Spec
 
 FITTING = {1: "mlp", 2: "gru, lstm or transformer", 3: "conv4 or resnet12"}
 """Models that are made for examples of so many axes."""
+
+
+def number_count(model: mamlzoo.Model, spec: Spec) -> int:
+    """How many numbers an input of any shape has.
+
+    Raises:
+        UsageError: the inputs are not one tensor of numbers, or have none.
+    """
+    return math.prod(_shape(model, spec, "numbers", ("…",)))
 
 
 def image_shape(model: mamlzoo.Model, spec: Spec) -> tuple[int, int, int]:
@@ -32,7 +43,8 @@ def sequence_shape(model: mamlzoo.Model, spec: Spec) -> tuple[int, int]:
 def _shape(model: mamlzoo.Model, spec: Spec, what: str, axes: tuple[str, ...]) -> tuple[int, ...]:
     inputs = spec.structure
     of_numbers = isinstance(inputs, Input) and inputs.kind == "float"
-    if of_numbers and len(spec.input_shape) == len(axes) and all(spec.input_shape):
+    fits = axes == ("…",) or len(spec.input_shape) == len(axes)
+    if of_numbers and fits and spec.input_shape and all(spec.input_shape):
         return spec.input_shape
     fitting = f"model {FITTING.get(len(spec.input_shape), 'mlp')}" if of_numbers else "a network of your own"
     raise mamlzoo.UsageError(
