@@ -30,9 +30,9 @@ class MLP(mamlzoo.Model):
     ±1/√outputs, as in CAVIA's code for MAML; with `init-sd` σ, weights are normal with that standard deviation, cut off
     at ±2σ, and biases 0, as in some papers' code.
 
-    `norm` stands between a layer and its activation: batch over the examples (MAML's network for Omniglot is 256-128-64-64
-    with it), layer over a layer's units. `dropout` sets each hidden unit to 0 with that probability behind its activation
-    and scales the others up, in training alone.
+    `norm` stands between a layer and its activation: batch takes mean and variance of a unit over the examples, as in
+    MAML's network for Omniglot, 256-128-64-64; layer of an example over the layer's units. `dropout` makes each hidden
+    unit 0 with that probability in training, behind its activation, and scales the others up.
 
     `extra-inputs` n puts n numbers behind each input that are the same for all and start at 0. They are parameters, so
     gradients adapt them with the rest: a bias transformation of the input.

@@ -25,7 +25,7 @@ class ResNet12(mamlzoo.Model):
     without `spatial-mean` all of them; a linear layer behind them gives the outputs. With `head` none the features are
     the outputs. Convolutions have no bias, and begin with normal weights, of the variance that keeps that of gradients.
 
-    This is MetaOptNet's variant, 64-160-320-640 wide, 8 million parameters; others are 64-128-256-512. Its dropout and
+    This is MetaOptNet's variant, 64-160-320-640 wide, 12.4 million parameters; others are 64-128-256-512. Its dropout and
     DropBlock are left out. TADAM's, where the name is from, has another activation. On a CPU choose small widths, as
     16,32,64,128. `norm` is as in conv4.
 
@@ -39,6 +39,10 @@ class ResNet12(mamlzoo.Model):
     groups: int = option(8, "groups of channels of the norm 'group'", minimum=1)
     spatial_mean: bool = option(True, "take the mean over the pixels that are left, in place of all of them")
     head: Head = option("linear", "whether a linear layer makes the outputs of the features")
+
+    @classmethod
+    def example(cls) -> ResNet12:
+        return cls(widths=(4, 8, 8, 16))  # type: ignore[call-arg]
 
     def __post_init__(self) -> None:
         super().__post_init__()
