@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from torch import nn
+from torch import Tensor, nn
 
 import mamlzoo
 
@@ -24,7 +24,21 @@ def norm_layers(norm: ImageNorm, channels: int, groups: int) -> list[nn.Module]:
         return [nn.InstanceNorm2d(channels, affine=True)]
     if norm == "none":
         return []
-    return [nn.GroupNorm(1 if norm == "layer" else groups, channels)]
+    return [GroupNorm(1 if norm == "layer" else groups, channels)]
+
+
+class GroupNorm(nn.GroupNorm):
+    """torch's group norm of [n, channels, …], written out: its own derivatives reinterpret memory.
+
+    So a meta-step with it is compiled in seconds and not in minutes.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        grouped = input.reshape(len(input), self.num_groups, -1)
+        centred = grouped - grouped.mean(-1, keepdim=True)
+        normalised = centred * (centred.square().mean(-1, keepdim=True) + self.eps).rsqrt()
+        of_channels = (-1,) + (1,) * (input.ndim - 2)
+        return normalised.reshape(input.shape) * self.weight.reshape(of_channels) + self.bias.reshape(of_channels)
 
 
 def require_groups(model: mamlzoo.Model, norm: ImageNorm, channels: int, groups: int) -> None:

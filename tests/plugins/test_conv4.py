@@ -8,6 +8,7 @@ from torch import nn
 
 from mamlzoo import Input, Spec, UsageError
 from mamlzoo_models.conv4 import Conv4
+from mamlzoo_models.image_norms import GroupNorm
 
 OMNIGLOT = Spec((1, 28, 28), 5, "classification")
 MINI_IMAGENET = Spec((3, 84, 84), 5, "classification")
@@ -75,6 +76,16 @@ def test_every_norm_has_a_scale_and_a_shift_of_each_channel(norm):
         own.weight.copy_(torch.arange(16.0))
         own.bias.fill_(3.0)
     torch.testing.assert_close(own(x), torch.arange(16.0)[:, None, None] * plain + 3)
+
+
+@pytest.mark.parametrize("groups", [1, 2, 8])
+def test_the_group_norm_is_torchs(groups):
+    own, torchs = GroupNorm(groups, 8).double(), nn.GroupNorm(groups, 8).double()
+    with torch.no_grad():
+        for parameter, other in zip(own.parameters(), torchs.parameters(), strict=True):
+            other.copy_(parameter.copy_(torch.randn(8)))
+    x = torch.randn(5, 8, 3, 2, dtype=torch.float64)
+    torch.testing.assert_close(own(x), torchs(x))
 
 
 def test_without_a_norm_there_is_none():
