@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from torch import Tensor, nn
+from torch import nn
 
 import mamlzoo
 from mamlzoo import Spec, option
+from mamlzoo_models.image_heads import Head, feature_layers
 from mamlzoo_models.image_norms import ImageNorm, norm_layers, require_area, require_groups
 from mamlzoo_models.input_shapes import image_shape
 
@@ -48,11 +49,13 @@ class Conv4(mamlzoo.Model):
     name = "conv4"
     filters: int = option(64, "channels of every convolution", minimum=1)
     blocks: int = option(4, "blocks, each of which halves height and width", minimum=1)
-    downsample: Literal["pool", "stride"] = option("pool", "what halves the images: maxima, or convolutions of stride 2")
+    downsample: Literal["pool", "stride"] = option(
+        "pool", "what halves the images: maxima, or convolutions of stride 2"
+    )
     norm: ImageNorm = option("batch", "what stands between a convolution and its ReLU")
     groups: int = option(8, "groups of channels of the norm 'group'", minimum=1)
     spatial_mean: bool = option(False, "take the mean over the pixels that are left, in place of all of them")
-    head: Literal["linear", "none"] = option("linear", "whether a linear layer makes the outputs of the features")
+    head: Head = option("linear", "whether a linear layer makes the outputs of the features")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -71,16 +74,8 @@ class Conv4(mamlzoo.Model):
                 height, width = self._pooled(height, width, block)
                 layers.append(nn.MaxPool2d(2))
             channels = self.filters
-        layers.append(SpatialMean() if self.spatial_mean else nn.Flatten())
-        features = channels if self.spatial_mean else channels * height * width
-        if self.head == "linear":
-            layers.append(nn.Linear(features, spec.output_size))
-        elif features != spec.output_size:
-            raise mamlzoo.UsageError(
-                f"model 'conv4' without a head gives its {features} features, and {spec.output_size} outputs are asked "
-                "for; say --model.head linear, or ask for as many, as --algorithm.embedding does"
-            )
-        return nn.Sequential(*layers)
+        left = (channels, height, width)
+        return nn.Sequential(*layers, *feature_layers(self, left, self.spatial_mean, self.head, spec.output_size))
 
     @property
     def _stride(self) -> int:
@@ -94,10 +89,3 @@ class Conv4(mamlzoo.Model):
                 f"they are {height} × {width}; choose {fewer}--model.downsample stride"
             )
         return height // 2, width // 2
-
-
-class SpatialMean(nn.Module):
-    """The mean of each channel over the pixels, of [n, channels, height, width]."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x.mean((-2, -1))

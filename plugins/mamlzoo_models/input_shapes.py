@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import math
+
 import mamlzoo
 from mamlzoo import Input, Spec
 
 FITTING = {1: "mlp", 2: "gru, lstm or transformer", 3: "conv4 or resnet12"}
 """Models that are made for examples of so many axes."""
+ANY = ("…",)
+"""Axes as they come, one at least."""
+
+
+def number_count(model: mamlzoo.Model, spec: Spec) -> int:
+    """How many numbers an input of any shape has.
+
+    Raises:
+        UsageError: the inputs are not one tensor of numbers, or have none.
+    """
+    return math.prod(_shape(model, spec, "numbers", ANY))
 
 
 def image_shape(model: mamlzoo.Model, spec: Spec) -> tuple[int, int, int]:
@@ -30,12 +43,14 @@ def sequence_shape(model: mamlzoo.Model, spec: Spec) -> tuple[int, int]:
 
 
 def _shape(model: mamlzoo.Model, spec: Spec, what: str, axes: tuple[str, ...]) -> tuple[int, ...]:
-    inputs = spec.structure
+    inputs, shape = spec.structure, spec.input_shape
     of_numbers = isinstance(inputs, Input) and inputs.kind == "float"
-    if of_numbers and len(spec.input_shape) == len(axes) and all(spec.input_shape):
-        return spec.input_shape
-    fitting = f"model {FITTING.get(len(spec.input_shape), 'mlp')}" if of_numbers else "a network of your own"
+    has_axes = bool(shape) and all(shape)
+    if of_numbers and has_axes and (axes == ANY or len(shape) == len(axes)):
+        return shape
+    fitting = f"model {FITTING.get(len(shape), 'mlp')}" if has_axes else "another task"
     raise mamlzoo.UsageError(
         f"model '{model.name}' takes {what}, [n, {', '.join(axes)}], and the inputs are "
-        f"{inputs if isinstance(inputs, Input) else 'several tensors'}; choose {fitting}"
+        f"{inputs if isinstance(inputs, Input) else 'several tensors'}; "
+        f"choose {fitting if of_numbers else 'a network of your own'}"
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from itertools import pairwise
 from typing import Literal
 
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 
 import mamlzoo
 from mamlzoo import Spec, option
+from mamlzoo_models.input_shapes import number_count
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -30,6 +30,10 @@ class MLP(mamlzoo.Model):
     ±1/√outputs, as in CAVIA's code for MAML; with `init-sd` σ, weights are normal with that standard deviation, cut off
     at ±2σ, and biases 0, as in some papers' code.
 
+    `norm` stands between a layer and its activation: batch takes mean and variance of a unit over the examples, as in
+    MAML's network for Omniglot, 256-128-64-64; layer of an example over the layer's units. `dropout` makes each hidden
+    unit 0 with that probability in training, behind its activation, and scales the others up.
+
     `extra-inputs` n puts n numbers behind each input that are the same for all and start at 0. They are parameters, so
     gradients adapt them with the rest: a bias transformation of the input.
     """
@@ -46,6 +50,11 @@ class MLP(mamlzoo.Model):
     )
     extra_inputs: int = option(0, "inputs that are parameters, 0 at the start", minimum=0, later=True)
 
+    norm: Literal["none", "batch", "layer"] = option(
+        "none", "what stands between a layer and its activation", later=True
+    )
+    dropout: float = option(0.0, "probability of a hidden unit to be left out", minimum=0, maximum=1, later=True)
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.init_sd is not None and self.init != "torch":
@@ -54,13 +63,19 @@ class MLP(mamlzoo.Model):
             )
 
     def build(self, spec: Spec) -> nn.Module:
-        sizes = [math.prod(spec.input_shape) + self.extra_inputs, *self.hidden, spec.output_size]
+        sizes = [number_count(self, spec) + self.extra_inputs, *self.hidden]
         layers: list[nn.Module] = [nn.Flatten()] if len(spec.input_shape) != 1 else []
         if self.extra_inputs:
             layers.append(ExtraInputs(self.extra_inputs))
         for before, after in pairwise(sizes):
-            layers += [self._linear(before, after), ACTIVATIONS[self.activation]()]
-        return nn.Sequential(*layers[:-1])
+            layers += [self._linear(before, after), *self._norm(after), ACTIVATIONS[self.activation]()]
+            layers += [nn.Dropout(self.dropout)] if self.dropout else []
+        return nn.Sequential(*layers, self._linear(sizes[-1], spec.output_size))
+
+    def _norm(self, units: int) -> list[nn.Module]:
+        if self.norm == "none":
+            return []
+        return [nn.BatchNorm1d(units) if self.norm == "batch" else nn.LayerNorm(units)]
 
     def _linear(self, before: int, after: int) -> nn.Linear:
         linear = nn.Linear(before, after)
