@@ -20,6 +20,7 @@ from mamlzoo.engine.training import TrainingRecord
 from mamlzoo.experiments.checkpoint import Checkpoint, ValidationRecord
 from mamlzoo.experiments.experiment import Experiment
 from mamlzoo.experiments.metrics import Evaluation, alike, runaways
+from mamlzoo.experiments.transduction import TRANSDUCTIVE
 from mamlzoo.files import json_document
 from mamlzoo.tables import Table, count, named
 
@@ -118,6 +119,11 @@ class Result:
     def remarks(self) -> Sequence[str]:
         """What else a reader of the numbers must know."""
         return self.checkpoint.remarks
+
+    @property
+    def is_transductive(self) -> bool:
+        """Whether predictions on a query set depend on each other: batch norm takes the statistics of that set."""
+        return TRANSDUCTIVE in self.remarks
 
     def theta(self) -> dict[str, list[Any]] | None:
         """Every tensor of θ as nested lists, [seeds, …], by path; None if θ has more than a few numbers."""

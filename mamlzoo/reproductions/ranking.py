@@ -16,6 +16,7 @@ from mamlzoo.engine.episodes import TestSet
 from mamlzoo.engine.placement import device_of
 from mamlzoo.experiments.experiment import Experiment
 from mamlzoo.experiments.result import Result
+from mamlzoo.experiments.transduction import transductive_notes
 from mamlzoo.files import json_document
 from mamlzoo.runs.setup import bind
 from mamlzoo.tables import Table, count, number
@@ -32,6 +33,7 @@ class Ranked:
         seconds: that training all seeds took, with what is chosen and compiled before it.
         parameters: how many numbers of θ a seed has.
         flops: what adapting to one test episode and predicting its query set costs, after each number of steps.
+        is_transductive: whether predictions on a query set depend on each other.
     """
 
     label: str
@@ -41,6 +43,7 @@ class Ranked:
     seconds: float
     parameters: int
     flops: Sequence[int]
+    is_transductive: bool
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ class RankedRuns:
             "MFLOP to adapt: products of matrices, convolutions, factorisations and solutions, of one test episode "
             "and the predictions on its query set"
         )
-        return notes
+        return notes + transductive_notes({row.label: row.is_transductive for row in self.rows})
 
     def document(self) -> dict[str, Any]:
         """As JSON holds it; what is not finite is null."""
@@ -148,6 +151,7 @@ def _row(label: str, result: Result, experiment: Experiment, behind: Difference 
         timing.prepare_seconds + timing.train_seconds,
         sum(leaf[0].numel() for leaf in trees.leaves(result.meta)),
         _flops(experiment),
+        result.is_transductive,
     )
 
 

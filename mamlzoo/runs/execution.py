@@ -43,6 +43,7 @@ from mamlzoo.experiments.events import Event, Events, Listener
 from mamlzoo.experiments.experiment import Experiment
 from mamlzoo.experiments.metrics import Evaluation
 from mamlzoo.experiments.result import Result, Timing
+from mamlzoo.experiments.transduction import TRANSDUCTIVE
 from mamlzoo.runs.config import config_of
 from mamlzoo.runs.setup import bind, initial
 from mamlzoo.runs.watchers import watched
@@ -54,7 +55,7 @@ T = TypeVar("T")
 Told = Generator[Sequence[Event | None], None, T]
 """For each of several experiments what it tells, or None."""
 NORMS = {
-    "batch": "transductive: batch norm sees the statistics of all query inputs of an episode at once",
+    "batch": TRANSDUCTIVE,
     "support": "batch norm takes the statistics of the support set, so predictions do not depend on each other",
     "running": "batch norm takes the running statistics that the network came with",
 }

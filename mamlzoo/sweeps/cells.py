@@ -52,6 +52,7 @@ class Scores:
         seeds: how many.
         diverged: seed -> the meta-step at which it diverged.
         seconds: preparing, training, validating and testing; wall clock.
+        is_transductive: whether predictions on a query set depend on each other.
     """
 
     metric: str
@@ -63,6 +64,7 @@ class Scores:
     seeds: int
     diverged: Mapping[int, int]
     seconds: float
+    is_transductive: bool = False
 
     @classmethod
     def of(cls, result: Result) -> Scores:
@@ -81,6 +83,7 @@ class Scores:
             seeds=len(result.seeds),
             diverged=result.diverged,
             seconds=timing.prepare_seconds + timing.train_seconds + timing.evaluate_seconds,
+            is_transductive=result.is_transductive,
         )
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import mamlzoo
 from mamlzoo.contracts.plugins import KINDS
 from mamlzoo.errors import UsageError
+from mamlzoo.experiments.transduction import transductive_notes
 from mamlzoo.files import json_document
 from mamlzoo.sweeps.axes import Axis, text
 from mamlzoo.sweeps.cells import Cell, Scores
@@ -139,6 +140,7 @@ class Sweep:
             has_interval = any(not math.isnan(scores.valid.ci95) for _, scores in finished)
             interval = "95% t interval over seeds" if has_interval else "no interval, since it would be over seeds"
             notes.append(f"valid: mean over validation tasks and the same seeds; {interval}")
+        notes += transductive_notes({self.label(cell): scores.is_transductive for cell, scores in finished})
         chosen, several = self.chosen, len(self._by_task()) > 1
         for group in self._by_task().values():
             for cell, scores in group:

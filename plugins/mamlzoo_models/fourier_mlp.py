@@ -41,7 +41,7 @@ class FourierMLP(mamlzoo.Model):
 
     def build(self, spec: Spec) -> nn.Module:
         waves = Waves(number_count(self, spec), self.features, self.sigma)
-        perceptron = MLP(hidden=self.hidden, activation=self.activation)
+        perceptron = MLP(hidden=self.hidden, activation=self.activation)  # type: ignore[call-arg]
         of_waves = replace(spec, inputs=None, input_shape=(2 * self.features,))
         return nn.Sequential(nn.Flatten(), waves, perceptron.build(of_waves))
 

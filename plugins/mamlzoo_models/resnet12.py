@@ -23,11 +23,11 @@ class ResNet12(mamlzoo.Model):
 
     with as many channels as `widths` says. The features are the mean of each channel over the pixels that are left, or
     without `spatial-mean` all of them; a linear layer behind them gives the outputs. With `head` none the features are
-    the outputs. Convolutions have no bias, and begin with normal weights, of the variance that keeps that of gradients.
+    the outputs. Convolutions have no bias; their weights begin normal, with the variance that keeps gradients'.
 
-    This is MetaOptNet's variant, 64-160-320-640 wide, 12.4 million parameters; others are 64-128-256-512. Its dropout and
-    DropBlock are left out. TADAM's, where the name is from, has another activation. On a CPU choose small widths, as
-    16,32,64,128. `norm` is as in conv4.
+    This is MetaOptNet's variant, 64-160-320-640 wide, with 12.4 million parameters; others are 64-128-256-512. Its
+    dropout and DropBlock are left out. TADAM's, where the name is from, has another activation. On a CPU choose small
+    widths, as 16,32,64,128. `norm` is as in conv4.
 
     Reference: Oreshkin, Rodríguez López, Lacoste, "TADAM", NeurIPS 2018, section 3; Lee, Maji, Ravichandran, Soatto,
     "Meta-Learning with Differentiable Convex Optimization", CVPR 2019, section 4.1.
@@ -42,7 +42,7 @@ class ResNet12(mamlzoo.Model):
 
     @classmethod
     def example(cls) -> ResNet12:
-        return cls(widths=(4, 8, 8, 16))  # type: ignore[call-arg]
+        return cls(widths=(4, 8))  # type: ignore[call-arg]
 
     def __post_init__(self) -> None:
         super().__post_init__()

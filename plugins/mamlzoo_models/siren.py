@@ -20,9 +20,9 @@ class Siren(mamlzoo.Model):
       h₁ = sin(ω₀(W₁x + b₁)),   h_i = sin(ω(W_i h_{i−1} + b_i)),   f(x) = W h + b,
       W₁ ~ U(−1/n, 1/n),   all other weights ~ U(−√(6/n)/ω, √(6/n)/ω),   biases ~ U(−1/√n, 1/√n),
 
-    so that what stands before a sine of a later layer has at the start a variance of 1 by its weights, at any depth, and
-    of ω²/3n more by its biases. The inputs are to be in −1..1, for which both factors are 30 in the paper; for inputs that reach further choose a smaller
-    `first-omega`, ω₀, as 30 divided by how far they reach.
+    so that what stands before a sine of a later layer has at the start a variance of 1 by its weights, at any depth,
+    and of ω²/3n more by its biases. The inputs are to be in −1..1, for which both factors are 30 in the paper; for
+    inputs that reach further choose a smaller `first-omega`, ω₀, as 30 divided by how far they reach.
 
     Reference: Sitzmann, Martel, Bergman, Lindell, Wetzstein, "Implicit Neural Representations with Periodic Activation
     Functions", NeurIPS 2020, section 3.2; the biases are as in their code.
