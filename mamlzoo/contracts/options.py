@@ -138,6 +138,8 @@ class Option:
         """
         if value is None and self.optional:
             return None
+        if value is None and "none" in self.choices:  # recipes have one word for both
+            return "none"
         if self.named:
             if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
                 raise UsageError(f"must be values by name, as {{'name': …}}, not {shown(value)}")

@@ -97,6 +97,16 @@ def test_an_option_without_help_is_unusable():
         options_of(Silent)
 
 
+def test_nothing_is_the_choice_none_where_there_is_one():
+    @dataclass(frozen=True)
+    class Normed:
+        norm: Literal["batch", "none"] = option("batch", "which norm")
+
+    assert options_of(Normed)["norm"].check(None) == options_of(Normed)["norm"].parse("none") == "none"
+    with pytest.raises(UsageError, match="must be of type str, not None"):
+        options_of(Example)["shape"].check(None)
+
+
 def test_an_option_of_a_strange_type_is_unusable():
     @dataclass(frozen=True)
     class Strange:
