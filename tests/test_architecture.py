@@ -15,7 +15,7 @@ import pytest
 
 import mamlzoo
 
-OF_THEIR_OWN = {"image_files": {"PIL"}, "omniglot_data": {"PIL"}}
+OF_THEIR_OWN = {"image_files": {"PIL"}, "omniglot_data": {"PIL"}, "letter_pictures": {"matplotlib"}}
 """Libraries that a file of the plugins may import besides."""
 PLUGINS = sorted((Path(__file__).parent.parent / "plugins").rglob("*.py"))
 

@@ -102,11 +102,11 @@ class Columns:
                 x = torch.from_numpy(picked.astype(DTYPES[part.kind]))
         if part.kind != "float":
             return x
-        if not is_finite(x):
+        if not _is_uint8(array) and not is_finite(x):
             which = int(rows.flatten()[(~x.isfinite()).cpu().reshape(rows.numel(), -1).any(1)].min())
             raise UsageError(f"{self.what}{name} number {which}, counted from 0, holds a number that is not finite")
         scale = self.scale if self.scale is not None else 255.0 if _is_uint8(array) else 1.0
-        return x if scale == 1 else x / scale
+        return x if scale == 1 else x.div_(scale)
 
     def digest(self, digest: Any) -> None:
         """Tell a digest what the arrays hold, wherever they lie."""

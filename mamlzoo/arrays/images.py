@@ -49,11 +49,14 @@ class RandomAffine:
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Images [n, channels, height, width], mapped by bilinear interpolation."""
         matrix, shift = self.drawn(len(images), generator)
-        # torch asks where a pixel of the new image comes from, p = A⁻¹·(q − b), in a square from −1 to 1.
+        # torch asks where a pixel q of the new image comes from, p = A⁻¹·(q − b), in a square from −1 to 1. Its own
+        # affine_grid takes four times as long.
         back = torch.linalg.inv(matrix)
-        theta = torch.cat([back, -back @ shift[..., None]], -1).to(images.dtype)
-        grid = functional.affine_grid(theta, list(images.shape), align_corners=False)
-        return functional.grid_sample(images, grid, padding_mode="zeros", align_corners=False)
+        origin = -back @ shift[..., None]
+        y, x = (_centres(length, images) for length in images.shape[-2:])
+        columns, rows, begin = (part[:, None, None, :] for part in (back[..., 0], back[..., 1], origin[..., 0]))
+        grid = columns * x[:, None] + (rows * y[:, None, None] + begin)
+        return functional.grid_sample(images, grid.to(images.dtype), padding_mode="zeros", align_corners=False)
 
     def drawn(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """A [count, 2, 2] and b [count, 2] in the coordinates of a square from −1 to 1, columns first."""
@@ -65,3 +68,8 @@ class RandomAffine:
         sheared = torch.eye(2, device=uniform.device).repeat(count, 1, 1)
         sheared[:, 0, 1] = shear
         return rotation @ sheared * stretch[:, None, :], shift
+
+
+def _centres(length: int, like: Tensor) -> Tensor:
+    """Of pixels along a side that goes from −1 to 1, [length]."""
+    return (2 * torch.arange(length, device=like.device) + 1) / length - 1

@@ -39,8 +39,9 @@ class Conv4(mamlzoo.Model):
       ProtoNet            --model.head none --algorithm.embedding 64
       MAML++              as it is
 
-    MAML's batch norms have a shift alone, and its convolutions of stride 2 see an image one pixel further down and
-    right. Parameters start as PyTorch's do.
+    MAML's code differs in that batch norms have a shift alone, convolutions of stride 2 see an image one pixel further
+    down and right and start by Glorot's rule, the last layer starts normal with σ 1, and biases with 0. Here all
+    parameters start as PyTorch's do.
 
     Reference: Vinyals et al., "Matching Networks for One Shot Learning", NeurIPS 2016, section 4.1.1; Finn, Abbeel,
     Levine, "Model-Agnostic Meta-Learning for Fast Adaptation of Deep Networks", ICML 2017, section 5.2.

@@ -29,7 +29,7 @@ class ResNet12(mamlzoo.Model):
     dropout and DropBlock are left out. TADAM's, where the name is from, has another activation. On a CPU choose small
     widths, as 16,32,64,128. `norm` is as in conv4.
 
-    Reference: Oreshkin, Rodríguez López, Lacoste, "TADAM", NeurIPS 2018, section 3; Lee, Maji, Ravichandran, Soatto,
+    Reference: Oreshkin, Rodríguez López, Lacoste, "TADAM", NeurIPS 2018; Lee, Maji, Ravichandran, Soatto,
     "Meta-Learning with Differentiable Convex Optimization", CVPR 2019, section 4.1.
     """
 

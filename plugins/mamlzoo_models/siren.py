@@ -30,7 +30,9 @@ class Siren(mamlzoo.Model):
 
     name = "siren"
     exempt_from = {"works-under-vmap": "each sine of 30 x has 30 times the rounding of x; in float64 both agree"}
-    hidden: tuple[int, ...] = option((64, 64, 64), "sizes of the hidden layers; one at least", minimum=1)
+    hidden: tuple[int, ...] = option(
+        (64, 64, 64), "sizes of the hidden layers, of which there is one or more", minimum=1
+    )
     omega: float = option(30.0, "factor before the sines of all layers but the first, ω", above=0)
     first_omega: float = option(30.0, "factor before the sines of the first layer, ω₀", above=0)
 

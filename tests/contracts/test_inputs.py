@@ -103,4 +103,8 @@ def test_a_network_for_other_inputs_does_not_fit_and_says_what_the_task_needs():
     with pytest.raises(
         UsageError, match=r"the task needs inputs \[n, 3\] of whole numbers below 5 and outputs \[n, 1\]"
     ):
+        mamlzoo.run(task, nn.Linear(3, 1), "maml", **QUICK)
+    with pytest.raises(
+        UsageError, match=r"'mlp' takes numbers, .* inputs are \[n, 3\] of whole numbers below 5; choose"
+    ):
         mamlzoo.run(task, "mlp", "maml", **QUICK)

@@ -10,7 +10,7 @@ import torch
 
 TAKEN_APART = (
     "_log_softmax", "_log_softmax_backward_data", "_native_batch_norm_legit",
-    "_native_batch_norm_legit_no_training", "_softmax", "_softmax_backward_data", "_unsafe_index",
+    "_native_batch_norm_legit_no_training", "_safe_softmax", "_softmax", "_softmax_backward_data", "_unsafe_index",
     "_unsafe_index_put", "_unsafe_masked_index", "_unsafe_masked_index_put_accumulate", "addmv", "baddbmm",
     "binary_cross_entropy_with_logits", "celu", "diag_embed", "diagonal_backward", "dot",
     "elu", "elu_backward", "embedding_dense_backward", "eye", "frac", "gelu", "gelu_backward", "hardsigmoid",
