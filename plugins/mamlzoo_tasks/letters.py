@@ -39,7 +39,7 @@ class Letters(mamlzoo.ImageTask):
 
     name = "letters"
     distort: Literal["none", "train", "all"] = option("all", "the images that affine maps distort")
-    queries: int = option(5, "query examples a class", minimum=1)
+    queries: int = option(3, "query examples a class", minimum=1)
     splits: Literal["scripts", "random"] = option("scripts", "train, validate and test on scripts of their own, or any")
 
     @functools.cached_property
