@@ -70,6 +70,11 @@ USE = (
         ("task_of_classes", "task_of_groups", "ClassTask", "ImageTask", "reading", "kept"),
     ),
     Group(
+        "Published data sets",
+        "What a task is made of that a user adds once, by `mamlzoo data`.",
+        ("Dataset", "Archive"),
+    ),
+    Group(
         "Find plugins",
         "What is installed, by name.",
         ("make", "installed", "discovery.registry.Registry", "discovery.registry.Offer", "discovery.failures.Failure",
