@@ -53,6 +53,10 @@ class UsageError(MamlzooError):
     exit_code = 2
 
 
+class MissingDataError(UsageError):
+    """A data set that a task is made of was not added yet."""
+
+
 class PluginError(MamlzooError):
     """A plugin broke the contract: it failed to load, raised, or returned something of the wrong kind or shape."""
 

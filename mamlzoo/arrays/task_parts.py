@@ -27,7 +27,7 @@ def told_of(name: str, where: str = "") -> Iterator[None]:
     try:
         yield
     except UsageError as error:
-        raise UsageError(f"task '{name}': {where}{error}") from None
+        raise type(error)(f"task '{name}': {where}{error}") from None
 
 
 def parts_of(

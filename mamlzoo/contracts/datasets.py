@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from mamlzoo import files
-from mamlzoo.errors import UsageError
+from mamlzoo.errors import MissingDataError
 
 
 @dataclass(frozen=True)
@@ -75,11 +75,11 @@ class Dataset(ABC):
         """The folder with what `decode` wrote.
 
         Raises:
-            UsageError: it was not added yet.
+            MissingDataError: it was not added yet.
         """
         if not self.place.is_dir():
             names = " and ".join(archive.name for archive in self.archives)
-            raise UsageError(
+            raise MissingDataError(
                 f"the data set '{self.name}' is not there: `mamlzoo data add {self.name} FOLDER` takes {names} from a "
                 f"folder, `mamlzoo data download {self.name}` from where it is published"
             )

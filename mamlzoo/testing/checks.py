@@ -10,7 +10,7 @@ from typing import Any, Literal
 from mamlzoo.contracts.plugins import KINDS, Plugin
 from mamlzoo.discovery import blame
 from mamlzoo.engine.torch_errors import explained
-from mamlzoo.errors import FOREIGN, MamlzooError, in_short
+from mamlzoo.errors import FOREIGN, MamlzooError, MissingDataError, in_short
 
 Verdict = Literal["passed", "failed", "exempt"]
 Function = Callable[[Any], None]
@@ -47,6 +47,8 @@ class Check:
     def of(self, plugin: Plugin) -> Outcome:
         """Run the check on a plugin. Whatever that raises is an outcome, too."""
         error = self._error(plugin)
+        if isinstance(error, MissingDataError):
+            return Outcome(self, plugin, "exempt", error)
         reason = plugin.exempt_from.get(self.name)
         if reason is None:
             return Outcome(self, plugin, "failed" if error else "passed", error)
@@ -68,7 +70,8 @@ class Outcome:
     """What came of a check.
 
     Attributes:
-        verdict: 'exempt' where the plugin fails and says, with a reason, that it rightly does.
+        verdict: 'exempt' where the plugin fails and says, with a reason, that it rightly does, or where the data set
+            that a task is made of was not added.
         error: what the check found, or what the plugin raised.
     """
 
@@ -80,7 +83,7 @@ class Outcome:
     @property
     def finding(self) -> str:
         """The promise that was kept, the reason of an exemption, or what was wrong; one line."""
-        if self.verdict == "exempt":
+        if self.verdict == "exempt" and not isinstance(self.error, MissingDataError):
             return self.plugin.exempt_from[self.check.name]
         if self.error is None:
             return self.check.promise

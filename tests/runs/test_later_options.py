@@ -31,7 +31,7 @@ def before(tmp_path_factory):
     result = recording.record(experiment(), directory)
     path = directory / "config.json"
     config = json.loads(path.read_text())
-    for kind, names in {"algorithm": OF_STEPS, "model": ("init", "extra_inputs")}.items():
+    for kind, names in {"algorithm": OF_STEPS, "model": ("init", "extra_inputs", "norm", "dropout")}.items():
         for name in names:
             del config[kind]["options"][name]
         del config[kind]["later"]

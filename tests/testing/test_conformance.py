@@ -487,3 +487,11 @@ def test_check_of_nothing_or_of_an_unknown_name_says_so(cli):
     assert cli.error("check") == "say which plugins to check, or --all"
     assert cli.error("check", "sine", "--all") == "say which plugins to check, or --all"
     assert cli.error("check", "sinus").startswith("there is no plugin 'sinus'")
+
+
+def test_a_task_whose_data_set_was_not_added_is_shown_as_not_tried_with_what_adds_it(cli, monkeypatch, tmp_path):
+    monkeypatch.setenv("MAMLZOO_DATA", str(tmp_path / "nothing"))
+    found = cli("check", "omniglot").stdout
+    assert "exempt" in found
+    assert "the data set 'omniglot' is not there: `mamlzoo data add omniglot FOLDER`" in " ".join(found.split())
+    assert "FAILED" not in found
