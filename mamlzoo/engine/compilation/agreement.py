@@ -37,6 +37,8 @@ ROUNDINGS = 16
 SHARES = tuple(sign * 2.0**-power for power in range(13) for sign in (1.0, -1.0))
 """Of what gradients may be off, what is tried. An update need not be farthest off where its gradient is: Adam's of a
 number whose gradient has been as small as the rounding is largest where it is as small again."""
+SMALL = tuple(sign * 2.0**-power for power in range(24) for sign in (1.0, -1.0))
+"""The same of what is tried around a gradient of 0, where that may be the true one: near 0 Adam's update turns."""
 BETWEEN = 1 + 1 / 16
 """How much farther off an update may be between these than at them: Adam's, between powers of 2, by some hundredths."""
 COUNTED = 1e-4
@@ -116,6 +118,15 @@ class _Gradient:
     value: Tensor
     noise: Tensor
 
+    def tried(self) -> Iterator[Tensor]:
+        """The gradient, and others that it may be in truth."""
+        yield self.value
+        for share in SHARES:
+            yield self.value + share * self.noise
+        least, most = self.value - self.noise, self.value + self.noise
+        for share in SMALL:
+            yield (share * self.noise).clamp(least, most)
+
 
 def _step(
     optimizer: OuterOptimizer, gradients: Gradients, block: Block, at: int, roughness: float, exact: Gradients | None
@@ -136,9 +147,7 @@ def _step(
     def expected(*others: MetaParams) -> dict[str, Expected]:
         gradient = _noisy(result.gradient, others, roughness)
         with torch.no_grad():
-            usual, *off_by = (
-                _updated(optimizer, before, gradient.value + share * gradient.noise, rates) for share in (0.0, *SHARES)
-            )
+            usual, *off_by = (_updated(optimizer, before, tried, rates) for tried in gradient.tried())
         tolerances = [
             _tolerance(old, new, traced, apart, roughness, optimizer.elementwise)
             for old, new, traced, *apart in zip(before, after, usual, *off_by, strict=True)
