@@ -80,7 +80,7 @@ def gallery(chosen: dict[str, list[str]], options: dict[str, Any], count: int, s
     plots.check_format(output)
     task = _task(chosen, options)
     found = samples.of(task, count, seed)
-    _write(plots.gallery(found, f"{tables.count(len(found.y), 'task')} of '{task.name}'"), output)
+    _write(plots.gallery(found, f"{tables.count(samples.number_of(found), 'task')} of '{task.name}'"), output)
 
 
 @command.command("average", cls=TaskCommand)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from mamlzoo import tables
 from mamlzoo.figures import legend as legends
 from mamlzoo.figures.axis_limits import Limits, finite, limits, shared
+from mamlzoo.figures.pictures import draw_pictures
 from mamlzoo.figures.style import (
     COLOURS,
     DASHES,
@@ -31,7 +32,8 @@ from mamlzoo.figures.style import (
     shades,
 )
 from mamlzoo.inference.fits import SHOWN, Agreement, Confusion, Fit, Panel, Regions
-from mamlzoo.inference.samples import Clouds, Curves, Samples, Scattered
+from mamlzoo.inference.pictures import Pictures
+from mamlzoo.inference.samples import Albums, Clouds, Curves, Samples, Scattered
 
 LABELLED = 9
 """At most so many predictions of a fit stand in the legend, spread over all of them."""
@@ -56,7 +58,7 @@ def adaptation(several: Sequence[Panel], *, legend: bool = True) -> Figure:
 
     Axes of the same kind share their limits, unless one would be almost empty. There is one legend, below all.
     """
-    tall = any(isinstance(panel, Regions | Confusion | Agreement) for panel in several)
+    tall = any(isinstance(panel, Regions | Confusion | Agreement | Pictures) for panel in several)
     figure, grid = panels(len(several), height=1.1 * HEIGHT if tall else HEIGHT)
     top = max((int(panel.counts.sum(1).max()) for panel in several if isinstance(panel, Confusion)), default=0) or 1
     for axes, panel in zip(grid, several, strict=True):
@@ -66,6 +68,8 @@ def adaptation(several: Sequence[Panel], *, legend: bool = True) -> Figure:
             _agreement(axes, panel)
         elif isinstance(panel, Regions):
             _regions(axes, panel)
+        elif isinstance(panel, Pictures):
+            draw_pictures(axes, panel)
         else:
             _confusion(axes, panel, top)
         axes.set_title(broken(panel.title, axes))
@@ -101,6 +105,8 @@ def gallery(samples: Samples, title: str) -> Figure:
     """Sampled tasks: as curves or points, a few in colour, many overlaid in black; or as points of classes."""
     if isinstance(samples, Clouds):
         return _clouds(samples, title)
+    if isinstance(samples, Albums):
+        return _albums(samples, title)
     figure, (axes,) = panels(1)
     count, few = len(samples.y), len(samples.y) <= len(COLOURS)
     faint = max(0.08, min(0.5, 100 / count))
@@ -226,6 +232,16 @@ def _confusion(axes: Axes, panel: Confusion, top: int) -> None:
 
 def _has_many_classes(panel: Panel) -> bool:
     return isinstance(panel, Confusion) and len(panel.counts) > WRITTEN
+
+
+def _albums(samples: Albums, title: str) -> Figure:
+    """Images by class, each episode in axes of its own."""
+    figure, grid = panels(len(samples.episodes))
+    for axes, episode in zip(grid, samples.episodes, strict=True):
+        draw_pictures(axes, episode)
+    label_outer(grid)
+    figure.suptitle(title, fontsize=8)
+    return figure
 
 
 def _clouds(samples: Clouds, title: str) -> Figure:

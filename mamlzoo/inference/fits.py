@@ -25,6 +25,7 @@ from mamlzoo.engine.episodes import TestSet
 from mamlzoo.errors import UsageError
 from mamlzoo.experiments.result import Result
 from mamlzoo.inference import meta_parameters
+from mamlzoo.inference.pictures import Pictures, pictures, shows
 from mamlzoo.runs.config import check_data
 
 STEPS = (0, 1, 10)
@@ -129,7 +130,7 @@ class Confusion:
     counts: NDArray[np.int64]
 
 
-Panel = Fit | Agreement | Regions | Confusion
+Panel = Fit | Agreement | Regions | Confusion | Pictures
 """What is drawn into one pair of axes."""
 
 
@@ -164,7 +165,8 @@ def panels(
     """Adapt a result's θ to one test episode, for a figure of what it predicts.
 
     Of a regression on one number a panel for each output; on several, one of predicted against true targets. Of a
-    classification a panel for each number of steps: regions where an input is two numbers, else counts.
+    classification a panel for each number of steps: regions where an input is two numbers, images where it is one, else
+    counts.
 
     Args:
         episode: which of the test episodes.
@@ -194,6 +196,8 @@ def panels(
     title = result.name if title is None else title
     if task.spec.kind == "classification":
         flat_pair = task.spec.structure == Input((2,)) and task.spec.output_size <= CLASSES
+        if shows(task.spec):
+            return _pictures(title, drawn.episode, predict)
         return (_regions if flat_pair else _confusions)(title, drawn.episode, predict)
     if _is_of_one_number(task):
         return _fits(title, drawn, predict)
@@ -288,6 +292,12 @@ def _regions(title: str, episode: Episode, predict: Predict) -> list[Panel]:
         Regions(_after(title, step), *known, x.numpy(), outputs.reshape(ALONG, ALONG, -1))
         for step, outputs in _points(predict(x.flatten(0, 1))).items()
     ]
+
+
+def _pictures(title: str, episode: Episode, predict: Predict) -> list[Panel]:
+    """One for each number of steps."""
+    outputs = _points(predict(trees.index(without_padding(episode.query).x, 0)))
+    return [pictures(_after(title, step), episode, _chosen(found)) for step, found in outputs.items()]
 
 
 def _confusions(title: str, episode: Episode, predict: Predict) -> list[Panel]:

@@ -16,10 +16,12 @@ from mamlzoo.contracts.plugins import HasGrid, Task
 from mamlzoo.engine.episodes import TestSet
 from mamlzoo.errors import UsageError
 from mamlzoo.inference.fits import CLASSES, GRID
+from mamlzoo.inference.pictures import Pictures, pictures, shows
 
 CLOUDS = 12
 """At most so many classification tasks are shown, each in axes of its own."""
-
+ALBUMS = 6
+"""At most so many tasks of images are shown."""
 INSTEAD = "`mamlzoo plot adaptation RUN` draws what a run predicts on any task"
 
 
@@ -61,7 +63,14 @@ class Clouds:
     y: NDArray[np.int64]
 
 
-Samples = Curves | Scattered | Clouds
+@dataclass(frozen=True)
+class Albums:
+    """Episodes of images."""
+
+    episodes: list[Pictures]
+
+
+Samples = Curves | Scattered | Clouds | Albums
 
 
 def of(task: Task, count: int, seed: int = 0) -> Samples:
@@ -71,11 +80,14 @@ def of(task: Task, count: int, seed: int = 0) -> Samples:
         UsageError: no figure shows such a task.
     """
     spec = task.spec
+    if shows(spec):
+        tests = TestSet(task, min(count, ALBUMS), seed, torch.device("cpu"))
+        return Albums([pictures(f"task {at}", tests.episode(at)) for at in range(min(tests.size, ALBUMS))])
     if spec.kind == "classification":
         if spec.structure != Input((2,)) or spec.output_size > CLASSES:
             raise UsageError(
                 f"task '{task.name}' has inputs of shape {list(spec.input_shape)} and {spec.output_size} classes; a "
-                f"gallery shows classes of 2 inputs, {CLASSES} at most; {INSTEAD}"
+                f"gallery shows classes of 2 inputs or of images, {CLASSES} at most; {INSTEAD}"
             )
         return Clouds(*_points(task, min(count, CLOUDS), seed))
     if spec.structure != Input((1,)) or spec.target_shape != (1,):
@@ -88,6 +100,11 @@ def of(task: Task, count: int, seed: int = 0) -> Samples:
         return found
     x, y = _points(task, count, seed)
     return Scattered(x[..., 0], y[..., 0])
+
+
+def number_of(samples: Samples) -> int:
+    """How many episodes they are."""
+    return len(samples.episodes if isinstance(samples, Albums) else samples.y)
 
 
 def curves(task: Task, count: int, seed: int = 0) -> Curves:

@@ -63,11 +63,11 @@ def test_classes_of_two_inputs_are_shown_by_colour_and_mark():
     [
         (
             Blobs(),
-            r"task 'blobs' has inputs of shape \[8\] and 5 classes; a gallery shows classes of 2 inputs, 6 at most; ",
+            r"task 'blobs' has inputs of shape \[8\] and 5 classes; a gallery shows classes of 2 inputs or of images, 6 at most; ",
         ),
         (
             Blobs(dimensions=2, ways=9),
-            "9 classes; a gallery shows classes of 2 inputs, 6 at most; `mamlzoo plot adaptation RUN`",
+            "9 classes; a gallery shows classes of 2 inputs or of images, 6 at most; `mamlzoo plot adaptation RUN`",
         ),
     ],
 )
