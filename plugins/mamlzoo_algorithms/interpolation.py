@@ -21,6 +21,8 @@ class Interpolation(mamlzoo.CompleteAtOnce):
 
     y_1 left of x_1 and y_n right of x_n. It fits every support point and knows of no other curve. Inputs are one
     number. θ is a number that nothing uses, and stays.
+
+    Reference: Press, Teukolsky, Vetterling, Flannery, "Numerical Recipes", 3rd edition, 2007, section 3.1.
     """
 
     name = "interpolation"

@@ -14,8 +14,8 @@ from torch import Tensor
 import mamlzoo
 from mamlzoo import Episode, GroupEpisodes, Spec, Split, UsageError, option
 
-YEARS = range(1960, 2014)
-MIDDLE = 1986.5
+YEARS = range(1960, 2012)
+MIDDLE = 1985.5
 """Of the years."""
 UNIT = 10.0
 """Years that an input counts as 1."""
@@ -30,9 +30,9 @@ OF_SEVERAL_COUNTRIES = {
 
 
 class Countries(mamlzoo.Task):
-    """Predict a country's births per woman, 1960 to 2013, from five of these years.
+    """Predict a country's births per woman, 1960 to 2011, from five of these years.
 
-    An episode is a country. x is the year, in decades from the middle of 1986, from −2.65 to 2.65; y the total
+    An episode is a country. x is the year, in decades from the middle of 1985, from −2.55 to 2.55; y the total
     fertility rate: the children that a woman would have by the rates of that year. The support set is `shots` random
     years; a training episode is judged on `queries` other years, a test on all the others. Countries of which a year is
     missing are left out, as are rows of several countries.
@@ -50,8 +50,8 @@ class Countries(mamlzoo.Task):
     """
 
     name = "countries"
-    shots: int = option(5, "years to adapt on", minimum=1, maximum=53)
-    queries: int = option(20, "other years that a training episode is judged on", minimum=1, maximum=53)
+    shots: int = option(5, "years to adapt on", minimum=1, maximum=51)
+    queries: int = option(20, "other years that a training episode is judged on", minimum=1, maximum=51)
     valid: float = option(0.2, "fraction of the countries to validate on, one at least", minimum=0, maximum=1)
     test: float = option(0.2, "fraction of the countries to test on, one at least", minimum=0, maximum=1)
     split_seed: int = option(0, "which division of the countries", minimum=0)
