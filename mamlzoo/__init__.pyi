@@ -63,6 +63,7 @@ from .engine.plan_choice import Choice as Choice
 from .engine.plan_choice import Notice as Notice
 from .engine.training import TrainingRecord as TrainingRecord
 from .errors import MamlzooError as MamlzooError
+from .errors import MissingDataError as MissingDataError
 from .errors import PluginError as PluginError
 from .errors import UsageError as UsageError
 from .experiments.checkpoint import Checkpoint as Checkpoint

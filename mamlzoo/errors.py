@@ -54,7 +54,7 @@ class UsageError(MamlzooError):
 
 
 class MissingDataError(UsageError):
-    """A data set that a task is made of was not added yet."""
+    """What a task is made of is not there: a data set to be added, or a package to be installed."""
 
 
 class PluginError(MamlzooError):

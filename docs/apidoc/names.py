@@ -83,7 +83,7 @@ USE = (
     Group(
         "Errors",
         "One clear line each; the command line prints it without a traceback and ends with the exit code.",
-        ("MamlzooError", "UsageError", "PluginError"),
+        ("MamlzooError", "UsageError", "MissingDataError", "PluginError"),
     ),
     Group(
         "Types met on the way",

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 import mamlzoo
-from mamlzoo import Episode, GroupEpisodes, Spec, Split, UsageError, option
+from mamlzoo import Episode, GroupEpisodes, MissingDataError, Spec, Split, UsageError, option
 
 YEARS = range(1960, 2012)
 MIDDLE = 1985.5
@@ -97,11 +97,12 @@ def _file() -> Path:
     """Where statsmodels keeps the curves; nothing of it is imported, which would take seconds.
 
     Raises:
-        UsageError: it is not installed, or no longer has them.
+        MissingDataError: it is not installed.
+        UsageError: it no longer has them.
     """
     found = importlib.util.find_spec("statsmodels")
     if found is None or found.origin is None:
-        raise UsageError(
+        raise MissingDataError(
             "task 'countries': the data come with statsmodels, which is not installed: pip install 'mamlzoo[countries]'"
         )
     file = Path(found.origin).parent / "datasets" / "fertility" / "fertility.csv"

@@ -118,20 +118,23 @@ class _Gradient:
     value: Tensor
     noise: Tensor
 
-    def tried(self) -> Iterator[Tensor]:
+    def tried(self, shares_of_zero: Sequence[float] = SMALL) -> Iterator[Tensor]:
         """The gradient, and others that it may be in truth."""
         yield self.value
         for share in SHARES:
             yield self.value + share * self.noise
         least, most = self.value - self.noise, self.value + self.noise
-        for share in SMALL:
+        for share in shares_of_zero:
             yield (share * self.noise).clamp(least, most)
 
 
 def _step(
     optimizer: OuterOptimizer, gradients: Gradients, block: Block, at: int, roughness: float, exact: Gradients | None
 ) -> Iterator[dict[str, Expected]]:
-    """Make meta-step `at` of a block; what is expected after it, by name: by rounding, and then also by float64."""
+    """Make meta-step `at` of a block; what is expected after it, by name: first by what is quickly known.
+
+    Most programs agree by that. For others more gradients are tried, and float64 is asked.
+    """
     episodes, progress = trees.index(block.episodes, at), block.progress[at]
     rates = block.rates[at].to(progress.device)
     result = gradients(optimizer.meta, episodes, progress)
@@ -144,10 +147,10 @@ def _step(
     optimizer.step(result.gradient, block.rates[at].tolist())
     after = [optimizer.theta, *optimizer.state()]
 
-    def expected(*others: MetaParams) -> dict[str, Expected]:
+    def expected(others: Sequence[MetaParams], shares_of_zero: Sequence[float]) -> dict[str, Expected]:
         gradient = _noisy(result.gradient, others, roughness)
         with torch.no_grad():
-            usual, *off_by = (_updated(optimizer, before, tried, rates) for tried in gradient.tried())
+            usual, *off_by = (_updated(optimizer, before, tried, rates) for tried in gradient.tried(shares_of_zero))
         tolerances = [
             _tolerance(old, new, traced, apart, roughness, optimizer.elementwise)
             for old, new, traced, *apart in zip(before, after, usual, *off_by, strict=True)
@@ -158,7 +161,8 @@ def _step(
             "optimiser's state": (after[1:], tolerances[1:]),
         }
 
-    yield expected(shaken.gradient)
+    yield expected([shaken.gradient], ())
+    yield expected([shaken.gradient], SMALL)
     if exact is None:
         return
     try:
@@ -166,7 +170,7 @@ def _step(
     except RuntimeError:  # a network may know nothing of float64
         return
     if bool(((double.losses - result.losses).abs() <= SAME * result.losses.abs()).all()):
-        yield expected(shaken.gradient, double.gradient)
+        yield expected([shaken.gradient, double.gradient], SMALL)
 
 
 def _shaken(meta: MetaParams, roughness: float) -> MetaParams:
