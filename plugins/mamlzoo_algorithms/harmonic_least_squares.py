@@ -95,14 +95,18 @@ class HarmonicLeastSquares(mamlzoo.CompleteAtOnce):
         return {"penalty": {"ridge": torch.tensor(self.ridge)}}
 
     def start(self, learner: Learner, meta: MetaParams, support: Batch) -> Tensor:
-        features, targets = there_alone(self._features(support.x), support), there_alone(support.y, support)
-        return ridge_weights(features, targets, meta["penalty"]["ridge"])
+        features, targets = there_alone(self._features(support.x), support), there_alone(support.y.double(), support)
+        return ridge_weights(features, targets, meta["penalty"]["ridge"].double())
 
     def predict(self, learner: Learner, meta: MetaParams, fast: Tensor, x: Tensor) -> Tensor:
-        return self._features(x) @ fast
+        return (self._features(x) @ fast).to(x.dtype)
 
     def _features(self, x: Tensor) -> Tensor:
-        """Ψ of inputs [n, 1]: the mean level, cosines and sines, each times its size, [n, 1 + 2·constituents]."""
+        """Ψ of inputs [n, 1]: the mean level, cosines and sines, each times its size, [n, 1 + 2·constituents].
+
+        In float64: within a day, waves of nearby speeds are hard to tell apart, and float32 would lose digits in it.
+        """
+        x = x.double()
         chosen = [CONSTITUENTS[name] for name in self.constituents]
         speed = torch.tensor([math.radians(one.speed) * self.unit for one in chosen], dtype=x.dtype, device=x.device)
         known = [one.equilibrium if self.sizes == "equilibrium" else 1.0 for one in chosen]
