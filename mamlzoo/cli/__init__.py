@@ -91,7 +91,9 @@ class Commands(click.Group):
 def _reading(what: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
     """A bar of its own for what is read while no others are shown, once it takes long."""
     progress = importlib.import_module("mamlzoo.cli.progress")  # which nothing needs until then
-    shown: AbstractContextManager[Callable[[int], None]] = progress.alone(what, total)
+    asked = click.get_current_context(silent=True)
+    quiet = asked is not None and bool(asked.params.get("quiet"))
+    shown: AbstractContextManager[Callable[[int], None]] = progress.alone(what, total, quiet)
     return shown
 
 

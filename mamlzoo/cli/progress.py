@@ -260,14 +260,14 @@ def display(quiet: bool = False) -> Iterator[Watcher]:
 
 
 @contextmanager
-def alone(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A bar for what is read while no others are shown, once it takes long."""
+def alone(what: str, total: int, quiet: bool = False) -> Iterator[Callable[[int], None]]:
+    """A bar for what is read while no others are shown, once it takes long. Nothing if quiet."""
     began, told = time.monotonic(), list[Watcher]()
     with contextlib.ExitStack() as shown:
 
         def tell(done: int) -> None:
             if not told and time.monotonic() - began > LONG:
-                told.append(shown.enter_context(display()))
+                told.append(shown.enter_context(display(quiet)))
             for watcher in told:
                 watcher.counts(what, done, total)
 

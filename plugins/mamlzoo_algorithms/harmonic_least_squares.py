@@ -11,7 +11,7 @@ from torch import Tensor
 import mamlzoo
 from mamlzoo import Batch, Learner, MetaParams, Params, Spec, option
 from mamlzoo_algorithms.class_members import there_alone
-from mamlzoo_algorithms.point_sets import sizes_of
+from mamlzoo_algorithms.point_sets import require_one_input
 from mamlzoo_algorithms.ridge import ridge_weights
 
 
@@ -86,9 +86,7 @@ class HarmonicLeastSquares(mamlzoo.CompleteAtOnce):
             )
 
     def networks(self, spec: Spec) -> dict[str, Spec]:
-        inputs, _ = sizes_of(self, spec)
-        if inputs != 1:
-            raise mamlzoo.UsageError(f"algorithm '{self.name}' takes one input, the time, and the task has {inputs}")
+        require_one_input(self, spec, ", the time")
         return {}
 
     def init(self, networks: dict[str, Params]) -> MetaParams:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 import mamlzoo
 from mamlzoo import Batch, Learner, MetaParams, Params, Spec
-from mamlzoo_algorithms.point_sets import sizes_of
+from mamlzoo_algorithms.point_sets import require_one_input
 
 
 class Interpolation(mamlzoo.CompleteAtOnce):
@@ -29,9 +29,7 @@ class Interpolation(mamlzoo.CompleteAtOnce):
     trains = False
 
     def networks(self, spec: Spec) -> dict[str, Spec]:
-        inputs, _ = sizes_of(self, spec)
-        if inputs != 1:
-            raise mamlzoo.UsageError(f"algorithm '{self.name}' takes one input, and the task has {inputs}")
+        require_one_input(self, spec)
         return {}
 
     def init(self, networks: dict[str, Params]) -> MetaParams:

@@ -25,6 +25,20 @@ def sizes_of(algorithm: mamlzoo.MetaAlgorithm, spec: Spec) -> tuple[int, int]:
     return spec.input_shape[0], spec.target_shape[0]
 
 
+def require_one_input(algorithm: mamlzoo.MetaAlgorithm, spec: Spec, meaning: str = "") -> None:
+    """Refuse inputs of several numbers.
+
+    Args:
+        meaning: what the only number is, as in ", the time".
+
+    Raises:
+        UsageError: there are several, or as `sizes_of`.
+    """
+    inputs, _ = sizes_of(algorithm, spec)
+    if inputs != 1:
+        raise mamlzoo.UsageError(f"algorithm '{algorithm.name}' takes one input{meaning}, and the task has {inputs}")
+
+
 def rows_of(batch: Batch) -> Tensor:
     """Each point as one vector (x, y)."""
     return torch.cat([batch.x, batch.y], -1)

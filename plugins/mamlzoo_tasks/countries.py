@@ -9,10 +9,9 @@ import importlib.util
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
-import mamlzoo
 from mamlzoo import Episode, GroupEpisodes, MissingDataError, Spec, Split, UsageError, option
+from mamlzoo_tasks.regression import RegressionTask
 
 YEARS = range(1960, 2012)
 MIDDLE = 1985.5
@@ -29,7 +28,7 @@ OF_SEVERAL_COUNTRIES = {
 """Rows of the file that are means of others."""
 
 
-class Countries(mamlzoo.Task):
+class Countries(RegressionTask):
     """Predict a country's births per woman, 1960 to 2011, from five of these years.
 
     An episode is a country. x is the year, in decades from the middle of 1985, from −2.55 to 2.55; y the total
@@ -74,12 +73,6 @@ class Countries(mamlzoo.Task):
         return self._parts[split].draw(
             count, shots=self.shots, queries=queries, generator=generator, in_turn=split != "train"
         )
-
-    def loss(self, prediction: Tensor, target: Tensor) -> Tensor:
-        return (prediction - target).square().mean()
-
-    def metrics(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
-        return {"mse": self.loss(prediction, target)}
 
     def data_digest(self) -> str:
         return hashlib.sha256(_file().read_bytes()).hexdigest()

@@ -1,4 +1,4 @@
-"""Families of tasks, of which papers take members: the same options with other defaults."""
+"""Families of regressions, of which papers take members: the same options with other defaults."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import dataclasses
 import typing
 from typing import Any
 
-import mamlzoo
+from mamlzoo_tasks.regression import RegressionTask
 
 
-class Family(mamlzoo.Task):
-    """Tasks that share their options and differ in defaults alone, which a member names behind its base:
+class Family(RegressionTask):
+    """Regressions that share their options and differ in defaults alone, which a member names behind its base:
 
     class CAVIASine(SineFamily, test_points=100): ...
     """

@@ -69,12 +69,6 @@ class GPFamily(Family):
             return Episode(support, Batch(inputs[:, -even:], curve[:, -even:].float()))
         return Episode(support, Batch(inputs[:, shots:], noisy[:, shots:]))
 
-    def loss(self, prediction: Tensor, target: Tensor) -> Tensor:
-        return (prediction - target).square().mean()
-
-    def metrics(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
-        return {"mse": self.loss(prediction, target)}
-
     def on_grid(self, points: int) -> Self:
         """The same curves and support sets, judged on so many even points; for figures."""
         return dataclasses.replace(self, grid=points)

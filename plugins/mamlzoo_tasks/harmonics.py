@@ -10,9 +10,10 @@ from torch import Tensor
 
 import mamlzoo
 from mamlzoo import Batch, Episode, Range, Spec, Split, option
+from mamlzoo_tasks.regression import RegressionTask
 
 
-class Harmonics(mamlzoo.Task):
+class Harmonics(RegressionTask):
     """Regress a sum of two sine waves: y = a₁·sin(ω·x + b₁) + a₂·sin(2ω·x + b₂) + ε.
 
     For each episode ω ~ U(5, 7) by default, the phases b ~ U(0, 2π) and the amplitudes a ~ N(0, 1). Inputs are around a
@@ -72,12 +73,6 @@ class Harmonics(mamlzoo.Task):
             x = middle + torch.linspace(-2, 2, self.grid, device=x.device)[:, None]
             return Episode(support, Batch(x, value(x)))
         return Episode(support, Batch(x[:, shots:], clean[:, shots:]))
-
-    def loss(self, prediction: Tensor, target: Tensor) -> Tensor:
-        return (prediction - target).square().mean()
-
-    def metrics(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
-        return {"mse": self.loss(prediction, target)}
 
     def on_grid(self, points: int) -> Harmonics:
         """The same curves and support sets, judged on so many even points; for figures."""

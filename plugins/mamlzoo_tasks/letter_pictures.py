@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -51,6 +52,7 @@ class Alphabets(NamedTuple):
     scripts: list[str]
 
 
+@functools.cache
 def alphabets() -> Alphabets:
     """Those of five scripts that all styles have and that look like no other, drawn once and kept."""
     fonts = [FT2Font(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / f"{style}.ttf")) for style in STYLES]

@@ -9,9 +9,10 @@ from torch import Tensor
 
 import mamlzoo
 from mamlzoo import Batch, Episode, Range, Spec, Split, option
+from mamlzoo_tasks.regression import RegressionTask
 
 
-class Linear(mamlzoo.Task):
+class Linear(RegressionTask):
     """Regress a linear function of a vector: y = w·x, with x and w ~ N(0, I_d).
 
     An episode is one w. Its support set has `shots` points, its query set `queries` others. Noise lies on the support
@@ -43,9 +44,6 @@ class Linear(mamlzoo.Task):
         support = self._points(w, shots, self.noise, generator)
         query = self._points(w, self.queries, self.noise if split == "train" else 0.0, generator)
         return Episode(dataclasses.replace(support, mask=mask), query)
-
-    def loss(self, prediction: Tensor, target: Tensor) -> Tensor:
-        return (prediction - target).square().mean()
 
     def metrics(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
         mse = self.loss(prediction, target)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 import mamlzoo
 from mamlzoo import Batch, Episode, Range, Spec, Split, option
+from mamlzoo_tasks.regression import RegressionTask
 
 LEFT, RIGHT = -5.0, 5.0
 """The ends of the inputs."""
@@ -19,7 +20,7 @@ Uniform = Callable[..., Tensor]
 """(low, high, *shape) -> numbers drawn between them."""
 
 
-class NoisyCurves(mamlzoo.Task):
+class NoisyCurves(RegressionTask):
     """Curves y = f(x) + ε at x ~ U(−5, 5): ε lies on support and training query targets, not on the grid of a test."""
 
     shots: int | Range = option(10, "support points of an episode, or a range to draw from, as 1..20", minimum=1)
@@ -47,12 +48,6 @@ class NoisyCurves(mamlzoo.Task):
             return Episode(support, Batch(x[:, shots:], y[:, shots:]))
         grid = torch.linspace(LEFT, RIGHT, self.test_points, device=x.device)[:, None].repeat(count, 1, 1)
         return Episode(support, Batch(grid, value(grid)))
-
-    def loss(self, prediction: Tensor, target: Tensor) -> Tensor:
-        return (prediction - target).square().mean()
-
-    def metrics(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
-        return {"mse": self.loss(prediction, target)}
 
     def on_grid(self, points: int) -> Self:
         """The same functions and support sets, judged on so many points; for figures."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 
 import torch
-from torch import Tensor
 
 import mamlzoo
 from mamlzoo import Batch, Episode, Range, Spec, Split, option
+from mamlzoo_tasks.regression import RegressionTask
 
 
-class Sawtooth(mamlzoo.Task):
+class Sawtooth(RegressionTask):
     """Regress a sawtooth wave from a few of its points: y = ω·(±x − s) mod 1, with jumps that no smooth prior has.
 
     For each episode the frequency ω is uniform in its range, the sign + or − and the shift s uniform over a period,
@@ -61,12 +61,6 @@ class Sawtooth(mamlzoo.Task):
             even = torch.linspace(self.x_min, self.x_max, self.grid, device=x.device)[:, None].repeat(count, 1, 1)
             query = Batch(even, (signed * even - shift) % 1)
         return Episode(Batch(x[:, :shots], y[:, :shots], mask), query)
-
-    def loss(self, prediction: Tensor, target: Tensor) -> Tensor:
-        return (prediction - target).square().mean()
-
-    def metrics(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
-        return {"mse": self.loss(prediction, target)}
 
     def on_grid(self, points: int) -> Sawtooth:
         """The same waves and support sets, judged on so many even points; for figures."""

@@ -74,12 +74,6 @@ class SineFamily(Family):
             query = Batch(x, _value(wave, x))
         return Episode(support, query)
 
-    def loss(self, prediction: Tensor, target: Tensor) -> Tensor:
-        return (prediction - target).square().mean()
-
-    def metrics(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
-        return {"mse": self.loss(prediction, target)}
-
     def on_grid(self, points: int) -> Self:
         """The same waves and support sets, judged on so many points; for figures."""
         return dataclasses.replace(self, test_points=points)

@@ -12,6 +12,7 @@ from torch import Tensor
 import mamlzoo
 from mamlzoo import Batch, Episode, Range, Spec, Split, UsageError, option
 from mamlzoo_tasks import tide_stations
+from mamlzoo_tasks.regression import RegressionTask
 
 YEARS = 19
 """Windows begin anywhere in them: after so long sun and moon stand nearly as before."""
@@ -20,7 +21,7 @@ UNIT = 3.0
 """Hours that an input counts as 1: over a day inputs go from -4 to 4, a little less than those of `sine`."""
 
 
-class Tides(mamlzoo.Task):
+class Tides(RegressionTask):
     """Predict a harbour's tide over a day from a few readings: h(t) = Σ_c A_c·cos(σ_c·t − g_c).
 
     An episode is a harbour and a window of `days` that begins at a random time. x is the time from the middle of the
@@ -94,11 +95,8 @@ class Tides(mamlzoo.Task):
         even = torch.linspace(-half, half, self.test_points, device=device).repeat(count, 1)
         return Episode(support, self._points(station, start, even))
 
-    def loss(self, prediction: Tensor, target: Tensor) -> Tensor:
-        return (prediction - target).square().mean()
-
     def metrics(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
-        return {"mse": self.loss(prediction, target), "mae": (prediction - target).abs().mean()}
+        return super().metrics(prediction, target) | {"mae": (prediction - target).abs().mean()}
 
     def on_grid(self, points: int) -> Tides:
         """The same windows and readings, judged at so many even times; for figures."""
