@@ -15,13 +15,13 @@ from torch.nn import functional
 
 import mamlzoo
 from mamlzoo import ClassEpisodes, Episode, GroupEpisodes, Points, Range, Spec, Split, UsageError, option
-from mamlzoo_tasks import own_points
-from mamlzoo_tasks.data_checks import check_different, check_enough, check_size, check_varied
-from mamlzoo_tasks.data_facts import DataFacts, scales_of
-from mamlzoo_tasks.data_sets import DataSet
-from mamlzoo_tasks.file_splits import Division
-from mamlzoo_tasks.split_tables import SplitTables
-from mamlzoo_tasks.table_columns import Columns
+from mamlzoo_tasks import csv_own_points
+from mamlzoo_tasks.csv_checks import check_different, check_enough, check_size, check_varied
+from mamlzoo_tasks.csv_columns import Columns
+from mamlzoo_tasks.csv_data_sets import DataSet
+from mamlzoo_tasks.csv_facts import DataFacts, scales_of
+from mamlzoo_tasks.csv_splits import Division
+from mamlzoo_tasks.csv_tables import SplitTables
 
 
 class CSV(mamlzoo.Task):
@@ -156,10 +156,10 @@ class CSV(mamlzoo.Task):
         return known
 
     def read(self, path: Path, *, support: Points | None = None) -> Points:
-        return own_points.read(path, self._columns, self._facts, self.missing, self.ways, support)
+        return csv_own_points.read(path, self._columns, self._facts, self.missing, self.ways, support)
 
     def in_units(self, points: Points) -> Points:
-        return own_points.in_units(points, self._facts)
+        return csv_own_points.in_units(points, self._facts)
 
     @property
     def _columns(self) -> Columns:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mamlzoo import Split, UsageError
-from mamlzoo_tasks import data_sets
-from mamlzoo_tasks.data_sets import DataSet, Found, Key, Source
-from mamlzoo_tasks.file_splits import SPLITS, Division, counted, files_of
-from mamlzoo_tasks.table_columns import Columns, Missing
+from mamlzoo_tasks import csv_data_sets
+from mamlzoo_tasks.csv_columns import Columns, Missing
+from mamlzoo_tasks.csv_data_sets import DataSet, Found, Key, Source
+from mamlzoo_tasks.csv_splits import SPLITS, Division, counted, files_of
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class SplitTables:
         return digest.hexdigest()
 
     def _read(self, files: Sequence[Path]) -> Found:
-        return data_sets.read(tuple(map(Source.of, files)), self.columns, self.missing)
+        return csv_data_sets.read(tuple(map(Source.of, files)), self.columns, self.missing)
 
 
 def _sha256(file: Path) -> str:

@@ -11,9 +11,9 @@ from torch import Tensor
 
 import mamlzoo
 from mamlzoo import Points, TextTable, UsageError
-from mamlzoo_tasks import data_sets, table_columns
-from mamlzoo_tasks.data_facts import DataFacts
-from mamlzoo_tasks.table_columns import Columns, Missing
+from mamlzoo_tasks import csv_columns, csv_data_sets
+from mamlzoo_tasks.csv_columns import Columns, Missing
+from mamlzoo_tasks.csv_facts import DataFacts
 
 
 def read(
@@ -43,8 +43,8 @@ def read(
     numeric = () if wanted.labels else columns.targets
     dates = [own for own, name in zip(columns.inputs, facts.dates_of_inputs, strict=True) if name]
     decimal = mamlzoo.decimal_mark([table], [name for name in (*columns.inputs, *numeric) if name not in dates])
-    x = data_sets.columns_of(table, columns.inputs, dates, decimal)
-    x = data_sets.elapsed(x, columns, dates, None if support is None else _first_days(support, columns, dates))
+    x = csv_data_sets.columns_of(table, columns.inputs, dates, decimal)
+    x = csv_data_sets.elapsed(x, columns, dates, None if support is None else _first_days(support, columns, dates))
     points = Points(
         facts.scaled(x, facts.inputs).float().numpy(),
         columns={name: table.column(name) for name in columns.inputs},
@@ -54,7 +54,7 @@ def read(
         return points
     if wanted.labels:
         return _labelled(points, table, columns.targets[0], ways, support)
-    y = data_sets.columns_of(table, numeric, (), decimal)
+    y = csv_data_sets.columns_of(table, numeric, (), decimal)
     return replace(points, y=facts.scaled(y, facts.targets).float().numpy())
 
 
@@ -73,18 +73,18 @@ def in_units(points: Points, facts: DataFacts) -> Points:
 
 def _lacks(table: TextTable, targets: Sequence[str], labels: bool) -> bool:
     """Whether a row has no target."""
-    return bool(table_columns.gaps(table, targets, targets if labels else ()))
+    return bool(csv_columns.gaps(table, targets, targets if labels else ()))
 
 
 def _complete(table: TextTable, columns: Columns, missing: Missing) -> tuple[TextTable, list[str]]:
     """The rows that lack nothing, and what is to be said of the others."""
     labels = columns.targets if columns.labels else ()
     names = [*columns.inputs, *columns.targets]
-    gaps = table_columns.gaps(table, names, labels)
+    gaps = csv_columns.gaps(table, names, labels)
     if not gaps:
         return table, []
-    table_columns.check_known([table], names, labels)
-    table_columns.check_missing(table, gaps, missing)
+    csv_columns.check_known([table], names, labels)
+    csv_columns.check_missing(table, gaps, missing)
     kept = table.only([row for row in range(len(table)) if row not in gaps])
     if not kept.rows:
         raise UsageError(f"{table.path}: every row lacks a value, so there are no points")
@@ -97,7 +97,7 @@ def _first_days(support: Points, columns: Columns, dates: Sequence[str]) -> Tens
     own = list(support.columns)
     rows = list(zip(*support.columns.values(), strict=True))
     table = TextTable(Path(), own, rows, range(len(rows)))
-    return data_sets.columns_of(table, columns.inputs, dates, ".")
+    return csv_data_sets.columns_of(table, columns.inputs, dates, ".")
 
 
 def _labelled(points: Points, table: TextTable, name: str, ways: int, support: Points | None) -> Points:

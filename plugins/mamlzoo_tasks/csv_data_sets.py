@@ -13,8 +13,8 @@ from torch import Tensor
 
 import mamlzoo
 from mamlzoo import TextTable, UsageError
-from mamlzoo_tasks import table_columns
-from mamlzoo_tasks.table_columns import Columns, Missing
+from mamlzoo_tasks import csv_columns
+from mamlzoo_tasks.csv_columns import Columns, Missing
 
 Key = Path | str
 """What tells data sets apart: their files, or the names of their groups."""
@@ -105,7 +105,7 @@ def read(sources: tuple[Source, ...], wanted: Columns, missing: Missing) -> Foun
     tables = [mamlzoo.read_table(source.path) for source in sources]
     columns = _columns(tables, wanted)
     kept = _complete(tables, columns, missing)
-    dates = tuple(name for name in columns.inputs if table_columns.is_dates(kept, name))
+    dates = tuple(name for name in columns.inputs if csv_columns.is_dates(kept, name))
     of_numbers = [name for name in columns.inputs if name not in dates] + list(_numeric_targets(columns))
     decimal = mamlzoo.decimal_mark(kept, of_numbers)
     sets: dict[Key, DataSet] = {}
@@ -130,8 +130,7 @@ def columns_of(table: TextTable, names: Sequence[str], dates: Sequence[str], dec
         UsageError: one is no number, or no date; with its place.
     """
     values = [
-        table_columns.days(table, name) if name in dates else table_columns.numbers(table, name, decimal)
-        for name in names
+        csv_columns.days(table, name) if name in dates else csv_columns.numbers(table, name, decimal) for name in names
     ]
     return torch.tensor(values, dtype=torch.float64).reshape(len(names), len(table)).T
 
@@ -163,11 +162,11 @@ def _complete(tables: Sequence[TextTable], columns: Columns, missing: Missing) -
     labels = columns.targets if columns.labels else ()
     names = [*columns.inputs, *columns.targets, *filter(None, [columns.group])]
     texts = [*labels, *filter(None, [columns.group])]
-    table_columns.check_known(tables, names, texts)
+    csv_columns.check_known(tables, names, texts)
     kept = []
     for table in tables:
-        gaps = table_columns.gaps(table, names, texts)
-        table_columns.check_missing(table, gaps, missing)
+        gaps = csv_columns.gaps(table, names, texts)
+        csv_columns.check_missing(table, gaps, missing)
         kept.append(table.only([row for row in range(len(table)) if row not in gaps]) if gaps else table)
     return kept
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor
 
 from mamlzoo import Split, UsageError
-from mamlzoo_tasks.data_sets import DataSet
-from mamlzoo_tasks.file_splits import counted
+from mamlzoo_tasks.csv_data_sets import DataSet
+from mamlzoo_tasks.csv_splits import counted
 
 NAMED = 4
 """At most so many of several data sets are named in a message."""
