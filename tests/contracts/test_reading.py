@@ -4,10 +4,30 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 
+import click
 import pytest
+from click.testing import CliRunner
 
 import mamlzoo
+from mamlzoo.cli import Commands, progress
 from mamlzoo.contracts.reading import watched_by
+from mamlzoo.runs.watchers import Watcher
+
+
+class OnlyReading(Commands):
+    """The command line with one command, which reads."""
+
+    def get_command(self, ctx, cmd_name):
+        return reads
+
+
+@click.command("read")
+@click.option("--quiet", is_flag=True)
+def reads(quiet):
+    assert list(mamlzoo.reading("ab", "read letters")) == ["a", "b"]
+
+
+read_much = OnlyReading(params=[click.Option(["--debug"], is_flag=True)])
 
 
 def test_without_a_watcher_the_items_are_what_they_are():
@@ -45,3 +65,18 @@ def test_a_watcher_hears_of_the_end_when_reading_fails():
     with watched_by(watch), pytest.raises(OSError, match="torn"):
         read()
     assert told == ["ended"]
+
+
+def test_a_quiet_command_shows_no_bar_of_what_it_reads(monkeypatch):
+    shown = []
+
+    @contextmanager
+    def display(quiet=False):
+        shown.append(quiet)
+        yield Watcher()
+
+    monkeypatch.setattr(progress, "display", display)
+    monkeypatch.setattr(progress, "LONG", -1.0)
+    for flags in ([], ["--quiet"]):
+        CliRunner().invoke(read_much, ["read", *flags], catch_exceptions=False)
+    assert shown == [False, True]
