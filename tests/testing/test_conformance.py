@@ -367,7 +367,7 @@ class OfSeven(nn.Sequential):
 def block(inputs):
     return nn.Sequential(nn.Conv2d(inputs, 64, 3, padding=1), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(2))
 
-def conv4(spec):
+def four_blocks(spec):
     channels, height, _ = spec.input_shape
     body = nn.Sequential(block(channels), block(64), block(64), block(64), nn.Flatten())
     return nn.Sequential(body, nn.Linear(64 * (height // 16) ** 2, spec.output_size))
@@ -419,7 +419,7 @@ def test_a_plain_network_says_itself_what_it_is_exempt_from(cli, tmp_path):
 @pytest.mark.slow
 def test_the_fields_convolutional_network_conforms_as_a_function_of_the_images_alone(cli, tmp_path):
     (tmp_path / "nets.py").write_text(NETWORKS)
-    assert verdicts(cli, "nets.py:conv4") == {}
+    assert verdicts(cli, "nets.py:four_blocks") == {}
 
 
 def test_a_function_of_a_spec_that_gives_other_outputs_than_it_was_asked_for_fails(cli, tmp_path):
