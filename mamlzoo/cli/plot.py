@@ -118,23 +118,23 @@ def curves(runs: tuple[Path, ...], training: bool, output: Path) -> None:
 @command.command("adaptation", cls=RunsCommand)
 @runs_argument
 @click.option("--steps", default="0,1,10", show_default=True, metavar="INT,...", help="Numbers of adaptation steps.")
-@click.option("--episode", type=numeric(minimum=0), default=0, show_default=True, help="Which test task.")
-@click.option("--seed", type=numeric(minimum=0), help="Whose θ.  [default: the first that did not diverge]")
+@episode_flag
+@seed_flag
 @output_flag("adaptation.png")
 def adaptation(
     runs: tuple[Path, ...],
     chosen: dict[str, list[str]],
     options: dict[str, Any],
     steps: str,
-    episode: int,
+    episode: str,
     seed: int | None,
     output: Path,
 ) -> None:
-    """Draw what RUNS predict on one test task after a few numbers of steps.
+    """Draw what RUNS predict on a test task, or several, after a few numbers of steps.
 
-    Of a function of one number it is a curve, one panel a run; of several numbers, predicted against true targets; of
-    classes, their regions where an input is two numbers, else how many query points are taken for which class.
-    The task's own options change what is drawn: --task.support-min 0 makes the support set one-sided.
+    Of a function of one number it is a curve, one panel a run; of two numbers on a grid, images; of several numbers,
+    predicted against true targets; of classes, their regions where an input is two numbers, the images where it is one,
+    else how many query points are taken for which class. The task's own options change what is drawn: --task.support-min 0 makes the support set one-sided.
     """
     from mamlzoo.comparisons.comparison import Comparison
     from mamlzoo.figures import plots

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from mamlzoo import tables
 from mamlzoo.figures import legend as legends
 from mamlzoo.figures.axis_limits import Limits, finite, limits, shared
+from mamlzoo.figures.fields import draw_field
 from mamlzoo.figures.pictures import draw_pictures
 from mamlzoo.figures.style import (
     COLOURS,
@@ -31,6 +32,7 @@ from mamlzoo.figures.style import (
     panels,
     shades,
 )
+from mamlzoo.inference.fields import Field
 from mamlzoo.inference.fits import SHOWN, Agreement, Confusion, Fit, Panel, Regions
 from mamlzoo.inference.pictures import Pictures
 from mamlzoo.inference.samples import Albums, Clouds, Curves, Samples, Scattered
@@ -58,7 +60,7 @@ def adaptation(several: Sequence[Panel], *, legend: bool = True) -> Figure:
 
     Axes of the same kind share their limits, unless one would be almost empty. There is one legend, below all.
     """
-    tall = any(isinstance(panel, Regions | Confusion | Agreement | Pictures) for panel in several)
+    tall = any(isinstance(panel, Regions | Confusion | Agreement | Pictures | Field) for panel in several)
     figure, grid = panels(len(several), height=1.1 * HEIGHT if tall else HEIGHT)
     top = max((int(panel.counts.sum(1).max()) for panel in several if isinstance(panel, Confusion)), default=0) or 1
     for axes, panel in zip(grid, several, strict=True):
@@ -70,6 +72,8 @@ def adaptation(several: Sequence[Panel], *, legend: bool = True) -> Figure:
             _regions(axes, panel)
         elif isinstance(panel, Pictures):
             draw_pictures(axes, panel)
+        elif isinstance(panel, Field):
+            draw_field(axes, panel)
         else:
             _confusion(axes, panel, top)
         axes.set_title(broken(panel.title, axes))
@@ -235,12 +239,17 @@ def _has_many_classes(panel: Panel) -> bool:
 
 
 def _albums(samples: Albums, title: str) -> Figure:
-    """Images by class, each episode in axes of its own."""
+    """Images, each episode in axes of its own."""
     figure, grid = panels(len(samples.episodes))
     for axes, episode in zip(grid, samples.episodes, strict=True):
-        draw_pictures(axes, episode)
+        if isinstance(episode, Pictures):
+            draw_pictures(axes, episode)
+        else:
+            draw_field(axes, episode)
+            axes.set_title(episode.title)
     label_outer(grid)
     figure.suptitle(title, fontsize=8)
+    legends.below(figure)
     return figure
 
 

@@ -25,6 +25,7 @@ from mamlzoo.engine.episodes import TestSet
 from mamlzoo.errors import UsageError
 from mamlzoo.experiments.result import Result
 from mamlzoo.inference import meta_parameters
+from mamlzoo.inference.fields import Field, field_of, grid_of
 from mamlzoo.inference.pictures import Pictures, pictures, shows
 from mamlzoo.runs.config import check_data
 
@@ -130,7 +131,7 @@ class Confusion:
     counts: NDArray[np.int64]
 
 
-Panel = Fit | Agreement | Regions | Confusion | Pictures
+Panel = Fit | Agreement | Regions | Confusion | Pictures | Field
 """What is drawn into one pair of axes."""
 
 
@@ -164,9 +165,9 @@ def panels(
 ) -> list[Panel]:
     """Adapt a result's θ to one test episode, for a figure of what it predicts.
 
-    Of a regression on one number a panel for each output; on several, one of predicted against true targets. Of a
-    classification a panel for each number of steps: regions where an input is two numbers, images where it is one, else
-    counts.
+    Of a regression on one number a panel for each output; on a grid of two, one of images; on others, one of predicted
+    against true targets. Of a classification a panel for each number of steps: regions where an input is two numbers,
+    images where it is one, else counts.
 
     Args:
         episode: which of the test episodes.
@@ -202,7 +203,10 @@ def panels(
     if _is_of_one_number(task):
         return _fits(title, drawn, predict)
     query = without_padding(drawn.episode.query)
-    return [Agreement(title, query.y[0].numpy(), _points(predict(trees.index(query.x, 0))))]
+    found, grid = predict(trees.index(query.x, 0)), grid_of(task.spec, query)
+    if grid is not None:
+        return [field_of(title, drawn.episode, grid, found)]
+    return [Agreement(title, query.y[0].numpy(), _points(found))]
 
 
 def _is_of_one_number(task: Task) -> bool:
