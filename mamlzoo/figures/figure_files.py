@@ -12,6 +12,7 @@ from mamlzoo.figures import sweep as sweep_figure
 from mamlzoo.figures.cost import against_cost
 from mamlzoo.figures.plots import Figure
 from mamlzoo.inference import fits, meta_parameters
+from mamlzoo.inference.embeddings import embeddings, has_embedding
 from mamlzoo.inference.fields import is_of_plane
 from mamlzoo.reproductions.reproduction import Reproduction
 from mamlzoo.sweeps.sweep import Sweep
@@ -31,6 +32,7 @@ def kinds_of(what: Result | Comparison | Sweep) -> Mapping[str, Draw]:
         "curves": lambda: plots.curves([what]),
         "training": lambda: plots.training([what]),
         "adaptation": lambda: _adaptation(what, fits.STEPS),
+        "embedding": lambda: plots.adaptation(embeddings(what)),
     }
 
 
@@ -65,7 +67,10 @@ def _of_run(result: Result) -> Mapping[str, Draw]:
     figures = dict(kinds_of(result))
     if not result.history:
         del figures["training"]
-    if len(meta_parameters.experiment_of(result).task.spec.input_shape) > 1:  # of images it would take too long
+    run = meta_parameters.experiment_of(result)
+    if not has_embedding(run.task, run.algorithm):
+        del figures["embedding"]
+    if len(run.task.spec.input_shape) > 1:  # of images it would take too long
         del figures["adaptation"]
     else:  # after no more steps than were tested
         steps = [step for step in fits.STEPS if step < len(result.evaluation.steps)]

@@ -86,9 +86,9 @@ def field_of(title: str, episode: Episode, grid: Grid, readings: Mapping[int, Re
         readings: number of steps -> what is predicted of its query set.
     """
     support, query = map(without_padding, episode)
-    known = (grid.image(batch.x[0], batch.y[0]) for batch in (support, query))
+    given, truth = (grid.image(batch.x[0], batch.y[0]) for batch in (support, query))
     if not readings:
-        return Field(title, *known)
+        return Field(title, given, truth)
     images = {step: grid.image(query.x[0], reading.points) for step, reading in readings.items()}
     last = readings[max(readings)].distribution
     first, *others = images.values()
@@ -97,6 +97,6 @@ def field_of(title: str, episode: Episode, grid: Grid, readings: Mapping[int, Re
     else:
         predictions = {f"after {tables.count(step, 'step')}": image for step, image in images.items()}
     if last is None or not last.reaches(LEVEL):
-        return Field(title, *known, predictions)
+        return Field(title, given, truth, predictions)
     low, high = last.interval(LEVEL)
-    return Field(title, *known, predictions, grid.image(query.x[0], (high - low).cpu() / 2))
+    return Field(title, given, truth, predictions, grid.image(query.x[0], (high - low).cpu() / 2))

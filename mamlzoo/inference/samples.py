@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,7 +69,7 @@ class Clouds:
 class Albums:
     """Episodes of images: of classes, or of functions of the plane."""
 
-    episodes: list[Pictures] | list[Field]
+    episodes: Sequence[Pictures | Field]
 
 
 Samples = Curves | Scattered | Clouds | Albums

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from typing import Literal
 
@@ -73,7 +74,8 @@ class ImageRegression(RegressionTask):
 
     @functools.cached_property
     def _source(self) -> Letters | Omniglot:
-        return Letters(distort=self.distort) if self.images == "letters" else Omniglot(distort=self.distort)
+        source = Letters if self.images == "letters" else Omniglot
+        return dataclasses.replace(source.example(), distort=self.distort)
 
     @functools.cached_property
     def _parts(self) -> dict[Split, ClassEpisodes]:
