@@ -34,7 +34,8 @@ class ImageRegression(RegressionTask):
     Loss: mean squared error over pixels. Algorithms that predict a distribution are reported by its `nll` too.
 
     Reference: Garnelo et al., "Conditional Neural Processes", ICML 2018, section 4.2; with gradient steps Zintgraf et
-    al., "Fast Context Adaptation via Meta-Learning", ICML 2019, on CelebA. The images, and so the numbers, are others.
+    al., "Fast Context Adaptation via Meta-Learning", ICML 2019, section 5.1.2. There x lies in [0, 1]², and images are
+    digits and faces.
     """
 
     name = "image-regression"
