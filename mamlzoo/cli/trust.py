@@ -14,7 +14,8 @@ def command(references: tuple[str, ...]) -> None:
 
     A run directory names code of its own by its place and its SHA-256. `resume`, `adapt`, `plot adaptation`,
     `plot embedding` and `report` execute it if it was run here before, or is named by this command; one that you were
-    handed is refused until you have read its code. Code that is changed later must be named again. Nothing is executed by this command.
+    handed is refused until you have read its code. Code that is changed later must be named again. Nothing is executed
+    by this command.
     """
     from mamlzoo.discovery import trust
     from mamlzoo.discovery.source_code import source_at
