@@ -151,9 +151,7 @@ def test_every_run_of_a_built_in_recipe_can_work(recipe, tmp_path):
 def test_a_recipe_whose_data_are_not_there_says_what_adds_them_and_writes_nothing(cli, tmp_path, monkeypatch):
     monkeypatch.setenv("MAMLZOO_DATA", str(tmp_path / "none"))
     line = cli.error("reproduce", "omniglot", "--out", tmp_path / "out")
-    assert line.startswith(
-        "the data set 'omniglot' is not there: `mamlzoo data add omniglot FOLDER` takes"
-    )
+    assert line.startswith("the data set 'omniglot' is not there: `mamlzoo data add omniglot FOLDER` takes")
     assert not (tmp_path / "out").exists()
 
 
