@@ -34,7 +34,7 @@ EACH = pytest.mark.parametrize(
         pytest.param([shape for shape in SHAPES if shape not in FEW], id="others", marks=pytest.mark.slow),
     ],
 )
-"""Second derivatives are long sources: a compiler takes a second of each."""
+"""Derivatives are long sources: a compiler takes half a second of a first one, and a second of a second one."""
 
 
 def numbers(*shape, seed=0, dtype=torch.float64):
@@ -72,8 +72,9 @@ def test_convolutions_are_torchs_at_every_stride_padding_and_dilation():
     holds([of_shape(shape) for shape in SHAPES])
 
 
-def test_their_derivatives_by_images_weights_and_bias_are_torchs():
-    cases = [of_shape(shape) for shape in SHAPES]
+@EACH
+def test_their_derivatives_by_images_weights_and_bias_are_torchs(shapes):
+    cases = [of_shape(shape) for shape in shapes]
     holds([(functools.partial(gradients, function), inputs) for function, inputs in cases])
 
 
