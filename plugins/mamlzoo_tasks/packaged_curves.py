@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import torch
 
-from mamlzoo import Episode, GroupEpisodes, MissingDataError, Spec, Split, UsageError, option
+from mamlzoo import Episode, GroupEpisodes, MissingDataError, Spec, Split, UsageError, option, told_of
 from mamlzoo_tasks.regression import RegressionTask
 
 
@@ -90,10 +90,8 @@ class PackagedCurves(RegressionTask):
     @functools.cached_property
     def _parts(self) -> dict[Split, GroupEpisodes]:
         curves = _read(type(self), self.file())
-        try:
+        with told_of(self.name):
             return curves.split(valid=self.valid, test=self.test, seed=self.split_seed)
-        except UsageError as error:
-            raise UsageError(f"task '{self.name}': {error}") from None
 
 
 @functools.cache
