@@ -10,7 +10,7 @@ def raw_bytes(tensor: Tensor) -> bytes:
     """The numbers of a tensor of any type and any strides, one after another.
 
     A tensor of one number counts as contiguous whatever its strides are, and with strange ones cannot be viewed as
-    bytes. So it is copied.
+    bytes. So the stride is set.
     """
-    copy = tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
-    return copy.flatten().view(torch.uint8).numpy().tobytes()
+    there = tensor.detach().cpu().contiguous()
+    return there.as_strided((there.numel(),), (1,)).view(torch.uint8).numpy().tobytes()
