@@ -132,10 +132,9 @@ class CSV(mamlzoo.Task):
         return functional.cross_entropy(prediction, target) if self.ways else (prediction - target).square().mean()
 
     def metrics(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
-        loss = self.loss(prediction, target)
-        if not self.ways:
-            return {"scaled mse" if self.scale else "mse": loss}
-        return {"accuracy": (prediction.argmax(-1) == target).to(prediction.dtype).mean(), "loss": loss}
+        if self.ways:
+            return mamlzoo.class_metrics(prediction, target)
+        return {"scaled mse" if self.scale else "mse": self.loss(prediction, target)}
 
     def remarks(self) -> list[str]:
         with told_of(self.name):
