@@ -17,6 +17,7 @@ from .arrays.image_task import ImageTask as ImageTask
 from .arrays.kept import kept as kept
 from .arrays.task_parts import told_of as told_of
 from .comparisons.comparison import Comparison as Comparison
+from .contracts.classification import class_metrics as class_metrics
 from .contracts.complete_at_once import CompleteAtOnce as CompleteAtOnce
 from .contracts.csv_points import read_points as read_points
 from .contracts.data import Batch as Batch

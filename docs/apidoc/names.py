@@ -115,6 +115,7 @@ WRITE = (
             "Episode",
             "Range",
             "sizes",
+            "class_metrics",
             "Split",
             "ClosedForm",
         ),

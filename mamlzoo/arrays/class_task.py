@@ -15,6 +15,7 @@ from mamlzoo.arrays.class_episodes import ClassEpisodes
 from mamlzoo.arrays.rows_by_class import Short
 from mamlzoo.arrays.splits import given as given_split
 from mamlzoo.arrays.task_parts import GivenSplit, digest_of, parts_of, spec_of, told_of
+from mamlzoo.contracts.classification import class_metrics
 from mamlzoo.contracts.data import Episode, Spec, Split
 from mamlzoo.contracts.inputs import Inputs
 from mamlzoo.contracts.options import make, option
@@ -111,8 +112,7 @@ class ClassTask(Task):
         return functional.cross_entropy(prediction, target)
 
     def metrics(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
-        correct = prediction.argmax(-1) == target
-        return {"accuracy": correct.to(prediction.dtype).mean(), "loss": self.loss(prediction, target)}
+        return class_metrics(prediction, target)
 
     def data_digest(self) -> str:
         return digest_of(self.episodes, self.split)

@@ -13,6 +13,7 @@ from mamlzoo.arrays.group_episodes import GroupEpisodes, Kind
 from mamlzoo.arrays.rows_by_class import Short
 from mamlzoo.arrays.splits import given as given_split
 from mamlzoo.arrays.task_parts import GivenSplit, digest_of, parts_of, spec_of, told_of
+from mamlzoo.contracts.classification import class_metrics
 from mamlzoo.contracts.data import Episode, Spec, Split
 from mamlzoo.contracts.inputs import Inputs
 from mamlzoo.contracts.options import make, option
@@ -81,10 +82,9 @@ class GroupTask(Task):
         return (prediction - target).square().mean()
 
     def metrics(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
-        loss = self.loss(prediction, target)
-        if self.episodes.kind == "regression":
-            return {"mse": loss}
-        return {"accuracy": (prediction.argmax(-1) == target).to(prediction.dtype).mean(), "loss": loss}
+        if self.episodes.kind == "classification":
+            return class_metrics(prediction, target)
+        return {"mse": self.loss(prediction, target)}
 
     def data_digest(self) -> str:
         return digest_of(self.episodes, self.split)

@@ -72,17 +72,29 @@ MOST = 100_000
 """So many test tasks are drawn at most: all are held at once."""
 
 
+def sample_flags(at_least: int, default: int) -> Callable[[F], F]:
+    """How many test tasks are drawn, and which."""
+
+    def with_flags(function: F) -> F:
+        which = click.option(
+            "--seed", type=numeric(minimum=0), default=0, show_default=True, help="Which set of test tasks."
+        )
+        count = click.option(
+            "--count", type=numeric(minimum=at_least, maximum=MOST), default=default, show_default=True,
+            help=f"How many test tasks, at most {MOST:,}.",
+        )  # fmt: skip
+        return count(which(function))
+
+    return with_flags
+
+
 @click.group("plot")
 def command() -> None:
     """Draw sample tasks, fits and learning curves, as PNG, SVG or PDF."""
 
 
 @command.command("gallery", cls=TaskCommand)
-@click.option(
-    "--count", type=numeric(minimum=1, maximum=MOST), default=3, show_default=True,
-    help=f"How many test tasks, at most {MOST:,}.",
-)  # fmt: skip
-@click.option("--seed", type=numeric(minimum=0), default=0, show_default=True, help="Which set of test tasks.")
+@sample_flags(at_least=1, default=3)
 @output_flag("gallery.png")
 def gallery(chosen: dict[str, list[str]], options: dict[str, Any], count: int, seed: int, output: Path) -> None:
     """Draw sample tasks: curves or points, many of them overlaid in black; classes of two inputs in panels."""
@@ -97,11 +109,7 @@ def gallery(chosen: dict[str, list[str]], options: dict[str, Any], count: int, s
 
 
 @command.command("average", cls=TaskCommand)
-@click.option(
-    "--count", type=numeric(minimum=2, maximum=MOST), default=10_000, show_default=True,
-    help=f"How many test tasks, at most {MOST:,}.",
-)  # fmt: skip
-@click.option("--seed", type=numeric(minimum=0), default=0, show_default=True, help="Which set of test tasks.")
+@sample_flags(at_least=2, default=10_000)
 @output_flag("average.png")
 def average(chosen: dict[str, list[str]], options: dict[str, Any], count: int, seed: int, output: Path) -> None:
     """Draw the mean of many tasks beside a single one: what plain pre-training learns."""

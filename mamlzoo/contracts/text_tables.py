@@ -131,19 +131,23 @@ class TextTable:
         return value
 
 
-def read_table(path: str | Path) -> TextTable:
+def read_table(path: str | Path, encoding: str | None = None) -> TextTable:
     """A table from a file: CSV whose first line names the columns, also as .csv.gz; or .parquet, .feather, .arrow.
 
     Columns of CSV are separated by commas, semicolons or tabs. Rows without any text are left out.
 
+    Args:
+        encoding: of CSV, by a name that Python has, as 'cp1252'; None: UTF-8, where a user cannot say another.
+
     Raises:
+        LookupError: there is no such encoding.
         UsageError: it cannot be read, or is no such file; one line with its place.
     """
     path = Path(path)
     if path.suffix.lower() in arrow_files.SUFFIXES:
         header, rows = arrow_files.read(path)
         return TextTable(path, header, rows, range(1, len(rows) + 1), unit="row", separator="")
-    text = _text(path)
+    text = _text(path, encoding)
     separator = _separator(path, text)
     (at, header), *below = _lines(path, text, separator) or [(1, [])]
     for line, cells in below:
@@ -211,7 +215,7 @@ def _plainly(texts: Sequence[str]) -> list[float]:
     return list(map(float, texts))
 
 
-def _text(path: Path) -> str:
+def _text(path: Path, encoding: str | None) -> str:
     try:
         data = path.read_bytes()
         if path.suffix.lower() == ".gz":
@@ -220,10 +224,12 @@ def _text(path: Path) -> str:
         reason = getattr(error, "strerror", None) or str(error)
         raise UsageError(f"{path} cannot be read: {reason}") from error
     try:
-        return data.decode("utf-8-sig")
+        return data.decode("utf-8-sig" if encoding in (None, "utf-8") else encoding)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise UsageError(f"{path}, line {line}: this is not UTF-8 text; save it as CSV in UTF-8") from None
+        what = "UTF-8" if encoding in (None, "utf-8") else encoding
+        others = "" if encoding is None else ", or say its encoding, as cp1252 (of Windows in western Europe)"
+        raise UsageError(f"{path}, line {line}: this is not {what} text; save it as CSV in UTF-8{others}") from None
 
 
 def _separator(path: Path, text: str) -> str:

@@ -23,6 +23,7 @@ from mamlzoo.testing import (
     purity_checks,
     step_checks,
     task_checks,
+    transform_checks,
 )
 from mamlzoo.testing.checks import Check, FaultError, Outcome, require
 
@@ -32,6 +33,7 @@ MODULES = (
     judgement_checks,
     class_number_checks,
     model_checks,
+    transform_checks,
     algorithm_checks,
     step_checks,
     padding_checks,

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 import mamlzoo
 from mamlzoo import Batch, Episode, Learner, MetaParams, Params, Spec, option
 from mamlzoo_algorithms.class_members import members, of_present, require_classes, there_alone
+from mamlzoo_algorithms.head_scales import head_scales
 from mamlzoo_algorithms.multinomial_logistic import logistic_weights
 
 
@@ -63,11 +62,7 @@ class LRD2(mamlzoo.CompleteAtOnce):
         return {"network": replace(spec, output_size=self.embedding)}
 
     def init(self, networks: dict[str, Params]) -> MetaParams:
-        logarithms = {
-            "log_ridge": torch.tensor(math.log(self.ridge)),
-            "log_scale": torch.tensor(math.log(self.scale)),
-        }
-        return networks | {"head": logarithms}
+        return networks | {"head": head_scales(self.ridge, self.scale)}
 
     def start(self, learner: Learner, meta: MetaParams, support: Batch) -> Head:
         features = there_alone(learner.predict(meta["network"], support.x, mask=support.mask), support)

@@ -6,13 +6,13 @@ import torch
 from torch import Tensor
 
 import mamlzoo
-from mamlzoo import Batch, Episode, Learner, MetaParams, Params, Spec, option
+from mamlzoo import Batch, Episode, Learner, MetaParams, Params, option
 
 MODES = ("outputs", "inputs", "filter")
 """The axes of a gradient, and whose matrix each is multiplied by; those behind the second are one, a filter's."""
 
 
-class MetaCurvature(mamlzoo.MetaAlgorithm):
+class MetaCurvature(mamlzoo.GradientDescent):
     """MAML whose inner gradients are multiplied by meta-trained matrices, one for each axis of a parameter.
 
     A convolution's gradient G has the axes [outputs, inputs, filter], the last one the filter's places in a row; that
@@ -33,12 +33,7 @@ class MetaCurvature(mamlzoo.MetaAlgorithm):
 
     name = "meta-curvature"
     claims = frozenset({"query-loss"})
-    honours_masks = True
     inner_steps: int = option(1, "adaptation steps in training, k", minimum=0)
-    inner_lr: float = option(0.01, "rate of an adaptation step, α", minimum=0)
-
-    def networks(self, spec: Spec) -> dict[str, Spec]:
-        return {"network": spec}
 
     def init(self, networks: dict[str, Params]) -> MetaParams:
         curvature = {
@@ -48,19 +43,10 @@ class MetaCurvature(mamlzoo.MetaAlgorithm):
         }
         return networks | {"curvature": curvature}
 
-    def start(self, learner: Learner, meta: MetaParams, support: Batch) -> Params:
-        return meta["network"]
-
     def adapt(self, learner: Learner, meta: MetaParams, fast: Params, support: Batch) -> Params:
         gradient = learner.gradient(fast, support)
         curved = {name: _curved(name, value, meta["curvature"]) for name, value in gradient.items()}
         return mamlzoo.sgd(fast, curved, self.inner_lr)
-
-    def predict(self, learner: Learner, meta: MetaParams, fast: Params, x: Tensor) -> Tensor:
-        return learner.predict(fast, x)
-
-    def adapted(self, learner: Learner, meta: MetaParams, fast: Params) -> dict[str, Params]:
-        return {"network": fast}
 
     def meta_loss(
         self, learner: Learner, meta: MetaParams, episode: Episode, progress: Tensor

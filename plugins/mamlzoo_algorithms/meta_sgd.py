@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 import mamlzoo
-from mamlzoo import Batch, Episode, Learner, MetaParams, Params, Spec, option
+from mamlzoo import Batch, Episode, Learner, MetaParams, Params, option
 
 
-class MetaSGD(mamlzoo.MetaAlgorithm):
+class MetaSGD(mamlzoo.GradientDescent):
     """MAML whose inner rates are meta-trained too, one for every single parameter.
 
     θ = {"network": parameters, "rates": α, of the same shapes}, and with ⊙ element by element
@@ -23,28 +23,15 @@ class MetaSGD(mamlzoo.MetaAlgorithm):
 
     name = "meta-sgd"
     claims = frozenset({"query-loss"})
-    honours_masks = True
     inner_steps: int = option(1, "adaptation steps in training, k", minimum=0)
     inner_lr: float = option(0.01, "initial rate of every parameter, α⁰")
-
-    def networks(self, spec: Spec) -> dict[str, Spec]:
-        return {"network": spec}
 
     def init(self, networks: dict[str, Params]) -> MetaParams:
         rates = mamlzoo.tree_map(lambda value: torch.full_like(value, self.inner_lr), networks["network"])
         return {"network": networks["network"], "rates": rates}
 
-    def start(self, learner: Learner, meta: MetaParams, support: Batch) -> Params:
-        return meta["network"]
-
     def adapt(self, learner: Learner, meta: MetaParams, fast: Params, support: Batch) -> Params:
         return mamlzoo.sgd(fast, learner.gradient(fast, support), meta["rates"])
-
-    def predict(self, learner: Learner, meta: MetaParams, fast: Params, x: Tensor) -> Tensor:
-        return learner.predict(fast, x)
-
-    def adapted(self, learner: Learner, meta: MetaParams, fast: Params) -> dict[str, Params]:
-        return {"network": fast}
 
     def meta_loss(
         self, learner: Learner, meta: MetaParams, episode: Episode, progress: Tensor

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -12,6 +11,7 @@ from torch import Tensor
 import mamlzoo
 from mamlzoo import Batch, Episode, Learner, MetaParams, Params, Spec, option
 from mamlzoo_algorithms.class_members import members, of_present, there_alone
+from mamlzoo_algorithms.head_scales import head_scales
 from mamlzoo_algorithms.ridge import ridge_weights
 
 
@@ -59,11 +59,7 @@ class R2D2(mamlzoo.CompleteAtOnce):
         return {"network": replace(spec, output_size=self.embedding, target_size=None)}
 
     def init(self, networks: dict[str, Params]) -> MetaParams:
-        logarithms = {
-            "log_ridge": torch.tensor(math.log(self.ridge)),
-            "log_scale": torch.tensor(math.log(self.scale)),
-        }
-        return networks | {"head": logarithms}
+        return networks | {"head": head_scales(self.ridge, self.scale)}
 
     def start(self, learner: Learner, meta: MetaParams, support: Batch) -> Head:
         features = there_alone(learner.predict(meta["network"], support.x, mask=support.mask), support)

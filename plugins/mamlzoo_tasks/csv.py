@@ -16,7 +16,7 @@ import mamlzoo
 from mamlzoo import ClassEpisodes, Episode, GroupEpisodes, Points, Range, Spec, Split, UsageError, option, told_of
 from mamlzoo_tasks import csv_own_points
 from mamlzoo_tasks.csv_checks import check_different, check_enough, check_size, check_varied
-from mamlzoo_tasks.csv_columns import Columns
+from mamlzoo_tasks.csv_columns import Columns, Encoding
 from mamlzoo_tasks.csv_data_sets import DataSet
 from mamlzoo_tasks.csv_facts import DataFacts, scales_of
 from mamlzoo_tasks.csv_splits import Division
@@ -78,6 +78,9 @@ class CSV(mamlzoo.Task):
     group: str = option("", "column of one file that says which data set a row belongs to", later=True)
     missing: Literal["refuse", "drop"] = option("refuse", "rows that lack a value: refuse, or drop them", later=True)
     scale: bool = option(False, "scale each column by mean and deviation of its training rows", later=True)
+    encoding: Encoding = option(
+        "utf-8", "what CSV files are written in; cp1252 is Windows' in western Europe", later=True
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -132,10 +135,9 @@ class CSV(mamlzoo.Task):
         return functional.cross_entropy(prediction, target) if self.ways else (prediction - target).square().mean()
 
     def metrics(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
-        loss = self.loss(prediction, target)
-        if not self.ways:
-            return {"scaled mse" if self.scale else "mse": loss}
-        return {"accuracy": (prediction.argmax(-1) == target).to(prediction.dtype).mean(), "loss": loss}
+        if self.ways:
+            return mamlzoo.class_metrics(prediction, target)
+        return {"scaled mse" if self.scale else "mse": self.loss(prediction, target)}
 
     def remarks(self) -> list[str]:
         with told_of(self.name):
@@ -155,7 +157,7 @@ class CSV(mamlzoo.Task):
         return known
 
     def read(self, path: Path, *, support: Points | None = None) -> Points:
-        return csv_own_points.read(path, self._columns, self._facts, self.missing, self.ways, support)
+        return csv_own_points.read(path, self._columns, self._facts, self.missing, self.encoding, self.ways, support)
 
     def in_units(self, points: Points) -> Points:
         return csv_own_points.in_units(points, self._facts)
@@ -174,7 +176,7 @@ class CSV(mamlzoo.Task):
     @functools.cached_property
     def _tables(self) -> SplitTables:
         division = Division(self.valid, self.test, self.split_seed)
-        return SplitTables(Path(self.folder), self._columns, self.missing, division)
+        return SplitTables(Path(self.folder), self._columns, self.missing, self.encoding, division)
 
     @functools.cached_property
     def _digest(self) -> str:

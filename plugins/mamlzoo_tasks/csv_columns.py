@@ -11,6 +11,8 @@ from mamlzoo import TextTable, UsageError
 
 Missing = Literal["refuse", "drop"]
 """What is done with rows that lack a value."""
+Encoding = Literal["utf-8", "cp1252", "latin-1"]
+"""What CSV files are written in."""
 MISSING = frozenset(["", "na", "n/a", "#n/a", "nan", "null", "none", "-"])
 """Texts, in small letters, that stand for a number that is not known."""
 NO_LABEL = frozenset(["", "na", "n/a", "#n/a", "nan", "null"])

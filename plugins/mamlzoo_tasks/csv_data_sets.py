@@ -14,7 +14,7 @@ from torch import Tensor
 import mamlzoo
 from mamlzoo import TextTable, UsageError
 from mamlzoo_tasks import csv_columns
-from mamlzoo_tasks.csv_columns import Columns, Missing
+from mamlzoo_tasks.csv_columns import Columns, Encoding, Missing
 
 Key = Path | str
 """What tells data sets apart: their files, or the names of their groups."""
@@ -92,17 +92,18 @@ class Source(NamedTuple):
 
 
 @functools.lru_cache(maxsize=4)
-def read(sources: tuple[Source, ...], wanted: Columns, missing: Missing) -> Found:
+def read(sources: tuple[Source, ...], wanted: Columns, missing: Missing, encoding: Encoding) -> Found:
     """The data sets in some files, which are read once for each content that they have had.
 
     Args:
         wanted: which columns to use. With a group there is one file, whose rows are divided by it.
         missing: whether a row that lacks a value is refused, or left out.
+        encoding: of files that are CSV.
 
     Raises:
         UsageError: one line that names the file, its line and column, and what would be right.
     """
-    tables = [mamlzoo.read_table(source.path) for source in sources]
+    tables = [mamlzoo.read_table(source.path, encoding) for source in sources]
     columns = _columns(tables, wanted)
     kept = _complete(tables, columns, missing)
     dates = tuple(name for name in columns.inputs if csv_columns.is_dates(kept, name))

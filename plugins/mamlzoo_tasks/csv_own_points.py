@@ -12,25 +12,32 @@ from torch import Tensor
 import mamlzoo
 from mamlzoo import Points, TextTable, UsageError
 from mamlzoo_tasks import csv_columns, csv_data_sets
-from mamlzoo_tasks.csv_columns import Columns, Missing
+from mamlzoo_tasks.csv_columns import Columns, Encoding, Missing
 from mamlzoo_tasks.csv_facts import DataFacts
 
 
 def read(
-    path: Path, wanted: Columns, facts: DataFacts, missing: Missing, ways: int, support: Points | None = None
+    path: Path,
+    wanted: Columns,
+    facts: DataFacts,
+    missing: Missing,
+    encoding: Encoding,
+    ways: int,
+    support: Points | None = None,
 ) -> Points:
     """The points in a table, as a network has them.
 
     Args:
         wanted: the task's columns.
         facts: of the data that were trained on.
+        encoding: of a file that is CSV.
         ways: how many classes an episode has; 0: targets are numbers.
         support: the support set that a query belongs to; of a query, targets are read where no row lacks one.
 
     Raises:
         UsageError: one line that names the file, its line and column, and what would be right.
     """
-    table = mamlzoo.read_table(path)
+    table = mamlzoo.read_table(path, encoding)
     columns = wanted._replace(group="").of(table, targets=support is None)
     for kind, found, known in (("inputs", columns.inputs, facts.inputs), ("targets", columns.targets, facts.targets)):
         if found and len(found) != len(known):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mamlzoo import Split, UsageError
 from mamlzoo_tasks import csv_data_sets
-from mamlzoo_tasks.csv_columns import Columns, Missing
+from mamlzoo_tasks.csv_columns import Columns, Encoding, Missing
 from mamlzoo_tasks.csv_data_sets import DataSet, Found, Key, Source
 from mamlzoo_tasks.csv_splits import SPLITS, Division, counted, files_of
 
@@ -26,6 +26,7 @@ class SplitTables:
     folder: Path
     columns: Columns
     missing: Missing
+    encoding: Encoding
     division: Division
 
     @property
@@ -99,7 +100,7 @@ class SplitTables:
         return digest.hexdigest()
 
     def _read(self, files: Sequence[Path]) -> Found:
-        return csv_data_sets.read(tuple(map(Source.of, files)), self.columns, self.missing)
+        return csv_data_sets.read(tuple(map(Source.of, files)), self.columns, self.missing, self.encoding)
 
 
 def _sha256(file: Path) -> str:

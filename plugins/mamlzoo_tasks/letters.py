@@ -10,14 +10,12 @@ import mamlzoo
 from mamlzoo import ClassEpisodes, Split, option
 from mamlzoo_tasks.letter_pictures import STYLES, Alphabets, alphabets
 
-SPLIT: dict[str, Split] = {
-    "Latin": "train",
-    "Greek": "valid",
-    "Cyrillic": "test",
-    "Armenian": "test",
-    "Georgian": "test",
+SCRIPTS: dict[Split, tuple[str, ...]] = {
+    "train": ("Latin",),
+    "valid": ("Greek",),
+    "test": ("Cyrillic", "Armenian", "Georgian"),
 }
-"""What the letters of a script are for."""
+"""Whose letters each split has."""
 
 
 class Letters(mamlzoo.ImageTask):
@@ -51,7 +49,7 @@ class Letters(mamlzoo.ImageTask):
         if self.splits == "random":
             return None
         named = [*zip(self._letters.letters, self._letters.scripts, strict=True)]
-        return {split: [letter for letter, script in named if SPLIT[script] == split] for split in SPLIT.values()}
+        return {split: [letter for letter, script in named if script in scripts] for split, scripts in SCRIPTS.items()}
 
     @functools.cached_property
     def _letters(self) -> Alphabets:

@@ -111,3 +111,15 @@ def test_without_pyarrow_it_is_said_what_to_install(tmp_path, monkeypatch):
         read_table(tmp_path / "a.parquet")
     said = "to read it takes pyarrow; `pip install 'mamlzoo[parquet]'` installs it"
     assert str(caught.value) == f"{tmp_path}/a.parquet: {said}"
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "latin-1"])
+def test_a_table_is_read_in_the_encoding_that_is_given(tmp_path, encoding):
+    (tmp_path / "table.csv").write_bytes("größe,y\né,1\n".encode(encoding))
+    assert read_table(tmp_path / "table.csv", encoding).column("größe") == ["é"]
+
+
+def test_what_is_not_of_that_encoding_is_said_with_its_line(tmp_path):
+    (tmp_path / "table.csv").write_bytes(b"x,y\n1,2\n\x81,3\n")  # which cp1252 does not have
+    with pytest.raises(UsageError, match=r"table\.csv, line 3: this is not cp1252 text; save it as CSV in UTF-8, or"):
+        read_table(tmp_path / "table.csv", "cp1252")

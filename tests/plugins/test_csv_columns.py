@@ -15,7 +15,7 @@ import torch
 from conftest import without_figures
 
 import mamlzoo
-from mamlzoo import UsageError
+from mamlzoo import UsageError, trees
 from mamlzoo_tasks.csv import CSV
 
 SPLITS = ("train", "valid", "test")
@@ -357,3 +357,22 @@ def test_a_folder_of_parquet_files_is_a_task(tmp_path):
         parquet.write_table(pyarrow.table(columns), tmp_path / f"{name}.parquet")
     chosen = task(tmp_path, inputs=("visit",), targets=("response",), group="")
     assert set(drawn(chosen).query.x.flatten().tolist()) == set(range(8))
+
+
+def test_a_file_in_another_encoding_is_read_as_it_is_said(tmp_path):
+    plain = patients(tmp_path / "patients.csv")
+    words = plain.read_text().replace("response", "Ärger €")
+    (tmp_path / "windows.csv").write_bytes(words.encode("cp1252"))
+    found = task(tmp_path / "windows.csv", targets=("Ärger €",), encoding="cp1252")
+    assert trees.equal(drawn(found), drawn(task(plain)))
+    with pytest.raises(
+        UsageError, match=r"windows\.csv, line 1: this is not UTF-8 text; .* or say its encoding, as cp1252"
+    ):
+        _ = task(tmp_path / "windows.csv", targets=("Ärger €",)).spec
+
+
+def test_points_to_adapt_to_are_of_that_encoding_too(tmp_path):
+    known = task(patients(tmp_path / "patients.csv"), encoding="latin-1")
+    own = "visit;größe;dose;response\n2020-01-01;1;2,5;190\n2020-01-02;1;3,5;180\n"
+    (tmp_path / "own.csv").write_bytes(own.encode("latin-1"))
+    assert known.read(tmp_path / "own.csv").y[:, 0].tolist() == [190, 180]
