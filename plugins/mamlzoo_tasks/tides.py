@@ -38,7 +38,7 @@ class Tides(RegressionTask):
     kilometres away that are trained on.
 
     Loss: mean squared error, m². Metrics: it, and the mean absolute error, m. `harmonic-least-squares` is the classical
-    way, the best that knows the speeds and no other harbour.
+    way, which knows the speeds and, but for λ, no other harbour.
 
     Source: the free harmonics file of XTide, of 2019, of which every record that was kept is in the public domain;
     mamlzoo_tasks/tide_data says more. Not for navigation.
