@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import csv
 import functools
-import hashlib
-import importlib.util
 from pathlib import Path
 
 import torch
 
-from mamlzoo import Episode, GroupEpisodes, MissingDataError, Spec, Split, UsageError, option
-from mamlzoo_tasks.regression import RegressionTask
+from mamlzoo import GroupEpisodes
+from mamlzoo_tasks import packaged_data
+from mamlzoo_tasks.tabulated_curves import TabulatedCurves
 
 YEARS = range(1960, 2012)
 MIDDLE = 1985.5
@@ -28,7 +27,7 @@ OF_SEVERAL_COUNTRIES = {
 """Rows of the file that are means of others."""
 
 
-class Countries(RegressionTask):
+class Countries(TabulatedCurves):
     """Predict a country's births per woman, 1960 to 2011, from five of these years.
 
     An episode is a country. x is the year, in decades from the middle of 1985, from −2.55 to 2.55; y the total
@@ -49,59 +48,14 @@ class Countries(RegressionTask):
     """
 
     name = "countries"
-    shots: int = option(5, "years to adapt on", minimum=1, maximum=51)
-    queries: int = option(20, "other years that a training episode is judged on", minimum=1, maximum=51)
-    valid: float = option(0.2, "fraction of the countries to validate on, one at least", minimum=0, maximum=1)
-    test: float = option(0.2, "fraction of the countries to test on, one at least", minimum=0, maximum=1)
-    split_seed: int = option(0, "which division of the countries", minimum=0)
+    points = len(YEARS)
+    points_are = "years"
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.shots + self.queries > len(YEARS):
-            raise UsageError(
-                f"task 'countries': shots + queries must be at most the {len(YEARS)} years that there are, not "
-                f"{self.shots} + {self.queries}"
-            )
+    def _file(self) -> Path:
+        return packaged_data.file_of(self.name, "statsmodels", "datasets/fertility/fertility.csv")
 
-    @functools.cached_property
-    def spec(self) -> Spec:
-        counts = {split: len(part.names) for split, part in self._parts.items()}
-        return Spec((1,), 1, valid_episodes=counts["valid"], test_episodes=counts["test"])
-
-    def sample(self, count: int, *, split: Split, generator: torch.Generator) -> Episode:
-        queries = self.queries if split == "train" else len(YEARS) - self.shots
-        return self._parts[split].draw(
-            count, shots=self.shots, queries=queries, generator=generator, in_turn=split != "train"
-        )
-
-    def data_digest(self) -> str:
-        return hashlib.sha256(_file().read_bytes()).hexdigest()
-
-    @functools.cached_property
-    def _parts(self) -> dict[Split, GroupEpisodes]:
-        episodes = _episodes(_file())
-        try:
-            return episodes.split(valid=self.valid, test=self.test, seed=self.split_seed)
-        except UsageError as error:
-            raise UsageError(f"task 'countries': {error}") from None
-
-
-def _file() -> Path:
-    """Where statsmodels keeps the curves; nothing of it is imported, which would take seconds.
-
-    Raises:
-        MissingDataError: it is not installed.
-        UsageError: it no longer has them.
-    """
-    found = importlib.util.find_spec("statsmodels")
-    if found is None or found.origin is None:
-        raise MissingDataError(
-            "task 'countries': the data come with statsmodels, which is not installed: pip install 'mamlzoo[countries]'"
-        )
-    file = Path(found.origin).parent / "datasets" / "fertility" / "fertility.csv"
-    if not file.is_file():
-        raise UsageError(f"task 'countries': statsmodels has no file {file} any more; choose another version of it")
-    return file
+    def _read(self, file: Path) -> GroupEpisodes:
+        return _episodes(file)
 
 
 @functools.cache
