@@ -32,8 +32,9 @@ class Substances(TabulatedCurves):
 
       C_p(T) = C_0 + R·Σ_i u_i²·e^(u_i)/(e^(u_i) − 1)²,   u_i = h·ν_i / (k·T),
 
-    so a curve rises from one level to another, vibration by vibration; springs that are none let it rise on, and
-    electrons in low states make it fall. What can be learned across substances is which of these shapes there are.
+    with C_0 of motion and turning and the constants of gases, Planck and Boltzmann, so a curve rises from one level to
+    another, vibration by vibration; bonds that are no springs let it rise on, and electrons in low states make it fall.
+    What can be learned across substances is which of these shapes there are.
 
     The values are the entries of a table, each computed from measured or estimated molecular constants: they are
     without noise, and no calorimeter's readings. Substances that lack a temperature are left out; those whose curves
