@@ -15,6 +15,7 @@ from .arrays.group_episodes import GroupEpisodes as GroupEpisodes
 from .arrays.group_task import task_of_groups as task_of_groups
 from .arrays.image_task import ImageTask as ImageTask
 from .arrays.kept import kept as kept
+from .arrays.task_parts import told_of as told_of
 from .comparisons.comparison import Comparison as Comparison
 from .contracts.complete_at_once import CompleteAtOnce as CompleteAtOnce
 from .contracts.csv_points import read_points as read_points

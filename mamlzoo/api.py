@@ -28,7 +28,7 @@ from mamlzoo.sweeps.grid import grid_of
 from mamlzoo.sweeps.sweep import Sweep
 
 S = TypeVar("S", Result, Comparison)
-Kind = Literal["curves", "training", "adaptation"]
+Kind = Literal["curves", "training", "adaptation", "embedding"]
 
 
 @differentiating
@@ -202,7 +202,8 @@ def plot(what: Result | Comparison | Sweep, kind: Kind = "curves") -> Figure:
     Args:
         kind: "curves" is the test metric by adaptation steps, and of a sweep the validation and the test metric by the
             values of one axis, or as heat maps over two. Of a result there are "training" too, the meta-loss by
-            meta-steps, and "adaptation", fits of one sample task.
+            meta-steps; "adaptation", fits of one sample task; and "embedding", where the examples of one lie in the
+            space in which the algorithm compares them.
 
     Raises:
         UsageError: it has no such figure, or nothing of it is finished.

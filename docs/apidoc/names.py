@@ -67,7 +67,7 @@ USE = (
     Group(
         "Your arrays as a task",
         "Examples that are held in NumPy arrays, memory maps or tensors.",
-        ("task_of_classes", "task_of_groups", "ClassTask", "ImageTask", "reading", "kept"),
+        ("task_of_classes", "task_of_groups", "ClassTask", "ImageTask", "reading", "kept", "told_of"),
     ),
     Group(
         "Published data sets",

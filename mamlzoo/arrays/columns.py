@@ -14,6 +14,7 @@ from torch import Tensor
 from mamlzoo.contracts.inputs import Input, Inputs, described, named, named_tensors
 from mamlzoo.contracts.return_values import is_finite
 from mamlzoo.errors import UsageError
+from mamlzoo.raw_bytes import raw_bytes
 
 DTYPES = {"float": np.float32, "integer": np.int64, "bool": np.bool_}
 """What numbers become when they are drawn."""
@@ -194,6 +195,4 @@ def _is_uint8(array: Any) -> bool:
 
 
 def _bytes(rows: Any) -> bytes:
-    if isinstance(rows, Tensor):
-        rows = rows.detach().contiguous().cpu().reshape(-1).view(torch.uint8).numpy()
-    return np.ascontiguousarray(rows).tobytes()
+    return raw_bytes(rows) if isinstance(rows, Tensor) else np.ascontiguousarray(rows).tobytes()

@@ -19,10 +19,17 @@ GivenSplit = Mapping[Split, Iterable[Any]]
 
 @contextmanager
 def told_of(name: str, where: str = "") -> Iterator[None]:
-    """Errors say whose they are.
+    """Within it, errors about a task's data say whose they are: task 'NAME': …
+
+        with mamlzoo.told_of(self.name):
+            return self.curves.split(valid=self.valid, test=self.test, seed=self.split_seed)
+
+    Args:
+        name: the task's.
+        where: what comes before the error's own words, as "in test ".
 
     Raises:
-        UsageError: one was raised.
+        UsageError: one was raised, of the same type.
     """
     try:
         yield

@@ -29,6 +29,19 @@ def output_flag(default: str) -> Callable[[F], F]:
     )
 
 
+episode_flag = click.option(
+    "--episode", default="0", show_default=True, metavar="INT,...", help="Which test tasks, by their numbers."
+)
+seed_flag = click.option("--seed", type=numeric(minimum=0), help="Whose θ.  [default: the first that did not diverge]")
+
+
+def steps_flag(default: str) -> Callable[[F], F]:
+    """`--steps`."""
+    return click.option(
+        "--steps", default=default, show_default=True, metavar="INT,...", help="Numbers of adaptation steps."
+    )
+
+
 class TaskCommand(PluginCommand):
     """A command about a task alone."""
 
@@ -117,40 +130,81 @@ def curves(runs: tuple[Path, ...], training: bool, output: Path) -> None:
 
 @command.command("adaptation", cls=RunsCommand)
 @runs_argument
-@click.option("--steps", default="0,1,10", show_default=True, metavar="INT,...", help="Numbers of adaptation steps.")
-@click.option("--episode", type=numeric(minimum=0), default=0, show_default=True, help="Which test task.")
-@click.option("--seed", type=numeric(minimum=0), help="Whose θ.  [default: the first that did not diverge]")
+@steps_flag("0,1,10")
+@episode_flag
+@seed_flag
 @output_flag("adaptation.png")
 def adaptation(
     runs: tuple[Path, ...],
     chosen: dict[str, list[str]],
     options: dict[str, Any],
     steps: str,
-    episode: int,
+    episode: str,
     seed: int | None,
     output: Path,
 ) -> None:
-    """Draw what RUNS predict on one test task after a few numbers of steps.
+    """Draw what RUNS predict on a test task, or several, after a few numbers of steps.
 
-    Of a function of one number it is a curve, one panel a run; of several numbers, predicted against true targets; of
-    classes, their regions where an input is two numbers, else how many query points are taken for which class.
-    The task's own options change what is drawn: --task.support-min 0 makes the support set one-sided.
+    Of a function of one number it is a curve, one panel a run; of two numbers on a grid, images; of several numbers,
+    predicted against true targets; of classes, their regions where an input is two numbers, the images where it is one,
+    else how many query points are taken for which class. The task's own options change what is drawn:
+    --task.support-min 0 makes the support set one-sided.
     """
+    from mamlzoo.inference import fits
+
+    _panels(fits.panels, runs, options, steps, episode, seed, output)
+
+
+@command.command("embedding", cls=RunsCommand)
+@runs_argument
+@steps_flag("0")
+@episode_flag
+@seed_flag
+@output_flag("embedding.png")
+def embedding(
+    runs: tuple[Path, ...],
+    chosen: dict[str, list[str]],
+    options: dict[str, Any],
+    steps: str,
+    episode: str,
+    seed: int | None,
+    output: Path,
+) -> None:
+    """Draw where the examples of a test task lie in the space in which RUNS compare them.
+
+    Of classes, by an algorithm that embeds examples, as protonet: their first two principal components, one panel a
+    run. The task's own options change what is drawn: --task.ways 10 takes more classes.
+    """
+    from mamlzoo.inference.embeddings import embeddings
+
+    _panels(embeddings, runs, options, steps, episode, seed, output)
+
+
+def _panels(
+    draw: Callable[..., list[Any]],
+    runs: tuple[Path, ...],
+    options: dict[str, Any],
+    steps: str,
+    episode: str,
+    seed: int | None,
+    output: Path,
+) -> None:
+    """Draw what `draw` gives of each run and each test task, side by side."""
     from mamlzoo.comparisons.comparison import Comparison
     from mamlzoo.figures import plots
-    from mamlzoo.inference import fits
     from mamlzoo.runs import directory as run_directory
 
     plots.check_format(output)
-    changed = {key.partition(".")[2]: value for key, value in options.items()}
+    task_options = {key.partition(".")[2]: value for key, value in options.items()}
     numbers = whole_numbers("--steps", steps, 0, such_as="0,1,10")
+    episodes = whole_numbers("--episode", episode, 0, such_as="0,1,2")
     results = [run_directory.load(run) for run in expanded(runs)]
     titles = [result.name for result in results] if len(results) == 1 else Comparison(results).labels()
-    panels = [
-        panel
-        for result, title in zip(results, titles, strict=True)
-        for panel in fits.panels(result, steps=numbers, episode=episode, seed=seed, task_options=changed, title=title)
-    ]
+    panels = []
+    for result, run in zip(results, titles, strict=True):
+        for at in episodes:
+            title = run if len(episodes) == 1 else f"{run}\ntest task {at}"
+            panels += draw(result, steps=numbers, episode=at, seed=seed, task_options=task_options, title=title)
     _write(plots.adaptation(panels), output)
 
 

@@ -12,9 +12,10 @@ from mamlzoo.cli import console
 def command(references: tuple[str, ...]) -> None:
     """Let run directories have the code at FILE.py:NAME run, as it is now.
 
-    A run directory names code of its own by its place and its SHA-256. `resume`, `adapt`, `plot adaptation` and
-    `report` execute it if it was run here before, or is named by this command; one that you were handed is refused
-    until you have read its code. Code that is changed later must be named again. Nothing is executed by this command.
+    A run directory names code of its own by its place and its SHA-256. `resume`, `adapt`, `plot adaptation`,
+    `plot embedding` and `report` execute it if it was run here before, or is named by this command; one that you were
+    handed is refused until you have read its code. Code that is changed later must be named again. Nothing is executed
+    by this command.
     """
     from mamlzoo.discovery import trust
     from mamlzoo.discovery.source_code import source_at

@@ -344,5 +344,13 @@ class HasGrid(Protocol):
         """
 
 
+@runtime_checkable
+class HasEmbedding(Protocol):
+    """An algorithm that compares examples, or fits a head to them, in a space that figures show in a plane."""
+
+    def embed(self, learner: Learner, meta: MetaParams, fast: Fast, x: Tensor) -> Tensor:
+        """Where inputs [n, *input_shape] are in that space, [n, dimensions]; a pure function, as `predict` is."""
+
+
 KINDS: dict[str, type[Plugin]] = {base.kind: base for base in (Task, Model, MetaAlgorithm)}
 """The kinds of plugins and their base classes."""

@@ -190,6 +190,18 @@ def check_distribution(plugin: Plugin, method: str, found: Any, n: int, spec: Sp
     return found
 
 
+def check_embedding(algorithm: MetaAlgorithm, found: Any, n: int) -> Tensor:
+    """Where an algorithm's `embed` puts n examples.
+
+    Raises:
+        PluginError: it gave no vector of numbers for each.
+    """
+    if not isinstance(found, Tensor) or found.ndim != 2 or len(found) != n or not found.dtype.is_floating_point:
+        got = f"{described(found)} of shape {list(found.shape)}" if isinstance(found, Tensor) else described(found)
+        raise broken(algorithm, f": embed returned {got} for {tables.count(n, 'input')}; it must be [{n}, dimensions]")
+    return found
+
+
 def check_loss(task: Task, loss: Any) -> Tensor:
     """A loss.
 

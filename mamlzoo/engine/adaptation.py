@@ -9,11 +9,13 @@ import torch
 from torch import Tensor
 
 from mamlzoo import trees
+from mamlzoo.contracts import inputs
 from mamlzoo.contracts.data import Batch, Episode, Fast, MetaParams, Params
 from mamlzoo.contracts.distributions import Distribution
 from mamlzoo.contracts.learner import Learner
-from mamlzoo.contracts.plugins import MetaAlgorithm, Task
+from mamlzoo.contracts.plugins import HasEmbedding, MetaAlgorithm, Task
 from mamlzoo.contracts.readings import Reading, reading_of
+from mamlzoo.contracts.return_values import check_embedding
 from mamlzoo.engine.binding import Bound
 from mamlzoo.engine.episodes import TestSet
 from mamlzoo.engine.judgement import Judgement, judge
@@ -148,6 +150,22 @@ class Adaptation:
 
         found: dict[str, Any] = self._over(read, meta, fast, x, JUDGED, key, support)
         return Reading(found["points"], found.get("distribution"))
+
+    def embed(
+        self, meta: MetaParams, fast: Fast, x: Any, key: Tensor | None = None, support: Batch | None = None
+    ) -> Tensor:
+        """Where inputs are in the space of an algorithm that `HasEmbedding`: [seeds, episodes, n, dimensions].
+
+        Raises:
+            PluginError: the algorithm gave something else.
+        """
+
+        def embed(algorithm: MetaAlgorithm, learner: Learner, meta: MetaParams, fast: Fast, x: Any) -> Tensor:
+            assert isinstance(algorithm, HasEmbedding)
+            return check_embedding(algorithm, algorithm.embed(learner, meta, fast, x), inputs.count_of(x))
+
+        found: Tensor = self._over(embed, meta, fast, x, JUDGED, key, support)
+        return found
 
     def loss(
         self,

@@ -184,7 +184,7 @@ class Result:
             notes.append(f"{where}: the meta-loss or θ was not finite; left out of the mean")
         return notes + runaways(self.evaluation)
 
-    def plot(self, kind: Literal["curves", "training", "adaptation"] = "curves") -> mamlzoo.Figure:
+    def plot(self, kind: Literal["curves", "training", "adaptation", "embedding"] = "curves") -> mamlzoo.Figure:
         """A figure: test metric by adaptation steps, meta-loss by meta-steps, or fits of one sample task."""
         return mamlzoo.plot(self, kind)
 

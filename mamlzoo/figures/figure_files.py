@@ -12,10 +12,14 @@ from mamlzoo.figures import sweep as sweep_figure
 from mamlzoo.figures.cost import against_cost
 from mamlzoo.figures.plots import Figure
 from mamlzoo.inference import fits, meta_parameters
+from mamlzoo.inference.embeddings import embeddings, has_embedding
+from mamlzoo.inference.fields import is_of_plane
 from mamlzoo.reproductions.reproduction import Reproduction
 from mamlzoo.sweeps.sweep import Sweep
 
 Draw = Callable[[], Figure]
+FEW = 3
+"""Test tasks that are images are shown side by side, so many of them."""
 
 
 def kinds_of(what: Result | Comparison | Sweep) -> Mapping[str, Draw]:
@@ -27,7 +31,8 @@ def kinds_of(what: Result | Comparison | Sweep) -> Mapping[str, Draw]:
     return {
         "curves": lambda: plots.curves([what]),
         "training": lambda: plots.training([what]),
-        "adaptation": lambda: plots.adaptation(fits.panels(what)),
+        "adaptation": lambda: _adaptation(what, fits.STEPS),
+        "embedding": lambda: plots.adaptation(embeddings(what)),
     }
 
 
@@ -62,12 +67,25 @@ def _of_run(result: Result) -> Mapping[str, Draw]:
     figures = dict(kinds_of(result))
     if not result.history:
         del figures["training"]
-    if len(meta_parameters.experiment_of(result).task.spec.input_shape) > 1:  # of images it would take too long
+    run = meta_parameters.experiment_of(result)
+    if not has_embedding(run.task, run.algorithm):
+        del figures["embedding"]
+    if len(run.task.spec.input_shape) > 1:  # of images it would take too long
         del figures["adaptation"]
     else:  # after no more steps than were tested
         steps = [step for step in fits.STEPS if step < len(result.evaluation.steps)]
-        figures["adaptation"] = lambda: plots.adaptation(fits.panels(result, steps=steps))
+        figures["adaptation"] = lambda: _adaptation(result, steps)
     return figures
+
+
+def _adaptation(result: Result, steps: Sequence[int]) -> Figure:
+    """Of one test task; of functions of the plane, which are images, of a few."""
+    spec = meta_parameters.experiment_of(result).task.spec
+    if not is_of_plane(spec):
+        return plots.adaptation(fits.panels(result, steps=steps))
+    several = {f"test task {at}": at for at in range(min(FEW, spec.test_episodes or FEW))}
+    found = [fits.panels(result, steps=steps, episode=at, title=title) for title, at in several.items()]
+    return plots.adaptation([panel for panels in found for panel in panels])
 
 
 def _curves(what: Reproduction, labels: Sequence[str]) -> Figure:

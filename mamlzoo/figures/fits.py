@@ -1,8 +1,8 @@
-"""Single episodes: what is predicted on them after adaptation, and what a task's episodes look like."""
+"""Single episodes: what is predicted on them after adaptation."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from mamlzoo import tables
 from mamlzoo.figures import legend as legends
 from mamlzoo.figures.axis_limits import Limits, finite, limits, shared
+from mamlzoo.figures.embeddings import draw_embedding
+from mamlzoo.figures.fields import draw_field
 from mamlzoo.figures.pictures import draw_pictures
 from mamlzoo.figures.style import (
     COLOURS,
@@ -27,13 +29,13 @@ from mamlzoo.figures.style import (
     grow_for_titles,
     in_style,
     label_outer,
-    looks,
     panels,
     shades,
 )
+from mamlzoo.inference.embeddings import Embedding
+from mamlzoo.inference.fields import Field
 from mamlzoo.inference.fits import SHOWN, Agreement, Confusion, Fit, Panel, Regions
 from mamlzoo.inference.pictures import Pictures
-from mamlzoo.inference.samples import Albums, Clouds, Curves, Samples, Scattered
 
 LABELLED = 9
 """At most so many predictions of a fit stand in the legend, spread over all of them."""
@@ -58,20 +60,14 @@ def adaptation(several: Sequence[Panel], *, legend: bool = True) -> Figure:
 
     Axes of the same kind share their limits, unless one would be almost empty. There is one legend, below all.
     """
-    tall = any(isinstance(panel, Regions | Confusion | Agreement | Pictures) for panel in several)
+    tall = any(isinstance(panel, Regions | Confusion | Agreement | Pictures | Field | Embedding) for panel in several)
     figure, grid = panels(len(several), height=1.1 * HEIGHT if tall else HEIGHT)
     top = max((int(panel.counts.sum(1).max()) for panel in several if isinstance(panel, Confusion)), default=0) or 1
     for axes, panel in zip(grid, several, strict=True):
-        if isinstance(panel, Fit):
-            _fit(axes, panel)
-        elif isinstance(panel, Agreement):
-            _agreement(axes, panel)
-        elif isinstance(panel, Regions):
-            _regions(axes, panel)
-        elif isinstance(panel, Pictures):
-            draw_pictures(axes, panel)
-        else:
+        if isinstance(panel, Confusion):
             _confusion(axes, panel, top)
+        else:
+            DRAWN_BY[type(panel)](axes, panel)
         axes.set_title(broken(panel.title, axes))
     grow_for_titles(figure, grid)
     many = [axes for axes, panel in zip(grid, several, strict=True) if _has_many_classes(panel)]
@@ -97,39 +93,6 @@ def key(panel: Panel) -> Figure:
     full = adaptation([panel], legend=False)
     axes.remove()
     legends.below(figure, *full.axes[0].get_legend_handles_labels())
-    return figure
-
-
-@in_style
-def gallery(samples: Samples, title: str) -> Figure:
-    """Sampled tasks: as curves or points, a few in colour, many overlaid in black; or as points of classes."""
-    if isinstance(samples, Clouds):
-        return _clouds(samples, title)
-    if isinstance(samples, Albums):
-        return _albums(samples, title)
-    figure, (axes,) = panels(1)
-    count, few = len(samples.y), len(samples.y) <= len(COLOURS)
-    faint = max(0.08, min(0.5, 100 / count))
-    for at, (y, look) in enumerate(zip(samples.y, looks(count) if few else [None] * count, strict=True)):
-        x = samples.x if isinstance(samples, Curves) else samples.x[at]
-        line = look.dash if look else "-"
-        if isinstance(samples, Scattered) or not is_smooth(x, y):
-            mark: Any = {"marker": look.mark if look else ".", "linestyle": "", "markersize": 3.5 if look else 2}
-        else:
-            mark = {"linestyle": line, "linewidth": 1.3 if look else 0.5}
-        axes.plot(x, y, color=look.colour if look else "#000000", alpha=None if look else faint, **mark)
-    axes.set(xlabel="x", ylabel="y", title=title, ylim=limits(samples.y, log=False)[:2])
-    return figure
-
-
-@in_style
-def average(samples: Curves, title: str) -> Figure:
-    """The mean of all curves beside a single one."""
-    figure, (axes,) = panels(1)
-    axes.plot(samples.x, samples.y[0], color=COLOURS[1], linestyle=DASHES[1], label="one of them")
-    axes.plot(samples.x, samples.y.mean(0), color=COLOURS[0], linewidth=2, label=f"mean of {len(samples.y):,}")
-    axes.set(xlabel="x", ylabel="y", title=title)
-    legends.below(figure)
     return figure
 
 
@@ -234,32 +197,6 @@ def _has_many_classes(panel: Panel) -> bool:
     return isinstance(panel, Confusion) and len(panel.counts) > WRITTEN
 
 
-def _albums(samples: Albums, title: str) -> Figure:
-    """Images by class, each episode in axes of its own."""
-    figure, grid = panels(len(samples.episodes))
-    for axes, episode in zip(grid, samples.episodes, strict=True):
-        draw_pictures(axes, episode)
-    label_outer(grid)
-    figure.suptitle(title, fontsize=8)
-    return figure
-
-
-def _clouds(samples: Clouds, title: str) -> Figure:
-    """Points by class, each episode in axes of its own."""
-    figure, grid = panels(len(samples.x))
-    classes = int(samples.y.max()) + 1
-    for axes, x, y in zip(grid, samples.x, samples.y, strict=True):
-        for at, (mark, colour) in enumerate(zip(MARKS, CLASS_COLOURS[:classes], strict=False)):
-            of_class: Any = {"s": 10, "marker": mark, "color": colour, "linewidths": 0, "label": f"class {at}"}
-            axes.scatter(x[y == at, 0], x[y == at, 1], **of_class)
-        axes.set(xlabel="x1", ylabel="x2", xlim=limits(samples.x[..., 0], log=False)[:2],
-                 ylim=limits(samples.x[..., 1], log=False)[:2])  # fmt: skip
-    label_outer(grid)
-    figure.suptitle(title, fontsize=8)
-    legends.below(figure)
-    return figure
-
-
 def _steps_of(predictions: Mapping[int, Any]) -> list[tuple[Any, str, Any, str | None]]:
     """What is predicted after each number of steps, with colour, dashes, and the label of a few."""
     count = len(predictions)
@@ -284,3 +221,14 @@ def _reach(panel: Fit | Agreement | Regions) -> tuple[Limits, Limits]:
     x = np.concatenate([points[:, 0], panel.x])
     last = panel.bands.get(list(panel.predictions)[-1], ())
     return limits(x, log=False), limits(points[:, 1], np.concatenate([predicted, *last]), log=False, room=ROOM)
+
+
+DRAWN_BY: dict[type[Panel], Callable[[Axes, Any], None]] = {
+    Fit: _fit,
+    Agreement: _agreement,
+    Regions: _regions,
+    Pictures: draw_pictures,
+    Field: draw_field,
+    Embedding: draw_embedding,
+}
+"""What draws a panel of each kind but one, which needs more."""

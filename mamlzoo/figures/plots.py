@@ -8,7 +8,8 @@ from pathlib import Path
 from mamlzoo import files
 from mamlzoo.errors import UsageError
 from mamlzoo.figures.curves import curves, training
-from mamlzoo.figures.fits import adaptation, average, gallery, key
+from mamlzoo.figures.fits import adaptation, key
+from mamlzoo.figures.galleries import average, gallery
 from mamlzoo.figures.style import DPI, Figure, Look, looks, styled, swatch
 from mamlzoo.figures.svg import inline
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mamlzoo import tables, trees
-from mamlzoo.contracts import options
 from mamlzoo.contracts.data import Batch, Episode, without_padding
 from mamlzoo.contracts.distributions import Distribution
 from mamlzoo.contracts.inputs import Input
@@ -21,12 +20,13 @@ from mamlzoo.contracts.plugins import HasGrid, Task
 from mamlzoo.contracts.readings import Reading
 from mamlzoo.contracts.return_values import broken
 from mamlzoo.engine.adaptation import readings
-from mamlzoo.engine.episodes import TestSet
 from mamlzoo.errors import UsageError
 from mamlzoo.experiments.result import Result
 from mamlzoo.inference import meta_parameters
+from mamlzoo.inference.embeddings import Embedding
+from mamlzoo.inference.fields import Field, field_of, grid_of
 from mamlzoo.inference.pictures import Pictures, pictures, shows
-from mamlzoo.runs.config import check_data
+from mamlzoo.inference.shown_tasks import ShownTask, shown_task
 
 STEPS = (0, 1, 10)
 """Numbers of adaptation steps after which a figure shows what is predicted."""
@@ -130,7 +130,7 @@ class Confusion:
     counts: NDArray[np.int64]
 
 
-Panel = Fit | Agreement | Regions | Confusion | Pictures
+Panel = Fit | Agreement | Regions | Confusion | Pictures | Field | Embedding
 """What is drawn into one pair of axes."""
 
 
@@ -164,9 +164,9 @@ def panels(
 ) -> list[Panel]:
     """Adapt a result's θ to one test episode, for a figure of what it predicts.
 
-    Of a regression on one number a panel for each output; on several, one of predicted against true targets. Of a
-    classification a panel for each number of steps: regions where an input is two numbers, images where it is one, else
-    counts.
+    Of a regression on one number a panel for each output; on a grid of two, one of images; on others, one of predicted
+    against true targets. Of a classification a panel for each number of steps: regions where an input is two numbers,
+    images where it is one, else counts.
 
     Args:
         episode: which of the test episodes.
@@ -177,16 +177,8 @@ def panels(
     Raises:
         UsageError: the seed was not trained, there is no such episode, or what the task reads has changed.
     """
-    run = meta_parameters.experiment_of(result)
-    check_data(run, result.config)
-    own = run.task
-    task = replace(own, **task_options) if _checked(own, task_options) else own
-    available = task.spec.test_episodes
-    if episode < 0 or (available is not None and episode >= available):
-        raise UsageError(f"task '{task.name}' has {available} test episodes, numbered from 0; there is no {episode}")
-
-    experiment, bound = meta_parameters.of_seed(result, seed, task)
-    drawn = _drawn(task, episode, experiment.settings.test_seed)
+    shown = shown_task(result, episode, seed, task_options)
+    task, bound, drawn = shown.task, shown.bound, _drawn(shown)
 
     def predict(x: Any) -> dict[int, Reading]:
         one = trees.tree_map(lambda leaf: leaf[None], x)
@@ -202,7 +194,10 @@ def panels(
     if _is_of_one_number(task):
         return _fits(title, drawn, predict)
     query = without_padding(drawn.episode.query)
-    return [Agreement(title, query.y[0].numpy(), _points(predict(trees.index(query.x, 0))))]
+    found, grid = predict(trees.index(query.x, 0)), grid_of(task.spec, query)
+    if grid is not None:
+        return [field_of(title, drawn.episode, grid, found)]
+    return [Agreement(title, query.y[0].numpy(), _points(found))]
 
 
 def _is_of_one_number(task: Task) -> bool:
@@ -216,14 +211,11 @@ class _Drawn(NamedTuple):
     truth: Batch | None
 
 
-def _drawn(task: Task, at: int, seed: int) -> _Drawn:
-    def of(task: Task) -> Episode:
-        return TestSet(task, at + 1, seed, torch.device("cpu")).episode(at)
-
-    own = of(task)
+def _drawn(shown: ShownTask) -> _Drawn:
+    own, task = shown.episode(), shown.task
     if not _is_of_one_number(task) or not isinstance(task, HasGrid):
         return _Drawn(own, None)
-    dense = of(task.on_grid(GRID))
+    dense = shown.episode(task.on_grid(GRID))
     if not all(map(torch.equal, own.support, dense.support)):
         raise broken(task, "on_grid gives other support sets than the task itself")
     return _Drawn(own, dense.query)
@@ -321,10 +313,3 @@ def _chosen(outputs: NDArray[np.float32]) -> NDArray[np.int64]:
 
 def _after(title: str, steps: int) -> str:
     return f"{title}\nafter {tables.count(steps, 'step')}".strip()
-
-
-def _checked(task: Task, given: Mapping[str, Any]) -> bool:
-    """Whether there is anything to change, once all of it is known to be right."""
-    if given:
-        options.make(type(task), given, f"task '{task.name}'")
-    return bool(given)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from mamlzoo.contracts.inputs import Input
 from mamlzoo.contracts.plugins import HasGrid, Task
 from mamlzoo.engine.episodes import TestSet
 from mamlzoo.errors import UsageError
+from mamlzoo.inference.fields import Field, field_of, grid_of, is_of_plane
 from mamlzoo.inference.fits import CLASSES, GRID
 from mamlzoo.inference.pictures import Pictures, pictures, shows
 
@@ -65,9 +67,9 @@ class Clouds:
 
 @dataclass(frozen=True)
 class Albums:
-    """Episodes of images."""
+    """Episodes of images: of classes, or of functions of the plane."""
 
-    episodes: list[Pictures]
+    episodes: Sequence[Pictures | Field]
 
 
 Samples = Curves | Scattered | Clouds | Albums
@@ -80,9 +82,9 @@ def of(task: Task, count: int, seed: int = 0) -> Samples:
         UsageError: no figure shows such a task.
     """
     spec = task.spec
-    if shows(spec):
-        tests = TestSet(task, min(count, ALBUMS), seed, torch.device("cpu"))
-        return Albums([pictures(f"task {at}", tests.episode(at)) for at in range(min(tests.size, ALBUMS))])
+    album = _album(task, count, seed)
+    if album is not None:
+        return album
     if spec.kind == "classification":
         if spec.structure != Input((2,)) or spec.output_size > CLASSES:
             raise UsageError(
@@ -93,7 +95,7 @@ def of(task: Task, count: int, seed: int = 0) -> Samples:
     if spec.structure != Input((1,)) or spec.target_shape != (1,):
         raise UsageError(
             f"task '{task.name}' has inputs of shape {list(spec.input_shape)} and {spec.target_shape[0]} outputs; a "
-            f"gallery shows functions from one number to one number; {INSTEAD}"
+            f"gallery shows functions from one number to one number, and those of two on a grid; {INSTEAD}"
         )
     found = _on_one_grid(task, count, seed)
     if found is not None:
@@ -119,6 +121,19 @@ def curves(task: Task, count: int, seed: int = 0) -> Curves:
     if found is None:
         raise UsageError(f"task '{task.name}' has no common grid of test inputs, so there is no mean of its curves")
     return found
+
+
+def _album(task: Task, count: int, seed: int) -> Albums | None:
+    """A few as images; None if they are none."""
+    if not shows(task.spec) and not is_of_plane(task.spec):
+        return None
+    tests = TestSet(task, min(count, ALBUMS), seed, torch.device("cpu"))
+    episodes = {f"task {at}": tests.episode(at) for at in range(min(tests.size, ALBUMS))}
+    if shows(task.spec):
+        return Albums([pictures(title, episode) for title, episode in episodes.items()])
+    grids = [grid_of(task.spec, episode.query) for episode in episodes.values()]
+    fields = [field_of(*of, grid) for of, grid in zip(episodes.items(), grids, strict=True) if grid is not None]
+    return Albums(fields) if fields else None
 
 
 def _on_one_grid(task: Task, count: int, seed: int) -> Curves | None:

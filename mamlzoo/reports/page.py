@@ -24,6 +24,7 @@ from mamlzoo.errors import MamlzooError, UsageError, in_short
 from mamlzoo.experiments.result import Result
 from mamlzoo.figures import plots
 from mamlzoo.inference import fits
+from mamlzoo.inference.embeddings import embeddings, has_embedding
 from mamlzoo.inference.meta_parameters import experiment_of
 from mamlzoo.runs.commands import command_of
 from mamlzoo.tables import Table, count, listed, plain
@@ -38,7 +39,7 @@ PAGE = """<!DOCTYPE html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
 <title>{title}</title>
 <style>
 {style}</style>
@@ -206,13 +207,18 @@ def _fits_of(run: Entry) -> str:
     seed = next((seed for seed in result.seeds if seed not in result.diverged), None)
     if seed is None:
         raise UsageError("every seed diverged, so there is no fit")
-    available = experiment_of(result).task.spec.test_episodes
+    experiment = experiment_of(result)
+    available = experiment.task.spec.test_episodes
     steps, figures = sorted({0, min(1, last), last}), []
     for episode in range(min(FITTED_TASKS, available or FITTED_TASKS)):
         label = f"{run.label}, seed {seed}, test task {episode}: predictions after {listed(steps)} adaptation steps."
         panels = fits.panels(result, steps=steps, episode=episode, seed=seed, title=f"test task {episode}")
         figures += [plots.svg(plots.adaptation([panel], legend=False), label) for panel in panels]
     figures.append(plots.svg(plots.key(panels[0]), f"What is drawn of {run.label}."))
+    if has_embedding(experiment.task, experiment.algorithm):
+        label = f"{run.label}, seed {seed}, test task 0: where its examples are compared, on two principal components."
+        (panel,) = embeddings(result, seed=seed, title="test task 0: embeddings")
+        figures.append(plots.svg(plots.adaptation([panel]), label))
     return f'<h3>{escape(run.label)}, seed {seed}</h3>\n<div class="figures">{"".join(figures)}</div>'
 
 

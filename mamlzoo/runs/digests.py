@@ -7,12 +7,12 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from mamlzoo.contracts import options
 from mamlzoo.contracts.plugins import KINDS
 from mamlzoo.experiments.settings import Settings
+from mamlzoo.raw_bytes import raw_bytes
 
 LATER = frozenset(
     ["group_lrs", "optimizer_options", "schedule", "warmup", "final_factor", "decay_every", "decay_factor", "clip_norm",
@@ -33,7 +33,7 @@ def _parts(value: Any) -> Iterator[bytes]:
     if isinstance(value, Tensor):
         # Nothing that is kept requires a gradient; one flipped bit says so of a tensor whose numbers are whole.
         yield f"{value.dtype}{list(value.shape)}{' with gradient' if value.requires_grad else ''}".encode()
-        yield value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()
+        yield raw_bytes(value)
     elif isinstance(value, Mapping):
         yield f"dict {len(value)}".encode()
         for key, item in value.items():

@@ -4,7 +4,7 @@
 - metrics.jsonl: a record a line, as they come: the mean meta-loss of each seed since the line before, or a validation.
 - checkpoint.pt, checkpoint.previous.pt: where the run stands; they load with `weights_only=True`.
 - test_losses.npz: by metric, [seeds, test episodes, steps + 1].
-- curves.png, training.png, adaptation.png: figures, where there is something to draw.
+- curves.png, training.png, adaptation.png, embedding.png: figures, where there is something to draw.
 - result.json: the document that `--json` prints.
 - SHA256SUMS: of the files that a result is loaded from. It comes last: a run that has it is finished.
 """

@@ -46,6 +46,7 @@ from mamlzoo.testing.bound_probes import (
     require_prediction,
 )
 from mamlzoo.testing.checks import FaultError, check, require
+from mamlzoo.testing.training_stages import stages
 from mamlzoo.verification.central_differences import verify
 from mamlzoo.verification.report import EpisodeReport
 
@@ -356,12 +357,14 @@ def _adapted(algorithm: MetaAlgorithm, learner: Learner, network: str, found: An
 
 @functools.lru_cache(maxsize=1)  # two checks look at it
 def _verified(algorithm: MetaAlgorithm) -> list[EpisodeReport]:
-    """One episode's meta-gradient at the beginning, in the middle and at the end of training, there of each kind."""
+    """One episode's meta-gradient at the beginning, and where a schedule changes it later; at the end of each kind."""
     model, (task, *others) = probes.model(probes.plain), probes.tasks_for(algorithm)
     if network_checks.other_tasks_work.of(algorithm).error:
         others = []
     try:
-        at = [verify(task, model, algorithm, episodes=1, coordinates=16, trained=done) for done in (0.0, 0.5, 1.0)]
+        at = [
+            verify(task, model, algorithm, episodes=1, coordinates=16, trained=done) for done in stages(algorithm, task)
+        ]
         at += [verify(other, model, algorithm, episodes=1, coordinates=8, trained=1.0) for other in others]
     except ImpureError:  # an algorithm that is no pure function has a check of its own
         return []

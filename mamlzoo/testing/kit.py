@@ -13,6 +13,7 @@ from mamlzoo.testing import (
     checks,
     class_number_checks,
     classifier_checks,
+    embedding_checks,
     judgement_checks,
     likelihood_checks,
     model_checks,
@@ -37,6 +38,7 @@ MODULES = (
     network_checks,
     purity_checks,
     classifier_checks,
+    embedding_checks,
     likelihood_checks,
     plugin_checks,
 )

@@ -76,8 +76,12 @@ class LRD2(mamlzoo.CompleteAtOnce):
         weights, unsolved = logistic_weights(features, targets, present, penalty, self.newton_steps)
         return Head(weights, present, unsolved)
 
+    def embed(self, learner: Learner, meta: MetaParams, fast: Head, x: Tensor) -> Tensor:
+        """f_θ(x), the features that the last layer sees."""
+        return learner.predict(meta["network"], x)
+
     def predict(self, learner: Learner, meta: MetaParams, fast: Head, x: Tensor) -> Tensor:
-        logits = meta["head"]["log_scale"].exp() * (learner.predict(meta["network"], x) @ fast.weights)
+        logits = meta["head"]["log_scale"].exp() * (self.embed(learner, meta, fast, x) @ fast.weights)
         return of_present(logits, fast.present)
 
     def meta_loss(

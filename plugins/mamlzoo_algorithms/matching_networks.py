@@ -92,6 +92,10 @@ class MatchingNetworks(mamlzoo.CompleteAtOnce):
 
         return states(cell, rows, there, rows.new_zeros(1, 2 * self.embedding)).chunk(2, -1)[0]
 
+    def embed(self, learner: Learner, meta: MetaParams, fast: Memory, x: Tensor) -> Tensor:
+        """f′(x) at unit length, as cosines take it, before any context."""
+        return normalize(learner.predict(meta["network"], x), dim=-1)
+
     def predict(self, learner: Learner, meta: MetaParams, fast: Memory, x: Tensor) -> Tensor:
         embedded = learner.predict(meta["network"], x)
         if self.context_steps:

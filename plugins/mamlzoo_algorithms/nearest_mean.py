@@ -52,6 +52,10 @@ class NearestMean(mamlzoo.CompleteAtOnce):
     def start(self, learner: Learner, meta: MetaParams, support: Batch) -> Means:
         return Means(*class_means(flat(support.x), support, learner.spec.output_size))
 
+    def embed(self, learner: Learner, meta: MetaParams, fast: Means, x: Tensor) -> Tensor:
+        """The inputs themselves, as vectors."""
+        return flat(x)
+
     def predict(self, learner: Learner, meta: MetaParams, fast: Means, x: Tensor) -> Tensor:
-        squares = (flat(x)[:, None] - fast.means).square().sum(-1)
+        squares = (self.embed(learner, meta, fast, x)[:, None] - fast.means).square().sum(-1)
         return of_present(-meta["distance"]["scale"] * squares, fast.present)

@@ -70,8 +70,12 @@ class ProtoMAML(mamlzoo.MetaAlgorithm):
         body, head = mamlzoo.sgd(fast.body, by_body, self.inner_lr), mamlzoo.sgd(fast.head, by_head, self.inner_lr)
         return Classifier(body, head, fast.present)
 
+    def embed(self, learner: Learner, meta: MetaParams, fast: Classifier, x: Tensor) -> Tensor:
+        """f_φ(x), what the head sees."""
+        return learner.predict(fast.body, x)
+
     def predict(self, learner: Learner, meta: MetaParams, fast: Classifier, x: Tensor) -> Tensor:
-        return _logits(fast, learner.predict(fast.body, x))
+        return _logits(fast, self.embed(learner, meta, fast, x))
 
     def _loss(self, learner: Learner, fast: Classifier, batch: Batch) -> Tensor:
         return learner.loss_of(_logits(fast, learner.predict(fast.body, batch.x, mask=batch.mask)), batch)

@@ -48,7 +48,10 @@ class ProtoNet(mamlzoo.CompleteAtOnce):
         embedded = learner.predict(meta["network"], support.x, mask=support.mask)
         return Prototypes(*class_means(embedded, support, learner.spec.output_size))
 
+    def embed(self, learner: Learner, meta: MetaParams, fast: Prototypes, x: Tensor) -> Tensor:
+        """f_θ(x), the space of the prototypes."""
+        return learner.predict(meta["network"], x)
+
     def predict(self, learner: Learner, meta: MetaParams, fast: Prototypes, x: Tensor) -> Tensor:
-        embedded = learner.predict(meta["network"], x)
-        logits = -(embedded[:, None] - fast.means).square().sum(-1)
+        logits = -(self.embed(learner, meta, fast, x)[:, None] - fast.means).square().sum(-1)
         return of_present(logits, fast.present)

@@ -75,8 +75,12 @@ class R2D2(mamlzoo.CompleteAtOnce):
             present = torch.ones_like(targets[0])
         return Head(ridge_weights(features, targets, meta["head"]["log_ridge"].exp()), present)
 
+    def embed(self, learner: Learner, meta: MetaParams, fast: Head, x: Tensor) -> Tensor:
+        """f_θ(x), the features that the last layer sees."""
+        return learner.predict(meta["network"], x)
+
     def predict(self, learner: Learner, meta: MetaParams, fast: Head, x: Tensor) -> Tensor:
-        outputs = learner.predict(meta["network"], x) @ fast.weights
+        outputs = self.embed(learner, meta, fast, x) @ fast.weights
         if learner.spec.kind == "regression":
             return outputs
         return of_present(meta["head"]["log_scale"].exp() * outputs, fast.present)

@@ -60,12 +60,16 @@ class RelationNetworks(mamlzoo.CompleteAtOnce):
         classes, counted = pooled(embedded, support, learner.spec.output_size)
         return Embeddings(classes, counted.clamp(max=1))
 
+    def embed(self, learner: Learner, meta: MetaParams, fast: Embeddings, x: Tensor) -> Tensor:
+        """f_θ(x), what the relation network is given of a query."""
+        return learner.predict(meta["network"], x)
+
     def predict(self, learner: Learner, meta: MetaParams, fast: Embeddings, x: Tensor) -> Tensor:
         return of_present(self._scores(learner, meta, fast, x), fast.present)
 
     def _scores(self, learner: Learner, meta: MetaParams, fast: Embeddings, x: Tensor) -> Tensor:
         """s_k of each input and class, [n, N]."""
-        embedded, classes = learner.predict(meta["network"], x), fast.classes
+        embedded, classes = self.embed(learner, meta, fast, x), fast.classes
         pairs = [classes.expand(len(embedded), -1, -1), embedded[:, None].expand(-1, len(classes), -1)]
         scores = learner.predict(meta["relation"], torch.cat(pairs, -1).flatten(0, 1), "relation")
         return scores.reshape(len(embedded), len(classes))

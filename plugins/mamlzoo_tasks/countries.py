@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import csv
-import functools
 from pathlib import Path
 
 import torch
 
 from mamlzoo import GroupEpisodes
-from mamlzoo_tasks import packaged_data
-from mamlzoo_tasks.tabulated_curves import TabulatedCurves
+from mamlzoo_tasks.packaged_curves import PackagedCurves
 
 YEARS = range(1960, 2012)
 MIDDLE = 1985.5
@@ -27,7 +25,7 @@ OF_SEVERAL_COUNTRIES = {
 """Rows of the file that are means of others."""
 
 
-class Countries(TabulatedCurves):
+class Countries(PackagedCurves):
     """Predict a country's births per woman, 1960 to 2011, from five of these years.
 
     An episode is a country. x is the year, in decades from the middle of 1985, from −2.55 to 2.55; y the total
@@ -48,25 +46,17 @@ class Countries(TabulatedCurves):
     """
 
     name = "countries"
-    points = len(YEARS)
-    points_are = "years"
+    package, place = "statsmodels", ("datasets", "fertility", "fertility.csv")
+    points, called = len(YEARS), "years"
 
-    def _file(self) -> Path:
-        return packaged_data.file_of(self.name, "statsmodels", "datasets/fertility/fertility.csv")
-
-    def _read(self, file: Path) -> GroupEpisodes:
-        return _episodes(file)
-
-
-@functools.cache
-def _episodes(file: Path) -> GroupEpisodes:
-    """The years of every complete country, read once."""
-    names, x, y = [], [], []
-    with file.open(encoding="utf-8", newline="") as lines:
-        for row in csv.DictReader(lines):
-            country = row["Country Name"]
-            if country not in OF_SEVERAL_COUNTRIES and all(row[str(year)] for year in YEARS):
-                names += [country] * len(YEARS)
-                x += [[(year - MIDDLE) / UNIT] for year in YEARS]
-                y += [[float(row[str(year)])] for year in YEARS]
-    return GroupEpisodes(torch.tensor(x), torch.tensor(y), names)
+    @classmethod
+    def curves(cls, file: Path) -> GroupEpisodes:
+        names, x, y = [], [], []
+        with file.open(encoding="utf-8", newline="") as lines:
+            for row in csv.DictReader(lines):
+                country = row["Country Name"]
+                if country not in OF_SEVERAL_COUNTRIES and all(row[str(year)] for year in YEARS):
+                    names += [country] * len(YEARS)
+                    x += [[(year - MIDDLE) / UNIT] for year in YEARS]
+                    y += [[float(row[str(year)])] for year in YEARS]
+        return GroupEpisodes(torch.tensor(x), torch.tensor(y), names)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -14,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 import mamlzoo
-from mamlzoo import ClassEpisodes, Episode, GroupEpisodes, Points, Range, Spec, Split, UsageError, option
+from mamlzoo import ClassEpisodes, Episode, GroupEpisodes, Points, Range, Spec, Split, UsageError, option, told_of
 from mamlzoo_tasks import csv_own_points
 from mamlzoo_tasks.csv_checks import check_different, check_enough, check_size, check_varied
 from mamlzoo_tasks.csv_columns import Columns
@@ -139,7 +138,7 @@ class CSV(mamlzoo.Task):
         return {"accuracy": (prediction.argmax(-1) == target).to(prediction.dtype).mean(), "loss": loss}
 
     def remarks(self) -> list[str]:
-        with self._told():
+        with told_of(self.name):
             found = self._tables.found
         return [f"rows left out for a missing value: {found.dropped:,} of {found.rows:,}"] if found.dropped else []
 
@@ -151,7 +150,7 @@ class CSV(mamlzoo.Task):
 
     def with_data_facts(self, facts: Mapping[str, Any]) -> Self:
         known = dataclasses.replace(self)
-        with self._told():
+        with told_of(self.name):
             known.__dict__["_facts"] = DataFacts.of(facts)  # in place of what the property would read
         return known
 
@@ -179,13 +178,13 @@ class CSV(mamlzoo.Task):
 
     @functools.cached_property
     def _digest(self) -> str:
-        with self._told():
+        with told_of(self.name):
             return self._tables.digest()
 
     @functools.cached_property
     def _facts(self) -> DataFacts:
         """Of the data; or what a run directory says of them."""
-        with self._told():
+        with told_of(self.name):
             tables = self._tables
             parts, columns = tables.parts, tables.found.columns
             several = [data for part in parts.values() for data in part]
@@ -211,7 +210,7 @@ class CSV(mamlzoo.Task):
     @functools.cached_property
     def _episodes(self) -> dict[Split, ClassEpisodes | GroupEpisodes]:
         facts = self._facts
-        with self._told():
+        with told_of(self.name):
             return {split: self._episodes_of(part, facts) for split, part in self._tables.parts.items()}
 
     def _episodes_of(self, several: list[DataSet], facts: DataFacts) -> ClassEpisodes | GroupEpisodes:
@@ -226,15 +225,3 @@ class CSV(mamlzoo.Task):
             return GroupEpisodes(x, facts.scaled(y, facts.targets).float(), file)
         lengths = torch.tensor([len(rows) for found in classes for rows in found])
         return ClassEpisodes(x, torch.arange(len(lengths)).repeat_interleave(lengths), groups=file)
-
-    @contextmanager
-    def _told(self) -> Iterator[None]:
-        """Errors say whose they are.
-
-        Raises:
-            UsageError: one was raised.
-        """
-        try:
-            yield
-        except UsageError as error:
-            raise UsageError(f"task '{self.name}': {error}") from None

@@ -72,7 +72,7 @@ class OmniglotData(mamlzoo.Dataset):
         with (into / IMAGES).open("wb") as file:
             for which, count in SETS.items():
                 path = archives[f"{which}.zip"]
-                with told_of(path), zipfile.ZipFile(path) as archive:
+                with whole_archive(path), zipfile.ZipFile(path) as archive:
                     members = _members(path, archive, which, count)
                     names += [f"{alphabet}/{character}" for alphabet, character, drawer in members if drawer == 1]
                     for member in mamlzoo.reading(members.values(), f"decode {path.name}"):
@@ -101,7 +101,7 @@ def characters(folder: Path) -> Characters:
 
 
 @contextmanager
-def told_of(path: Path) -> Iterator[None]:
+def whole_archive(path: Path) -> Iterator[None]:
     """Say in one line that an archive is none, or a damaged one.
 
     Raises:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mamlzoo import Batch, Episode, UsageError
-from mamlzoo_tasks.omniglot_data import LARGEST, SIDE, decoded, small, told_of
+from mamlzoo_tasks.omniglot_data import LARGEST, SIDE, decoded, small, whole_archive
 
 RUNS = 20
 """Runs, and characters in each."""
@@ -29,7 +29,7 @@ def one_shot_runs(path: Path, *, inverted: bool) -> Episode:
     """
     if not path.is_file():
         raise UsageError(f"task 'omniglot': runs {path} is not there, or no file; it is Lake's archive all_runs.zip")
-    with told_of(path), zipfile.ZipFile(path) as archive:
+    with whole_archive(path), zipfile.ZipFile(path) as archive:
         support, query = zip(*(_run(path, archive, f"run{number:02}") for number in range(1, RUNS + 1)), strict=True)
     y = torch.arange(RUNS).expand(RUNS, -1)
     ink = (torch.stack(images) for images in (support, query))

@@ -78,6 +78,25 @@ def test_the_training_curves_of_a_comparison_leave_out_what_was_not_trained(cli)
     assert said == "all/scratch: nothing was trained, so there is no meta-loss to draw"
 
 
+def test_several_test_tasks_are_drawn_side_by_side(cli):
+    cli("plot", "adaptation", "all/maml", "--episode", "0,1", "-o", "two.svg")
+    drawn = Path("two.svg").read_text(encoding="utf-8")
+    assert "test task 0" in drawn
+    assert "test task 1" in drawn
+    assert cli.error("plot", "adaptation", "all/maml", "--episode", "-1").startswith("--episode: '-1' is no list of")
+
+
+def test_embeddings_are_drawn_where_an_algorithm_has_them(cli):
+    cli("run", "-t", "blobs", "-a", "protonet", *QUICK, "--out", "run")
+    assert Path("run/embedding.png").exists()
+    assert cli("plot", "embedding", "run", "--task.ways", "3", "-o", "e.svg").stderr == "saved: e.svg\n"
+    assert "class 2" in Path("e.svg").read_text(encoding="utf-8")
+    assert cli.error("plot", "embedding", "all/maml") == (
+        "algorithm 'maml' has no space in which it compares examples of task 'sine'; embeddings are of classes, by an "
+        "algorithm that has `embed`, as protonet"
+    )
+
+
 @pytest.mark.slow
 def test_every_task_has_a_figure_of_its_fits(cli):
     blobs = ["-t", "blobs", "--task.ways", "3", *QUICK]

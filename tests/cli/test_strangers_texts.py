@@ -98,19 +98,35 @@ def test_a_coloured_terminal_gets_our_codes_alone(monkeypatch):
 
 
 def test_figures_and_pages_show_names_as_they_stand(result):
-    config = json.loads(json.dumps(result.config))
-    for kind in ("task", "model", "algorithm"):
-        config[kind]["name"] = f"{NAUGHTY}<script>"
-    naughty = replace(result, config=config)
-    evaluation = naughty.evaluation
-    naughty = replace(naughty, evaluation=replace(evaluation, values={NAUGHTY: evaluation.values[evaluation.metric]}))
-    for make in figure_files.kinds_of(naughty).values():
-        figure = make()
-        assert "frac" in plots.svg(figure, NAUGHTY)
-        figure.savefig(io.BytesIO(), format="png")
+    naughty = of_strangers(result)
+    kinds = figure_files.kinds_of(naughty)
+    for kind in kinds.keys() - {"embedding"}:
+        shows_names_as_they_stand(kinds[kind]())
     page = report.page(mamlzoo.Comparison([naughty]))
     assert harmless(page)
     assert "<script>" not in page
+
+
+def test_an_embedding_shows_names_as_they_stand():
+    result = mamlzoo.run(
+        "blobs", algorithm="protonet", iterations=1, meta_batch=2, test_tasks=2, test_steps=0, plan="loop"
+    )
+    shows_names_as_they_stand(figure_files.kinds_of(of_strangers(result))["embedding"]())
+
+
+def of_strangers(result):
+    """The result of plugins and a metric of naughty names."""
+    config = json.loads(json.dumps(result.config))
+    for kind in ("task", "model", "algorithm"):
+        config[kind]["name"] = f"{NAUGHTY}<script>"
+    evaluation = result.evaluation
+    values = {NAUGHTY: evaluation.values[evaluation.metric]}
+    return replace(result, config=config, evaluation=replace(evaluation, values=values))
+
+
+def shows_names_as_they_stand(figure):
+    assert "frac" in plots.svg(figure, NAUGHTY)
+    figure.savefig(io.BytesIO(), format="png")
 
 
 def test_a_sweeps_csv_file_holds_no_formula():

@@ -142,6 +142,7 @@ def test_code_that_a_handed_over_directory_names_is_not_executed(form, reference
         assert refused.startswith(f"{kind} '{saved['name']}' ") or refused.startswith(f"there is no {kind} '{text}'")
     cli.error("resume", unfinished(run), "-q", code=1 if "θ" in refused else 2)
     cli.error("plot", "adaptation", run)
+    cli.error("plot", "embedding", run)
     with pytest.raises(UsageError):
         mamlzoo.load(run).adapt([[1.0]], [1.0])
     assert run.joinpath("result.json").exists()

@@ -30,7 +30,7 @@ def test_a_test_is_on_all_years_that_were_not_seen():
 @needs_data
 def test_births_are_those_of_the_file():
     # India, by the World Bank: 5.87 in 1960, 2.53 in 2011.
-    whole = countries._episodes(Countries()._file())
+    whole = Countries.curves(Countries.file())
     support, query = whole.only(["India"]).draw(1, shots=5, queries=47, generator=torch.Generator().manual_seed(0))
     x, y = (torch.cat([a, b], 1)[0, :, 0] for a, b in zip(support, query, strict=True))
     assert float(y[x.argmin()]) == pytest.approx(5.87, abs=0.01)

@@ -10,6 +10,7 @@ import subprocess
 from dataclasses import replace
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 import torch
 
@@ -139,6 +140,26 @@ def test_nothing_in_it_leads_out_of_it(page):
     assert all(attributes.get("href", "#").startswith("#") for _, attributes in elements)
     assert not any("src" in attributes for _, attributes in elements)
     assert "://" not in page
+
+
+def test_images_are_part_of_the_page_and_the_page_lets_them_be_shown():
+    rng = np.random.default_rng(0)
+    task = mamlzoo.task_of_classes(rng.random((40, 1, 4, 4), np.float32), np.arange(40) // 5, ways=2, queries=2)
+    elements = Outline(report.page(Comparison([mamlzoo.run(task, "mlp", "protonet", **QUICK)]))).elements
+    images = [attributes["href"] for tag, attributes in elements if tag == "image"]
+    assert images
+    assert all(image.startswith("data:image/png;base64,") for image in images)
+    (policy,) = (found["content"] for _, found in elements if found.get("http-equiv") == "Content-Security-Policy")
+    assert "img-src data:" in policy.split("; ")
+
+
+def test_an_algorithm_that_compares_shows_where(page, blobs):
+    def shown(text):
+        labels = [attributes.get("aria-label", "") for _, attributes in Outline(text).elements]
+        return sum("where its examples are compared" in label for label in labels)
+
+    assert shown(report.page(Comparison([blobs]))) == 1
+    assert shown(page) == 0
 
 
 def test_what_was_saved_gives_the_same_bytes_as_what_was_run(blobs, tmp_path):

@@ -14,6 +14,7 @@ from mamlzoo import MamlzooError, PluginError, UsageError
 from mamlzoo.contracts import recipe_files
 from mamlzoo.contracts.recipes import Reference
 from mamlzoo.discovery.entry_points import installed
+from mamlzoo.errors import MissingDataError
 from mamlzoo.experiments.metrics import Evaluation
 from mamlzoo.reproductions import judgement
 from mamlzoo.reproductions.judgement import judge
@@ -118,21 +119,40 @@ def test_what_cannot_work_is_said_before_the_first_run_is_trained(text, line, tm
     assert not (tmp_path / "out").exists()
 
 
-def test_every_built_in_recipe_names_what_there_is(tmp_path):
+BUILT_IN = pytest.mark.parametrize("recipe", installed().recipes.values(), ids=lambda recipe: recipe.name)
+
+
+def rehearse_where_the_data_are(run, directory):
+    try:
+        rehearse(experiment_of(run, directory))
+    except MissingDataError as missing:
+        pytest.skip(str(missing))
+
+
+def test_the_notebooks_and_the_papers_of_sine_waves_have_recipes():
     names = {"notebook-scalar", "notebook-sine", "maml-sine-5shot", "maml-sine-10shot", "metasgd-paper-sine",
              "cavia-paper-sine"}  # fmt: skip
     assert names <= set(installed().recipes)
-    for recipe in installed().recipes.values():
-        made = [experiment_of(run, tmp_path) for run in recipe.runs if run.origin is None]
-        rehearse(made[0])
+
+
+@BUILT_IN
+def test_a_built_in_recipe_names_what_there_is(recipe, tmp_path):
+    rehearse_where_the_data_are(next(run for run in recipe.runs if run.origin is None), tmp_path)
 
 
 @pytest.mark.slow
-def test_every_run_of_a_built_in_recipe_can_work(tmp_path):
-    for recipe in installed().recipes.values():
-        for run in recipe.runs:
-            if run.origin is None:
-                rehearse(experiment_of(run, tmp_path))
+@BUILT_IN
+def test_every_run_of_a_built_in_recipe_can_work(recipe, tmp_path):
+    for run in recipe.runs:
+        if run.origin is None:
+            rehearse_where_the_data_are(run, tmp_path)
+
+
+def test_a_recipe_whose_data_are_not_there_says_what_adds_them_and_writes_nothing(cli, tmp_path, monkeypatch):
+    monkeypatch.setenv("MAMLZOO_DATA", str(tmp_path / "none"))
+    line = cli.error("reproduce", "omniglot", "--out", tmp_path / "out")
+    assert line.startswith("the data set 'omniglot' is not there: `mamlzoo data add omniglot FOLDER` takes")
+    assert not (tmp_path / "out").exists()
 
 
 def evaluation(values, steps=1):

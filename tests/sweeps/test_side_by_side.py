@@ -133,7 +133,7 @@ def test_every_number_of_every_algorithm_is_each_cells_own(tmp_path, name):
             assert apart(result.meta, expected.meta) < 2 * A_STEP, (option, result.plan)
 
 
-@pytest.mark.parametrize("plan", ["vmap", "compile"])
+@pytest.mark.parametrize("plan", ["vmap", pytest.param("compile", marks=pytest.mark.slow)])
 def test_what_is_stopped_goes_on_together_to_the_bits_of_never_stopped(tmp_path, plan):
     common = BUDGET | {"plan": plan, "iterations": 6}
     parts = {kind: [part] for kind, part in PARTS.items()} | {"algorithm": ["maml"]}

@@ -662,6 +662,17 @@ class Unknown(Good):
     exempt_from = {"inexact-differs-from-exact": "its gradient is exact"}
 
 
+class Centred(Good):
+    """Embeddings that are centred among the examples.
+
+    Reference: none.
+    """
+
+    def embed(self, learner, meta, fast, x):
+        embedded = learner.predict(fast, x)
+        return embedded - embedded.mean(0)
+
+
 FAULTY = [
     ("inputs-are-not-mutated", Clamping),
     ("same-inputs-give-same-outputs", Clocked),
@@ -674,6 +685,7 @@ FAULTY = [
     ("meta-gradient-equals-differences", StoppingLater),
     ("meta-gradient-equals-differences", StoppingLast),
     ("query-points-do-not-see-each-other", Watching),
+    ("an-embedding-is-of-its-example-alone", Centred),
     ("meta-loss-is-the-query-loss", Swapped),
     ("meta-loss-is-the-query-loss", OnBoth),
     ("meta-loss-is-the-query-loss", Unmoved),

@@ -133,3 +133,32 @@ def test_several_meta_steps_in_one_call_are_those_of_several_calls():
         return right(max(first, last - 2), last, carried, given)
 
     assert found(trial, forgets) == "numbers in one go"
+
+
+class Kinked(nn.Module):
+    """A line, and beside it a ReLU that is where it turns, at 0."""
+
+    def __init__(self):
+        super().__init__()
+        self.line = nn.Linear(1, 1)
+        self.up, self.down = nn.Parameter(torch.full((1,), 0.7)), nn.Parameter(torch.full((1,), -0.7))
+
+    def forward(self, x):
+        return self.line(x) + torch.relu(self.up + self.down)
+
+
+def test_a_relu_that_rounding_turns_is_no_mistake_of_a_program():
+    trial = Traced(MAML(inner_lr=0.0), model=as_model(Kinked))
+    right = Replay(trial.traced.graph)
+    (at,) = (place for place, name in enumerate(trial.places()) if name == "up")
+
+    def turned(first, last, carried, given):
+        for step in range(first, last):
+            theta, *state = carried
+            theta = theta.clone()
+            theta[..., at] *= 1 + torch.finfo(theta.dtype).eps
+            carried = right(step, step + 1, [theta, *state], given)
+        return carried
+
+    assert found(trial) is None
+    assert found(trial, turned) is None

@@ -25,6 +25,16 @@ SHAPES = [  # examples, channels in, out, height, width, window, stride, padding
     (2, 3, 48, 5, 5, (3, 3), 3, 1, 1),
     (1, 17, 64, 3, 3, (3, 3), 1, 1, 1),
 ]
+FEW = [SHAPES[0], SHAPES[3], SHAPES[4]]
+"""One of each kind: at every pixel, at every other, and with axes that differ in all."""
+EACH = pytest.mark.parametrize(
+    "shapes",
+    [
+        pytest.param(FEW, id="few"),
+        pytest.param([shape for shape in SHAPES if shape not in FEW], id="others", marks=pytest.mark.slow),
+    ],
+)
+"""Derivatives are long sources: a compiler takes half a second of a first one, and a second of a second one."""
 
 
 def numbers(*shape, seed=0, dtype=torch.float64):
@@ -62,18 +72,21 @@ def test_convolutions_are_torchs_at_every_stride_padding_and_dilation():
     holds([of_shape(shape) for shape in SHAPES])
 
 
-def test_their_derivatives_by_images_weights_and_bias_are_torchs():
-    cases = [of_shape(shape) for shape in SHAPES]
+@EACH
+def test_their_derivatives_by_images_weights_and_bias_are_torchs(shapes):
+    cases = [of_shape(shape) for shape in shapes]
     holds([(functools.partial(gradients, function), inputs) for function, inputs in cases])
 
 
-def test_their_second_derivatives_are_torchs():
-    cases = [of_shape(shape) for shape in SHAPES]
+@EACH
+def test_their_second_derivatives_are_torchs(shapes):
+    cases = [of_shape(shape) for shape in shapes]
     holds([(functools.partial(gradients, function, twice=True), inputs) for function, inputs in cases], rtol=1e-8)
 
 
-def test_in_float32_they_are_torchs_but_for_rounding():
-    cases = [of_shape(shape, torch.float32) for shape in SHAPES]
+@EACH
+def test_in_float32_they_are_torchs_but_for_rounding(shapes):
+    cases = [of_shape(shape, torch.float32) for shape in shapes]
     holds([(functools.partial(gradients, function), inputs) for function, inputs in cases], 1e-4, 1e-3)
 
 
@@ -100,9 +113,16 @@ def test_convolutions_of_images_that_lie_in_any_order_are_torchs():
 WINDOWS = [(2,), (2, 2), (3, 3), (3, 2), (2, 3), (3, 1, 1), (2, 1, 0, 2), ((1, 3), (1, 2), (0, 1))]
 
 
-def test_the_largest_of_windows_and_its_derivatives_are_torchs():
+@pytest.mark.parametrize(
+    "windows",
+    [
+        pytest.param(WINDOWS[::3], id="few"),
+        pytest.param([how for how in WINDOWS if how not in WINDOWS[::3]], id="others", marks=pytest.mark.slow),
+    ],
+)
+def test_the_largest_of_windows_and_its_derivatives_are_torchs(windows):
     x = numbers(2, 3, 7, 8)
-    functions = [functools.partial(lambda how, x: F.max_pool2d(x, *how), how) for how in WINDOWS]
+    functions = [functools.partial(lambda how, x: F.max_pool2d(x, *how), how) for how in windows]
     holds([(function, [x]) for function in functions])
     holds([(functools.partial(gradients, function), [x]) for function in functions])
     holds([(functools.partial(gradients, function, twice=True), [x]) for function in functions])
@@ -137,7 +157,17 @@ def test_what_is_no_convolution_of_images_is_left_to_another_compiler():
             written("f", function, inputs)
 
 
-@pytest.mark.parametrize(("channels", "out"), list(itertools.product([1, 6, 16], [1, 8, 24, 64])))
+ONCE = [(1, 64), (6, 24), (16, 1), (1, 8)]
+"""Every number of channels, in and out, with some number of the others."""
+
+
+@pytest.mark.parametrize(
+    ("channels", "out"),
+    [
+        pair if pair in ONCE else pytest.param(*pair, marks=pytest.mark.slow)
+        for pair in itertools.product([1, 6, 16], [1, 8, 24, 64])
+    ],
+)
 def test_channels_of_any_number_fill_vectors_halves_and_single_numbers(channels, out):
     function, inputs = of_shape((2, channels, out, 5, 4, (3, 3), 1, 1, 1), torch.float32)
     holds([(functools.partial(gradients, function), inputs)], 1e-4, 1e-3)

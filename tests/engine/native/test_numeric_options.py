@@ -130,7 +130,9 @@ def same_meta_steps(trial, steps=3):
             MAML(inner_optimizer="adam", inner_momentum=0.0, inner_clip=1.0),
             MAML(inner_optimizer="adam", inner_momentum=0.8, inner_beta2=0.9, inner_eps=1e-2, inner_clip=0.1),
         ),
-        (IMAML(inner_steps=2), IMAML(inner_steps=2, inner_lr=0.02, strength=2.0, damping=0.1)),
+        pytest.param(
+            IMAML(inner_steps=2), IMAML(inner_steps=2, inner_lr=0.02, strength=2.0, damping=0.1), marks=pytest.mark.slow
+        ),
         (CAVIA(inner_lr=1.0), CAVIA(inner_lr=0.5)),
         (Weighted(weight=2.0), Weighted(weight=3.0)),
     ],
@@ -155,8 +157,14 @@ def test_what_must_be_a_python_number_stays_a_constant_and_the_others_are_inputs
     assert "weight" not in one.traced.options
     assert ("inner_lr" in one.traced.options) == (cls is not Prepared)
     assert one.traced.path != other.traced.path
-    for trial in (one, other):
-        same_meta_steps(trial)
+
+
+@pytest.mark.parametrize(
+    "cls", [Branching, *(pytest.param(cls, marks=pytest.mark.slow) for cls in (Rooted, Filling, Saying, Prepared))]
+)
+def test_a_program_with_a_constant_makes_the_meta_steps_of_vmap(cls):
+    for weight in (0.5, 2.0):
+        same_meta_steps(Trial(cls(weight=weight), optimizer="sgd"))
 
 
 @pytest.mark.parametrize("cls", [Remembering, Copying])
@@ -199,9 +207,16 @@ def theta_of(trial, plan, last=4):
 
 
 @pytest.mark.parametrize(
-    "settings", [{}, {"recompute": True}, {"clip": 0.5}], ids=["as it is", "recomputed", "clipped"]
+    ("plan", "settings"),
+    [
+        *(pytest.param(plan, {}, id=plan) for plan in ("compile", "vmap", "loop")),
+        *(
+            pytest.param(plan, settings, id=f"{plan}-{name}", marks=[] if plan == "vmap" else pytest.mark.slow)
+            for plan in ("compile", "vmap", "loop")
+            for name, settings in {"recomputed": {"recompute": True}, "clipped": {"clip": 0.5}}.items()
+        ),
+    ],
 )
-@pytest.mark.parametrize("plan", ["compile", "vmap", "loop"])
 def test_seeds_with_numbers_of_their_own_give_what_each_gives_alone(plan, settings):
     together, alone = rows(plan, optimizer="sgd", **settings)
     torch.testing.assert_close(together, alone, rtol=1e-5, atol=1e-6)

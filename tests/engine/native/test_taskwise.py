@@ -57,9 +57,13 @@ class Trial:
         self._optimizer = lambda: OuterOptimizer(
             optimizer, lr, self.bound.meta, statistics=self.bound.algorithm.statistics, **options
         )
-        trial = self.vmap()
+        self._how = reduction, clip
+
+    @functools.cached_property
+    def traced(self):
+        trial, (reduction, clip) = self.vmap(), self._how
         logs = list(trial.advance(self.block, 0, 1).logs)
-        self.traced = TaskwiseSteps(self.bound, reduction, trial.optimizer, self.block, logs, clip)
+        return TaskwiseSteps(self.bound, reduction, trial.optimizer, self.block, logs, clip)
 
     def vmap(self):
         return EagerSteps(self._optimizer(), self.gradients)
@@ -228,7 +232,7 @@ def test_what_is_not_written_in_cpp_is_said():
         return nn.Sequential(nn.Unflatten(1, (1, 1, 1, 1)), nn.Conv3d(1, 4, 1), nn.Flatten(), nn.Linear(4, 1))
 
     with pytest.raises(UncoveredError, match="convolution"):
-        Trial(MAML(), model=as_model(convolutional))
+        _ = Trial(MAML(), model=as_model(convolutional)).traced
 
 
 def test_without_a_compiler_that_is_said(monkeypatch):
