@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from mamlzoo import GroupEpisodes
 from mamlzoo_tasks.packaged_curves import PackagedCurves
@@ -38,7 +40,7 @@ class Countries(PackagedCurves):
     neighbours resemble each other, and all see the same half century: that is what can be learned across countries.
 
     Loss: mean squared error. `least-squares` with `degree` 0, 1 and 2, and `interpolation`, are what one country alone
-    allows.
+    allows. `mamlzoo adapt` takes and shows years.
 
     The data come with the package statsmodels: pip install 'mamlzoo[countries]'.
 
@@ -47,7 +49,13 @@ class Countries(PackagedCurves):
 
     name = "countries"
     package, place = "statsmodels", ("datasets", "fertility", "fertility.csv")
-    points, called = len(YEARS), "years"
+    points, called, along = len(YEARS), "years", "years"
+
+    def to_input(self, measured: NDArray[np.float64]) -> NDArray[np.float64]:
+        return (measured - MIDDLE) / UNIT
+
+    def to_measured(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        return x * UNIT + MIDDLE
 
     @classmethod
     def curves(cls, file: Path) -> GroupEpisodes:

@@ -12,10 +12,10 @@ from typing import ClassVar
 import torch
 
 from mamlzoo import Episode, GroupEpisodes, MissingDataError, Spec, Split, UsageError, option, told_of
-from mamlzoo_tasks.regression import RegressionTask
+from mamlzoo_tasks.measured import MeasuredTask
 
 
-class PackagedCurves(RegressionTask):
+class PackagedCurves(MeasuredTask):
     """An episode is one curve: `shots` of its points to adapt on, others to judge by; a test is judged on all others.
 
     Whole curves are held out: those to validate and to test on are divided from the others by `split-seed`, and each is

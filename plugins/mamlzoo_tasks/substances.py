@@ -6,7 +6,9 @@ import json
 import math
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from mamlzoo import GroupEpisodes
 from mamlzoo_tasks.packaged_curves import PackagedCurves
@@ -31,6 +33,7 @@ class Substances(PackagedCurves):
     alike, since vibrations wake one after another as it gets hotter; that is what can be learned across gases.
 
     Loss: mean squared error. `least-squares` of any `degree`, and `interpolation`, are what one gas alone allows.
+    `mamlzoo adapt` takes and shows temperatures in kelvin, and logarithms of J/(mol·K).
 
     The data come with the package chemicals: pip install 'mamlzoo[substances]'.
 
@@ -39,7 +42,13 @@ class Substances(PackagedCurves):
 
     name = "substances"
     package, place = "chemicals", ("Heat Capacity", "JANAF_1998_gas_Cp.json")
-    points, called = len(TEMPERATURES), "temperatures"
+    points, called, along = len(TEMPERATURES), "temperatures", "temperatures in kelvin, above 0"
+
+    def to_input(self, measured: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.log(measured / MIDDLE)
+
+    def to_measured(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.exp(x) * MIDDLE
 
     @classmethod
     def curves(cls, file: Path) -> GroupEpisodes:

@@ -6,13 +6,15 @@ import dataclasses
 import functools
 import random
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 import mamlzoo
 from mamlzoo import Batch, Episode, Range, Spec, Split, UsageError, option
 from mamlzoo_tasks import tide_stations
-from mamlzoo_tasks.regression import RegressionTask
+from mamlzoo_tasks.measured import MeasuredTask
 
 YEARS = 19
 """Windows begin anywhere in them: after so long sun and moon stand nearly as before."""
@@ -21,7 +23,7 @@ UNIT = 3.0
 """Hours that an input counts as 1: over a day inputs go from -4 to 4, a little less than those of `sine`."""
 
 
-class Tides(RegressionTask):
+class Tides(MeasuredTask):
     """Predict a harbour's tide over a day from a few readings: h(t) = Σ_c A_c·cos(σ_c·t − g_c).
 
     An episode is a harbour and a window of `days` that begins at a random time. x is the time from the middle of the
@@ -38,13 +40,15 @@ class Tides(RegressionTask):
     kilometres away that are trained on.
 
     Loss: mean squared error, m². Metrics: it, and the mean absolute error, m. `harmonic-least-squares` is the classical
-    way, which knows the speeds and, but for λ, no other harbour.
+    way, which knows the speeds and, but for λ, no other harbour. `mamlzoo adapt` takes and shows hours since the window
+    began.
 
     Source: the free harmonics file of XTide, of 2019, of which every record that was kept is in the public domain;
     mamlzoo_tasks/tide_data says more. Not for navigation.
     """
 
     name = "tides"
+    along = "hours"
     shots: int | Range = option(10, "readings to adapt on, or a range to draw from, as 1..20", minimum=1)
     queries: int = option(20, "query times of a training episode", minimum=1)
     test_points: int = option(100, "even times of the window that a test episode is judged on", minimum=1)
@@ -97,6 +101,12 @@ class Tides(RegressionTask):
 
     def metrics(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
         return super().metrics(prediction, target) | {"mae": (prediction - target).abs().mean()}
+
+    def to_input(self, measured: NDArray[np.float64]) -> NDArray[np.float64]:
+        return (measured - 12 * self.days) / UNIT
+
+    def to_measured(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        return x * UNIT + 12 * self.days
 
     def on_grid(self, points: int) -> Tides:
         """The same windows and readings, judged at so many even times; for figures."""
