@@ -54,7 +54,7 @@ class UsageError(MamlzooError):
 
 
 class MissingDataError(UsageError):
-    """What a task is made of is not there: a data set to be added, or a package to be installed."""
+    """What a plugin is made of is not there: a data set to be added, or a package to be installed."""
 
 
 class PluginError(MamlzooError):

@@ -70,8 +70,8 @@ class Outcome:
     """What came of a check.
 
     Attributes:
-        verdict: 'exempt' where the plugin fails and says, with a reason, that it rightly does, or where what a
-            task is made of is not there.
+        verdict: 'exempt' where the plugin fails and says, with a reason, that it rightly does, or where what it is
+            made of is not there.
         error: what the check found, or what the plugin raised.
     """
 

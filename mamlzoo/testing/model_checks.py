@@ -13,7 +13,7 @@ from mamlzoo.contracts.drawing import called
 from mamlzoo.contracts.plugins import Model
 from mamlzoo.engine import purity
 from mamlzoo.engine.batch_norm import batch_norms
-from mamlzoo.errors import UsageError
+from mamlzoo.errors import MissingDataError, UsageError
 from mamlzoo.testing.checks import check, require
 from mamlzoo.testing.continuity import require_continuous
 from mamlzoo.testing.model_probes import (
@@ -41,6 +41,8 @@ def builds_what_was_asked_for(model: Model) -> None:
     for spec in SPECS:
         try:
             network = built_for(model, spec)
+        except MissingDataError:
+            raise
         except UsageError as error:
             refusal = error
             continue

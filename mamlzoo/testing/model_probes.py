@@ -21,7 +21,7 @@ from mamlzoo.contracts.return_values import check_module
 from mamlzoo.discovery.torch_modules import Plain
 from mamlzoo.engine.batch_norm import without_running_statistics
 from mamlzoo.engine.binding import split_parameters
-from mamlzoo.errors import FOREIGN, MamlzooError, UsageError
+from mamlzoo.errors import FOREIGN, MamlzooError, MissingDataError, UsageError
 from mamlzoo.tables import count
 from mamlzoo.testing.checks import FaultError
 
@@ -65,6 +65,8 @@ def accepted_by(model: Model) -> list[Spec]:
             continue
         try:
             refusal = mismatch_of(spec, called(network_for(model, spec), inputs_for(spec)))
+        except MissingDataError:
+            raise
         except FOREIGN as error:  # a model that fits no shape but its own has a check of its own
             refusal = error
         if not refusal:
