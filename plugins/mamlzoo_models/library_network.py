@@ -108,4 +108,4 @@ class LibraryNetwork(mamlzoo.Model):
 
 def _in_a_line(error: BaseException) -> str:
     said = str(error).strip().partition("\n")[0]
-    return f"{type(error).__name__}: {said[:LONGEST]}" if said else type(error).__name__
+    return f"{type(error).__name__}: {said[:LONGEST].rstrip('.')}" if said else type(error).__name__

@@ -27,7 +27,7 @@ class TimmNetwork(LibraryNetwork):
 
     @classmethod
     def example(cls) -> TimmNetwork:
-        return cls(network="test_resnet")
+        return cls(network="test_efficientnet_ln")
 
     @classmethod
     def names(cls, library: ModuleType) -> Sequence[str]:

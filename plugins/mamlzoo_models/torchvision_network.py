@@ -27,7 +27,7 @@ class TorchvisionNetwork(LibraryNetwork):
 
     @classmethod
     def example(cls) -> TorchvisionNetwork:
-        return cls(network="shufflenet_v2_x0_5")
+        return cls(network="squeezenet1_1")
 
     @classmethod
     def names(cls, library: ModuleType) -> Sequence[str]:
