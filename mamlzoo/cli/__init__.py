@@ -78,7 +78,8 @@ class Commands(click.Group):
             if ctx.params["debug"]:
                 raise
             message = error.format_message() if isinstance(error, click.UsageError) else str(error)
-            _tell(message, getattr(error, "headline", "Error: "))
+            if message:  # a worker that follows another leaves the word to that
+                _tell(message, getattr(error, "headline", "Error: "))
             ctx.exit(error.exit_code)
         except OSError as error:
             if ctx.params["debug"] or error.errno == errno.EPIPE:  # whoever read has read enough

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mamlzoo.engine.binding import Bound
-from mamlzoo.engine.divided_steps import KEEPS_GRADIENT, StepsOfSeeds, StepsOfTasks
+from mamlzoo.engine.divided_steps import StepsOfSeeds, StepsOfTasks, keeping_gradients
 from mamlzoo.engine.division import Division
 from mamlzoo.engine.episodes import TrainingStream
 from mamlzoo.engine.plan_choice import Alert, Choice, Preparing, Training, prepare
@@ -26,10 +26,7 @@ def prepare_divided(
     workers = division.workers
     if workers.count == 1:
         return (yield from prepare(bound, stream, training))
-    wanted = training
-    if division.of == "tasks":
-        clip_norm = training.clip_of_task
-        wanted = replace(training, **KEEPS_GRADIENT, parts=(), clip_norm=clip_norm, clip_per="task")
+    wanted = keeping_gradients(training) if division.of == "tasks" else training
     chosen = (yield from prepare(bound, stream, wanted)) if workers.rank == 0 else None
     choice = workers.told(chosen and chosen[1])
     assert choice is not None

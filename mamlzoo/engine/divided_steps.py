@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -11,6 +13,7 @@ from mamlzoo.engine.blocks import Block
 from mamlzoo.engine.carried_statistics import columns
 from mamlzoo.engine.division import Division
 from mamlzoo.engine.outer_optimizer import OuterOptimizer
+from mamlzoo.engine.plan_choice import Training
 from mamlzoo.engine.steps import Measured, Steps
 
 
@@ -43,7 +46,7 @@ class StepsOfTasks(Steps):
     these; its sum is g = Σ_w g_w. What is measured goes along, so there is one word a meta-step.
 
     A worker's gradient is made by whatever plan there is, with an optimiser behind it that keeps it: SGD with momentum
-    makes b ← μ·b + g, and b = 0 before.
+    makes b ← μ·b + g, and b = 0 before (`keeping_gradients`).
     """
 
     def __init__(
@@ -53,7 +56,7 @@ class StepsOfTasks(Steps):
 
         Args:
             optimizer: the run's.
-            own: of this worker's tasks; their optimiser is `KEEPS_GRADIENT`.
+            own: of this worker's tasks; their optimiser keeps the gradient.
         """
         super().__init__(optimizer, own.threads)
         self._own, self._division, self._bound = own, division, bound
@@ -86,5 +89,13 @@ class StepsOfTasks(Steps):
         return self._division.workers.told(steps)
 
 
-KEEPS_GRADIENT = {"optimizer": "sgd", "options": {"momentum": 0.5}, "ema": None}
-"""How an optimiser is asked for whose state is the last gradient."""
+def keeping_gradients(training: Training) -> Training:
+    """The same, but for an optimiser that does nothing with gradients but keep the last one."""
+    return replace(
+        training,
+        optimizer="sgd",
+        options={"momentum": 0.5},
+        ema=None,
+        clip_norm=training.clip_of_task,
+        clip_per="task",
+    )

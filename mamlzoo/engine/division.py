@@ -21,6 +21,8 @@ from mamlzoo.engine.workers import Workers
 from mamlzoo.errors import UsageError
 
 T = TypeVar("T")
+Slots = Mapping[int, Mapping[str, Any]]
+"""The state of an optimiser by parameter."""
 
 
 def share(total: int, rank: int, count: int) -> slice:
@@ -103,10 +105,11 @@ class Division:
         if self.of == "tasks" or self.workers.count == 1:
             return state
         rows = self.own_seeds
+        optimizer: Sequence[Slots]
         if self.elementwise:
             optimizer = [_slots(lambda leaf: leaf[rows], slots) for slots in state.optimizer]
         else:
-            optimizer = list(state.optimizer[rows]) if state.optimizer else []
+            optimizer = state.optimizer[rows]
         return replace(
             state,
             meta=trees.index(state.meta, rows),
@@ -129,9 +132,6 @@ class Division:
             optimizer=optimizer,
             average=None if state.average is None else self.all_seeds(state.average),
         )
-
-
-Slots = Mapping[int, Mapping[str, Any]]
 
 
 def _slots(change: Any, slots: Slots) -> dict[int, dict[str, Any]]:

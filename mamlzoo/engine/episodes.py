@@ -103,7 +103,7 @@ class TrainingStream:
     A seed may be there several times, with the same episodes: once for each of several experiments side by side.
 
     Attributes:
-        tasks: which of every meta-batch are given; the others are drawn all the same, and let go.
+        tasks: which of every meta-batch are given, None: all; the others are drawn all the same, and let go.
     """
 
     task: Task
@@ -111,7 +111,7 @@ class TrainingStream:
     meta_batch: int
     device: torch.device
     dtype: torch.dtype = torch.float32
-    tasks: slice = slice(None)
+    tasks: slice | None = None
 
     @functools.cached_property
     def block_length(self) -> int:
@@ -138,9 +138,10 @@ class TrainingStream:
             for seed in dict.fromkeys(self.seeds)
         }
         shape, rows = (self.block_length, self.meta_batch), [drawn[seed] for seed in self.seeds]
+        own = slice(None) if self.tasks is None else self.tasks
 
         def of_seeds(*leaves: Tensor) -> Tensor:
-            return torch.stack([leaf.unflatten(0, shape)[:, self.tasks] for leaf in leaves], 1)
+            return torch.stack([leaf.unflatten(0, shape)[:, own] for leaf in leaves], 1)
 
         stacked = trees.tree_map(of_seeds, *rows)
         return trees.cast(stacked, self.dtype, self.device)

@@ -96,17 +96,16 @@ def started_by_torchrun() -> bool:
 
 
 @contextmanager
-def group(store: str = "env://", count: int | None = None, rank: int | None = None) -> Iterator[Group]:
+def group(store: str = "env://", count: int = -1, rank: int = -1) -> Iterator[Group]:
     """Meet the other processes, and part from them.
 
     Args:
         store: where they meet, as torch.distributed names it.
-        count, rank: None: as the environment has them.
+        count, rank: -1: as the environment has them.
     """
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() and dist.is_nccl_available() else "gloo"
-    given = {} if count is None or rank is None else {"world_size": count, "rank": rank}
     with _heard():
-        dist.init_process_group(backend, init_method=store, **given)
+        dist.init_process_group(backend, init_method=store, world_size=count, rank=rank)
     try:
         yield Group()
     finally:

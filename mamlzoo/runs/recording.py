@@ -18,7 +18,7 @@ from mamlzoo.contracts.plugins import KINDS, Plugin
 from mamlzoo.discovery import serialisation
 from mamlzoo.engine.plan_choice import Alert, Choice
 from mamlzoo.engine.training import TrainingRecord
-from mamlzoo.engine.workers import ALONE, Workers
+from mamlzoo.engine.workers import ALONE, LostWorkerError, Workers
 from mamlzoo.errors import MamlzooError, UsageError
 from mamlzoo.experiments.checkpoint import Checkpoint, ValidationRecord
 from mamlzoo.experiments.events import Event
@@ -199,26 +199,39 @@ def _shown(directory: Path) -> tuple[Result | None, list[str]]:
         return None, [str(error).partition("; ")[0] + "; it is made again"]
 
 
-def record_or_resume(experiment: Experiment, directory: Path, policy: RecordingPolicy = DEFAULT) -> Result:
+def record_or_resume(
+    experiment: Experiment, directory: Path, policy: RecordingPolicy = DEFAULT, workers: Workers = ALONE
+) -> Result:
     """The result of an experiment in this directory, whatever of it is there already.
+
+    Args:
+        workers: as for `record`.
 
     Raises:
         UsageError: the directory holds another experiment, or one on other data.
     """
     if not run_directory.is_run(directory):
-        return record(experiment, directory, policy)
+        return record(experiment, directory, policy, workers)
     config = run_directory.read_config(directory)
     if experiment_digest(config) != experiment_digest(config_of(experiment)):
         raise UsageError(f"{directory} holds another experiment; choose another directory")
     check_data(experiment, config)
-    return resume(directory, policy, {plugin.kind: plugin for plugin in experiment.plugins})
+    return resume(directory, policy, {plugin.kind: plugin for plugin in experiment.plugins}, workers)
+
+
+class _Beginning(NamedTuple):
+    """What the first worker says before the run: from where it goes on, where to pause, and with how many threads."""
+
+    start: Checkpoint | None = None
+    pauses: Sequence[int] = ()
+    threads: int | None = None
 
 
 class _Word(NamedTuple):
     """What the first worker says of a checkpoint: whether it is written down, and whether all stop there."""
 
-    writes: bool
-    stops: bool
+    writes: bool = False
+    stops: bool = False
 
 
 def follow(experiment: Experiment, config: dict[str, Any], workers: Workers) -> Result:
@@ -228,13 +241,13 @@ def follow(experiment: Experiment, config: dict[str, Any], workers: Workers) -> 
         StoppedError: the first one stops.
         LostWorkerError: another one is gone.
     """
-    start, pauses, threads = workers.told((None, [], None))
+    start, pauses, threads = workers.told(_Beginning())
     experiment = replace(experiment, settings=replace(experiment.settings, threads=threads))
 
     def hear(events: Sequence[Event | None]) -> None:
         (event,) = events
         if isinstance(event, Checkpoint):
-            word = workers.told(_Word(False, False))
+            word = workers.told(_Word())
             if word.writes:
                 whole(event, division_of(experiment, workers))
             if word.stops:
@@ -258,8 +271,8 @@ def _run(runs: Sequence[Standing], policy: RecordingPolicy, workers: Workers) ->
             opened.enter_context(recording.open())
         every = policy.every.steps
         experiments, configs, _, starts = zip(*runs, strict=True)
-        pauses, first = [every] if every else [], experiments[0]
-        workers.told((starts[0], pauses, first.settings.threads))
+        first, pauses = experiments[0], [every] if every else []
+        workers.told(_Beginning(starts[0], pauses, first.settings.threads))
         told = execution.side_by_side(experiments, configs, starts, pauses, workers)
 
         def hear(events: Sequence[Event | None]) -> None:
@@ -280,7 +293,11 @@ def _run(runs: Sequence[Standing], policy: RecordingPolicy, workers: Workers) ->
             if policy.stop() and not any(recording.in_training for recording in recordings):
                 raise StoppedError(resume_command(runs[0].directory))
 
-        results = execution.finished(told, hear)
+        try:
+            results = execution.finished(told, hear)
+        except LostWorkerError as error:
+            again = f"`{resume_command(runs[0].directory)}` goes on from the last checkpoint"
+            raise LostWorkerError(error.what, remedy=again) from error
         return [recording.finish(result) for recording, result in zip(recordings, results, strict=True)]
 
 
@@ -364,6 +381,15 @@ def remember_code(experiments: Sequence[Experiment], policy: RecordingPolicy) ->
 def _key(checkpoint: Checkpoint) -> tuple[int, int, Choice]:
     """What tells a checkpoint from another one of the same sitting."""
     return checkpoint.training.step, len(checkpoint.validation), checkpoint.plan
+
+
+def experiment_in(directory: Path, given: Mapping[str, Plugin]) -> Experiment:
+    """The experiment of a run directory, as `resume` goes on with it.
+
+    Raises:
+        UsageError: as `resume`.
+    """
+    return _experiment(run_directory.read_config(directory), given)
 
 
 def _experiment(config: dict[str, Any], given: Mapping[str, Plugin]) -> Experiment:
