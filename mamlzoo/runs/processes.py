@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 import signal
 import subprocess
 import sys
@@ -114,9 +115,19 @@ def _met(place: str | None, count: int, own: int) -> Iterator[Workers]:
         with group() as workers:
             yield workers
         return
+    if own > 0:
+        threading.Thread(target=_end_with_parent, args=(os.getppid(), place), daemon=True).start()
     (Path(place) / f"ready-{own}").touch()
     with group(f"file://{place}/store", count, own) as workers:
         yield workers
+
+
+def _end_with_parent(parent: int, place: str) -> None:
+    """Wait for the first worker to be killed, at whatever this process is then; what that left behind is removed."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    shutil.rmtree(place, ignore_errors=True)
+    os._exit(1)
 
 
 @contextmanager
