@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import importlib
+import os
+import platform
 import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -100,6 +102,8 @@ def _reading(what: str, total: int) -> AbstractContextManager[Callable[[int], No
 
 def _tell(message: str, headline: str = "Error: ") -> None:
     message = re.sub(r"\s*[\r\n]\s*", " ", message)  # as of a path with a line end in it
+    if os.environ.get("RANK", "0") != "0" and headline:  # one of torchrun's workers, all of which write to one terminal
+        message = f"worker {os.environ['RANK']} on {platform.node()}: {message}"
     console = importlib.import_module("mamlzoo.cli.console")  # rich, which nothing needs until then
     if headline:
         console.err().print(f"{headline}{message}")

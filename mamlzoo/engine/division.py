@@ -59,8 +59,8 @@ class Division:
         """
         if max(seeds, meta_batch) < workers.count:
             raise UsageError(
-                f"{workers.count} workers have too little to do: there are {seeds} seeds and {meta_batch} episodes of "
-                "a meta-step; each worker needs one of either; choose fewer workers"
+                f"{workers.count} workers have too little to do: each needs a seed, of which there are {seeds}, or an "
+                f"episode of every meta-step, of which there are {meta_batch}; choose fewer workers"
             )
         return cls(workers, "seeds" if seeds >= workers.count else "tasks", seeds, meta_batch, elementwise)
 

@@ -27,6 +27,7 @@ from mamlzoo.contracts.plugins import KINDS
 from mamlzoo.engine.workers import ALONE, LostWorkerError, Workers, group, started_by_torchrun
 from mamlzoo.errors import MamlzooError, UsageError, in_short
 from mamlzoo.experiments.experiment import Experiment
+from mamlzoo.experiments.seed_axis import division_of
 from mamlzoo.runs import recording
 from mamlzoo.runs.config import config_of
 from mamlzoo.runs.digests import digest, experiment_digest
@@ -41,6 +42,8 @@ PATIENCE = 10.0
 
 class FollowedError(MamlzooError):
     """This process followed another one, which says how the run ended; so this one says nothing."""
+
+    exit_code = 75  # of sysexits.h: no fault of its own, and it may be tried again
 
 
 class _Standing(NamedTuple):
@@ -199,12 +202,12 @@ class _Other:
     def end(self) -> str:
         """How it ended by a fault of its own; empty where it did not."""
         code = self.process.poll()
-        if code is None or code == 0:
+        if code in (None, 0, FollowedError.exit_code):
             return ""
         if code < 0:
             return f"{self._name} was ended by {signal.Signals(-code).name}"
         said = self._said.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        return f"{self._name} failed: {said[-1].removeprefix('Error: ')}" if said else ""
+        return said[-1].removeprefix("Error: ") if said else f"{self._name} ended with exit code {code}"
 
 
 def _what_became_of(others: Sequence[_Other]) -> str:
@@ -238,13 +241,14 @@ def agreed(make: Callable[[], list[Experiment]], workers: Workers) -> list[Exper
     """The experiment that all workers are about to run, the only one of a list.
 
     Raises:
-        UsageError: one of them is about to run another one, by other versions or on other data.
+        UsageError: one of them is about to run another one, by other versions or on other data; or there is too little
+            to do for so many.
         FollowedError: this is not the first of them, which says so.
         MamlzooError: what `make` raises.
     """
     if workers.count == 1:
         return make()
-    own, experiment, error = _standing(make)
+    own, experiment, error = _standing(make, workers)
     all_of_them = workers.gathered(own)
     wrong = _difference(all_of_them)
     if wrong or error:
@@ -257,10 +261,13 @@ def agreed(make: Callable[[], list[Experiment]], workers: Workers) -> list[Exper
     return [experiment]
 
 
-def _standing(make: Callable[[], list[Experiment]]) -> tuple[_Standing, Experiment | None, MamlzooError | None]:
+def _standing(
+    make: Callable[[], list[Experiment]], workers: Workers
+) -> tuple[_Standing, Experiment | None, MamlzooError | None]:
     own = _Standing(platform.node(), {"mamlzoo": mamlzoo.__version__, "torch": torch.__version__})
     try:
         (experiment,) = make()
+        division_of(experiment, workers)
         config = config_of(experiment)
     except MamlzooError as error:
         return own._replace(error=in_short(error).partition(": ")[2] or str(error)), None, error

@@ -137,7 +137,7 @@ def _recorded(
                     given = {plugin.kind: plugin for plugin in experiment.plugins}
                     standing.append(_gone_on_with(directory, policy, given, []))
             return _run(standing, policy, workers)
-        except (StoppedError, DiskError):
+        except (StoppedError, DiskError, LostWorkerError):
             raise
         except MamlzooError:
             for directory, config in made.items():
