@@ -11,6 +11,7 @@ from mamlzoo.comparisons import directory as comparison_directory
 from mamlzoo.comparisons.comparison import Comparison
 from mamlzoo.contracts.differentiation import differentiating
 from mamlzoo.contracts.plugins import Plugin
+from mamlzoo.engine.workers import ALONE, Workers
 from mamlzoo.errors import UsageError
 from mamlzoo.experiments.events import Listener
 from mamlzoo.experiments.result import Result
@@ -245,20 +246,23 @@ def policy(checkpoint_every: str, progress: bool | Listener | None) -> Iterator[
         yield RecordingPolicy(interval, watcher, begins=watcher.begins, says=watcher.says, draw=drawn)
 
 
-def resume_by(how: RecordingPolicy, directory: Path, given: Mapping[str, Plugin]) -> Result | Comparison | Sweep:
+def resume_by(
+    how: RecordingPolicy, directory: Path, given: Mapping[str, Plugin], workers: Workers = ALONE
+) -> Result | Comparison | Sweep:
     """Go on with what a directory holds, once `check_resumable` has nothing against it.
 
     Args:
         given: by kind, plugins of a run.
+        workers: of a run.
     """
     if comparison_directory.is_comparison(directory):
         return comparison_directory.resume(directory, how)
     if sweep_directory.is_sweep(directory):
         return sweep_directory.resume(directory, how)
-    return recording.resume(directory, how, given)
+    return recording.resume(directory, how, given, workers)
 
 
-def check_resumable(directory: Path, given: Mapping[str, Any]) -> None:
+def check_resumable(directory: Path, given: Mapping[str, Any], workers: int = 1) -> None:
     """Refuse what goes on by another command, with that command.
 
     Raises:
@@ -274,6 +278,8 @@ def check_resumable(directory: Path, given: Mapping[str, Any]) -> None:
             f"{directory} is a {whose}'s directory; a task, a model or an algorithm is given for one run, as those "
             "below it; where a file has moved, `mamlzoo trust FILE.py:NAME` says where it is"
         )
+    if workers > 1 and any(is_one(directory) for is_one in several.values()):
+        raise UsageError(f"{directory} holds several runs; --workers divides one")
 
 
 def _check_kind(what: object, *kinds: type) -> None:

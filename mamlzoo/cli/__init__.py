@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import importlib
+import os
+import platform
 import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -78,7 +80,8 @@ class Commands(click.Group):
             if ctx.params["debug"]:
                 raise
             message = error.format_message() if isinstance(error, click.UsageError) else str(error)
-            _tell(message, getattr(error, "headline", "Error: "))
+            if message:  # a worker that follows another leaves the word to that
+                _tell(message, getattr(error, "headline", "Error: "))
             ctx.exit(error.exit_code)
         except OSError as error:
             if ctx.params["debug"] or error.errno == errno.EPIPE:  # whoever read has read enough
@@ -99,6 +102,8 @@ def _reading(what: str, total: int) -> AbstractContextManager[Callable[[int], No
 
 def _tell(message: str, headline: str = "Error: ") -> None:
     message = re.sub(r"\s*[\r\n]\s*", " ", message)  # as of a path with a line end in it
+    if os.environ.get("RANK", "0") != "0" and headline:  # one of torchrun's workers, all of which write to one terminal
+        message = f"worker {os.environ['RANK']} on {platform.node()}: {message}"
     console = importlib.import_module("mamlzoo.cli.console")  # rich, which nothing needs until then
     if headline:
         console.err().print(f"{headline}{message}")

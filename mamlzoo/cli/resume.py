@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mamlzoo.cli.flags import SHORT_FLAGS
-from mamlzoo.cli.run_flags import checkpoint_flag, log_flag
+from mamlzoo.cli.run_flags import checkpoint_flag, log_flag, workers_flag
 from mamlzoo.cli.stopping import recorded
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ def _place_flags(function: Callable[..., Any]) -> Callable[..., Any]:
 @_place_flags
 @checkpoint_flag
 @log_flag
+@workers_flag
 @click.option("--quiet", "-q", is_flag=True, help="No progress and no logs.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of the table.")
 @click.pass_context
@@ -37,6 +38,7 @@ def command(
     directory: Path,
     checkpoint_every: str,
     loggers: tuple[str, ...],
+    workers: int,
     quiet: bool,
     as_json: bool,
     **moved: str | None,
@@ -48,13 +50,21 @@ def command(
     """
     from mamlzoo import api
     from mamlzoo.cli.results import show
+    from mamlzoo.runs import processes, recording
     from mamlzoo.runs.commands import resume_command
     from mamlzoo.sweeps.sweep import Sweep
 
     places = {kind: place for kind, place in moved.items() if place is not None}
-    api.check_resumable(directory, places)
-    with recorded(lambda: resume_command(directory), checkpoint_every, loggers, quiet) as policy:
-        found = api.resume_by(policy, directory, _plugins(directory, places))
+    api.check_resumable(directory, places, workers)
+    with processes.together(workers, processes.this_command()) as group:
+        given = _plugins(directory, places)
+        if group.count > 1:
+            (experiment,) = processes.agreed(lambda: [recording.experiment_in(directory, given)], group)
+        if group.rank > 0:
+            processes.follow(experiment, group)
+            return
+        with recorded(lambda: resume_command(directory), checkpoint_every, loggers, quiet) as policy:
+            found = api.resume_by(policy, directory, given, group)
     show(found, directory, quiet=quiet, as_json=as_json)
     ctx.exit(1 if isinstance(found, Sweep) and found.failed else 0)
 

@@ -7,27 +7,33 @@ from typing import Any
 import click
 
 from mamlzoo.cli.flags import SettingsCommand
-from mamlzoo.cli.run_flags import Request, run_flags
+from mamlzoo.cli.run_flags import Request, run_flags, workers_flag
 from mamlzoo.cli.stopping import recorded
 
 
 @click.command("run", cls=SettingsCommand)
 @run_flags
-def command(**flags: Any) -> None:
+@workers_flag
+def command(workers: int, **flags: Any) -> None:
     """Train and test one task × model × algorithm.
 
     Prints the test metric after each number of adaptation steps, and saves a run directory. The options of the plugins
     chosen by -t, -m and -a are listed below; `mamlzoo info NAME` explains them.
     """
     from mamlzoo.cli.results import show
-    from mamlzoo.runs import recording
+    from mamlzoo.runs import processes, recording
     from mamlzoo.runs.commands import resume_command
 
     request = Request(**flags)
-    (experiment,) = request.experiments()
-    directory = request.directory(experiment.name)
-    with recorded(
-        lambda: resume_command(directory), request.checkpoint_every, request.loggers, request.quiet
-    ) as policy:
-        result = recording.record(experiment, directory, policy)
+    with processes.together(workers, processes.this_command()) as group:
+        (experiment,) = processes.agreed(request.experiments, group)
+        if group.rank > 0:
+            processes.follow(experiment, group)
+            return
+        directory = request.directory(experiment.name)
+        with recorded(
+            lambda: resume_command(directory), request.checkpoint_every, request.loggers, request.quiet
+        ) as policy:
+            begin = recording.record_or_resume if processes.is_begun_again() else recording.record
+            result = begin(experiment, directory, policy, group)
     show(result, directory, quiet=request.quiet, as_json=request.as_json)

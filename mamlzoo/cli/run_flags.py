@@ -27,6 +27,15 @@ checkpoint_flag = click.option(
 )
 
 
+workers_flag = click.option(
+    "--workers",
+    type=numeric(minimum=1, maximum=1024),
+    default=1,
+    metavar="INT",
+    help="Divide the run among so many processes of this machine: its seeds, or the tasks of each meta-step.",
+)
+
+
 log_flag = click.option(
     "--log",
     "loggers",

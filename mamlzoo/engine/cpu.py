@@ -38,7 +38,14 @@ def processor() -> tuple[str, ...]:
 
 
 def available_threads() -> int:
-    """One for each core that this process may use, or for each core's worth of time where a container has less."""
+    """One for each core that this process may use, or for each core's worth of time where a container has less.
+
+    Where it is one of several workers on this machine, as torchrun says, they share these.
+    """
+    return max(1, _cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+
+
+def _cores() -> int:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
         allowed, period = map(int, QUOTA.read_text(encoding="utf-8").split())

@@ -101,6 +101,9 @@ class TrainingStream:
     """The training episodes of several seeds: for each meta-step i a meta-batch, a pure function of (seed, i).
 
     A seed may be there several times, with the same episodes: once for each of several experiments side by side.
+
+    Attributes:
+        tasks: which of every meta-batch are given, None: all; the others are drawn all the same, and let go.
     """
 
     task: Task
@@ -108,6 +111,7 @@ class TrainingStream:
     meta_batch: int
     device: torch.device
     dtype: torch.dtype = torch.float32
+    tasks: slice | None = None
 
     @functools.cached_property
     def block_length(self) -> int:
@@ -127,14 +131,19 @@ class TrainingStream:
         _try_sizes(self.task, self.seeds, "train", self._one)
 
     def block(self, position: int) -> Episode:
-        """Block number `position`; every leaf begins with [meta-steps, seeds, meta-batch]."""
+        """Block number `position`; every leaf begins with [meta-steps, seeds, tasks given]."""
         count = self.block_length * self.meta_batch
         drawn = {
             seed: draw(self.task, count, seed, "train", position, self.device, self._one)
             for seed in dict.fromkeys(self.seeds)
         }
         shape, rows = (self.block_length, self.meta_batch), [drawn[seed] for seed in self.seeds]
-        stacked = trees.tree_map(lambda *leaves: torch.stack([leaf.unflatten(0, shape) for leaf in leaves], 1), *rows)
+        own = slice(None) if self.tasks is None else self.tasks
+
+        def of_seeds(*leaves: Tensor) -> Tensor:
+            return torch.stack([leaf.unflatten(0, shape)[:, own] for leaf in leaves], 1)
+
+        stacked = trees.tree_map(of_seeds, *rows)
         return trees.cast(stacked, self.dtype, self.device)
 
     def steps(self, first: int, last: int) -> Iterator[Episode]:
@@ -206,8 +215,10 @@ class TestSet:
         block = trees.index(self._block(at // self.block_length), slice(row, row + 1))
         return trees.cast(block, self.dtype, self.device)
 
-    def blocks(self) -> Iterator[Episode]:
-        """All episodes, block by block; every leaf begins with [episodes]."""
-        for first in range(0, self.size, self.block_length):
-            block = trees.index(self._block(first // self.block_length), slice(self.size - first))
-            yield trees.cast(block, self.dtype, self.device)
+    def blocks(self, own: slice = slice(None)) -> Iterator[Episode]:
+        """All episodes, or those with these numbers, block by block; every leaf begins with [episodes]."""
+        first, last, _ = own.indices(self.size)
+        for position in range(first // self.block_length, math.ceil(last / self.block_length)):
+            offset = position * self.block_length
+            here = slice(max(first - offset, 0), last - offset)
+            yield trees.cast(trees.index(self._block(position), here), self.dtype, self.device)

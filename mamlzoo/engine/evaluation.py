@@ -16,6 +16,7 @@ from mamlzoo.contracts.plugins import Task
 from mamlzoo.engine.adaptation import Adaptation
 from mamlzoo.engine.binding import Bound
 from mamlzoo.engine.cpu import computing
+from mamlzoo.engine.division import Division
 from mamlzoo.engine.episodes import TestSet
 from mamlzoo.engine.judgement import Judgement, pooled
 
@@ -46,6 +47,7 @@ def evaluate(
     plan: str,
     chunk: int | None = None,
     threads: int = 1,
+    division: Division | None = None,
 ) -> Generator[EvaluationProgress, None, MetricValues]:
     """Adapt θ to the support set of every test episode; judge on its query set after 0, 1, … `steps` steps.
 
@@ -56,14 +58,15 @@ def evaluate(
         plan: 'vmap' or 'loop'.
         chunk: episodes of each seed computed at once; None: what fits in the memory budget.
         threads: that compute.
+        division: among workers; None: there are no others. Each gives the values of all.
     """
     adaptation = Adaptation(bound, task, plan)
     at_once = "complete-at-once" in bound.algorithm.claims
     chunk = chunk or adaptation.fitting_chunk(meta, next(tests.blocks()))
-    whole, rest = divmod(tests.size, tests.block_length)
-    total = (whole * math.ceil(tests.block_length / chunk) + math.ceil(rest / chunk)) * (steps + 1)
+    own = slice(0, tests.size) if division is None else division.own_tests(tests.size)
+    total = _count(tests, own, chunk) * (steps + 1)
     done, parts = 0, []
-    for episodes in _pieces(tests, chunk):
+    for episodes in _pieces(tests, own, chunk):
         fast: Fast = None
         columns: list[Judgement] = []
         for step in range(steps + 1):
@@ -79,12 +82,20 @@ def evaluate(
             done += 1
             yield EvaluationProgress(done, total)
         parts.append(trees.tree_map(lambda *leaves: torch.stack(leaves, 2), *columns))
-    values, sums = trees.tree_map(lambda *leaves: torch.cat(leaves, 1).cpu(), *parts)
+    found = trees.tree_map(lambda *leaves: torch.cat(leaves, 1).cpu(), *parts)
+    values, sums = found if division is None else division.all_seeds(division.all_tests(found, tests.size, 1))
     shares = {name: pooled(value.double().sum(1, keepdim=True)).float() for name, value in sums.items()}
     return {name: value.numpy() for name, value in (values | shares).items()}
 
 
-def _pieces(tests: TestSet, chunk: int) -> Iterator[Episode]:
-    for block in tests.blocks():
+def _count(tests: TestSet, own: slice, chunk: int) -> int:
+    """How many pieces these episodes come in."""
+    firsts = range(own.start // tests.block_length * tests.block_length, own.stop, tests.block_length)
+    sizes = [min(own.stop, first + tests.block_length) - max(own.start, first) for first in firsts]
+    return sum(math.ceil(size / chunk) for size in sizes)
+
+
+def _pieces(tests: TestSet, own: slice, chunk: int) -> Iterator[Episode]:
+    for block in tests.blocks(own):
         for first in range(0, len(block.support.y), chunk):
             yield trees.index(block, slice(first, first + chunk))

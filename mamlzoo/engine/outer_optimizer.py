@@ -246,7 +246,7 @@ class OuterOptimizer:
 
     def _slots(self) -> list[dict[str, Any]]:
         return [
-            optimizer.state[param]
+            optimizer.state.get(param, {})  # a look makes none: torch's optimisers begin where there is no state
             for optimizer, params in zip(self._optimizers, self._params, strict=True)
             for param in params
         ]

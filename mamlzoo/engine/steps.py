@@ -36,6 +36,14 @@ class Steps(ABC):
     def advance(self, block: Block, first: int, last: int) -> Measured:
         """Make meta-steps first … last − 1 of the block."""
 
+    def finite(self) -> Tensor:
+        """Of which seeds θ is a finite number everywhere, [seeds]."""
+        return torch.isfinite(self.optimizer.theta).all(1)
+
+    def agreed(self, steps: int) -> int:
+        """How many meta-steps to make before the next word; where there are several workers, what the first says."""
+        return steps
+
 
 class EagerSteps(Steps):
     """One meta-step after another, each its gradient and then the outer optimiser."""

@@ -104,14 +104,15 @@ def train(
     """
     every = max(1, iterations // RECORDS)
     step, diverged, recent = 0, dict[int, int](), list[Measured]()
+    seeds = len(steps.finite())
     if start is not None:
         step, diverged, recent = start.step, dict(start.diverged), [start.recent] if start.recent is not None else []
         steps.optimizer.restore(start.meta, start.optimizer, start.average)
     ends, longest = [every, *pauses], 1
     for block, offset in blocks(stream, iterations, steps.optimizer.lrs, schedule, step):
         last = min(offset + len(block.progress), iterations)
-        while step < last and len(diverged) < len(stream.seeds):
-            until = min(last, step + longest, *(step + end - step % end for end in ends))
+        while step < last and len(diverged) < seeds:
+            until = min(last, step + steps.agreed(longest), *(step + end - step % end for end in ends))
             began = time.perf_counter()
             with computing(steps.threads):
                 recent.append(steps.advance(block, step - offset, until - offset))
@@ -119,11 +120,11 @@ def train(
             longest = max(1, min(2 * longest, int(PIECE / max(pace, 1e-9))))
             step = until
             if step % every == 0 or step == iterations:
-                record = _record(step, joined(recent), diverged, steps.optimizer.theta)
+                record = _record(step, joined(recent), diverged, steps.finite())
                 diverged, recent = record.diverged, []
                 yield record
             yield _state(step, steps, recent, diverged)
-        if len(diverged) == len(stream.seeds):
+        if len(diverged) == seeds:
             break
     return _state(step, steps, recent, diverged)
 
@@ -134,7 +135,7 @@ def _state(step: int, steps: Steps, recent: list[Measured], diverged: dict[int, 
     return TrainingState(step, meta, optimizer.saved(), measured, diverged, optimizer.average)
 
 
-def _record(step: int, recent: Measured, diverged: dict[int, int], theta: torch.Tensor) -> TrainingRecord:
+def _record(step: int, recent: Measured, diverged: dict[int, int], whole: torch.Tensor) -> TrainingRecord:
     """Looked at only now and then: reading a tensor's value waits for the device."""
     losses, logs = trees.tree_map(lambda leaf: leaf.double().cpu(), recent)  # [steps, seeds]
     finite = torch.isfinite(losses)
@@ -142,8 +143,7 @@ def _record(step: int, recent: Measured, diverged: dict[int, int], theta: torch.
     bad = [seed for seed in range(finite.shape[1]) if not finite[:, seed].all()]
     new = {seed: first + int(finite[:, seed].long().argmin()) for seed in bad}
     # The last update may have broken θ without a loss after it to tell.
-    whole = torch.isfinite(theta).all(1).tolist()
-    broken = {seed: step - 1 for seed, is_whole in enumerate(whole) if not is_whole}
+    broken = {seed: step - 1 for seed, is_whole in enumerate(whole.tolist()) if not is_whole}
     means = trees.tree_map(lambda leaf: leaf.mean(0), (losses, logs))
     found = broken | new | diverged
     return TrainingRecord(step, means[0].numpy(), {name: log.numpy() for name, log in means[1].items()}, found)

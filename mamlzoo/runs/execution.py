@@ -21,12 +21,13 @@ from mamlzoo.discovery.blame import blamed
 from mamlzoo.engine.adaptation import mapping_for
 from mamlzoo.engine.batch_norm import batch_norms, left_out
 from mamlzoo.engine.binding import Bound
+from mamlzoo.engine.divided_plans import prepare_divided
 from mamlzoo.engine.episodes import TestSet, TrainingStream
 from mamlzoo.engine.evaluation import MetricValues, evaluate
 from mamlzoo.engine.memory import peak_memory
 from mamlzoo.engine.outer_optimizer import Part
 from mamlzoo.engine.placement import device_of, matrix_products_in
-from mamlzoo.engine.plan_choice import Choice, prepare
+from mamlzoo.engine.plan_choice import Choice
 from mamlzoo.engine.side_by_side import (
     joined,
     joined_bounds,
@@ -37,12 +38,14 @@ from mamlzoo.engine.side_by_side import (
     values_of,
 )
 from mamlzoo.engine.training import TrainingRecord, TrainingState, train
+from mamlzoo.engine.workers import ALONE, Workers
 from mamlzoo.errors import MamlzooError
 from mamlzoo.experiments.checkpoint import Best, Checkpoint, ValidationRecord
 from mamlzoo.experiments.events import Event, Events, Listener
 from mamlzoo.experiments.experiment import Experiment
 from mamlzoo.experiments.metrics import Evaluation
 from mamlzoo.experiments.result import Result, Timing
+from mamlzoo.experiments.seed_axis import division_of, own, whole
 from mamlzoo.experiments.transduction import TRANSDUCTIVE
 from mamlzoo.runs.config import config_of
 from mamlzoo.runs.setup import bind, initial
@@ -91,6 +94,7 @@ def side_by_side(
     configs: Sequence[dict[str, Any]],
     starts: Sequence[Checkpoint | None],
     pauses: Sequence[int] = (),
+    workers: Workers = ALONE,
 ) -> Generator[Sequence[Event | None], None, list[Result]]:
     """The same of several experiments at once, which differ in numbers alone (`companions`).
 
@@ -102,9 +106,11 @@ def side_by_side(
 
     Args:
         starts: all at the same meta-step.
+        workers: that make one experiment together. Each tells the same and has the same result, but that checkpoints on
+            the way have the θ of the worker's own seeds alone; `whole` joins them.
     """
     with matrix_products_in(experiments[0].settings.precision):
-        execution = _Execution(experiments, configs, starts)
+        execution = _Execution(experiments, configs, starts, workers)
         yield from execution.train(pauses)
         return (yield from execution.test())
 
@@ -138,12 +144,15 @@ class _Execution:
         experiments: Sequence[Experiment],
         configs: Sequence[dict[str, Any]],
         starts: Sequence[Checkpoint | None],
+        workers: Workers,
     ) -> None:
         self._experiments, self._configs = experiments, configs
         self._first, self._settings = experiments[0], experiments[0].settings
         self._device = device_of(self._settings.device)
         begun = [_begun(one, start, self._device) for one, start in zip(experiments, starts, strict=True)]
-        self._bound, self._at = joined_bounds([bound for bound, _ in begun]), [at for _, at in begun]
+        self._division = division_of(self._first, workers, len(experiments))
+        self._bound = self._division.bound(joined_bounds([bound for bound, _ in begun]))
+        self._at = [own(at, self._division) for _, at in begun]
 
     def train(self, pauses: Sequence[int]) -> Told[None]:
         settings, interval = self._settings, self._settings.validation_interval
@@ -193,7 +202,8 @@ class _Execution:
 
     def _prepare(self, pauses: Sequence[int]) -> Told[Generator[TrainingRecord | TrainingState, None, TrainingState]]:
         settings, begun, count = self._settings, self._at[0].plan, len(self._at)
-        stream = TrainingStream(self._first.task, count * settings.seeds, settings.meta_batch, self._device)
+        division, seeds = self._division, (count * settings.seeds)[self._division.own_seeds]
+        stream = TrainingStream(self._first.task, seeds, settings.meta_batch, self._device, tasks=division.own_tasks)
         wanted = settings.training()
         if count > 1:
             each = [one.settings for one in self._experiments]
@@ -202,7 +212,7 @@ class _Execution:
         if begun != NOTHING:
             wanted = replace(wanted, plan=begun.plan)
         before = time.perf_counter()
-        steps, choice = yield from _to_all(count, prepare(self._bound, stream, wanted))
+        steps, choice = yield from _to_all(count, prepare_divided(self._bound, stream, wanted, division))
         self._spend(range(count), prepare=time.perf_counter() - before)
         step, beside = self._at[0].training.step, count_of(count - 1, "other cell") if count > 1 else ""
         if begun == NOTHING:
@@ -234,7 +244,7 @@ class _Execution:
         at = replace(at, validation=[*at.validation, record])
         if settings.keeps_best:
             sign = 1.0 if metric in experiment.task.higher_is_better else -1.0
-            at = replace(at, best=_better(at, record, sign, settled))
+            at = replace(at, best=_better(at, record, sign, settled, self._division.own_seeds))
         if record.step < settings.iterations and experiment.ran_out(at.validation).all():
             seeds = " for every seed" if len(settings.seeds) > 1 else ""
             waited = f"{count_of(settings.patience or 0, 'validation')} in a row brought no better one{seeds}"
@@ -248,7 +258,10 @@ class _Execution:
         how = mapping_for(self._bound, task, episodes, settings.plan)
         meta, threads = joined(metas), settings.most_threads
         values = yield from _to_all(
-            count, evaluate(self._bound, meta, task, episodes, settings.test_steps, how, settings.chunk, threads)
+            count,
+            evaluate(
+                self._bound, meta, task, episodes, settings.test_steps, how, settings.chunk, threads, self._division
+            ),
         )
         self._spend(range(count), evaluate=time.perf_counter() - before)
         return values_of(values, count)
@@ -258,7 +271,8 @@ class _Execution:
         episodes = TestSet(self._first.task, settings.test_tasks, settings.test_seed, self._device)
         with blamed(self._first, "testing"):
             found = yield from self._evaluate([at.meta for at in self._at], episodes)
-        memory = peak_memory(self._device)
+        memory = sum(self._division.workers.gathered(peak_memory(self._device)))
+        self._at = [whole(at, self._division) for at in self._at]
         return [self._result(row, values, memory) for row, values in enumerate(found)]
 
     def _result(self, row: int, values: MetricValues, memory: float) -> Result:
@@ -349,11 +363,12 @@ def _mapped(events: Generator[E, None, T], change: Callable[[E], M]) -> Generato
         yield change(event)
 
 
-def _better(at: Checkpoint, record: ValidationRecord, sign: float, settled: NDArray[np.bool_]) -> Best:
+def _better(at: Checkpoint, record: ValidationRecord, sign: float, settled: NDArray[np.bool_], own: slice) -> Best:
     """For each seed the best θ so far; the earlier one of two that are equally good.
 
     Args:
         settled: seeds whose best stays what it is.
+        own: the seeds whose θ is here.
     """
     meta, seeds = at.training.judged, len(record.values)
     if at.best is None:
@@ -363,7 +378,7 @@ def _better(at: Checkpoint, record: ValidationRecord, sign: float, settled: NDAr
     with np.errstate(invalid="ignore"):
         improved: NDArray[np.bool_] = (sign * record.values > sign * old.values) | np.isnan(old.values)
     improved &= ~settled
-    chosen = torch.from_numpy(improved)
+    chosen = torch.from_numpy(improved[own])
 
     def choose(new: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
         return torch.where(chosen.to(new.device).reshape(-1, *[1] * (new.ndim - 1)), new, kept.to(new.device))

@@ -18,11 +18,13 @@ from mamlzoo.contracts.plugins import KINDS, Plugin
 from mamlzoo.discovery import serialisation
 from mamlzoo.engine.plan_choice import Alert, Choice
 from mamlzoo.engine.training import TrainingRecord
+from mamlzoo.engine.workers import ALONE, LostWorkerError, Workers
 from mamlzoo.errors import MamlzooError, UsageError
 from mamlzoo.experiments.checkpoint import Checkpoint, ValidationRecord
 from mamlzoo.experiments.events import Event
 from mamlzoo.experiments.experiment import Experiment
 from mamlzoo.experiments.result import Result
+from mamlzoo.experiments.seed_axis import division_of, whole
 from mamlzoo.runs import checkpoint_file, execution
 from mamlzoo.runs import directory as run_directory
 from mamlzoo.runs.commands import resume_command
@@ -47,22 +49,33 @@ class Standing(NamedTuple):
     start: Checkpoint | None
 
 
-def record(experiment: Experiment, directory: Path, policy: RecordingPolicy = DEFAULT) -> Result:
+def record(
+    experiment: Experiment, directory: Path, policy: RecordingPolicy = DEFAULT, workers: Workers = ALONE
+) -> Result:
     """Run an experiment into a new directory.
+
+    Args:
+        workers: of which this is the first; the others `follow`.
 
     Raises:
         UsageError: the directory is taken, or the combination cannot work; nothing is left behind then.
         StoppedError: it was asked to stop; `resume` goes on.
         MamlzooError: a plugin failed, or the disk; `resume` goes on where a checkpoint was written.
     """
-    (result,) = _recorded([(experiment, directory)], policy, goes_on=False)
+    (result,) = _recorded([(experiment, directory)], policy, goes_on=False, workers=workers)
     return result
 
 
-def resume(directory: Path, policy: RecordingPolicy = DEFAULT, given: Mapping[str, Plugin] | None = None) -> Result:
+def resume(
+    directory: Path,
+    policy: RecordingPolicy = DEFAULT,
+    given: Mapping[str, Plugin] | None = None,
+    workers: Workers = ALONE,
+) -> Result:
     """Go on with a run where its last good checkpoint stands; a finished one is loaded.
 
     Args:
+        workers: of which this is the first; the others `follow`.
         given: by kind, plugins that came from Python; see `experiment_from`.
 
     Raises:
@@ -77,7 +90,7 @@ def resume(directory: Path, policy: RecordingPolicy = DEFAULT, given: Mapping[st
         shown, alerts = _shown(directory)  # another process may have ended it meanwhile
         if shown is not None:
             return shown
-        (result,) = _run([_gone_on_with(directory, policy, given or {}, alerts)], policy)
+        (result,) = _run([_gone_on_with(directory, policy, given or {}, alerts)], policy, workers)
         return result
 
 
@@ -94,7 +107,9 @@ def side_by_side(runs: Sequence[tuple[Experiment, Path]], policy: RecordingPolic
     return _recorded(runs, policy, goes_on=True)
 
 
-def _recorded(runs: Sequence[tuple[Experiment, Path]], policy: RecordingPolicy, *, goes_on: bool) -> list[Result]:
+def _recorded(
+    runs: Sequence[tuple[Experiment, Path]], policy: RecordingPolicy, *, goes_on: bool, workers: Workers = ALONE
+) -> list[Result]:
     """Run experiments at once, each into its directory.
 
     Args:
@@ -121,8 +136,8 @@ def _recorded(runs: Sequence[tuple[Experiment, Path]], policy: RecordingPolicy, 
                 else:
                     given = {plugin.kind: plugin for plugin in experiment.plugins}
                     standing.append(_gone_on_with(directory, policy, given, []))
-            return _run(standing, policy)
-        except (StoppedError, DiskError):
+            return _run(standing, policy, workers)
+        except (StoppedError, DiskError, LostWorkerError):
             raise
         except MamlzooError:
             for directory, config in made.items():
@@ -184,23 +199,71 @@ def _shown(directory: Path) -> tuple[Result | None, list[str]]:
         return None, [str(error).partition("; ")[0] + "; it is made again"]
 
 
-def record_or_resume(experiment: Experiment, directory: Path, policy: RecordingPolicy = DEFAULT) -> Result:
+def record_or_resume(
+    experiment: Experiment, directory: Path, policy: RecordingPolicy = DEFAULT, workers: Workers = ALONE
+) -> Result:
     """The result of an experiment in this directory, whatever of it is there already.
+
+    Args:
+        workers: as for `record`.
 
     Raises:
         UsageError: the directory holds another experiment, or one on other data.
     """
     if not run_directory.is_run(directory):
-        return record(experiment, directory, policy)
+        return record(experiment, directory, policy, workers)
     config = run_directory.read_config(directory)
     if experiment_digest(config) != experiment_digest(config_of(experiment)):
         raise UsageError(f"{directory} holds another experiment; choose another directory")
     check_data(experiment, config)
-    return resume(directory, policy, {plugin.kind: plugin for plugin in experiment.plugins})
+    return resume(directory, policy, {plugin.kind: plugin for plugin in experiment.plugins}, workers)
 
 
-def _run(runs: Sequence[Standing], policy: RecordingPolicy) -> list[Result]:
-    """Run experiments at once; what happens goes to their directories."""
+class _Beginning(NamedTuple):
+    """What the first worker says before the run: from where it goes on, where to pause, and with how many threads."""
+
+    start: Checkpoint | None = None
+    pauses: Sequence[int] = ()
+    threads: int | None = None
+
+
+class _Word(NamedTuple):
+    """What the first worker says of a checkpoint: whether it is written down, and whether all stop there."""
+
+    writes: bool = False
+    stops: bool = False
+
+
+def follow(experiment: Experiment, config: dict[str, Any], workers: Workers) -> Result:
+    """Make a run together with others, the first of which records it; nothing is read, written or told here.
+
+    Raises:
+        StoppedError: the first one stops.
+        LostWorkerError: another one is gone.
+    """
+    start, pauses, threads = workers.told(_Beginning())
+    experiment = replace(experiment, settings=replace(experiment.settings, threads=threads))
+
+    def hear(events: Sequence[Event | None]) -> None:
+        (event,) = events
+        if isinstance(event, Checkpoint):
+            word = workers.told(_Word())
+            if word.writes:
+                whole(event, division_of(experiment, workers))
+            if word.stops:
+                raise StoppedError("")
+
+    told = execution.side_by_side([experiment], [config], [start], pauses, workers)
+    (result,) = execution.finished(told, hear)
+    return result
+
+
+def _run(runs: Sequence[Standing], policy: RecordingPolicy, workers: Workers) -> list[Result]:
+    """Run experiments at once; what happens goes to their directories.
+
+    Args:
+        workers: that make a single one together.
+    """
     remember_code([run.experiment for run in runs], policy)
     recordings = [_Recording(run, policy) for run in runs]
     with contextlib.ExitStack() as opened:
@@ -208,12 +271,18 @@ def _run(runs: Sequence[Standing], policy: RecordingPolicy) -> list[Result]:
             opened.enter_context(recording.open())
         every = policy.every.steps
         experiments, configs, _, starts = zip(*runs, strict=True)
-        told = execution.side_by_side(experiments, configs, starts, [every] if every else [])
+        first, pauses = experiments[0], [every] if every else []
+        workers.told(_Beginning(starts[0], pauses, first.settings.threads))
+        told = execution.side_by_side(experiments, configs, starts, pauses, workers)
 
         def hear(events: Sequence[Event | None]) -> None:
             # Asked and decided once, so that all stop, and are written down, at the same meta-step.
             stops, pairs = policy.stop(), list(zip(recordings, events, strict=True))
             writes = stops or any(isinstance(event, Checkpoint) and each.is_due(event) for each, event in pairs)
+            if isinstance(events[0], Checkpoint):  # the only place where several workers stop, or write
+                workers.told(_Word(writes, stops))
+                if writes and workers.count > 1:
+                    pairs = [(recordings[0], whole(events[0], division_of(first, workers)))]
             for recording, event in pairs:
                 if event is not None:
                     recording.keep(event, writes=writes, stops=stops)
@@ -224,7 +293,11 @@ def _run(runs: Sequence[Standing], policy: RecordingPolicy) -> list[Result]:
             if policy.stop() and not any(recording.in_training for recording in recordings):
                 raise StoppedError(resume_command(runs[0].directory))
 
-        results = execution.finished(told, hear)
+        try:
+            results = execution.finished(told, hear)
+        except LostWorkerError as error:
+            again = f"`{resume_command(runs[0].directory)}` goes on from the last checkpoint"
+            raise LostWorkerError(error.what, remedy=again) from error
         return [recording.finish(result) for recording, result in zip(recordings, results, strict=True)]
 
 
@@ -308,6 +381,15 @@ def remember_code(experiments: Sequence[Experiment], policy: RecordingPolicy) ->
 def _key(checkpoint: Checkpoint) -> tuple[int, int, Choice]:
     """What tells a checkpoint from another one of the same sitting."""
     return checkpoint.training.step, len(checkpoint.validation), checkpoint.plan
+
+
+def experiment_in(directory: Path, given: Mapping[str, Plugin]) -> Experiment:
+    """The experiment of a run directory, as `resume` goes on with it.
+
+    Raises:
+        UsageError: as `resume`.
+    """
+    return _experiment(run_directory.read_config(directory), given)
 
 
 def _experiment(config: dict[str, Any], given: Mapping[str, Plugin]) -> Experiment:

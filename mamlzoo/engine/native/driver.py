@@ -45,18 +45,17 @@ static long nanoseconds() {
 
 static char* own(const Context& c, long thread) { return c.scratch + SHARED + thread * OWN; }
 static number* gradient_of(const Context& c, long part) { return (number*)(c.scratch + SUMS + part * PART); }
-static number* measures_of(const Context& c, long part) { return gradient_of(c, part) + SPAN * NUMBERS; }
+static number* measures_of(const Context& c, long part) { return gradient_of(c, part) + NUMBERS; }
 static long first_of(long part) { return part * SEEDS * TASKS / PARTS; }
-static long first_seed_of(long part) { return first_of(part) / TASKS; }
-static long seeds_of(long part) { return (first_of(part + 1) - 1) / TASKS + 1 - first_seed_of(part); }
+static long seed_of(long part) { return first_of(part) / TASKS; }
 
 // the tasks of a part of a meta-step, one after another; `before` is of which seed and meta-step they shared last
 static void compute(const Context& c, long thread, long part, long* before) {
     char *held = own(c, thread), *arena = held + HELD;
     memset(gradient_of(c, part), 0, PART);
     for (long item = first_of(part); item < first_of(part + 1); ++item) {
-        const long seed = item / TASKS, row = seed - first_seed_of(part);
-        number *gradient = gradient_of(c, part) + row * NUMBERS, *measures = measures_of(c, part) + row * MEASURED;
+        const long seed = seed_of(part);
+        number *gradient = gradient_of(c, part), *measures = measures_of(c, part);
         if (*before != c.step * SEEDS + seed) @SHARED@
         *before = c.step * SEEDS + seed;
         @TASK@
@@ -109,9 +108,9 @@ static void step(Context& c, bool helped, void* measured) {
         memset(measures, 0, SEEDS * MEASURED * sizeof(number));
         for (long part = 0; part < PARTS; ++part) {
             const number *gradient = gradient_of(c, part), *also = measures_of(c, part);
-            number *to = sum + first_seed_of(part) * NUMBERS, *logged = measures + first_seed_of(part) * MEASURED;
-            for (long at = 0; at < seeds_of(part) * NUMBERS; ++at) to[at] += gradient[at];
-            for (long at = 0; at < seeds_of(part) * MEASURED; ++at) logged[at] += also[at];
+            number *to = sum + seed_of(part) * NUMBERS, *logged = measures + seed_of(part) * MEASURED;
+            for (long at = 0; at < NUMBERS; ++at) to[at] += gradient[at];
+            for (long at = 0; at < MEASURED; ++at) logged[at] += also[at];
         }
     }
     @UPDATE@

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -22,9 +21,10 @@ from mamlzoo.engine.native.statements.transpositions import TRANSPOSITIONS
 SPREAD = 1e6
 """Operations of a meta-step from which on several threads are faster than one; measured."""
 PARTS = 8
-"""Of a meta-step at most, each computed by one thread. Sums are of parts, however many threads there are."""
-SUMS = 64 * MIB
-"""Bytes that the sums of all parts may take."""
+"""Of a seed's tasks at most, each computed by one thread. Sums are of parts, however many threads and seeds there are:
+so a seed comes to the same bits alone and beside others."""
+SUMS = 8 * MIB
+"""Bytes that the sums of a seed's parts may take."""
 
 
 @dataclass(frozen=True)
@@ -154,15 +154,12 @@ def templates(statements: Iterable[Statement]) -> list[str]:
 
 
 def _parts(seeds: int, tasks: int, row: int) -> dict[str, int]:
-    """Into how many parts a meta-step is cut, of how many seeds at most a part has tasks, and its bytes.
+    """Into how many parts a meta-step is cut, as many for each seed, and the bytes of each.
 
     Args:
         row: bytes of what is summed up for a seed.
     """
-    parts = max(1, min(PARTS, seeds * tasks, SUMS // row))
-    firsts = [part * seeds * tasks // parts for part in range(parts + 1)]
-    span = max((last - 1) // tasks - first // tasks + 1 for first, last in itertools.pairwise(firsts))
-    return {"PARTS": parts, "SPAN": span, "PART": in_lines(span * row)}
+    return {"PARTS": seeds * max(1, min(PARTS, tasks, SUMS // row)), "PART": in_lines(row)}
 
 
 def _pointers(

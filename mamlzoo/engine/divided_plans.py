@@ -1,0 +1,46 @@
+"""The plan of a run that several workers make together: one chooses, and all do the same."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mamlzoo.engine.binding import Bound
+from mamlzoo.engine.divided_steps import StepsOfSeeds, StepsOfTasks, keeping_gradients
+from mamlzoo.engine.division import Division
+from mamlzoo.engine.episodes import TrainingStream
+from mamlzoo.engine.plan_choice import Alert, Choice, Preparing, Training, prepare
+from mamlzoo.engine.steps import Steps
+
+
+def prepare_divided(
+    bound: Bound, stream: TrainingStream, training: Training, division: Division
+) -> Preparing[tuple[Steps, Choice]]:
+    """Choose a plan and make it ready, each worker for what is its own; `prepare` where there is one process.
+
+    The first worker chooses while the others wait, so that its clock is not theirs. Where one of them cannot have this
+    plan, all take what it could have.
+
+    Args:
+        bound, stream: of this worker's own seeds or tasks.
+    """
+    workers = division.workers
+    if workers.count == 1:
+        return (yield from prepare(bound, stream, training))
+    wanted = keeping_gradients(training) if division.of == "tasks" else training
+    chosen = (yield from prepare(bound, stream, wanted)) if workers.rank == 0 else None
+    choice = workers.told(chosen and chosen[1])
+    assert choice is not None
+    if chosen is None:
+        chosen = yield from prepare(bound, stream, replace(wanted, plan=choice.plan))
+    plans = workers.gathered(chosen[1])
+    others = [other for other in plans if other.plan != choice.plan]
+    if others:
+        yield Alert(f"a worker could not compute by {choice.plan} ({others[0].why}); all compute by {others[0].plan}")
+        choice = others[0]
+        chosen = yield from prepare(bound, stream, replace(wanted, plan=choice.plan))
+    steps = chosen[0]
+    choice = Choice(choice.plan, f"{choice.why}; {workers.count} workers with {division.of} of their own")
+    if division.of == "seeds":
+        return StepsOfSeeds(steps, division), choice
+    optimizer = training.optimizer_of(bound.meta, bound.algorithm.statistics)
+    return StepsOfTasks(optimizer, steps, bound, training.reduction, division), choice

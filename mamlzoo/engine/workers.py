@@ -1,0 +1,112 @@
+"""The processes that make one run together, and what they tell each other.
+
+All of them do the same at the same time, each for its own seeds or its own tasks, and agree where they must: on the
+plan, on how long to go on before the next word, on what was measured. Numbers go by torch.distributed: gloo for those
+on CPUs, NCCL for those on GPUs.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar, cast
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from mamlzoo.errors import MamlzooError
+
+T = TypeVar("T")
+
+
+class LostWorkerError(MamlzooError):
+    """Another process of the run is gone."""
+
+
+class Workers:
+    """A single process, which has nobody to talk to; `Group` are several.
+
+    Attributes:
+        rank: which of them this one is; 0 is the one that reads, writes and speaks.
+        count: how many there are.
+    """
+
+    rank, count = 0, 1
+
+    def told(self, value: T) -> T:
+        """What rank 0 gives, to all."""
+        return value
+
+    def gathered(self, value: T) -> list[T]:
+        """What each gives, to all, in the order of ranks."""
+        return [value]
+
+    def total(self, numbers: Tensor) -> Tensor:
+        """The sum over all of tensors of one shape; the same bits for each."""
+        return numbers
+
+
+ALONE = Workers()
+
+
+class Group(Workers):
+    """Several processes, on one machine or on several.
+
+    Raises:
+        LostWorkerError: in all of its methods, where another process is gone.
+    """
+
+    def __init__(self) -> None:
+        """The processes of torch's default group, which is there."""
+        self.rank, self.count = dist.get_rank(), dist.get_world_size()
+        self._words = dist.new_group(backend="gloo")  # words never go by way of a GPU
+
+    def told(self, value: T) -> T:
+        words = [value if self.rank == 0 else None]
+        with _heard():
+            dist.broadcast_object_list(words, src=0, group=self._words)
+        return cast(T, words[0])
+
+    def gathered(self, value: T) -> list[T]:
+        words: list[Any] = [None] * self.count
+        with _heard():
+            dist.all_gather_object(words, value, group=self._words)
+        return words
+
+    def total(self, numbers: Tensor) -> Tensor:
+        summed = numbers.contiguous().clone()
+        with _heard():
+            dist.all_reduce(summed)
+        return summed
+
+
+@contextmanager
+def _heard() -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:  # gloo's and NCCL's have no class of their own
+        raise LostWorkerError("another worker of this run is gone") from error
+
+
+def started_by_torchrun() -> bool:
+    """Whether this process is one of several that torchrun, or a worker's parent, has started."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1 and "RANK" in os.environ
+
+
+@contextmanager
+def group(store: str = "env://", count: int = -1, rank: int = -1) -> Iterator[Group]:
+    """Meet the other processes, and part from them.
+
+    Args:
+        store: where they meet, as torch.distributed names it.
+        count, rank: -1: as the environment has them.
+    """
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() and dist.is_nccl_available() else "gloo"
+    with _heard():
+        dist.init_process_group(backend, init_method=store, world_size=count, rank=rank)
+    try:
+        yield Group()
+    finally:
+        dist.destroy_process_group()

@@ -1,0 +1,138 @@
+"""`--workers` and torchrun: one run on several processes, its faults and its ends."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+
+import pytest
+
+from mamlzoo.runs import directory as run_directory
+
+MAMLZOO = [sys.executable, "-m", "mamlzoo"]
+RUN = [
+    "run", "--seeds", "4", "--iterations", "60", "--meta-batch", "2", "--plan", "vmap", "--threads", "1", "--test-tasks", "5",
+    "--test-steps", "1", "--checkpoint-every", "10", "-q",
+]  # fmt: skip
+LONG = [*RUN, "--iterations", "1500", "--checkpoint-every", "50"]
+
+
+def said_by(folder, *arguments, **environment):
+    """The exit code of a command, and its lines of errors."""
+    done = subprocess.run(
+        [*MAMLZOO, *arguments], cwd=folder, env=os.environ | environment, capture_output=True, text=True, timeout=120
+    )
+    return done.returncode, done.stderr.splitlines()
+
+
+def values_in(directory):
+    return run_directory.load(directory).evaluation.values["mse"].tobytes()
+
+
+@contextmanager
+def begun(folder, *arguments):
+    """A command that goes on in the background, once it has written a checkpoint."""
+    process = subprocess.Popen([*MAMLZOO, *arguments], cwd=folder, stderr=subprocess.PIPE, text=True)
+    until = time.monotonic() + 60
+    while not (folder / "divided" / "checkpoint.previous.pt").exists() and time.monotonic() < until:
+        time.sleep(0.02)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def children_of(process):
+    listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, text=True)
+    return [int(line) for line in listed.stdout.split()]
+
+
+def is_there(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_a_run_by_workers_is_the_run(tmp_path):
+    assert said_by(tmp_path, *RUN, "--out", "alone") == (0, [])
+    assert said_by(tmp_path, *RUN, "--out", "divided", "--workers", "2") == (0, [])
+    assert values_in(tmp_path / "divided") == values_in(tmp_path / "alone")
+    assert said_by(tmp_path, "resume", "divided", "--workers", "2", "-q") == (0, [])
+
+
+def test_more_workers_than_there_is_to_do_are_refused(tmp_path):
+    code, lines = said_by(tmp_path, *RUN, "--seeds", "1", "--out", "divided", "--workers", "3")
+    assert code == 2
+    assert lines == [
+        "Error: 3 workers have too little to do: each needs a seed, of which there are 1, or an episode of every "
+        "meta-step, of which there are 2; choose fewer workers"
+    ]
+    assert not (tmp_path / "divided").exists()
+
+
+def test_workers_divide_no_comparison(tmp_path):
+    compared = ["compare", *RUN[1:], "-a", "maml", "-a", "fomaml", "--iterations", "2", "--out", "both"]
+    assert said_by(tmp_path, *compared)[0] == 0
+    code, lines = said_by(tmp_path, "resume", "both", "--workers", "2")
+    assert (code, lines) == (2, ["Error: both holds several runs; --workers divides one"])
+
+
+def test_a_worker_with_other_options_is_refused_by_name(tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2"}
+    place["GLOO_SOCKET_IFNAME"] = "lo" if sys.platform == "linux" else "lo0"
+    workers = [
+        subprocess.Popen(
+            [*MAMLZOO, *RUN, "--out", "divided", "--algorithm.inner-lr", rate],
+            cwd=tmp_path, env=os.environ | place | {"RANK": str(rank)}, stderr=subprocess.PIPE, text=True,
+        )
+        for rank, rate in enumerate(["0.01", "0.02"])
+    ]  # fmt: skip
+    said = [worker.communicate(timeout=120)[1] for worker in workers]
+    assert said[0].startswith("Error: worker 1 of 2 (on ")
+    assert "was given another experiment than worker 0" in said[0]
+    assert said[1] == ""
+    assert not (tmp_path / "divided").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", range(5))
+def test_a_run_whose_worker_is_killed_ends_in_a_line_and_goes_on_to_the_same_bits(tmp_path, moment):
+    with begun(tmp_path, *LONG, "--out", "divided", "--workers", "2") as process:
+        time.sleep(random.Random(moment).uniform(0, 2))
+        (worker,) = children_of(process)
+        os.kill(worker, signal.SIGKILL)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert said == (
+        f"Error: worker 1 of 2 (rank 1, process {worker}) was ended by SIGKILL; `mamlzoo resume divided` goes on from "
+        "the last checkpoint\n"
+    )
+    assert said_by(tmp_path, "resume", "divided", "--workers", "2", "-q") == (0, [])
+    assert said_by(tmp_path, *LONG, "--out", "alone") == (0, [])
+    assert values_in(tmp_path / "divided") == values_in(tmp_path / "alone")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_no_worker_outlives_the_first(tmp_path, number):
+    with begun(tmp_path, *LONG, "--out", "divided", "--workers", "2") as process:
+        (worker,) = children_of(process)
+        process.send_signal(number)
+        process.communicate(timeout=60)
+    until = time.monotonic() + 10
+    while is_there(worker) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not is_there(worker)
+    assert said_by(tmp_path, "resume", "divided", "-q") == (0, [])
