@@ -5,9 +5,8 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
+from torch import Tensor
 
 from mamlzoo import GroupEpisodes
 from mamlzoo_tasks.packaged_curves import PackagedCurves
@@ -51,10 +50,10 @@ class Countries(PackagedCurves):
     package, place = "statsmodels", ("datasets", "fertility", "fertility.csv")
     points, called, along = len(YEARS), "years", "years"
 
-    def to_input(self, measured: NDArray[np.float64]) -> NDArray[np.float64]:
+    def to_input(self, measured: Tensor) -> Tensor:
         return (measured - MIDDLE) / UNIT
 
-    def to_measured(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+    def to_measured(self, x: Tensor) -> Tensor:
         return x * UNIT + MIDDLE
 
     @classmethod

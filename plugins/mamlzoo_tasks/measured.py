@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
+import torch
+from torch import Tensor
 
 from mamlzoo import Points, UsageError
 from mamlzoo_tasks.regression import RegressionTask
@@ -24,21 +24,20 @@ class MeasuredTask(RegressionTask):
     """What people measure, and in which unit, as 'years'."""
 
     @abstractmethod
-    def to_input(self, measured: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The network's inputs, of measured numbers; nan or infinite for those that cannot be."""
+    def to_input(self, measured: Tensor) -> Tensor:
+        """The network's inputs, of measured numbers in float64; nan or infinite for those that cannot be."""
 
     @abstractmethod
-    def to_measured(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+    def to_measured(self, x: Tensor) -> Tensor:
         """The way back."""
 
     def read(self, path: Path, *, support: Points | None = None) -> Points:
         points = super().read(path, support=support)
-        with np.errstate(all="ignore"):
-            x = self.to_input(points.x.astype(np.float64))
-        wrong = points.x[~np.isfinite(x)]
+        x = self.to_input(torch.as_tensor(points.x).double())
+        wrong = points.x[~x.isfinite().numpy()]
         if wrong.size:
             raise UsageError(f"{path}: x must be {self.along}, not {wrong[0]:g}")
-        return replace(points, x=x.astype(np.float32))
+        return replace(points, x=x.float().numpy())
 
     def in_units(self, points: Points) -> Points:
-        return replace(points, x=self.to_measured(points.x.astype(np.float64)).astype(np.float32))
+        return replace(points, x=self.to_measured(torch.as_tensor(points.x).double()).float().numpy())

@@ -6,9 +6,8 @@ import json
 import math
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
+from torch import Tensor
 
 from mamlzoo import GroupEpisodes
 from mamlzoo_tasks.packaged_curves import PackagedCurves
@@ -44,11 +43,11 @@ class Substances(PackagedCurves):
     package, place = "chemicals", ("Heat Capacity", "JANAF_1998_gas_Cp.json")
     points, called, along = len(TEMPERATURES), "temperatures", "temperatures in kelvin, above 0"
 
-    def to_input(self, measured: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.log(measured / MIDDLE)
+    def to_input(self, measured: Tensor) -> Tensor:
+        return (measured / MIDDLE).log()
 
-    def to_measured(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.exp(x) * MIDDLE
+    def to_measured(self, x: Tensor) -> Tensor:
+        return x.exp() * MIDDLE
 
     @classmethod
     def curves(cls, file: Path) -> GroupEpisodes:

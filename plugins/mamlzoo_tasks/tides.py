@@ -6,9 +6,7 @@ import dataclasses
 import functools
 import random
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 import mamlzoo
@@ -102,10 +100,10 @@ class Tides(MeasuredTask):
     def metrics(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
         return super().metrics(prediction, target) | {"mae": (prediction - target).abs().mean()}
 
-    def to_input(self, measured: NDArray[np.float64]) -> NDArray[np.float64]:
+    def to_input(self, measured: Tensor) -> Tensor:
         return (measured - 12 * self.days) / UNIT
 
-    def to_measured(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+    def to_measured(self, x: Tensor) -> Tensor:
         return x * UNIT + 12 * self.days
 
     def on_grid(self, points: int) -> Tides:
