@@ -197,7 +197,7 @@ def test_small_meta_steps_are_left_to_one_thread():
     )
     assert small.threads(8) == 1
     assert large.threads(8) == 8
-    assert large.threads(64) == source.PARTS
+    assert large.threads(64) == source.PARTS * large.seeds
 
 
 def test_no_more_threads_compute_than_there_is_memory_for(monkeypatch):
