@@ -80,7 +80,7 @@ class Commands(click.Group):
             if ctx.params["debug"]:
                 raise
             message = error.format_message() if isinstance(error, click.UsageError) else str(error)
-            if message:  # a worker that follows another leaves the word to that
+            if message:  # of a worker that follows another it is empty: that one speaks
                 _tell(message, getattr(error, "headline", "Error: "))
             ctx.exit(error.exit_code)
         except OSError as error:

@@ -14,6 +14,7 @@ from mamlzoo.cli.stopping import recorded
 
 if TYPE_CHECKING:
     from mamlzoo.contracts.plugins import Plugin
+    from mamlzoo.experiments.experiment import Experiment
 
 
 def _place_flags(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -55,15 +56,19 @@ def command(
     from mamlzoo.sweeps.sweep import Sweep
 
     places = {kind: place for kind, place in moved.items() if place is not None}
-    api.check_resumable(directory, places, workers)
-    with processes.together(workers, processes.this_command()) as group:
-        given = _plugins(directory, places)
+    api.check_resumable(directory, places, processes.number_of(workers))
+
+    def make() -> Experiment:
+        return recording.experiment_in(directory, _plugins(directory, places))
+
+    with processes.together(workers, make) as group:
         if group.count > 1:
-            (experiment,) = processes.agreed(lambda: [recording.experiment_in(directory, given)], group)
+            experiment = processes.agreed(make, group)
         if group.rank > 0:
             processes.follow(experiment, group)
             return
-        with recorded(lambda: resume_command(directory), checkpoint_every, loggers, quiet) as policy:
+        given = _plugins(directory, places)
+        with recorded(lambda: resume_command(directory), checkpoint_every, loggers, quiet, group.count) as policy:
             found = api.resume_by(policy, directory, given, group)
     show(found, directory, quiet=quiet, as_json=as_json)
     ctx.exit(1 if isinstance(found, Sweep) and found.failed else 0)

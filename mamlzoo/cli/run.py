@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mamlzoo.cli.flags import SettingsCommand
 from mamlzoo.cli.run_flags import Request, run_flags, workers_flag
 from mamlzoo.cli.stopping import recorded
+
+if TYPE_CHECKING:
+    from mamlzoo.experiments.experiment import Experiment
 
 
 @click.command("run", cls=SettingsCommand)
@@ -25,14 +28,19 @@ def command(workers: int, **flags: Any) -> None:
     from mamlzoo.runs.commands import resume_command
 
     request = Request(**flags)
-    with processes.together(workers, processes.this_command()) as group:
-        (experiment,) = processes.agreed(request.experiments, group)
+
+    def make(*, tried: bool = False) -> Experiment:
+        (experiment,) = request.experiments(tried=tried)
+        return experiment
+
+    with processes.together(workers, make) as group:
+        experiment = processes.agreed(lambda: make(tried=group.rank == 0), group)
         if group.rank > 0:
             processes.follow(experiment, group)
             return
         directory = request.directory(experiment.name)
         with recorded(
-            lambda: resume_command(directory), request.checkpoint_every, request.loggers, request.quiet
+            lambda: resume_command(directory), request.checkpoint_every, request.loggers, request.quiet, group.count
         ) as policy:
             begin = recording.record_or_resume if processes.is_begun_again() else recording.record
             result = begin(experiment, directory, policy, group)

@@ -81,15 +81,18 @@ class Request:
     quiet: bool
     as_json: bool
 
-    def experiments(self) -> list[Experiment]:
-        """Every combination chosen, tried once.
+    def experiments(self, *, tried: bool = True) -> list[Experiment]:
+        """Every combination chosen.
+
+        Args:
+            tried: once, before the first is run.
 
         Raises:
             UsageError: something was asked for that cannot be.
         """
-        from mamlzoo.runs.name_resolution import experiments
+        from mamlzoo.runs.name_resolution import combined, experiments
 
-        return experiments(
+        return (experiments if tried else combined)(
             *(self.chosen[kind] for kind in SHORT_FLAGS),
             options=self.options,
             seeds=self.which_seeds(),

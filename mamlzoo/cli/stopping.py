@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from mamlzoo.cli import console
 from mamlzoo.cli.progress import display
 from mamlzoo.engine.plan_choice import Notice
+from mamlzoo.errors import UsageError
 
 if TYPE_CHECKING:
     from mamlzoo.experiments.events import Event
@@ -25,6 +26,7 @@ def recorded(
     checkpoint_every: str,
     loggers: Sequence[str] = (),
     quiet: bool = False,
+    workers: int = 1,
 ) -> Iterator[RecordingPolicy]:
     """How commands record runs: with a progress bar, and stopping where one can go on.
 
@@ -32,11 +34,19 @@ def recorded(
 
     Args:
         again: gives what goes on with what was stopped, once it has been.
+        workers: that make it together.
+
+    Raises:
+        UsageError: there are others beside this process, among which it does not divide its work.
     """
     from mamlzoo.discovery.entry_points import installed
     from mamlzoo.figures.figure_files import drawn
+    from mamlzoo.runs import processes
     from mamlzoo.runs.recording_policy import Interval, RecordingPolicy, StoppedError
 
+    there = processes.number_of(1)
+    if there != workers:
+        raise UsageError(f"torchrun has started {there} workers, among which only `run` and `resume` divide their work")
     for logger in loggers:
         installed().logger(logger)
     interval = Interval.parse(checkpoint_every)

@@ -10,6 +10,7 @@ from mamlzoo.engine.division import Division
 from mamlzoo.engine.episodes import TrainingStream
 from mamlzoo.engine.plan_choice import Alert, Choice, Preparing, Training, prepare
 from mamlzoo.engine.steps import Steps
+from mamlzoo.errors import UsageError
 
 
 def prepare_divided(
@@ -31,7 +32,7 @@ def prepare_divided(
     choice = workers.told(chosen and chosen[1])
     assert choice is not None
     if chosen is None:
-        chosen = yield from prepare(bound, stream, replace(wanted, plan=choice.plan))
+        chosen = yield from _prepare_as(choice, bound, stream, wanted)
     plans = workers.gathered(chosen[1])
     others = [other for other in plans if other.plan != choice.plan]
     if others:
@@ -39,8 +40,20 @@ def prepare_divided(
         choice = others[0]
         chosen = yield from prepare(bound, stream, replace(wanted, plan=choice.plan))
     steps = chosen[0]
-    choice = Choice(choice.plan, f"{choice.why}; {workers.count} workers with {division.of} of their own")
     if division.of == "seeds":
         return StepsOfSeeds(steps, division), choice
     optimizer = training.optimizer_of(bound.meta, bound.algorithm.statistics)
     return StepsOfTasks(optimizer, steps, bound, training.reduction, division), choice
+
+
+def _prepare_as(
+    choice: Choice, bound: Bound, stream: TrainingStream, training: Training
+) -> Preparing[tuple[Steps, Choice]]:
+    """The plan that the first worker chose, or the loop where that is wrong here, and nobody asked for it."""
+    try:
+        return (yield from prepare(bound, stream, replace(training, plan=choice.plan)))
+    except UsageError as error:
+        if training.plan != "auto":
+            raise
+        steps, _ = yield from prepare(bound, stream, replace(training, plan="loop"))
+        return steps, Choice("loop", error.what)

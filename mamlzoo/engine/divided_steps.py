@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import final
 
 import torch
 from torch import Tensor
@@ -17,7 +18,27 @@ from mamlzoo.engine.plan_choice import Training
 from mamlzoo.engine.steps import Measured, Steps
 
 
-class StepsOfSeeds(Steps):
+class DividedSteps(Steps):
+    """What workers agree on: how long to go on, and which seeds have diverged. The first one's word counts."""
+
+    def __init__(self, optimizer: OuterOptimizer, own: Steps, division: Division) -> None:
+        """Divide.
+
+        Args:
+            own: what this worker does itself.
+        """
+        super().__init__(optimizer, own.threads)
+        self._own, self._division = own, division
+
+    def finite(self) -> Tensor:
+        return self._division.workers.told(self._division.all_seeds(super().finite()).cpu())
+
+    def agreed(self, steps: int) -> int:
+        return self._division.workers.told(steps)
+
+
+@final
+class StepsOfSeeds(DividedSteps):
     """Each worker trains its own seeds; what was measured is told to all after every piece of work."""
 
     def __init__(self, own: Steps, division: Division) -> None:
@@ -26,20 +47,14 @@ class StepsOfSeeds(Steps):
         Args:
             own: of this worker's seeds.
         """
-        super().__init__(own.optimizer, own.threads)
-        self._own, self._division = own, division
+        super().__init__(own.optimizer, own, division)
 
     def advance(self, block: Block, first: int, last: int) -> Measured:
         return self._division.all_seeds(self._own.advance(block, first, last), dim=1)
 
-    def finite(self) -> Tensor:
-        return self._division.all_seeds(super().finite())
 
-    def agreed(self, steps: int) -> int:
-        return self._division.workers.told(steps)
-
-
-class StepsOfTasks(Steps):
+@final
+class StepsOfTasks(DividedSteps):
     """Each worker has the gradient of its own tasks; the outer optimiser, the same in each, has the sum of all.
 
     The meta-batch's mean is g = Σ_w (n_w / n)·g_w of workers w that have n_w of n tasks and the mean gradient g_w over
@@ -58,8 +73,7 @@ class StepsOfTasks(Steps):
             optimizer: the run's.
             own: of this worker's tasks; their optimiser keeps the gradient.
         """
-        super().__init__(optimizer, own.threads)
-        self._own, self._division, self._bound = own, division, bound
+        super().__init__(optimizer, own, division)
         tasks = division.own_tasks
         self._share = (tasks.stop - tasks.start) / division.meta_batch
         self._carried = columns(bound.meta, bound.algorithm.statistics)
@@ -85,8 +99,10 @@ class StepsOfTasks(Steps):
             rows.append(trees.replace_leaves(measured, [mean.T.clone() for mean in means]))
         return trees.tree_map(lambda *leaves: torch.cat(leaves), *rows)
 
-    def agreed(self, steps: int) -> int:
-        return self._division.workers.told(steps)
+    def finite(self) -> Tensor:
+        # Processors that round otherwise would let θ drift apart.
+        self.optimizer.theta.copy_(self._division.workers.told(self.optimizer.theta.cpu().clone()))
+        return super().finite()
 
 
 def keeping_gradients(training: Training) -> Training:

@@ -1,13 +1,13 @@
 """What each of several workers does of a run: some of the seeds, or some of the tasks of every meta-batch and test set.
 
 Seeds share nothing, so workers that have seeds of their own train without a word to each other; only what was measured
-is told, four times a second. Where there are fewer seeds than workers, all have all seeds and θ is the same everywhere:
-the gradients of a meta-step are added up over the workers before the outer optimiser sees them.
+is told after every piece of work. Where there are fewer seeds than workers, all have all seeds and θ is the same
+everywhere: the gradients of a meta-step are added up over the workers before the outer optimiser sees them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
@@ -34,6 +34,19 @@ def share(total: int, rank: int, count: int) -> slice:
     return slice(rank * total // count, (rank + 1) * total // count)
 
 
+def check_enough(workers: int, seeds: int, meta_batch: int) -> None:
+    """Refuse more workers than a run can be divided among.
+
+    Raises:
+        UsageError: there is not a seed and not a task for each.
+    """
+    if max(seeds, meta_batch) < workers:
+        raise UsageError(
+            f"{workers} workers have too little to do: each needs a seed, of which there are {seeds}, or an episode of "
+            f"every meta-step, of which there are {meta_batch}; choose fewer workers"
+        )
+
+
 @dataclass(frozen=True)
 class Division:
     """How a run is divided among workers.
@@ -57,11 +70,7 @@ class Division:
         Raises:
             UsageError: there is not a seed and not a task for each.
         """
-        if max(seeds, meta_batch) < workers.count:
-            raise UsageError(
-                f"{workers.count} workers have too little to do: each needs a seed, of which there are {seeds}, or an "
-                f"episode of every meta-step, of which there are {meta_batch}; choose fewer workers"
-            )
+        check_enough(workers.count, seeds, meta_batch)
         return cls(workers, "seeds" if seeds >= workers.count else "tasks", seeds, meta_batch, elementwise)
 
     @property
@@ -76,7 +85,10 @@ class Division:
 
     def own_tests(self, count: int) -> slice:
         """Of `count` test episodes: all, where there are fewer than workers."""
-        return self._own(count) if self.of == "tasks" and count >= self.workers.count else slice(0, count)
+        return self._own(count) if self._divides_tests(count) else slice(0, count)
+
+    def _divides_tests(self, count: int) -> bool:
+        return self.of == "tasks" and count >= self.workers.count
 
     def _own(self, total: int) -> slice:
         return share(total, self.workers.rank, self.workers.count)
@@ -86,14 +98,18 @@ class Division:
         return self._whole(tree, dim) if self.of == "seeds" else tree
 
     def all_tests(self, tree: T, count: int, dim: int) -> T:
-        """Trees with an axis of each worker's own test episodes, as one of all."""
-        return self._whole(tree, dim) if self.of == "tasks" and count >= self.workers.count else tree
+        """Trees with an axis of each worker's own test episodes, as one of all; the same bits for each worker."""
+        if self._divides_tests(count):
+            return self._whole(tree, dim)
+        # All have all of them, and yet one's word counts: a last bit may decide over the best θ, or over an end.
+        return self.workers.told(tree) if self.of == "tasks" else tree
 
     def _whole(self, tree: T, dim: int) -> T:
         if self.workers.count == 1:
             return tree
         device = next((leaf.device for leaf in trees.leaves(tree)), torch.device("cpu"))
-        each = self.workers.gathered(trees.tree_map(lambda leaf: leaf.detach().cpu(), tree))
+        # Copies: a view would be told with all that it is a view of.
+        each = self.workers.gathered(trees.tree_map(lambda leaf: leaf.detach().cpu().clone(), tree))
         return trees.tree_map(lambda *leaves: torch.cat(leaves, dim).to(device), *each)
 
     def bound(self, bound: Bound) -> Bound:
@@ -121,7 +137,9 @@ class Division:
         """Where training of all seeds stands, of where it stands for each worker's own; all must ask at once."""
         if self.of == "tasks" or self.workers.count == 1:
             return state
-        optimizers = self.workers.gathered([_slots(lambda leaf: leaf.cpu(), slots) for slots in state.optimizer])
+        optimizers = self.workers.gathered(
+            [_slots(lambda leaf: leaf.cpu().clone(), slots) for slots in state.optimizer]
+        )
         if self.elementwise:
             optimizer = [_joined(each) for each in zip(*optimizers, strict=True)]
         else:
@@ -134,7 +152,7 @@ class Division:
         )
 
 
-def _slots(change: Any, slots: Slots) -> dict[int, dict[str, Any]]:
+def _slots(change: Callable[[Tensor], Tensor], slots: Slots) -> dict[int, dict[str, Any]]:
     """The state of an optimiser, what has rows of seeds in it changed."""
     return {
         at: {key: change(value) if _has_rows(value) else value for key, value in own.items()}

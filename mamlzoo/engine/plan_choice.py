@@ -150,12 +150,13 @@ class _Preparation:
         self._bound, self._training = bound, training
         lrs = self._optimizer().lrs
         self._block: Block = next(blocks(stream, training.iterations, lrs, training.schedule))[0]
-        self._tasks = stream.meta_batch * len(stream.seeds)
+        tasks = self._block.episodes.support.y.shape[2]  # those of this process, which may be one of several
+        self._tasks = tasks * len(stream.seeds)
         needed = bytes_of_a_task(bound, self._block.episodes)
         in_cache = CACHE if stream.device.type == "cpu" else BUDGET
         self._needed = needed
-        self._chunk = min(stream.meta_batch, training.chunk or max(1, BUDGET // needed))
-        self._compiled_chunk = min(stream.meta_batch, training.chunk or max(1, in_cache // needed))
+        self._chunk = min(tasks, training.chunk or max(1, BUDGET // needed))
+        self._compiled_chunk = min(tasks, training.chunk or max(1, in_cache // needed))
 
     def run(self) -> Preparing[tuple[Steps, Choice]]:
         wanted = self._training.plan

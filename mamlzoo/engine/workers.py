@@ -16,7 +16,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from mamlzoo.errors import MamlzooError
+from mamlzoo.errors import MamlzooError, in_short
 
 T = TypeVar("T")
 
@@ -65,29 +65,30 @@ class Group(Workers):
 
     def told(self, value: T) -> T:
         words = [value if self.rank == 0 else None]
-        with _heard():
+        with _heard("another worker of this run is gone"):
             dist.broadcast_object_list(words, src=0, group=self._words)
         return cast(T, words[0])
 
     def gathered(self, value: T) -> list[T]:
         words: list[Any] = [None] * self.count
-        with _heard():
+        with _heard("another worker of this run is gone"):
             dist.all_gather_object(words, value, group=self._words)
         return words
 
     def total(self, numbers: Tensor) -> Tensor:
         summed = numbers.contiguous().clone()
-        with _heard():
+        with _heard("another worker of this run is gone"):
             dist.all_reduce(summed)
         return summed
 
 
 @contextmanager
-def _heard() -> Iterator[None]:
+def _heard(what: str) -> Iterator[None]:
+    """Say what it means that another worker does not answer, and how torch says it."""
     try:
         yield
-    except RuntimeError as error:  # gloo's and NCCL's have no class of their own
-        raise LostWorkerError("another worker of this run is gone") from error
+    except (RuntimeError, ValueError) as error:  # gloo's and NCCL's have no class of their own
+        raise LostWorkerError(f"{what} ({in_short(error)})") from error
 
 
 def started_by_torchrun() -> bool:
@@ -104,9 +105,10 @@ def group(store: str = "env://", count: int = -1, rank: int = -1) -> Iterator[Gr
         count, rank: -1: as the environment has them.
     """
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() and dist.is_nccl_available() else "gloo"
-    with _heard():
+    with _heard("this worker could not meet the others of its run"):
         dist.init_process_group(backend, init_method=store, world_size=count, rank=rank)
+        workers = Group()
     try:
-        yield Group()
+        yield workers
     finally:
         dist.destroy_process_group()

@@ -153,6 +153,8 @@ class _Execution:
         self._division = division_of(self._first, workers, len(experiments))
         self._bound = self._division.bound(joined_bounds([bound for bound, _ in begun]))
         self._at = [own(at, self._division) for _, at in begun]
+        if workers.count > 1 and starts[0] is None:
+            self._remark(f"made by {workers.count} workers, each with {self._division.of} of its own")
 
     def train(self, pauses: Sequence[int]) -> Told[None]:
         settings, interval = self._settings, self._settings.validation_interval

@@ -47,7 +47,7 @@ def check_config(config: Mapping[str, Any]) -> None:
     _check_parts(config, {("machine", "threads"): int, ("machine", "processor"): str, ("versions", "torch"): str})
     for part in ("machine", "versions"):
         for name, value in config[part].items():
-            wanted = int if (part, name) == ("machine", "threads") else str
+            wanted = int if (part, name) in (("machine", "threads"), ("machine", "workers")) else str
             expect(f"{part}.{name}", value, lambda value, wanted=wanted: type(value) is wanted)  # type: ignore[misc]
 
 

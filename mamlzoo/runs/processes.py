@@ -24,6 +24,7 @@ import torch
 
 import mamlzoo
 from mamlzoo.contracts.plugins import KINDS
+from mamlzoo.engine.division import check_enough
 from mamlzoo.engine.workers import ALONE, LostWorkerError, Workers, group, started_by_torchrun
 from mamlzoo.errors import MamlzooError, UsageError, in_short
 from mamlzoo.experiments.experiment import Experiment
@@ -64,40 +65,49 @@ class _Standing(NamedTuple):
     error: str = ""
 
 
-def this_command() -> list[str]:
-    """What `python` is given to run this command once more."""
-    return ["-m", "mamlzoo", *sys.argv[1:]]
-
-
 def rank() -> int:
     """Which of the workers of a run this process is."""
     return int(os.environ.get("RANK", "0")) if started_by_torchrun() else 0
 
 
+def number_of(count: int) -> int:
+    """How many workers there are, or are to be started.
+
+    Args:
+        count: asked for.
+
+    Raises:
+        UsageError: torchrun has started others.
+    """
+    there = int(os.environ.get("WORLD_SIZE", "1"))
+    if count > 1 and there not in (1, count):
+        raise UsageError(f"torchrun has started {there} workers, and --workers asks for {count}; leave it out")
+    return max(count, there)
+
+
 @contextmanager
-def together(count: int, command: Sequence[str]) -> Iterator[Workers]:
-    """The workers of a run, of which this process is one.
+def together(count: int, make: Callable[[], Experiment]) -> Iterator[Workers]:
+    """The workers of a run, of which this process is one; each of the others is its command, run once more.
 
     Args:
         count: how many to start here, this one among them, where torchrun has not.
-        command: what to start the others with, in Python: arguments of `python`.
+        make: the experiment, untried: what cannot be divided is said before anybody is started.
 
     Raises:
-        UsageError: torchrun has started others than are asked for.
+        UsageError: torchrun has started others than are asked for, or there is too little to do.
         LostWorkerError: one of them ended, and how.
         FollowedError: this is not the first of them; what happened, the first one says.
     """
+    count = number_of(count)
     if started_by_torchrun():
-        there = int(os.environ["WORLD_SIZE"])
-        if count not in (1, there):
-            raise UsageError(f"torchrun has started {there} workers, and --workers asks for {count}; leave it out")
-        place = os.environ.get(PLACE)
-        with _following(), _met(place, there, rank()) as workers:
+        with _following(), _met(os.environ.get(PLACE), count, rank()) as workers:
             yield workers
     elif count == 1:
         yield ALONE
     else:
-        with _started(count, command) as workers:
+        settings = make().settings
+        check_enough(count, len(settings.seeds), settings.meta_batch)
+        with _started(count) as workers:
             yield workers
 
 
@@ -119,8 +129,12 @@ def _met(place: str | None, count: int, own: int) -> Iterator[Workers]:
             yield workers
         return
     if own > 0:
-        threading.Thread(target=_end_with_parent, args=(os.getppid(), place), daemon=True).start()
-    (Path(place) / f"ready-{own}").touch()
+        try:
+            parent = int((Path(place) / "parent").read_text())
+            (Path(place) / f"ready-{own}").touch()
+        except OSError as error:
+            raise LostWorkerError("the first worker of this run is gone") from error
+        threading.Thread(target=_end_with_parent, args=(parent, place), daemon=True).start()
     with group(f"file://{place}/store", count, own) as workers:
         yield workers
 
@@ -134,16 +148,15 @@ def _end_with_parent(parent: int, place: str) -> None:
 
 
 @contextmanager
-def _started(count: int, command: Sequence[str]) -> Iterator[Workers]:
+def _started(count: int) -> Iterator[Workers]:
     """This process and others like it, on this machine."""
     with ExitStack() as stack:
         place = stack.enter_context(tempfile.TemporaryDirectory(prefix="mamlzoo-workers-"))
+        (Path(place) / "parent").write_text(str(os.getpid()))
         environment = {PLACE: place, "WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count)}
         if sys.platform in LOOPBACK:
             environment["GLOO_SOCKET_IFNAME"] = LOOPBACK[sys.platform]
-        others = [
-            stack.enter_context(_Other.started(at, count, command, environment, Path(place))) for at in range(1, count)
-        ]
+        others = [stack.enter_context(_Other.started(at, count, environment, Path(place))) for at in range(1, count)]
         stack.enter_context(_in_environment(environment | {"RANK": "0", "LOCAL_RANK": "0"}))
         for other in others:
             other.wait_until_ready()
@@ -164,13 +177,11 @@ class _Other:
 
     @classmethod
     @contextmanager
-    def started(
-        cls, at: int, count: int, command: Sequence[str], environment: dict[str, str], place: Path
-    ) -> Iterator[_Other]:
+    def started(cls, at: int, count: int, environment: dict[str, str], place: Path) -> Iterator[_Other]:
         said = place / f"said-{at}"
         with said.open("wb") as file:
             process = subprocess.Popen(
-                [sys.executable, *command],
+                [sys.executable, *sys.orig_argv[1:]],
                 env=os.environ | environment | {"RANK": str(at), "LOCAL_RANK": str(at)},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -237,8 +248,8 @@ def _in_environment(values: dict[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def agreed(make: Callable[[], list[Experiment]], workers: Workers) -> list[Experiment]:
-    """The experiment that all workers are about to run, the only one of a list.
+def agreed(make: Callable[[], Experiment], workers: Workers) -> Experiment:
+    """The experiment that all workers are about to run.
 
     Raises:
         UsageError: one of them is about to run another one, by other versions or on other data; or there is too little
@@ -258,15 +269,15 @@ def agreed(make: Callable[[], list[Experiment]], workers: Workers) -> list[Exper
             raise UsageError(wrong)
         raise FollowedError
     assert experiment is not None
-    return [experiment]
+    return experiment
 
 
 def _standing(
-    make: Callable[[], list[Experiment]], workers: Workers
+    make: Callable[[], Experiment], workers: Workers
 ) -> tuple[_Standing, Experiment | None, MamlzooError | None]:
     own = _Standing(platform.node(), {"mamlzoo": mamlzoo.__version__, "torch": torch.__version__})
     try:
-        (experiment,) = make()
+        experiment = make()
         division_of(experiment, workers)
         config = config_of(experiment)
     except MamlzooError as error:

@@ -24,9 +24,11 @@ OLDEST = (2, 31)
 
 
 def machine(device: torch.device, threads: int) -> dict[str, Any]:
-    """What computes: the device by name, and how many CPU threads may."""
+    """What computes: the device by name, how many CPU threads may, and in how many processes if in several."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
-    return {"device": str(device), "processor": name, "threads": threads, "system": platform.platform()}
+    found = {"device": str(device), "processor": name, "threads": threads, "system": platform.platform()}
+    workers = int(os.environ.get("WORLD_SIZE", "1"))
+    return found if workers == 1 else found | {"workers": workers}
 
 
 def git_revision() -> dict[str, Any] | None:

@@ -32,6 +32,7 @@ from mamlzoo.runs.config import check_data, config_of, experiment_from
 from mamlzoo.runs.digests import experiment_digest
 from mamlzoo.runs.loggers import Loggers
 from mamlzoo.runs.recording_policy import DEFAULT, DiskError, RecordingPolicy, StoppedError
+from mamlzoo.tables import count
 
 
 class Standing(NamedTuple):
@@ -85,12 +86,14 @@ def resume(
     run_directory.read_config(directory)
     shown, _ = _shown(directory)
     if shown is not None:  # nothing was written, so the directory may be one that can only be read
+        workers.told(_Beginning(ended=True))
         return shown
     with files.locked(directory):
         shown, alerts = _shown(directory)  # another process may have ended it meanwhile
         if shown is not None:
+            workers.told(_Beginning(ended=True))
             return shown
-        (result,) = _run([_gone_on_with(directory, policy, given or {}, alerts)], policy, workers)
+        (result,) = _run([_gone_on_with(directory, policy, given or {}, alerts, workers)], policy, workers)
         return result
 
 
@@ -137,7 +140,7 @@ def _recorded(
                     given = {plugin.kind: plugin for plugin in experiment.plugins}
                     standing.append(_gone_on_with(directory, policy, given, []))
             return _run(standing, policy, workers)
-        except (StoppedError, DiskError, LostWorkerError):
+        except (StoppedError, DiskError, LostWorkerError):  # which say how to go on
             raise
         except MamlzooError:
             for directory, config in made.items():
@@ -158,7 +161,11 @@ def _check_together(runs: Sequence[tuple[Experiment, Path]]) -> None:
 
 
 def _gone_on_with(
-    directory: Path, policy: RecordingPolicy, given: Mapping[str, Plugin], alerts: Sequence[str]
+    directory: Path,
+    policy: RecordingPolicy,
+    given: Mapping[str, Plugin],
+    alerts: Sequence[str],
+    workers: Workers = ALONE,
 ) -> Standing:
     """Where a run that is not finished goes on; what is left of its end is removed.
 
@@ -168,16 +175,23 @@ def _gone_on_with(
     config = run_directory.read_config(directory)
     experiment = _experiment(config, given)
     start, said = _last_good(directory, config)
+    before = config["machine"].get("workers", 1)
     if start is not None:
         changes = _changes(config, experiment)
+        if before != workers.count:
+            numbers = [count(number, "worker") for number in (before, workers.count)]
+            step = start.training.step
+            changes.append(f"begun by {numbers[0]}, from meta-step {step} on by {numbers[1]}: the last bits may differ")
         start, said = replace(start, remarks=[*start.remarks, *changes]), [*said, *changes]
     for text in [*alerts, *said]:
         policy.progress(experiment, Alert(text))
     _tidy(directory)
     run_directory.reopen(directory)
-    # As many threads as it began with, where it left the number to the machine: sums depend on it.
-    settings = replace(experiment.settings, threads=config["machine"]["threads"])
-    return Standing(replace(experiment, settings=settings), config, directory, start)
+    if before == workers.count:
+        # As many threads as it began with, where it left the number to the machine: sums depend on it.
+        settings = replace(experiment.settings, threads=config["machine"]["threads"])
+        experiment = replace(experiment, settings=settings)
+    return Standing(experiment, config, directory, start)
 
 
 def place_of(experiment: Experiment, directory: Path) -> tuple[int, str, int]:
@@ -220,11 +234,19 @@ def record_or_resume(
 
 
 class _Beginning(NamedTuple):
-    """What the first worker says before the run: from where it goes on, where to pause, and with how many threads."""
+    """What the first worker says before the run.
+
+    Attributes:
+        start: from where it goes on.
+        pauses: where to pause.
+        threads: of each worker.
+        ended: whether there is nothing to be done.
+    """
 
     start: Checkpoint | None = None
     pauses: Sequence[int] = ()
     threads: int | None = None
+    ended: bool = False
 
 
 class _Word(NamedTuple):
@@ -234,14 +256,16 @@ class _Word(NamedTuple):
     stops: bool = False
 
 
-def follow(experiment: Experiment, config: dict[str, Any], workers: Workers) -> Result:
+def follow(experiment: Experiment, config: dict[str, Any], workers: Workers) -> None:
     """Make a run together with others, the first of which records it; nothing is read, written or told here.
 
     Raises:
         StoppedError: the first one stops.
         LostWorkerError: another one is gone.
     """
-    start, pauses, threads = workers.told(_Beginning())
+    start, pauses, threads, ended = workers.told(_Beginning())
+    if ended:
+        return
     experiment = replace(experiment, settings=replace(experiment.settings, threads=threads))
 
     def hear(events: Sequence[Event | None]) -> None:
@@ -254,8 +278,7 @@ def follow(experiment: Experiment, config: dict[str, Any], workers: Workers) -> 
                 raise StoppedError("")
 
     told = execution.side_by_side([experiment], [config], [start], pauses, workers)
-    (result,) = execution.finished(told, hear)
-    return result
+    execution.finished(told, hear)
 
 
 def _run(runs: Sequence[Standing], policy: RecordingPolicy, workers: Workers) -> list[Result]:
@@ -272,7 +295,6 @@ def _run(runs: Sequence[Standing], policy: RecordingPolicy, workers: Workers) ->
         every = policy.every.steps
         experiments, configs, _, starts = zip(*runs, strict=True)
         first, pauses = experiments[0], [every] if every else []
-        workers.told(_Beginning(starts[0], pauses, first.settings.threads))
         told = execution.side_by_side(experiments, configs, starts, pauses, workers)
 
         def hear(events: Sequence[Event | None]) -> None:
@@ -294,6 +316,7 @@ def _run(runs: Sequence[Standing], policy: RecordingPolicy, workers: Workers) ->
                 raise StoppedError(resume_command(runs[0].directory))
 
         try:
+            workers.told(_Beginning(starts[0], pauses, first.settings.threads))
             results = execution.finished(told, hear)
         except LostWorkerError as error:
             again = f"`{resume_command(runs[0].directory)}` goes on from the last checkpoint"

@@ -25,7 +25,16 @@ OF_SEEDS = {
     "by compile": {"seeds": 4, "plan": "compile"},
     "an optimiser for each": {"seeds": 4, "plan": "vmap", "optimizer": "adafactor"},
     "the best of them": {"seeds": 4, "plan": "vmap", **FULL},
-    "with a class of statistics": {"seeds": 4, "plan": "vmap", "algorithm": "maml-plus-plus"},
+    "with statistics": {"seeds": 4, "plan": "vmap", "algorithm": "maml-plus-plus"},
+    "that run off": {"seeds": 4, "plan": "vmap", "outer_lr": 1e30, "iterations": 40},
+    "that lose patience": {
+        "seeds": 4,
+        "plan": "vmap",
+        "patience": 1,
+        "validate_every": 2,
+        "valid_tasks": 4,
+        "outer_lr": 0.1,
+    },
     "that train nothing": {"seeds": 4, "algorithm": "scratch"},
 }
 """Runs of which each worker has seeds of its own."""
@@ -35,7 +44,8 @@ OF_TASKS = {
     "by compile": {"plan": "compile"},
     "as a sum": {"plan": "vmap", "meta_reduction": "sum", "clip_norm": 1.0, "clip_per": "task"},
     "the best of them": {"plan": "vmap", **FULL},
-    "with a class of statistics": {"plan": "vmap", "algorithm": "maml-plus-plus", "meta_reduction": "sum"},
+    "with rates of groups": {"plan": "vmap", "algorithm": "meta-sgd", "group_lrs": {"rates": 1e-4}},
+    "with statistics": {"plan": "vmap", "algorithm": "maml-plus-plus", "meta_reduction": "sum"},
     "of a probabilistic learner": {"plan": "vmap", "algorithm": "alpaca"},
 }
 """Runs of which each worker has tasks of its own."""
@@ -53,6 +63,7 @@ def made(of, name, workers=ALONE):
     return {
         "theta": trees.ravel(trees.stop_gradient(at.meta)),
         "state": [value for slots in at.training.optimizer for own in slots.values() for value in own.values()],
+        "diverged": torch.tensor(sorted(at.training.diverged.items())),
         "losses": [torch.from_numpy(record.losses) for record in at.history],
         "validation": [torch.from_numpy(record.values) for record in at.validation],
         "values": {name: torch.from_numpy(values) for name, values in result.evaluation.values.items()},

@@ -23,7 +23,7 @@ SPREAD = 1e6
 PARTS = 8
 """Of a seed's tasks at most, each computed by one thread. Sums are of parts, however many threads and seeds there are:
 so a seed comes to the same bits alone and beside others."""
-SUMS = 8 * MIB
+SUMS = 64 * MIB
 """Bytes that the sums of a seed's parts may take."""
 
 
