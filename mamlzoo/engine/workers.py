@@ -106,7 +106,11 @@ def group(store: str = "env://", count: int = -1, rank: int = -1) -> Iterator[Gr
     """
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() and dist.is_nccl_available() else "gloo"
     with _heard("this worker could not meet the others of its run"):
-        dist.init_process_group(backend, init_method=store, world_size=count, rank=rank)
+        there, rank, count = next(dist.rendezvous(store, rank, count))  # type: ignore[attr-defined]
+        # torchrun starts a run again with the store of before, in which the addresses of the dead still stand.
+        attempt = f"attempt {os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}"
+        fresh = dist.PrefixStore(attempt, there)  # type: ignore[attr-defined]
+        dist.init_process_group(backend, store=fresh, world_size=count, rank=rank)
         workers = Group()
     try:
         yield workers

@@ -136,3 +136,37 @@ def test_no_worker_outlives_the_first(tmp_path, number):
         time.sleep(0.05)
     assert not is_there(worker)
     assert said_by(tmp_path, "resume", "divided", "-q") == (0, [])
+
+
+def torchrun(folder, *arguments):
+    """torchrun with two workers of a command, in the background, and without a word to the network."""
+    loopback = {"GLOO_SOCKET_IFNAME": "lo" if sys.platform == "linux" else "lo0", "OMP_NUM_THREADS": "1"}
+    launch = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-addr", "127.0.0.1", *arguments]
+    return subprocess.Popen(
+        [sys.executable, *launch], cwd=folder, env=os.environ | loopback, stderr=subprocess.PIPE, text=True
+    )
+
+
+@pytest.mark.slow
+def test_torchrun_goes_on_with_a_run_that_lost_a_worker(tmp_path):
+    process = torchrun(tmp_path, "--max-restarts", "1", "-m", "mamlzoo", *LONG, "--out", "divided")
+    until = time.monotonic() + 60
+    while not (tmp_path / "divided" / "checkpoint.previous.pt").exists() and time.monotonic() < until:
+        time.sleep(0.02)
+    time.sleep(1)
+    os.kill(max(children_of(process)), signal.SIGKILL)
+    _, said = process.communicate(timeout=180)
+    assert process.returncode == 0, said
+    assert said_by(tmp_path, *LONG, "--out", "alone") == (0, [])
+    assert values_in(tmp_path / "divided") == values_in(tmp_path / "alone")
+    shown = torchrun(tmp_path, "-m", "mamlzoo", "resume", "divided", "-q")
+    _, said = shown.communicate(timeout=120)
+    assert shown.returncode == 0, said
+
+
+@pytest.mark.slow
+def test_torchrun_divides_no_comparison(tmp_path):
+    process = torchrun(tmp_path, "-m", "mamlzoo", "compare", "-a", "maml", "-a", "fomaml", "--out", "both", "-q")
+    _, said = process.communicate(timeout=120)
+    assert "Error: torchrun has started 2 workers, among which only `run` and `resume` divide their work" in said
+    assert not (tmp_path / "both").exists()
