@@ -29,6 +29,20 @@ static void take(long) {}
 static void pause() {}
 #endif
 
+// Registers that nothing here sets are the same in every call: else a damaged program, in which an instruction reads one,
+// could be right when it is tried and wrong later.
+#if defined(__AVX512F__)
+static void forget() {
+    asm volatile(
+        "kxorw %%k1, %%k1, %%k1; kxorw %%k2, %%k2, %%k2; kxorw %%k3, %%k3, %%k3; kxorw %%k4, %%k4, %%k4;"
+        "kxorw %%k5, %%k5, %%k5; kxorw %%k6, %%k6, %%k6; kxorw %%k7, %%k7, %%k7"
+        : : : "k1", "k2", "k3", "k4", "k5", "k6", "k7"
+    );
+}
+#else
+static void forget() {}
+#endif
+
 // a core on which nothing is to be done is free for others: for a moment after some microseconds, later for longer
 static void rest(long turns) {
     constexpr timespec A_WHILE = {0, 50000};
@@ -64,6 +78,7 @@ static void compute(const Context& c, long thread, long part, long* before) {
 
 // parts that nobody else has taken, until there are no more
 static void take_part(Context& c, long thread) {
+    forget();
     long before = -1;
     for (long part; (part = __atomic_fetch_add(&c.taken, 1, __ATOMIC_ACQ_REL)) < PARTS;) {
         compute(c, thread, part, &before);
@@ -90,6 +105,7 @@ static void* help(void* given) {
 
 // a meta-step, with or without helpers: the parts and the order of their sums are the same
 static void step(Context& c, bool helped, void* measured) {
+    forget();
     __atomic_store_n(&c.done, 0, __ATOMIC_RELAXED);
     if (helped) {
         __atomic_store_n(&c.taken, 0, __ATOMIC_RELEASE);
