@@ -29,8 +29,8 @@ static void take(long) {}
 static void pause() {}
 #endif
 
-// Registers that nothing here sets are the same in every call: else a damaged program, in which an instruction reads one,
-// could be right when it is tried and wrong later.
+// Registers that nothing here sets are the same in every call: else a damaged program that reads one could be right
+// when it is tried, and wrong later.
 #if defined(__AVX512F__)
 static void forget() {
     asm volatile(
