@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import importlib
-import os
 import platform
 import re
 from collections.abc import Callable
@@ -15,6 +14,7 @@ import click
 from mamlzoo import __version__
 from mamlzoo.cli import standard_streams
 from mamlzoo.contracts.reading import watched_by
+from mamlzoo.engine import torchrun
 from mamlzoo.errors import MamlzooError
 
 COMMANDS = {
@@ -102,8 +102,8 @@ def _reading(what: str, total: int) -> AbstractContextManager[Callable[[int], No
 
 def _tell(message: str, headline: str = "Error: ") -> None:
     message = re.sub(r"\s*[\r\n]\s*", " ", message)  # as of a path with a line end in it
-    if os.environ.get("RANK", "0") != "0" and headline:  # one of torchrun's workers, all of which write to one terminal
-        message = f"worker {os.environ['RANK']} on {platform.node()}: {message}"
+    if torchrun.rank() > 0 and headline:  # all workers write to one terminal
+        message = f"worker {torchrun.rank()} on {platform.node()}: {message}"
     console = importlib.import_module("mamlzoo.cli.console")  # rich, which nothing needs until then
     if headline:
         console.err().print(f"{headline}{message}")

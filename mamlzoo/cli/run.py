@@ -24,6 +24,7 @@ def command(workers: int, **flags: Any) -> None:
     chosen by -t, -m and -a are listed below; `mamlzoo info NAME` explains them.
     """
     from mamlzoo.cli.results import show
+    from mamlzoo.engine import torchrun
     from mamlzoo.runs import processes, recording
     from mamlzoo.runs.commands import resume_command
 
@@ -42,6 +43,6 @@ def command(workers: int, **flags: Any) -> None:
         with recorded(
             lambda: resume_command(directory), request.checkpoint_every, request.loggers, request.quiet, group.count
         ) as policy:
-            begin = recording.record_or_resume if processes.is_begun_again() else recording.record
+            begin = recording.record_or_resume if torchrun.attempt() else recording.record
             result = begin(experiment, directory, policy, group)
     show(result, directory, quiet=request.quiet, as_json=request.as_json)

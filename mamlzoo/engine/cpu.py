@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 
+from mamlzoo.engine import torchrun
 from mamlzoo.engine.memory import MIB
 
 SPREAD = 8 * MIB
@@ -42,7 +43,7 @@ def available_threads() -> int:
 
     Where it is one of several workers on this machine, as torchrun says, they share these.
     """
-    return max(1, _cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+    return max(1, _cores() // torchrun.count_here())
 
 
 def _cores() -> int:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 
+from mamlzoo.engine import torchrun
 from mamlzoo.errors import UsageError
 
 
@@ -17,7 +17,7 @@ def device_of(name: str) -> torch.device:
     Raises:
         UsageError: it is not there.
     """
-    if name == "cuda" and local_workers() > 1:
+    if name == "cuda" and torchrun.count_here() > 1:
         name = _own_gpu()
     try:
         device = torch.device(name)
@@ -28,23 +28,16 @@ def device_of(name: str) -> torch.device:
     return device
 
 
-def local_workers() -> int:
-    """How many processes of this machine make this run together, as torchrun says."""
-    return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-
-
 def _own_gpu() -> str:
     """Each worker of a machine has a GPU of its own.
 
     Raises:
         UsageError: there are fewer.
     """
-    if torch.cuda.device_count() < local_workers():
-        raise UsageError(
-            f"{local_workers()} workers of one machine want a GPU each, and it has {torch.cuda.device_count()}; choose "
-            "fewer workers"
-        )
-    return f"cuda:{os.environ['LOCAL_RANK']}"
+    workers, there = torchrun.count_here(), torch.cuda.device_count()
+    if there < workers:
+        raise UsageError(f"{workers} workers of one machine want a GPU each, and it has {there}; choose fewer workers")
+    return f"cuda:{torchrun.rank_here()}"
 
 
 @contextmanager

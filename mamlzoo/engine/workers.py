@@ -7,7 +7,6 @@ on CPUs, NCCL for those on GPUs.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar, cast
@@ -16,6 +15,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from mamlzoo.engine import torchrun
 from mamlzoo.errors import MamlzooError, in_short
 
 T = TypeVar("T")
@@ -91,11 +91,6 @@ def _heard(what: str) -> Iterator[None]:
         raise LostWorkerError(f"{what} ({in_short(error)})") from error
 
 
-def started_by_torchrun() -> bool:
-    """Whether this process is one of several that torchrun, or a worker's parent, has started."""
-    return int(os.environ.get("WORLD_SIZE", "1")) > 1 and "RANK" in os.environ
-
-
 @contextmanager
 def group(store: str = "env://", count: int = -1, rank: int = -1) -> Iterator[Group]:
     """Meet the other processes, and part from them.
@@ -108,8 +103,7 @@ def group(store: str = "env://", count: int = -1, rank: int = -1) -> Iterator[Gr
     with _heard("this worker could not meet the others of its run"):
         there, rank, count = next(dist.rendezvous(store, rank, count))  # type: ignore[attr-defined]
         # torchrun starts a run again with the store of before, in which the addresses of the dead still stand.
-        attempt = f"attempt {os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}"
-        fresh = dist.PrefixStore(attempt, there)  # type: ignore[attr-defined]
+        fresh = dist.PrefixStore(f"attempt {torchrun.attempt()}", there)  # type: ignore[attr-defined]
         dist.init_process_group(backend, store=fresh, world_size=count, rank=rank)
         workers = Group()
     try:

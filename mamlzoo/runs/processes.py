@@ -24,8 +24,9 @@ import torch
 
 import mamlzoo
 from mamlzoo.contracts.plugins import KINDS
+from mamlzoo.engine import torchrun
 from mamlzoo.engine.division import check_enough
-from mamlzoo.engine.workers import ALONE, LostWorkerError, Workers, group, started_by_torchrun
+from mamlzoo.engine.workers import ALONE, LostWorkerError, Workers, group
 from mamlzoo.errors import MamlzooError, UsageError, in_short
 from mamlzoo.experiments.experiment import Experiment
 from mamlzoo.experiments.seed_axis import division_of
@@ -65,11 +66,6 @@ class _Standing(NamedTuple):
     error: str = ""
 
 
-def rank() -> int:
-    """Which of the workers of a run this process is."""
-    return int(os.environ.get("RANK", "0")) if started_by_torchrun() else 0
-
-
 def number_of(count: int) -> int:
     """How many workers there are, or are to be started.
 
@@ -79,7 +75,7 @@ def number_of(count: int) -> int:
     Raises:
         UsageError: torchrun has started others.
     """
-    there = int(os.environ.get("WORLD_SIZE", "1"))
+    there = torchrun.count()
     if count > 1 and there not in (1, count):
         raise UsageError(f"torchrun has started {there} workers, and --workers asks for {count}; leave it out")
     return max(count, there)
@@ -99,8 +95,8 @@ def together(count: int, make: Callable[[], Experiment]) -> Iterator[Workers]:
         FollowedError: this is not the first of them; what happened, the first one says.
     """
     count = number_of(count)
-    if started_by_torchrun():
-        with _following(), _met(os.environ.get(PLACE), count, rank()) as workers:
+    if torchrun.count() > 1:
+        with _following(), _met(os.environ.get(PLACE), count, torchrun.rank()) as workers:
             yield workers
     elif count == 1:
         yield ALONE
@@ -117,7 +113,7 @@ def _following() -> Iterator[None]:
     try:
         yield
     except (LostWorkerError, StoppedError) as error:
-        if rank() == 0:
+        if torchrun.rank() == 0:
             raise
         raise FollowedError from error
 
@@ -313,8 +309,3 @@ def follow(experiment: Experiment, workers: Workers) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
     recording.follow(experiment, config_of(experiment), workers)
-
-
-def is_begun_again() -> bool:
-    """Whether torchrun has started this run before, and does so again since a worker was lost."""
-    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from mamlzoo.engine import torchrun
 from mamlzoo.engine.cpu import cpuinfo
 
 HARMLESS = {"core.fsmonitor": "false", "core.hooksPath": os.devnull, "core.untrackedCache": "false"}
@@ -27,8 +28,7 @@ def machine(device: torch.device, threads: int) -> dict[str, Any]:
     """What computes: the device by name, how many CPU threads may, and in how many processes if in several."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
     found = {"device": str(device), "processor": name, "threads": threads, "system": platform.platform()}
-    workers = int(os.environ.get("WORLD_SIZE", "1"))
-    return found if workers == 1 else found | {"workers": workers}
+    return found if torchrun.count() == 1 else found | {"workers": torchrun.count()}
 
 
 def git_revision() -> dict[str, Any] | None:
