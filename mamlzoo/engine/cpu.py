@@ -43,16 +43,17 @@ def available_threads() -> int:
 
     Where it is one of several workers on this machine, as torchrun says, they share these.
     """
-    return max(1, _cores() // torchrun.count_here())
+    return max(1, cores() // torchrun.count_here())
 
 
-def _cores() -> int:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def cores() -> int:
+    """The cores that this process and those beside it may use together, or so many cores' worth of time."""
+    found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
         allowed, period = map(int, QUOTA.read_text(encoding="utf-8").split())
     except (OSError, ValueError):  # there is none, or it says 'max'
-        return cores
-    return max(1, min(cores, math.ceil(allowed / period)))
+        return found
+    return max(1, min(found, math.ceil(allowed / period)))
 
 
 def is_busy() -> bool:

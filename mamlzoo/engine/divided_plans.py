@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mamlzoo.engine.binding import Bound
-from mamlzoo.engine.divided_steps import StepsOfSeeds, StepsOfTasks, keeping_gradients
+from mamlzoo.engine.carried_statistics import columns
+from mamlzoo.engine.divided_steps import Addition, KeptGradients, StepsOfSeeds, StepsOfTasks, keeping_gradients
 from mamlzoo.engine.division import Division
 from mamlzoo.engine.episodes import TrainingStream
 from mamlzoo.engine.plan_choice import Alert, Choice, Preparing, Training, prepare
@@ -27,23 +28,27 @@ def prepare_divided(
     workers = division.workers
     if workers.count == 1:
         return (yield from prepare(bound, stream, training))
-    wanted = keeping_gradients(training) if division.of == "tasks" else training
-    chosen = (yield from prepare(bound, stream, wanted)) if workers.rank == 0 else None
+    chosen = (yield from prepare(bound, stream, training)) if workers.rank == 0 else None
     choice = workers.told(chosen and chosen[1])
     assert choice is not None
     if chosen is None:
-        chosen = yield from _prepare_as(choice, bound, stream, wanted)
+        chosen = yield from _prepare_as(choice, bound, stream, training)
     plans = workers.gathered(chosen[1])
     others = [other for other in plans if other.plan != choice.plan]
     if others:
         yield Alert(f"a worker could not compute by {choice.plan} ({others[0].why}); all compute by {others[0].plan}")
         choice = others[0]
-        chosen = yield from prepare(bound, stream, replace(wanted, plan=choice.plan))
+        chosen = yield from prepare(bound, stream, replace(training, plan=choice.plan))
     steps = chosen[0]
     if division.of == "seeds":
         return StepsOfSeeds(steps, division), choice
-    optimizer = training.optimizer_of(bound.meta, bound.algorithm.statistics)
-    return StepsOfTasks(optimizer, steps, bound, training.reduction, division), choice
+    add = Addition(bound, training.reduction, division)
+    adding = steps.adding(add)
+    if not all(workers.gathered(adding is not None)):
+        kept, _ = yield from prepare(bound, stream, replace(keeping_gradients(training), plan=choice.plan))
+        adding = KeptGradients(steps.optimizer, kept, columns(bound.meta, bound.algorithm.statistics), add)
+    assert adding is not None
+    return StepsOfTasks(steps.optimizer, adding, division), choice
 
 
 def _prepare_as(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,11 +14,11 @@ from numpy.typing import NDArray
 
 from mamlzoo import trees
 from mamlzoo.contracts.data import MetaParams
-from mamlzoo.engine.blocks import blocks
+from mamlzoo.engine.blocks import Block, blocks
 from mamlzoo.engine.cpu import computing
 from mamlzoo.engine.episodes import TrainingStream
 from mamlzoo.engine.schedules import CONSTANT, Schedule
-from mamlzoo.engine.steps import Measured, Steps, joined
+from mamlzoo.engine.steps import Measured, Piece, Steps, joined
 from mamlzoo.tables import count, number
 
 RECORDS = 500
@@ -104,29 +105,59 @@ def train(
     """
     every = max(1, iterations // RECORDS)
     step, diverged, recent = 0, dict[int, int](), list[Measured]()
-    seeds = len(steps.finite())
     if start is not None:
         step, diverged, recent = start.step, dict(start.diverged), [start.recent] if start.recent is not None else []
         steps.optimizer.restore(start.meta, start.optimizer, start.average)
-    ends, longest = [every, *pauses], 1
+    longest = 1
     for block, offset in blocks(stream, iterations, steps.optimizer.lrs, schedule, step):
         last = min(offset + len(block.progress), iterations)
-        while step < last and len(diverged) < seeds:
-            until = min(last, step + steps.agreed(longest), *(step + end - step % end for end in ends))
+        while step < last and len(diverged) < steps.seeds:
+            until = min(last, step + steps.agreed(longest), *(step + pause - step % pause for pause in pauses))
+            ends = [*range(step + every - step % every, until, every), until]
             began = time.perf_counter()
             with computing(steps.threads):
-                recent.append(steps.advance(block, step - offset, until - offset))
+                pieces = _until_divergence(steps, block, offset, step, ends, diverged)
             pace = (time.perf_counter() - began) / (until - step)
             longest = max(1, min(2 * longest, int(PIECE / max(pace, 1e-9))))
-            step = until
-            if step % every == 0 or step == iterations:
-                record = _record(step, joined(recent), diverged, steps.finite())
-                diverged, recent = record.diverged, []
-                yield record
+            for step, piece in zip(ends[: len(pieces)], pieces, strict=True):
+                recent.append(piece.measured)
+                if step % every == 0 or step == iterations:
+                    record = _record(step, joined(recent), diverged, piece.finite)
+                    diverged, recent = record.diverged, []
+                    yield record
             yield _state(step, steps, recent, diverged)
-        if len(diverged) == seeds:
+        if len(diverged) == steps.seeds:
             break
     return _state(step, steps, recent, diverged)
+
+
+def _until_divergence(
+    steps: Steps, block: Block, offset: int, step: int, ends: Sequence[int], diverged: Mapping[int, int]
+) -> list[Piece]:
+    """Meta-steps in pieces that end after these, but none after a piece in which a further seed diverges.
+
+    Where pieces end depends on a clock, and where training ends must not. So training stands still at each divergence,
+    as if it had been looked for after every piece, which several workers could do by a word a piece alone.
+
+    Args:
+        offset: the number of the block's first meta-step.
+    """
+    optimizer, first, numbers = steps.optimizer, step - offset, [end - offset for end in ends]
+    if len(numbers) == 1:
+        return steps.stretch(block, first, numbers)
+    before = copy.deepcopy((trees.stop_gradient(optimizer.meta), optimizer.saved(), optimizer.average))
+    pieces = steps.stretch(block, first, numbers)
+    new = [at for at, piece in enumerate(pieces) if _broken(piece) - set(diverged)]
+    if not new or new[0] == len(pieces) - 1:
+        return pieces
+    optimizer.restore(*before)
+    return steps.stretch(block, first, numbers[: new[0] + 1])
+
+
+def _broken(piece: Piece) -> set[int]:
+    """The seeds whose meta-loss, or θ, is not finite any more."""
+    whole = torch.isfinite(piece.measured.losses).all(0) & piece.finite
+    return {seed for seed, is_whole in enumerate(whole.tolist()) if not is_whole}
 
 
 def _state(step: int, steps: Steps, recent: list[Measured], diverged: dict[int, int]) -> TrainingState:
@@ -136,8 +167,7 @@ def _state(step: int, steps: Steps, recent: list[Measured], diverged: dict[int, 
 
 
 def _record(step: int, recent: Measured, diverged: dict[int, int], whole: torch.Tensor) -> TrainingRecord:
-    """Looked at only now and then: reading a tensor's value waits for the device."""
-    losses, logs = trees.tree_map(lambda leaf: leaf.double().cpu(), recent)  # [steps, seeds]
+    losses, logs = trees.tree_map(lambda leaf: leaf.double(), recent)  # [steps, seeds]
     finite = torch.isfinite(losses)
     first = step - len(losses)
     bad = [seed for seed in range(finite.shape[1]) if not finite[:, seed].all()]

@@ -2,11 +2,13 @@
 
 All of them do the same at the same time, each for its own seeds or its own tasks, and agree where they must: on the
 plan, on how long to go on before the next word, on what was measured. Numbers go by torch.distributed: gloo for those
-on CPUs, NCCL for those on GPUs.
+on CPUs, NCCL for those on GPUs; short ones between processes of one machine by what is faster (`neighbours`).
 """
 
 from __future__ import annotations
 
+import contextlib
+import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar, cast
@@ -16,6 +18,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from mamlzoo.engine import torchrun
+from mamlzoo.engine.neighbours import MOST, Neighbours, neighbours
 from mamlzoo.errors import MamlzooError, in_short
 
 T = TypeVar("T")
@@ -58,28 +61,35 @@ class Group(Workers):
         LostWorkerError: in all of its methods, where another process is gone.
     """
 
-    def __init__(self) -> None:
-        """The processes of torch's default group, which is there."""
-        self.rank, self.count = dist.get_rank(), dist.get_world_size()
+    def __init__(self, near: Neighbours | None) -> None:
+        """The processes of torch's default group, which is there.
+
+        Args:
+            near: the same, where all are on this machine: what is short goes by them.
+        """
+        self.rank, self.count, self._near = dist.get_rank(), dist.get_world_size(), near
         self._words = dist.new_group(backend="gloo")  # words never go by way of a GPU
 
     def told(self, value: T) -> T:
-        words = [value if self.rank == 0 else None]
-        with _heard("another worker of this run is gone"):
-            dist.broadcast_object_list(words, src=0, group=self._words)
-        return cast(T, words[0])
+        return cast(T, self.gathered(value if self.rank == 0 else None)[0])
 
     def gathered(self, value: T) -> list[T]:
-        words: list[Any] = [None] * self.count
         with _heard("another worker of this run is gone"):
+            if self._near is not None:
+                said = self._near.gathered(pickle.dumps(value))
+                if said is not None:
+                    return [pickle.loads(each) for each in said]
+            words: list[Any] = [None] * self.count
             dist.all_gather_object(words, value, group=self._words)
-        return words
+            return words
 
     def total(self, numbers: Tensor) -> Tensor:
-        summed = numbers.contiguous().clone()
         with _heard("another worker of this run is gone"):
+            if self._near is not None and numbers.device.type == "cpu" and numbers.nbytes <= MOST:
+                return self._near.total(numbers)
+            summed = numbers.contiguous().clone()
             dist.all_reduce(summed)
-        return summed
+            return summed
 
 
 @contextmanager
@@ -87,7 +97,7 @@ def _heard(what: str) -> Iterator[None]:
     """Say what it means that another worker does not answer, and how torch says it."""
     try:
         yield
-    except (RuntimeError, ValueError) as error:  # gloo's and NCCL's have no class of their own
+    except (RuntimeError, ValueError, OSError) as error:  # gloo's and NCCL's have no class of their own
         raise LostWorkerError(f"{what} ({in_short(error)})") from error
 
 
@@ -105,8 +115,9 @@ def group(store: str = "env://", count: int = -1, rank: int = -1) -> Iterator[Gr
         # torchrun starts a run again with the store of before, in which the addresses of the dead still stand.
         fresh = dist.PrefixStore(f"attempt {torchrun.attempt()}", there)  # type: ignore[attr-defined]
         dist.init_process_group(backend, store=fresh, world_size=count, rank=rank)
-        workers = Group()
-    try:
+    with contextlib.ExitStack() as opened:
+        opened.callback(dist.destroy_process_group)
+        with _heard("this worker could not meet the others of its run"):
+            near = opened.enter_context(neighbours(fresh, rank, count)) if torchrun.count_here() == count else None
+            workers = Group(near)
         yield workers
-    finally:
-        dist.destroy_process_group()

@@ -338,6 +338,7 @@ class _Recording:
         self._tell: Callable[[Event], None] = lambda event: None
         self._written: tuple[int, int, Choice] | None = None
         self._when = time.monotonic()
+        self._lines: list[str] = []
         self.in_training = False
 
     @contextmanager
@@ -358,11 +359,14 @@ class _Recording:
         """
         with _disk(self._directory):
             if isinstance(event, TrainingRecord | ValidationRecord):
+                self._lines.append(run_directory.metrics_line(event))
+            elif isinstance(event, Checkpoint):  # which follows soon
                 with (self._directory / "metrics.jsonl").open("a", encoding="utf-8") as file:
-                    file.write(run_directory.metrics_line(event))
-            elif isinstance(event, Checkpoint) and writes:
-                run_directory.write_checkpoint(self._directory, event, self._config)
-                self._written, self._when = _key(event), time.monotonic()
+                    file.write("".join(self._lines))
+                self._lines.clear()
+                if writes:
+                    run_directory.write_checkpoint(self._directory, event, self._config)
+                    self._written, self._when = _key(event), time.monotonic()
         if isinstance(event, Checkpoint):
             # The records and validations that follow belong to meta-steps that are not written yet.
             self.in_training = not stops and not self._experiment.is_trained(event)

@@ -9,6 +9,7 @@ from torch import nn
 from torch.func import functional_call
 
 from mamlzoo import trees
+from mamlzoo.engine import training
 from mamlzoo.engine.binding import bind_seeds
 from mamlzoo.engine.episodes import TrainingStream
 from mamlzoo.engine.gradients import EAGER
@@ -109,6 +110,35 @@ def test_a_diverged_seed_is_marked_and_the_others_go_on(plan):
     for row in range(6):
         assert bool(np.isfinite(records[-1].losses[row])) == (row not in doomed)
         assert bool(torch.isfinite(meta["network"]["2.weight"][row]).all()) == (row not in doomed)
+
+
+def in_pieces(monkeypatch, seconds, iterations, seeds):
+    """What training tells, where it says where it stands after so many seconds."""
+    monkeypatch.setattr(training, "PIECE", seconds)
+    task, doomed = Sine(), Explosive()
+    bound = bind_seeds(task, MLP(), doomed, seeds, CPU)
+    stream = TrainingStream(task, seeds, 3, CPU)
+    _, (steps, _) = finish(prepare(bound, stream, Training(iterations, "mean", "sgd", 1e-4, "vmap")))
+    states = {}
+    records = []
+    for event in train(stream, steps, iterations):
+        if isinstance(event, TrainingRecord):
+            records.append((event.step, event.losses.tolist(), event.diverged))
+        else:
+            states[event.step] = trees.ravel(trees.stop_gradient(event.meta)).clone()
+    return repr(records), states
+
+
+@pytest.mark.parametrize("seeds", [(0, 1, 2, 3), (3,)], ids=["some diverge", "all diverge"])
+def test_in_how_many_pieces_training_is_cut_changes_nothing_of_what_it_tells(monkeypatch, seeds):
+    records, every = in_pieces(monkeypatch, 0.0, 80, seeds)
+    same, few = in_pieces(monkeypatch, 1e9, 80, seeds)
+    assert "inf" in records or "nan" in records
+    assert same == records
+    assert set(few) <= set(every)
+    for step, theta in few.items():
+        assert trees.equal(theta.nan_to_num(), every[step].nan_to_num())
+    assert max(few) == max(every)
 
 
 def test_training_ends_early_when_every_seed_has_diverged():

@@ -1,4 +1,4 @@
-"""Runs that two workers make together, each in a process of its own: `python divided_runs.py FOLDER RANK`."""
+"""Runs that two workers make together, each in a process of its own: `python divided_runs.py FOLDER NAMES RANK`."""
 
 from __future__ import annotations
 
@@ -70,11 +70,13 @@ def made(of, name, workers=ALONE):
     }
 
 
-def main(folder, rank):
+def main(folder, wanted, rank):
     with group(f"file://{folder}/store", 2, rank) as workers:
-        found = {f"{of} {name}": made(of, name, workers) for of, names in KINDS.items() for name in names}
+        found = {
+            f"{of} {name}": made(of, name, workers) for of, names in KINDS.items() for name in names if wanted in name
+        }
     torch.save(found, folder / f"found-{rank}.pt")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))

@@ -14,7 +14,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, final
 
 import torch
 from torch import Tensor, nn
@@ -220,7 +220,8 @@ class _WhileLoop(nn.Module):
         return final[1:]
 
 
-class Loop:
+@final
+class Loop(Run):
     """Runs a compiled `_WhileLoop`."""
 
     def __init__(self, compiled: Compiled) -> None:
@@ -230,7 +231,8 @@ class Loop:
         return self._compiled(torch.tensor(first), torch.tensor(last), *carried, *given)
 
 
-class Replay:
+@final
+class Replay(Run):
     """Runs a compiled pass again and again, on a GPU as a CUDA graph: one launch a pass, nothing read in between."""
 
     def __init__(self, compiled: Compiled) -> None:

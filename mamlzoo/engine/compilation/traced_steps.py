@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from torch import Tensor
@@ -12,10 +12,19 @@ from mamlzoo.engine.binding import Bound
 from mamlzoo.engine.blocks import Block
 from mamlzoo.engine.compilation.numeric_inputs import numbers_of
 from mamlzoo.engine.outer_optimizer import OuterOptimizer
-from mamlzoo.engine.steps import EagerSteps, Measured, Steps, joined
+from mamlzoo.engine.steps import Add, EagerSteps, Measured, Steps, joined
 
-Run = Callable[[int, int, Sequence[Tensor], Sequence[Tensor]], Sequence[Tensor]]
-"""(first, last, carried, given) -> carried, the passes first … last − 1 of a block made by machine code."""
+
+class Run(ABC):
+    """Makes passes of a block by machine code."""
+
+    @abstractmethod
+    def __call__(self, first: int, last: int, carried: Sequence[Tensor], given: Sequence[Tensor]) -> Sequence[Tensor]:
+        """What is carried after the passes first … last − 1."""
+
+    def adding(self, add: Add) -> Run | None:
+        """The same, but that `add` is called before the outer optimiser; None where it cannot be."""
+        return None
 
 
 class TracedSteps(ABC):
@@ -141,3 +150,9 @@ class CompiledSteps(Steps):
         start, end = first * traced.passes, last * traced.passes
         carried = self._run(start, end, traced.carried(self.optimizer), self._given)
         return traced.finish(self.optimizer, carried, first, last)
+
+    def adding(self, add: Add) -> CompiledSteps | None:
+        run = self._run.adding(add)
+        if run is None:
+            return None
+        return CompiledSteps(self.optimizer, self._eager.adding(add), self._traced, run, self.threads)

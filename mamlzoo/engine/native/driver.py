@@ -11,6 +11,8 @@ struct Context {
     void* const* next;
     void* const* given;
     char* scratch;
+    void* totals;
+    int (*add)();
     long step, state, begun, taken, done;
 };
 
@@ -103,8 +105,25 @@ static void* help(void* given) {
     }
 }
 
+// what other workers have of a meta-step is added, to each seed's gradient and measures; false where that fails
+static bool add(Context& c, number* sum, number* measures) {
+    number* row = (number*)c.totals;
+    for (long seed = 0; seed < SEEDS; ++seed, row += NUMBERS + MEASURED) {
+        memcpy(row, sum + seed * NUMBERS, NUMBERS * sizeof(number));
+        memcpy(row + NUMBERS, measures + seed * MEASURED, MEASURED * sizeof(number));
+    }
+    if (c.add()) return false;
+    row = (number*)c.totals;
+    for (long seed = 0; seed < SEEDS; ++seed, row += NUMBERS + MEASURED) {
+        memcpy(sum + seed * NUMBERS, row, NUMBERS * sizeof(number));
+        memcpy(measures + seed * MEASURED, row + NUMBERS, MEASURED * sizeof(number));
+    }
+    forget();
+    return true;
+}
+
 // a meta-step, with or without helpers: the parts and the order of their sums are the same
-static void step(Context& c, bool helped, void* measured) {
+static bool step(Context& c, bool helped, void* measured) {
     forget();
     __atomic_store_n(&c.done, 0, __ATOMIC_RELAXED);
     if (helped) {
@@ -129,10 +148,12 @@ static void step(Context& c, bool helped, void* measured) {
             for (long at = 0; at < MEASURED; ++at) logged[at] += also[at];
         }
     }
+    if (c.add && !add(c, sum, measures)) return false;
     @UPDATE@
     void* const* after = c.next;
     c.next = c.now;
     c.now = after;
+    return true;
 }
 
 constexpr long MOST = 256, TRIAL = 8, CYCLE = 256;
@@ -141,10 +162,10 @@ constexpr long MOST = 256, TRIAL = 8, CYCLE = 256;
 // waiting for a helper can take longer than its work.
 extern "C" void run(
     long first, long last, long threads, void* const* now, void* const* next, void* const* measured,
-    void* const* given, void* const* memory
+    void* const* given, void* const* memory, int (*add)()
 ) {
     char* scratch = (char*)(((unsigned long)memory[0] + 63) / 64 * 64);
-    Context c = {now, next, given, scratch, 0, state_of(), 0, PARTS, 0};
+    Context c = {now, next, given, scratch, memory[1], add, 0, state_of(), 0, PARTS, 0};
     pthread_t started[MOST];
     Helper helpers[MOST];
     static __thread long turn = 0, alone = 0, together = 0;  // a cycle goes on in the next call
@@ -158,7 +179,7 @@ extern "C" void run(
         if (turn == 0) alone = together = 0;
         c.step = at;
         const bool helped = helping && (turn < TRIAL ? false : turn < 2 * TRIAL ? true : together < alone);
-        step(c, helped, measured[0]);
+        if (!step(c, helped, measured[0])) break;
         if (helping && turn < 2 * TRIAL) (turn < TRIAL ? alone : together) += nanoseconds() - before;
         if (helping) turn = (turn + 1) % CYCLE;
     }

@@ -13,8 +13,9 @@ Several threads share the (seed, task) pairs of a meta-step between them.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple, final
 
 import torch
 from torch import Tensor
@@ -41,6 +42,7 @@ from mamlzoo.engine.native.statements.nests import C_TYPES
 from mamlzoo.engine.native.translation import translated
 from mamlzoo.engine.native.writer import UncoveredError, cast
 from mamlzoo.engine.outer_optimizer import OuterOptimizer
+from mamlzoo.engine.steps import Add
 
 STARTING, A_STATEMENT = 0.3, 0.01
 """Seconds that a compiler takes, and for each statement."""
@@ -220,12 +222,12 @@ def _pieces(buffer: Buffer, shapes: Sequence[Sequence[int]]) -> list[Expression]
     return found
 
 
-class Call:
+@final
+class Call(Run):
     """Runs a program that is loaded."""
 
-    def __init__(self, library: ctypes.CDLL, source: Source) -> None:
-        self._function, self._source = library.run, source
-        self._function.restype = None
+    def __init__(self, library: ctypes.CDLL, source: Source, add: Add | None = None) -> None:
+        self._library, self._source, self._add = library, source, add
 
     def __call__(self, first: int, last: int, carried: Sequence[Tensor], given: Sequence[Tensor]) -> Sequence[Tensor]:
         theta, measures, *state = carried
@@ -234,10 +236,39 @@ class Call:
         now = [tensor.clone(memory_format=torch.contiguous_format) for tensor in (theta, *state)]
         after = [torch.empty_like(tensor) for tensor in now]
         scratch = torch.empty(self._source.scratch(threads), dtype=torch.uint8)
+        totals = theta.new_empty(len(theta), theta.shape[1] + measures.shape[2])
         numbers = (ctypes.c_long(number) for number in (first, last, threads))
-        self._function(*numbers, *map(_addresses, (now, after, [measures], given, [scratch])))
+        with _called(self._add, totals) as add:
+            self._library.run(*numbers, *map(_addresses, (now, after, [measures], given, [scratch, totals])), add)
         theta, *state = after if (last - first) % 2 else now
         return [theta, measures, *state]
+
+    def adding(self, add: Add) -> Call:
+        return Call(self._library, self._source, add)
+
+
+ADDED = ctypes.CFUNCTYPE(ctypes.c_int)
+"""What the program calls once a meta-step: whether to end there."""
+
+
+@contextmanager
+def _called(add: Add | None, totals: Tensor) -> Iterator[object]:
+    """What adds up these numbers in place, as a program calls it; None where nothing is to be added."""
+    if add is None:
+        yield ADDED(0)
+        return
+    wrong: list[BaseException] = []
+
+    def added() -> int:
+        try:
+            totals.copy_(add(totals))
+        except BaseException as error:  # which cannot pass through the program
+            wrong.append(error)
+        return len(wrong)
+
+    yield ADDED(added)
+    if wrong:
+        raise wrong[0]
 
 
 def _addresses(tensors: Sequence[Tensor]) -> ctypes.Array[ctypes.c_void_p]:
