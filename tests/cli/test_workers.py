@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import random
+import shlex
 import signal
 import socket
 import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -20,7 +22,9 @@ RUN = [
     "run", "--seeds", "4", "--iterations", "60", "--meta-batch", "2", "--plan", "vmap", "--threads", "1", "--test-tasks", "5",
     "--test-steps", "1", "--checkpoint-every", "10", "-q",
 ]  # fmt: skip
-LONG = [*RUN, "--iterations", "1500", "--checkpoint-every", "50"]
+LONG = [*RUN, "--iterations", "3000", "--checkpoint-every", "50"]
+LOOPBACK = {"GLOO_SOCKET_IFNAME": "lo" if sys.platform == "linux" else "lo0", "OMP_NUM_THREADS": "1"}
+PAGE = Path(__file__).parents[2] / "docs" / "several-processes.md"
 
 
 def said_by(folder, *arguments, **environment):
@@ -52,6 +56,20 @@ def begun(folder, *arguments):
 def children_of(process):
     listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, text=True)
     return [int(line) for line in listed.stdout.split()]
+
+
+@pytest.fixture(scope="module")
+def never_killed(tmp_path_factory):
+    """What the long run comes to by one process."""
+    folder = tmp_path_factory.mktemp("alone")
+    assert said_by(folder, *LONG, "--out", "alone") == (0, [])
+    return values_in(folder / "alone")
+
+
+def free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return str(free.getsockname()[1])
 
 
 def is_there(pid):
@@ -87,15 +105,11 @@ def test_workers_divide_no_comparison(tmp_path):
 
 
 def test_a_worker_with_other_options_is_refused_by_name(tmp_path):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2"}
-    place["GLOO_SOCKET_IFNAME"] = "lo" if sys.platform == "linux" else "lo0"
+    place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port(), "WORLD_SIZE": "2"}
     workers = [
         subprocess.Popen(
             [*MAMLZOO, *RUN, "--out", "divided", "--algorithm.inner-lr", rate],
-            cwd=tmp_path, env=os.environ | place | {"RANK": str(rank)}, stderr=subprocess.PIPE, text=True,
+            cwd=tmp_path, env=os.environ | LOOPBACK | place | {"RANK": str(rank)}, stderr=subprocess.PIPE, text=True,
         )
         for rank, rate in enumerate(["0.01", "0.02"])
     ]  # fmt: skip
@@ -107,8 +121,8 @@ def test_a_worker_with_other_options_is_refused_by_name(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("moment", range(5))
-def test_a_run_whose_worker_is_killed_ends_in_a_line_and_goes_on_to_the_same_bits(tmp_path, moment):
+@pytest.mark.parametrize("moment", range(10))
+def test_a_run_whose_worker_is_killed_ends_in_a_line_and_goes_on_to_the_same_bits(tmp_path, moment, never_killed):
     with begun(tmp_path, *LONG, "--out", "divided", "--workers", "2") as process:
         time.sleep(random.Random(moment).uniform(0, 2))
         (worker,) = children_of(process)
@@ -120,8 +134,7 @@ def test_a_run_whose_worker_is_killed_ends_in_a_line_and_goes_on_to_the_same_bit
         "the last checkpoint\n"
     )
     assert said_by(tmp_path, "resume", "divided", "--workers", "2", "-q") == (0, [])
-    assert said_by(tmp_path, *LONG, "--out", "alone") == (0, [])
-    assert values_in(tmp_path / "divided") == values_in(tmp_path / "alone")
+    assert values_in(tmp_path / "divided") == never_killed
 
 
 @pytest.mark.slow
@@ -140,15 +153,14 @@ def test_no_worker_outlives_the_first(tmp_path, number):
 
 def torchrun(folder, *arguments):
     """torchrun with two workers of a command, in the background, and without a word to the network."""
-    loopback = {"GLOO_SOCKET_IFNAME": "lo" if sys.platform == "linux" else "lo0", "OMP_NUM_THREADS": "1"}
     launch = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-addr", "127.0.0.1", *arguments]
     return subprocess.Popen(
-        [sys.executable, *launch], cwd=folder, env=os.environ | loopback, stderr=subprocess.PIPE, text=True
+        [sys.executable, *launch], cwd=folder, env=os.environ | LOOPBACK, stderr=subprocess.PIPE, text=True
     )
 
 
 @pytest.mark.slow
-def test_torchrun_goes_on_with_a_run_that_lost_a_worker(tmp_path):
+def test_torchrun_goes_on_with_a_run_that_lost_a_worker(tmp_path, never_killed):
     process = torchrun(tmp_path, "--max-restarts", "1", "-m", "mamlzoo", *LONG, "--out", "divided")
     until = time.monotonic() + 60
     while not (tmp_path / "divided" / "checkpoint.previous.pt").exists() and time.monotonic() < until:
@@ -157,11 +169,30 @@ def test_torchrun_goes_on_with_a_run_that_lost_a_worker(tmp_path):
     os.kill(max(children_of(process)), signal.SIGKILL)
     _, said = process.communicate(timeout=180)
     assert process.returncode == 0, said
-    assert said_by(tmp_path, *LONG, "--out", "alone") == (0, [])
-    assert values_in(tmp_path / "divided") == values_in(tmp_path / "alone")
+    assert values_in(tmp_path / "divided") == never_killed
     shown = torchrun(tmp_path, "-m", "mamlzoo", "resume", "divided", "-q")
     _, said = shown.communicate(timeout=120)
     assert shown.returncode == 0, said
+
+
+@pytest.mark.slow
+def test_the_pages_commands_make_a_run_on_two_nodes(tmp_path):
+    written = [line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("torchrun --nnodes 2")]
+    port = free_port()
+    commands = [shlex.split(line.replace("29500", port)) for line in written]
+    assert len(commands) == 2
+    nodes = [
+        subprocess.Popen(
+            [sys.executable, "-m", "torch.distributed.run", *command, *RUN[1:]],
+            cwd=tmp_path, env=os.environ | LOOPBACK, stderr=subprocess.PIPE, text=True,
+        )
+        for _, *command in commands
+    ]  # fmt: skip
+    for node in nodes:
+        _, said = node.communicate(timeout=120)
+        assert node.returncode == 0, said
+    assert said_by(tmp_path, *RUN, "--out", "alone") == (0, [])
+    assert values_in(tmp_path / "runs" / "ten") == values_in(tmp_path / "alone")
 
 
 @pytest.mark.slow
