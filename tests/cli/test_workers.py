@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import shlex
 import signal
 import socket
@@ -25,6 +26,7 @@ RUN = [
 LONG = [*RUN, "--iterations", "3000", "--checkpoint-every", "50"]
 LOOPBACK = {"GLOO_SOCKET_IFNAME": "lo" if sys.platform == "linux" else "lo0", "OMP_NUM_THREADS": "1"}
 PAGE = Path(__file__).parents[2] / "docs" / "several-processes.md"
+CLUSTER = PAGE.with_name("on-a-cluster.md")
 
 
 def said_by(folder, *arguments, **environment):
@@ -191,6 +193,36 @@ def test_the_pages_commands_make_a_run_on_two_nodes(tmp_path):
     for node in nodes:
         _, said = node.communicate(timeout=120)
         assert node.returncode == 0, said
+    assert said_by(tmp_path, *RUN, "--out", "alone") == (0, [])
+    assert values_in(tmp_path / "runs" / "ten") == values_in(tmp_path / "alone")
+
+
+STUBS = {
+    "scontrol": """printf '127.0.0.1\\n127.0.0.1\\n'""",
+    "srun": """"$@" & "$@" & wait""",
+    "torchrun": """exec {python} -m torch.distributed.run "$@\"""",
+}
+"""A Slurm of two nodes that are this machine."""
+
+
+@pytest.mark.slow
+def test_the_pages_batch_script_begins_a_run_and_goes_on_with_it(tmp_path):
+    (script,) = re.findall(r'^```bash title="ten.sbatch"\n(.*?)^```$', CLUSTER.read_text(encoding="utf-8"), re.M | re.S)
+    short = " ".join(RUN[1:])
+    script = script.replace("29400", free_port()).replace("--out runs/ten", f"--out runs/ten {short}")
+    for name, body in STUBS.items():
+        (tmp_path / name).write_text("#!/bin/bash\n" + body.replace("{python}", sys.executable) + "\n")
+        (tmp_path / name).chmod(0o755)
+    slurm = {
+        "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}", "SLURM_JOB_NODELIST": "here[1-2]", "SLURM_JOB_ID": "7",
+        "SLURM_JOB_NUM_NODES": "2", "SLURM_CPUS_PER_TASK": "1",
+    }  # fmt: skip
+    for _ in range(2):
+        done = subprocess.run(
+            ["bash", "-euc", script], cwd=tmp_path, env=os.environ | LOOPBACK | slurm, capture_output=True, text=True, timeout=180
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert (tmp_path / "runs" / "ten" / "result.json").exists()
     assert said_by(tmp_path, *RUN, "--out", "alone") == (0, [])
     assert values_in(tmp_path / "runs" / "ten") == values_in(tmp_path / "alone")
 
