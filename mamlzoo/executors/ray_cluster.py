@@ -1,0 +1,170 @@
+"""Jobs over a ray cluster: another's, or one on this machine for as long as it is needed."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, final
+
+from mamlzoo.engine.cpu import available_threads
+from mamlzoo.errors import UsageError, in_short
+from mamlzoo.executors import messages
+from mamlzoo.executors.executor import Executor, Job, Pool, Started
+from mamlzoo.executors.messages import Gone, Message
+from mamlzoo.executors.needs import most_threads, wants_gpu
+from mamlzoo.executors.ray_relay import Relay
+
+PATIENCE = 20.0
+"""Seconds that a cluster has to answer."""
+QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+"""What ray is told by the environment, unless it says otherwise: to report to nobody, and of no change to come."""
+STORE = 256 * 2**20
+"""Bytes of memory for what is on its way, in a cluster of this machine's; more goes by the disk."""
+
+
+@final
+class RayCluster(Executor):
+    """A ray cluster."""
+
+    def __init__(self, at_once: int | None = None, address: str | None = None) -> None:
+        """Choose one.
+
+        Args:
+            at_once: jobs at a time; None: one for each GPU of the cluster where they want one, else for each core.
+            address: where it is, as HOST:PORT, or 'auto' for one that runs on this machine; None: a new one, here.
+
+        Raises:
+            UsageError: ray is not installed, or the address is none.
+        """
+        for name, value in QUIET.items():
+            os.environ.setdefault(name, value)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                self._ray: Any = importlib.import_module("ray")
+        except ImportError as error:
+            raise UsageError("executor 'ray' needs ray, which is not installed: pip install 'mamlzoo[ray]'") from error
+        if address is not None and address != "auto" and not _is_place(address):
+            raise UsageError(f"--address {address}: it must be HOST:PORT of a ray cluster, or auto")
+        self._at_once, self._address = at_once, address
+
+    @contextmanager
+    def opened(self, jobs: Sequence[Job]) -> Iterator[Pool]:
+        threads, gpu = most_threads(jobs) or 1, wants_gpu(jobs)
+        runs = sum(len(job.runs) for job in jobs)
+        with self._connected(threads, runs):
+            there = self._ray.cluster_resources()
+            found = there.get("GPU", 0) if gpu else there.get("CPU", 0) / threads
+            slots = min(self._at_once or max(1, int(found)), runs)
+            yield _Cluster(self._ray, slots, threads, gpu)
+
+    @contextmanager
+    def _connected(self, threads: int, runs: int) -> Iterator[None]:
+        address = self._address
+        if address is not None:
+            self._check_answers(address)
+            how: dict[str, Any] = {"address": address}
+        else:
+            slots = min(self._at_once or max(1, available_threads() // threads), runs)
+            # Nobody but this machine can reach it.
+            how = {"num_cpus": slots * threads, "object_store_memory": STORE, "_node_ip_address": "127.0.0.1"}
+        try:
+            with _own_signals(), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                self._ray.init(**how, include_dashboard=None if address else False, log_to_driver=False,
+                               logging_level="ERROR", configure_logging=False)  # fmt: skip
+        except (self._ray.exceptions.RayError, RuntimeError, ValueError, OSError) as error:
+            where = f"the ray cluster at {address}" if address else "a ray cluster on this machine"
+            raise UsageError(f"{where} cannot be used: {in_short(error)}") from error
+        try:
+            yield
+        finally:
+            with _own_signals():
+                self._ray.shutdown()
+
+    def _check_answers(self, address: str) -> None:
+        """Ask in a process of its own: ray ends the one that asks where nobody answers, or waits for minutes."""
+        asking = [sys.executable, "-m", "ray.scripts.scripts", "health-check"]
+        asking += [] if address == "auto" else ["--address", address]
+        try:
+            done = subprocess.run(asking, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            done = None
+        if done is None or done.returncode != 0:
+            where = "on this machine" if address == "auto" else f"at {address}"
+            raise UsageError(f"no ray cluster answers {where}; `ray start --head` begins one, and says its address")
+
+
+@final
+class _Cluster(Pool):
+    """A cluster that this process is connected to."""
+
+    is_elsewhere = True
+
+    def __init__(self, ray: Any, slots: int, threads: int, gpu: bool) -> None:
+        self.slots, self.threads, self._ray, self._gpu = slots, threads, ray, gpu
+
+    def start(self, order: bytes, slot: int, tell: Callable[[Message], None]) -> Started:
+        needs = {"num_cpus": self.threads, "num_gpus": 1 if self._gpu else 0}
+        # One of its threads passes messages on, the other one hears of a wish to stop.
+        actor = self._ray.remote(Relay).options(**needs, max_concurrency=2, max_restarts=0).remote()
+        return _InWorker(self._ray, actor, order, self.threads, tell)
+
+
+@final
+class _InWorker(Started):
+    """A ray worker, with a thread that hears what it says."""
+
+    def __init__(self, ray: Any, actor: Any, order: bytes, threads: int, tell: Callable[[Message], None]) -> None:
+        self._ray, self._actor = ray, actor
+        said = actor.make.options(num_returns="streaming").remote(order, threads, str(Path.cwd()))
+        self._thread = threading.Thread(target=self._listen, args=(said, tell), daemon=True)
+        self._thread.start()
+
+    def _listen(self, said: Any, tell: Callable[[Message], None]) -> None:
+        try:
+            for message in said:
+                tell(messages.unpacked(self._ray.get(message)))
+        except self._ray.exceptions.RayError as error:
+            tell(Gone(f"ray lost its worker ({type(error).__name__})"))
+        self._end()
+
+    def stop(self) -> None:
+        with contextlib.suppress(self._ray.exceptions.RayError):
+            self._actor.stop.remote()
+
+    def kill(self) -> None:
+        self._end()
+        self._thread.join()
+
+    def _end(self) -> None:
+        with contextlib.suppress(self._ray.exceptions.RayError, ValueError):  # it has ended
+            self._ray.kill(self._actor)
+
+
+def _is_place(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    return bool(host) and "/" not in host and port.isascii() and port.isdigit()
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """What a signal does stays as it is: ray would end the process at once where it is asked to stop."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
