@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import logging
 import os
 import signal
 import subprocess
@@ -25,8 +26,12 @@ from mamlzoo.executors.ray_relay import Relay
 
 PATIENCE = 20.0
 """Seconds that a cluster has to answer."""
-QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
-"""What ray is told by the environment, unless it says otherwise: to report to nobody, and of no change to come."""
+DEFAULTS = {
+    "RAY_USAGE_STATS_ENABLED": "0",  # reports to nobody
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # warns of no change to come
+    "RAY_ENABLE_AUTO_CONNECT": "0",  # begins no cluster that nobody asked for, as when the one that was is over
+}
+"""What ray is told by the environment, unless that says otherwise."""
 STORE = 256 * 2**20
 """Bytes of memory for what is on its way, in a cluster of this machine's; more goes by the disk."""
 
@@ -45,11 +50,10 @@ class RayCluster(Executor):
         Raises:
             UsageError: ray is not installed, or the address is none.
         """
-        for name, value in QUIET.items():
+        for name, value in DEFAULTS.items():
             os.environ.setdefault(name, value)
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
+            with _silence():
                 self._ray: Any = importlib.import_module("ray")
         except ImportError as error:
             raise UsageError("executor 'ray' needs ray, which is not installed: pip install 'mamlzoo[ray]'") from error
@@ -78,17 +82,16 @@ class RayCluster(Executor):
             # Nobody but this machine can reach it.
             how = {"num_cpus": slots * threads, "object_store_memory": STORE, "_node_ip_address": "127.0.0.1"}
         try:
-            with _own_signals(), warnings.catch_warnings():
-                warnings.simplefilter("ignore")
+            with _own_signals(), _silence():
                 self._ray.init(**how, include_dashboard=None if address else False, log_to_driver=False,
-                               logging_level="ERROR", configure_logging=False)  # fmt: skip
+                               configure_logging=False)  # fmt: skip
         except (self._ray.exceptions.RayError, RuntimeError, ValueError, OSError) as error:
             where = f"the ray cluster at {address}" if address else "a ray cluster on this machine"
             raise UsageError(f"{where} cannot be used: {in_short(error)}") from error
         try:
             yield
         finally:
-            with _own_signals():
+            with _own_signals(), _silence():
                 self._ray.shutdown()
 
     def _check_answers(self, address: str) -> None:
@@ -131,12 +134,18 @@ class _InWorker(Started):
         self._thread.start()
 
     def _listen(self, said: Any, tell: Callable[[Message], None]) -> None:
+        gone = Gone("its ray worker ended without a word")
         try:
-            for message in said:
-                tell(messages.unpacked(self._ray.get(message)))
+            for packed in said:
+                message = messages.unpacked(self._ray.get(packed))
+                if isinstance(message, Gone):
+                    gone = message
+                else:
+                    tell(message)
         except self._ray.exceptions.RayError as error:
-            tell(Gone(f"ray lost its worker ({type(error).__name__})"))
-        self._end()
+            gone = Gone(f"ray lost its worker ({type(error).__name__})")
+        self._end()  # before it is said that all is over: then nobody is connected any more
+        tell(gone)
 
     def stop(self) -> None:
         with contextlib.suppress(self._ray.exceptions.RayError):
@@ -154,6 +163,20 @@ class _InWorker(Started):
 def _is_place(address: str) -> bool:
     host, _, port = address.rpartition(":")
     return bool(host) and "/" not in host and port.isascii() and port.isdigit()
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Nothing is said of what ray would have said of itself, but errors."""
+    logger = logging.getLogger("ray")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(before)
 
 
 @contextmanager
