@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from mamlzoo.experiments.events import Event
     from mamlzoo.experiments.experiment import Experiment
 
+LONG_ENOUGH = 2.0
+"""Seconds of runs that must have been seen before it is said how long the rest takes."""
+
 
 @dataclass
 class _Going:
@@ -83,13 +86,13 @@ class Several:
         work = sum(one.run.work.all for one in self._going)
         done = sum(one.share * one.run.work.all for one in self._going)
         self._shown = max(self._shown, min(1.0, done / max(work, 1e-9)))
-        each, now = self._pace.each, self._clock()
-        time_left = "" if not each else f"{as_clock(self._countdown(each * (work - done), now))} left"
+        each, now = self._pace.each if self._pace.seconds > LONG_ENOUGH else None, self._clock()
+        time_left = "" if each is None else f"{as_clock(self._countdown(each * (work - done), now))} left"
         on = sorted((one for one in self._going if one.is_on), key=lambda one: one.part.number)
         names = [f"{_name(one.part)} {int(100 * one.share)}%" for one in on]
         return [
             Line(f"{count(of, noun)}, {of - left} done", self._shown, time_left),
-            Line(f"{len(on)} at a time:", None, "", names),
+            Line("now:", None, "", names),
         ]
 
     def _of(self, experiment: Experiment | None) -> _Going | None:
@@ -108,8 +111,9 @@ class Several:
         change()
         if over:
             known.is_on, known.is_over = False, True
-        done = (known.share - before) * known.run.work.all if known.is_heard else 0.0
-        self._pace.add(max(0.0, done), now - self._heard)
+        done = max(0.0, (known.share - before) * known.run.work.all) if known.is_heard else 0.0
+        if done or self._pace.done:  # before that processes begin, which happens to each once
+            self._pace.add(done, now - self._heard)
         self._heard, known.is_heard = now, True
 
 

@@ -7,6 +7,7 @@ import importlib
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -24,6 +25,17 @@ from mamlzoo.executors.messages import Gone, Message
 from mamlzoo.executors.needs import most_threads, wants_gpu
 from mamlzoo.executors.ray_relay import Relay
 
+ONE_MACHINE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+"""By which a cluster of this machine's listens to nobody else: what ray does on Windows and macOS anyway."""
+ASKS = """
+import sys, ray
+try:
+    ray.init(address=sys.argv[1], log_to_driver=False)
+except Exception as error:
+    print(f"{type(error).__name__}: {str(error).strip()}"[:300])
+    sys.exit(1)
+"""
+"""What finds out whether there is a cluster."""
 PATIENCE = 20.0
 """Seconds that a cluster has to answer."""
 DEFAULTS = {
@@ -48,9 +60,9 @@ class RayCluster(Executor):
             address: where it is, as HOST:PORT, or 'auto' for one that runs on this machine; None: a new one, here.
 
         Raises:
-            UsageError: ray is not installed, or the address is none.
+            UsageError: ray is not installed, or nobody answers at the address.
         """
-        for name, value in DEFAULTS.items():
+        for name, value in (DEFAULTS | ({} if address else ONE_MACHINE)).items():
             os.environ.setdefault(name, value)
         try:
             with _silence():
@@ -59,6 +71,8 @@ class RayCluster(Executor):
             raise UsageError("executor 'ray' needs ray, which is not installed: pip install 'mamlzoo[ray]'") from error
         if address is not None and address != "auto" and not _is_place(address):
             raise UsageError(f"--address {address}: it must be HOST:PORT of a ray cluster, or auto")
+        if address is not None:
+            _check_answers(address)
         self._at_once, self._address = at_once, address
 
     @contextmanager
@@ -75,12 +89,10 @@ class RayCluster(Executor):
     def _connected(self, threads: int, runs: int) -> Iterator[None]:
         address = self._address
         if address is not None:
-            self._check_answers(address)
             how: dict[str, Any] = {"address": address}
         else:
             slots = min(self._at_once or max(1, available_threads() // threads), runs)
-            # Nobody but this machine can reach it.
-            how = {"num_cpus": slots * threads, "object_store_memory": STORE, "_node_ip_address": "127.0.0.1"}
+            how = {"address": "local", "num_cpus": slots * threads, "object_store_memory": STORE}
         try:
             with _own_signals(), _silence():
                 self._ray.init(**how, include_dashboard=None if address else False, log_to_driver=False,
@@ -93,18 +105,6 @@ class RayCluster(Executor):
         finally:
             with _own_signals(), _silence():
                 self._ray.shutdown()
-
-    def _check_answers(self, address: str) -> None:
-        """Ask in a process of its own: ray ends the one that asks where nobody answers, or waits for minutes."""
-        asking = [sys.executable, "-m", "ray.scripts.scripts", "health-check"]
-        asking += [] if address == "auto" else ["--address", address]
-        try:
-            done = subprocess.run(asking, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE)
-        except subprocess.TimeoutExpired:
-            done = None
-        if done is None or done.returncode != 0:
-            where = "on this machine" if address == "auto" else f"at {address}"
-            raise UsageError(f"no ray cluster answers {where}; `ray start --head` begins one, and says its address")
 
 
 @final
@@ -158,6 +158,30 @@ class _InWorker(Started):
     def _end(self) -> None:
         with contextlib.suppress(self._ray.exceptions.RayError, ValueError):  # it has ended
             self._ray.kill(self._actor)
+
+
+def _check_answers(address: str) -> None:
+    """Ask in a process of its own: ray ends the one that asks where nobody answers, or waits for minutes.
+
+    Raises:
+        UsageError: no cluster answers, or it refuses.
+    """
+    where = "on this machine" if address == "auto" else f"at {address}"
+    remedy = "`ray start --head` begins one, and says its address"
+    try:
+        if address != "auto":  # what nobody listens at at all is known at once
+            host, _, port = address.rpartition(":")
+            socket.create_connection((host.strip("[]"), int(port)), PATIENCE).close()
+        done = subprocess.run(
+            [sys.executable, "-c", ASKS, address], stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE
+        )
+    except (subprocess.TimeoutExpired, TimeoutError):
+        raise UsageError(f"no ray cluster answers {where} within {PATIENCE:.0f} s", remedy=remedy) from None
+    except (OSError, OverflowError) as error:
+        raise UsageError(f"no ray cluster answers {where} ({in_short(error)})", remedy=remedy) from None
+    if done.returncode != 0:
+        said = done.stdout.decode("utf-8", "replace").strip().partition("\n")[0]
+        raise UsageError(f"no ray cluster answers {where}{f' ({said})' if said else ''}", remedy=remedy)
 
 
 def _is_place(address: str) -> bool:
