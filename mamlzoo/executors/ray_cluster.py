@@ -6,6 +6,7 @@ import contextlib
 import importlib
 import logging
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -25,8 +26,12 @@ from mamlzoo.executors.messages import Gone, Message
 from mamlzoo.executors.needs import most_threads, wants_gpu
 from mamlzoo.executors.ray_relay import Relay
 
-ONE_MACHINE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
-"""By which a cluster of this machine's listens to nobody else: what ray does on Windows and macOS anyway."""
+ONE_MACHINE = {
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # it listens to nobody else, as on Windows and macOS anyway
+    "RAY_AUTH_MODE": "token",
+    "RAY_AUTH_TOKEN": secrets.token_hex(32),  # nor to another user of this machine
+}
+"""What ray is told of a cluster of this machine's."""
 ASKS = """
 import sys, ray
 try:
@@ -36,7 +41,7 @@ except Exception as error:
     sys.exit(1)
 """
 """What finds out whether there is a cluster."""
-PATIENCE = 20.0
+PATIENCE = 25.0
 """Seconds that a cluster has to answer."""
 DEFAULTS = {
     "RAY_USAGE_STATS_ENABLED": "0",  # reports to nobody
@@ -167,21 +172,26 @@ def _check_answers(address: str) -> None:
         UsageError: no cluster answers, or it refuses.
     """
     where = "on this machine" if address == "auto" else f"at {address}"
-    remedy = "`ray start --head` begins one, and says its address"
+    why, said = "", b""
     try:
         if address != "auto":  # what nobody listens at at all is known at once
             host, _, port = address.rpartition(":")
             socket.create_connection((host.strip("[]"), int(port)), PATIENCE).close()
-        done = subprocess.run(
-            [sys.executable, "-c", ASKS, address], stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE
-        )
-    except (subprocess.TimeoutExpired, TimeoutError):
-        raise UsageError(f"no ray cluster answers {where} within {PATIENCE:.0f} s", remedy=remedy) from None
+        asking = [sys.executable, "-c", ASKS, address]
+        done = subprocess.run(asking, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE)
+        if done.returncode == 0:
+            return
+        why, said = done.stdout.decode("utf-8", "replace").strip().partition("\n")[0], done.stderr
+    except subprocess.TimeoutExpired as error:
+        why, said = f"within {PATIENCE:.0f} s", error.stderr or b""
     except (OSError, OverflowError) as error:
-        raise UsageError(f"no ray cluster answers {where} ({in_short(error)})", remedy=remedy) from None
-    if done.returncode != 0:
-        said = done.stdout.decode("utf-8", "replace").strip().partition("\n")[0]
-        raise UsageError(f"no ray cluster answers {where}{f' ({said})' if said else ''}", remedy=remedy)
+        why = in_short(error)
+    if b"InvalidAuthToken" in said:
+        raise UsageError(
+            f"the ray cluster {where} wants a token; with RAY_AUTH_MODE=token it is given that of Ray's own"
+        )
+    remedy = "`ray start --head` begins one, and says its address"
+    raise UsageError(f"no ray cluster answers {where}{f' ({why})' if why else ''}", remedy=remedy)
 
 
 def _is_place(address: str) -> bool:
