@@ -5,6 +5,7 @@ Nothing is executed here. Whoever unpacks it holds it to its SHA-256 when it is 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
@@ -48,6 +49,13 @@ def packed(source: Source) -> PackedCode | None:
         raise UsageError(f"{place} has changed since it was executed here; begin again")
     contents = {part.path.relative_to(path.parent).as_posix(): part.source for part in family.parts.values()}
     return PackedCode(path.name, name, contents)
+
+
+def is_at(source: Source) -> bool:
+    """Whether this very code is at its place on this machine."""
+    with contextlib.suppress(UsageError):
+        return source_code.digest(source.reference.rpartition(":")[0]) == source.sha256
+    return False
 
 
 def unpacked(code: PackedCode, folder: Path) -> str:

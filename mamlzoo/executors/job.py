@@ -12,13 +12,14 @@ import shutil
 import signal
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
 from mamlzoo.contracts.plugins import Plugin
 from mamlzoo.discovery import packed_code, serialisation
+from mamlzoo.discovery.source_code import Source
 from mamlzoo.engine.plan_choice import Alert
 from mamlzoo.engine.training import TrainingState
 from mamlzoo.errors import MamlzooError, PluginError, UsageError
@@ -106,14 +107,16 @@ class _Making:
     def _given(self, run: OrderedRun, directory: Path) -> dict[str, Plugin]:
         """Plugins that are code of a user's own; it is executed if it has the SHA-256 that the config says."""
         config, places = run_directory.read_config(directory), run.places.items()
-        return {kind: serialisation.make(kind, config[kind], self._vouched(place)) for kind, place in places}
+        return {
+            kind: serialisation.make(kind, config[kind], [self._place(place, config[kind])]) for kind, place in places
+        }
 
-    def _vouched(self, reference: str) -> Sequence[str]:
-        """Where the code may be that whoever wants the run has run: at its place; else as it was sent."""
+    def _place(self, reference: str, saved: serialisation.Saved) -> str:
+        """Where the code is that whoever wants the run has run: at its place, with what lies beside it; else as sent."""
         code = self._order.code.get(reference)
-        if code is None:
-            return [reference]
-        return [reference, packed_code.unpacked(code, Path(str(self._folder)) / "code")]
+        if code is None or packed_code.is_at(Source(reference, saved["source"]["sha256"])):
+            return reference
+        return packed_code.unpacked(code, Path(str(self._folder)) / "code")
 
     def _progress(self, experiment: Experiment, event: Event) -> None:
         if isinstance(event, Checkpoint):
