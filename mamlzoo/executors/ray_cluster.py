@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
+import importlib.util
 import logging
 import os
 import secrets
@@ -67,9 +67,11 @@ class RayCluster(Executor):
         Raises:
             UsageError: ray is not installed, or nobody answers at the address.
         """
-        for name, value in (DEFAULTS | ({} if address else ONE_MACHINE)).items():
-            os.environ.setdefault(name, value)
         try:
+            if importlib.util.find_spec("ray") is None:
+                raise ModuleNotFoundError
+            for name, value in (DEFAULTS | ({} if address else ONE_MACHINE)).items():
+                os.environ.setdefault(name, value)
             with _silence():
                 self._ray: Any = importlib.import_module("ray")
         except ImportError as error:
