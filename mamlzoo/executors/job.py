@@ -112,7 +112,7 @@ class _Making:
         }
 
     def _place(self, reference: str, saved: serialisation.Saved) -> str:
-        """Where the code is: at the place where whoever wants the run has it, with what lies beside it; else as sent."""
+        """Where the code is: where whoever wants the run has it, with what lies beside it; else as it was sent."""
         code = self._order.code.get(reference)
         if code is None or packed_code.is_at(Source(reference, saved["source"]["sha256"])):
             return reference
