@@ -46,7 +46,7 @@ def bits_in(directory):
 
 def processes_below(pid):
     """The command of each process that one has started, directly or not, by its id."""
-    listed = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(pid)], capture_output=True, text=True)
+    listed = subprocess.run(["ps", "-ww", "-o", "pid=,args=", "--ppid", str(pid)], capture_output=True, text=True)
     own = {int(line.split()[0]): line for line in listed.stdout.splitlines()}
     return own | {below: line for child in own for below, line in processes_below(child).items()}
 
@@ -69,17 +69,17 @@ def begun(folder, *arguments):
     until = time.monotonic() + 120
     while len(list(folder.glob("*/*/checkpoint.previous.pt"))) < 2 and time.monotonic() < until:
         time.sleep(0.02)
-    below = {pid: line for pid, line in processes_below(process.pid).items() if "Relay" in line or "executors" in line}
-    assert below
+    makers = [pid for pid, line in processes_below(process.pid).items() if "Relay" in line or "executors" in line]
     try:
-        yield process, below
+        assert makers
+        yield process, makers
     finally:
         process.kill()
         process.communicate()
         until = time.monotonic() + 20
-        while any(map(is_there, below)) and time.monotonic() < until:
+        while any(map(is_there, makers)) and time.monotonic() < until:
             time.sleep(0.05)
-        assert not any(map(is_there, below))
+        assert not any(map(is_there, makers))
 
 
 @pytest.fixture(scope="module")
@@ -165,8 +165,8 @@ def test_what_is_stopped_leaves_no_process_and_goes_on_to_the_same_bits(tmp_path
 @pytest.mark.slow
 @with_ray
 def test_a_run_whose_ray_worker_is_killed_is_tried_once_more(tmp_path, whole):
-    with begun(tmp_path, *LONG, "--out", "both", "--executor", "ray", "--jobs", "2") as (process, below):
-        os.kill(next(pid for pid, line in below.items() if "Relay" in line), signal.SIGKILL)
+    with begun(tmp_path, *LONG, "--out", "both", "--executor", "ray", "--jobs", "2") as (process, makers):
+        os.kill(makers[0], signal.SIGKILL)
         _, said = process.communicate(timeout=200)
     assert process.returncode == 0, said
     assert "ray lost its worker (ActorDiedError); tried once more" in said
