@@ -13,6 +13,7 @@ from mamlzoo.contracts.differentiation import differentiating
 from mamlzoo.contracts.plugins import Plugin
 from mamlzoo.engine.workers import ALONE, Workers
 from mamlzoo.errors import UsageError
+from mamlzoo.executors.executor import Executor
 from mamlzoo.experiments.events import Listener
 from mamlzoo.experiments.result import Result
 from mamlzoo.figures.figure_files import drawn, kinds_of
@@ -243,30 +244,46 @@ def policy(checkpoint_every: str, progress: bool | Listener | None) -> Iterator[
     """
     interval = Interval.parse(checkpoint_every)
     with watched(progress) as watcher:
-        yield RecordingPolicy(interval, watcher, begins=watcher.begins, says=watcher.says, draw=drawn)
+        yield RecordingPolicy(
+            interval,
+            watcher,
+            begins=watcher.begins,
+            says=watcher.says,
+            draw=drawn,
+            spreads=watcher.spreads,
+            ends=watcher.ends,
+        )
 
 
 def resume_by(
-    how: RecordingPolicy, directory: Path, given: Mapping[str, Plugin], workers: Workers = ALONE
+    how: RecordingPolicy,
+    directory: Path,
+    given: Mapping[str, Plugin],
+    workers: Workers = ALONE,
+    executor: Executor | None = None,
 ) -> Result | Comparison | Sweep:
     """Go on with what a directory holds, once `check_resumable` has nothing against it.
 
     Args:
         given: by kind, plugins of a run.
         workers: of a run.
+        executor: of a comparison or a sweep.
     """
     if comparison_directory.is_comparison(directory):
-        return comparison_directory.resume(directory, how)
+        return comparison_directory.resume(directory, how, executor)
     if sweep_directory.is_sweep(directory):
-        return sweep_directory.resume(directory, how)
+        return sweep_directory.resume(directory, how, executor)
     return recording.resume(directory, how, given, workers)
 
 
-def check_resumable(directory: Path, given: Mapping[str, Any], workers: int = 1) -> None:
+def check_resumable(
+    directory: Path, given: Mapping[str, Any], workers: int = 1, executor: Executor | None = None
+) -> None:
     """Refuse what goes on by another command, with that command.
 
     Raises:
-        UsageError: it is a recipe's directory, or a comparison's or a sweep's for which a plugin is given.
+        UsageError: it is a recipe's directory, or a comparison's or a sweep's for which a plugin is given, or a run's
+            for which an executor is.
     """
     if reproduction.is_reproduction(directory):
         again = reproduction.command_of(directory)
@@ -280,6 +297,8 @@ def check_resumable(directory: Path, given: Mapping[str, Any], workers: int = 1)
         )
     if workers > 1 and any(is_one(directory) for is_one in several.values()):
         raise UsageError(f"{directory} holds several runs; --workers divides one")
+    if executor is not None and run_directory.is_run(directory):
+        raise UsageError(f"{directory} holds one run; --executor makes several at a time, and --workers divides one")
 
 
 def _check_kind(what: object, *kinds: type) -> None:

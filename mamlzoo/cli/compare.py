@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from mamlzoo.cli.executor_flags import ExecutorChoice, executor_flags
 from mamlzoo.cli.flags import SettingsCommand, numeric
 from mamlzoo.cli.run_flags import Request, run_flags
 from mamlzoo.cli.stopping import recorded
@@ -20,11 +21,14 @@ class CompareCommand(SettingsCommand):
 
 @click.command("compare", cls=CompareCommand)
 @run_flags
+@executor_flags
 @click.option("--baseline", metavar="NAME", help="Algorithm, model or result that all others are compared with.")
 @click.option(
     "--at-step", type=numeric(minimum=0), help="Adaptation steps after which to compare.  [default: the last]"
 )
-def command(baseline: str | None, at_step: int | None, **flags: Any) -> None:
+def command(
+    baseline: str | None, at_step: int | None, executor: str, jobs: int | None, address: str | None, **flags: Any
+) -> None:
     """Train and test several combinations, on the same test tasks, and show them side by side.
 
     -t, -m and -a may be repeated; every combination is run. A plugin's option goes to each plugin of its kind that has
@@ -37,12 +41,13 @@ def command(baseline: str | None, at_step: int | None, **flags: Any) -> None:
     from mamlzoo.runs.commands import resume_command
     from mamlzoo.runs.config import config_of
 
-    request = Request(**flags)
+    request, spread = Request(**flags), ExecutorChoice(executor, jobs, address)
+    by = spread.executor()
     several = request.experiments()
     differences.check_request([config_of(experiment) for experiment in several], baseline, at_step)
     directory = request.directory("compare")
     with recorded(
-        lambda: resume_command(directory), request.checkpoint_every, request.loggers, request.quiet
+        lambda: f"{resume_command(directory)}{spread}", request.checkpoint_every, request.loggers, request.quiet
     ) as policy:
-        comparison = comparison_directory.record(several, directory, policy, baseline, at_step)
+        comparison = comparison_directory.record(several, directory, policy, baseline, at_step, by)
     show(comparison, directory, quiet=request.quiet, as_json=request.as_json)

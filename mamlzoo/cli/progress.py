@@ -18,6 +18,7 @@ from rich.text import Text
 
 from mamlzoo.cli import console
 from mamlzoo.cli.progress_lines import Line, as_clock
+from mamlzoo.cli.progress_of_several import Several
 from mamlzoo.cli.time_left import Countdown, Run, Work, most_alike
 from mamlzoo.contracts.reading import watched_by
 from mamlzoo.engine.evaluation import EvaluationProgress
@@ -66,12 +67,26 @@ class Display(Watcher):
         self._counted: tuple[int, int | None] | None = None
         self._countdown = Countdown()
         self._shares = {"run": 0.0, "all": 0.0}
+        self._several: Several | None = None
+
+    def spreads(self, parts: Sequence[Part]) -> None:
+        with self._lock:
+            self._ended()
+            self._several = Several(parts, self._clock) if parts else None
+
+    def ends(self, part: Part) -> None:
+        with self._lock:
+            if self._several is not None:
+                self._several.ends(part)
 
     def says(self, text: str) -> None:
         self.say(text)
 
     def begins(self, part: Part) -> None:
         with self._lock:
+            if self._several is not None:
+                self._several.begins(part)
+                return
             self._ended()
             self._part, (first, *_) = part, part.left
             others = f" and {count(part.at_once - 1, f'other {part.noun}')}" if part.at_once > 1 else ""
@@ -95,6 +110,9 @@ class Display(Watcher):
                 self._doing, self._counted, self._began = before
 
     def __call__(self, experiment: Experiment, event: Event) -> None:
+        if self._several is not None:
+            self._hear_of_several(self._several, experiment, event)
+            return
         with self._lock:
             now = self._clock()
             if isinstance(event, Notice):
@@ -108,6 +126,12 @@ class Display(Watcher):
         elif isinstance(event, Choice) and (self._part is None or self._part.noun != "cell"):
             self.say(f"{experiment.name} by {event.plan}: {event.why}")  # of many cells that would be too much
 
+    def _hear_of_several(self, several: Several, experiment: Experiment, event: Event) -> None:
+        with self._lock:
+            text = several.hears(experiment, event)
+        if text is not None:
+            self.say(text)
+
     def lines(self) -> list[Line]:
         """What to show now; what was shown before, while the runs' thread is telling something."""
         if self._lock.acquire(timeout=0.05):
@@ -119,6 +143,8 @@ class Display(Watcher):
 
     def _now(self) -> list[Line]:
         now = self._clock()
+        if self._several is not None:
+            return self._several.lines()
         if self._counted is not None:
             return [self._count(*self._counted, now)]
         if not self._doing:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mamlzoo.cli import console
+from mamlzoo.cli.executor_flags import ExecutorChoice, executor_flags
 from mamlzoo.cli.run_flags import checkpoint_flag, log_flag
 from mamlzoo.cli.stopping import recorded
 from mamlzoo.errors import UsageError
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     help="Directory to save to, or to go on with.  [default: a new one below runs/]",
 )
 @click.option("--full", is_flag=True, help="The published budget, where the recipe has a shorter one too.")
+@executor_flags
 @checkpoint_flag
 @log_flag
 @click.option("--quiet", "-q", is_flag=True, help="No progress and no logs.")
@@ -36,6 +38,9 @@ def command(
     name: str | None,
     out: Path | None,
     full: bool,
+    executor: str,
+    jobs: int | None,
+    address: str | None,
     checkpoint_every: str,
     loggers: tuple[str, ...],
     quiet: bool,
@@ -59,8 +64,14 @@ def command(
         raise UsageError(f"recipe '{name}' has one budget, the published one: leave out --full")
     recipe = recipe.full if full and recipe.full is not None else recipe
     directory = out or run_directory.default_directory(f"reproduce-{name}")
-    with recorded(lambda: reproduction.command(name, directory, full=full), checkpoint_every, loggers, quiet) as policy:
-        found = reproduction.reproduce(recipe, directory, policy)
+    spread = ExecutorChoice(executor, jobs, address)
+    by = spread.executor()
+
+    def again() -> str:
+        return f"{reproduction.command(name, directory, full=full)}{spread}"
+
+    with recorded(again, checkpoint_every, loggers, quiet) as policy:
+        found = reproduction.reproduce(recipe, directory, policy, by)
     if as_json:
         console.print_json(found.document())
     else:

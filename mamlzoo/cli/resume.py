@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mamlzoo.cli.executor_flags import ExecutorChoice, executor_flags
 from mamlzoo.cli.flags import SHORT_FLAGS
 from mamlzoo.cli.run_flags import checkpoint_flag, log_flag, workers_flag
 from mamlzoo.cli.stopping import recorded
@@ -30,6 +31,7 @@ def _place_flags(function: Callable[..., Any]) -> Callable[..., Any]:
 @checkpoint_flag
 @log_flag
 @workers_flag
+@executor_flags
 @click.option("--quiet", "-q", is_flag=True, help="No progress and no logs.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of the table.")
 @click.pass_context
@@ -40,6 +42,9 @@ def command(
     checkpoint_every: str,
     loggers: tuple[str, ...],
     workers: int,
+    executor: str,
+    jobs: int | None,
+    address: str | None,
     quiet: bool,
     as_json: bool,
     **moved: str | None,
@@ -56,10 +61,15 @@ def command(
     from mamlzoo.sweeps.sweep import Sweep
 
     places = {kind: place for kind, place in moved.items() if place is not None}
-    api.check_resumable(directory, places, processes.number_of(workers))
+    spread = ExecutorChoice(executor, jobs, address)
+    by = spread.executor()
+    api.check_resumable(directory, places, processes.number_of(workers), by)
 
     def make() -> Experiment:
         return recording.experiment_in(directory, _plugins(directory, places))
+
+    def again() -> str:
+        return f"{resume_command(directory)}{spread}"
 
     with processes.together(workers, make) as group:
         if group.count > 1:
@@ -68,8 +78,8 @@ def command(
             processes.follow(experiment, group)
             return
         given = _plugins(directory, places)
-        with recorded(lambda: resume_command(directory), checkpoint_every, loggers, quiet, group.count) as policy:
-            found = api.resume_by(policy, directory, given, group)
+        with recorded(again, checkpoint_every, loggers, quiet, group.count) as policy:
+            found = api.resume_by(policy, directory, given, group, by)
     show(found, directory, quiet=quiet, as_json=as_json)
     ctx.exit(1 if isinstance(found, Sweep) and found.failed else 0)
 

@@ -58,7 +58,15 @@ def recorded(
 
         try:
             yield RecordingPolicy(
-                interval, progress, lambda: stop.asked is not None, loggers, watcher.begins, watcher.says, drawn
+                interval,
+                progress,
+                lambda: stop.asked is not None,
+                loggers,
+                watcher.begins,
+                watcher.says,
+                drawn,
+                watcher.spreads,
+                watcher.ends,
             )
         except (KeyboardInterrupt, StoppedError):
             stopped = StoppedError(again())

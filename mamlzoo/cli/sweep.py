@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from mamlzoo.cli.executor_flags import ExecutorChoice, executor_flags
 from mamlzoo.cli.flags import SettingsCommand
 from mamlzoo.cli.run_flags import Request, run_flags
 from mamlzoo.cli.stopping import recorded
@@ -21,13 +22,22 @@ class SweepCommand(SettingsCommand):
 
 @click.command("sweep", cls=SweepCommand)
 @run_flags
+@executor_flags
 @click.option(
     "--one-by-one",
     is_flag=True,
     help="Run each cell alone. Cells that differ in numbers alone, as rates, are trained side by side otherwise.",
 )
 @click.pass_context
-def command(ctx: click.Context, /, one_by_one: bool, **flags: Any) -> None:
+def command(
+    ctx: click.Context,
+    /,
+    one_by_one: bool,
+    executor: str,
+    jobs: int | None,
+    address: str | None,
+    **flags: Any,
+) -> None:
     """Run every combination of several values of any options, and choose between them by validation.
 
     An option of a plugin, and a setting that is no matter of how to measure or compute, takes a list, as 4,25; a range,
@@ -47,7 +57,8 @@ def command(ctx: click.Context, /, one_by_one: bool, **flags: Any) -> None:
     from mamlzoo.sweeps import directory as sweep_directory
     from mamlzoo.sweeps.grid import grid_of
 
-    request = Request(**flags)
+    request, spread = Request(**flags), ExecutorChoice(executor, jobs, address)
+    by = spread.executor()
     given = request.options | request.settings
     grid = grid_of(
         {key: values for key, values in given.items() if key not in axes.FIXED},
@@ -60,9 +71,11 @@ def command(ctx: click.Context, /, one_by_one: bool, **flags: Any) -> None:
 
     def again() -> str:
         """Before all cells are tried, nothing is there to go on with."""
-        return resume_command(directory) if sweep_directory.is_sweep(directory) else "the same command again"
+        if not sweep_directory.is_sweep(directory):
+            return "the same command again"
+        return f"{resume_command(directory)}{spread}"
 
     with recorded(again, request.checkpoint_every, request.loggers, request.quiet) as policy:
-        sweep = sweep_directory.record(grid, directory, policy, one_by_one=one_by_one)
+        sweep = sweep_directory.record(grid, directory, policy, one_by_one=one_by_one, executor=by)
     show(sweep, directory, quiet=request.quiet, as_json=request.as_json)
     ctx.exit(1 if sweep.failed else 0)

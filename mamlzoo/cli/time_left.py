@@ -35,6 +35,11 @@ class Work(NamedTuple):
     tested: int
     values: frozenset[tuple[str, str]] = frozenset()
 
+    @property
+    def all(self) -> float:
+        """All of it, in episodes of a meta-step."""
+        return self.steps * self.episodes + GUESS * (self.validations * self.validated + self.tested)
+
     @classmethod
     def of(cls, experiment: Experiment, at_once: int = 1) -> Work:
         """What an experiment is made of, or so many alike side by side."""
@@ -98,6 +103,12 @@ class Run:
     validated_at: int = -1
     training: Pace = field(default_factory=Pace)
     evaluating: Pace = field(default_factory=Pace)
+
+    @property
+    def done(self) -> float:
+        """How much of the work is, in the measure of `Work.all`."""
+        work, steps = self.work, self.work.steps if self.is_trained else self.step
+        return steps * work.episodes + GUESS * (self.validations * work.validated + self.evaluated)
 
     def seconds(self, like: Run | None = None) -> tuple[float, float] | None:
         """How long it will still take, and takes in all; None: nobody knows.

@@ -13,6 +13,8 @@ from mamlzoo import files
 from mamlzoo.comparisons import labels
 from mamlzoo.comparisons.comparison import Comparison
 from mamlzoo.errors import MamlzooError, UsageError
+from mamlzoo.executors import making
+from mamlzoo.executors.executor import Executor, Job
 from mamlzoo.experiments.experiment import Experiment
 from mamlzoo.experiments.result import Result
 from mamlzoo.runs import directory as run_directory
@@ -32,11 +34,15 @@ def record(
     policy: RecordingPolicy = DEFAULT,
     baseline: str | None = None,
     step: int | None = None,
+    executor: Executor | None = None,
 ) -> Comparison:
-    """Run experiments one after another into a new directory.
+    """Run experiments into a new directory.
+
+    Args:
+        executor: makes several at a time; None: one after another, here.
 
     Raises:
-        UsageError: the directory is taken.
+        UsageError: the directory is taken, or the executor has nowhere to make them.
         StoppedError, MamlzooError: as `recording.record`; `resume` goes on.
     """
     configs = [config_of(experiment) for experiment in experiments]
@@ -50,11 +56,14 @@ def record(
         assert experiment is not None
         return recording.record_or_resume(experiment, directory / name, policy)
 
-    return _run(directory, one, policy, by_name)
+    return _run(directory, one, policy, by_name, executor)
 
 
-def resume(directory: Path, policy: RecordingPolicy = DEFAULT) -> Comparison:
+def resume(directory: Path, policy: RecordingPolicy = DEFAULT, executor: Executor | None = None) -> Comparison:
     """Go on with a comparison: its finished runs are loaded, the others gone on with or begun.
+
+    Args:
+        executor: as for `record`.
 
     Raises:
         UsageError: a plugin is not installed.
@@ -68,18 +77,13 @@ def resume(directory: Path, policy: RecordingPolicy = DEFAULT) -> Comparison:
 
     def one(name: str) -> Result:
         if not run_directory.is_run(directory / name):
-            experiment = experiment_from(configs[name])
-            check_data(experiment, configs[name])
-            return recording.record(experiment, directory / name, policy)
-        there, wanted = (
-            experiment_digest(config) for config in (run_directory.read_config(directory / name), configs[name])
-        )
-        if there != wanted:
-            raise UsageError(f"{directory / name} holds another experiment than {directory / NAME} says")
+            return recording.record(_experiment_on_its_data(configs[name]), directory / name, policy)
+        _check_same(directory / name, configs[name])
         return recording.resume(directory / name, policy)
 
-    unfinished = {name: config for name, config in configs.items() if not run_directory.is_finished(directory / name)}
-    return _run(directory, one, policy, {name: _experiment(config) for name, config in unfinished.items()})
+    unfinished = [name for name in configs if not run_directory.is_finished(directory / name)]
+    experiments = {name: _experiment(directory / name, configs[name]) for name in unfinished}
+    return _run(directory, one, policy, experiments, executor)
 
 
 def run(experiments: Sequence[Experiment], watcher: Watcher) -> Comparison:
@@ -153,7 +157,11 @@ def _run_directories(directory: Path) -> list[Path]:
 
 
 def _run(
-    directory: Path, one: Callable[[str], Result], policy: RecordingPolicy, experiments: Mapping[str, Experiment | None]
+    directory: Path,
+    one: Callable[[str], Result],
+    policy: RecordingPolicy,
+    experiments: Mapping[str, Experiment | None],
+    executor: Executor | None,
 ) -> Comparison:
     """Run, or load, all runs of a directory.
 
@@ -163,7 +171,10 @@ def _run(
     with files.locked(directory):
         members = _members(directory)
         names, results = members["runs"], []
+        failed = making.failed(executor, _jobs(directory, names, experiments), policy)
         for at, name in enumerate(names):
+            if directory / name in failed:
+                raise failed[directory / name]
             if not run_directory.is_finished(directory / name):
                 left = [
                     experiments.get(later) for later in names[at:] if not run_directory.is_finished(directory / later)
@@ -173,12 +184,41 @@ def _run(
         return _finish(Comparison(results, members["baseline"], members["step"]), directory, policy.draw)
 
 
-def _experiment(config: dict[str, Any]) -> Experiment | None:
-    """What a run is made of, as far as its config leads back to it."""
+def _jobs(directory: Path, names: Sequence[str], experiments: Mapping[str, Experiment | None]) -> list[Job]:
+    """What an executor can make of the runs that are not finished."""
+    found = []
+    for at, name in enumerate(names):
+        experiment = experiments.get(name)
+        if experiment is not None and not run_directory.is_finished(directory / name):
+            part = Part("run", at + 1, len(names), name, [experiment])
+            found.append(Job(part, [(experiment, directory / name)]))
+    return found
+
+
+def _experiment(directory: Path, config: dict[str, Any]) -> Experiment | None:
+    """What a run is made of, as far as its config leads back to it, and its directory and its data are those."""
     try:
-        return experiment_from(config)
+        if run_directory.is_run(directory):
+            _check_same(directory, config)
+        return _experiment_on_its_data(config)
     except MamlzooError:  # said, where it matters, when the run's turn comes
         return None
+
+
+def _experiment_on_its_data(config: dict[str, Any]) -> Experiment:
+    experiment = experiment_from(config)
+    check_data(experiment, config)
+    return experiment
+
+
+def _check_same(directory: Path, config: dict[str, Any]) -> None:
+    """A run's directory must hold what the comparison says.
+
+    Raises:
+        UsageError: it holds another experiment.
+    """
+    if experiment_digest(run_directory.read_config(directory)) != experiment_digest(config):
+        raise UsageError(f"{directory} holds another experiment than {directory.parent / NAME} says")
 
 
 def _finish(comparison: Comparison, into: Path, draw: run_directory.Draw) -> Comparison:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from mamlzoo.contracts.options import options_of
@@ -60,20 +60,23 @@ def text_of(saved: Saved) -> str | None:
     return source.reference if source else None
 
 
-def make(kind: str, saved: Saved) -> Plugin:
+def make(kind: str, saved: Saved, vouched: Sequence[str] = ()) -> Plugin:
     """The plugin that a config names, which knows of its data what the config does.
 
-    Code of a user's own is executed only if it is trusted (`trust`).
+    Code of a user's own is executed only if it is trusted (`trust`), and has the SHA-256 that the config says.
+
+    Args:
+        vouched: references at which its code may be, too: whoever calls has run it.
 
     Raises:
         UsageError: it is not installed, came from Python, came from a file that is gone or has changed, or is code that
             was never run here.
     """
-    plugin = _made(kind, saved)
+    plugin = _made(kind, saved, vouched)
     return plugin.with_data_facts(saved["facts"]) if "facts" in saved else plugin
 
 
-def _made(kind: str, saved: Saved) -> Plugin:
+def _made(kind: str, saved: Saved, vouched: Sequence[str]) -> Plugin:
     name, source = saved["name"], _source(saved)
     what = f"{kind} '{name}'"
     if saved["registered"]:
@@ -84,7 +87,7 @@ def _made(kind: str, saved: Saved) -> Plugin:
         raise UsageError(
             f"{what} came from Python and its code is not in the run directory; use it in the process that ran it"
         )
-    known = [*trust.places(source), *file_references.places(source)]
+    known = [*vouched] or [*trust.places(source), *file_references.places(source)]
     if not known:
         raise UsageError(
             f"{what} is code that was never run here, {source.reference} with SHA-256 {source.sha256}, and none of it "
@@ -103,10 +106,15 @@ def remember(plugins: Iterable[Plugin]) -> None:
     Raises:
         UsageError: the list of what is trusted cannot be written.
     """
-    trust.add(source for plugin in plugins if (source := _leading_back(plugin)))
+    trust.add(source for plugin in plugins if (source := source_of(plugin)))
 
 
-def _leading_back(plugin: Plugin) -> Source | None:
+def leads_back(plugin: Plugin) -> bool:
+    """Whether another process can make the plugin: by its name, or by the place of its code."""
+    return bool(of(plugin)["registered"]) or source_of(plugin) is not None
+
+
+def source_of(plugin: Plugin) -> Source | None:
     """What leads back to the code of a plugin that is none of the installed ones."""
     return None if of(plugin)["registered"] else file_references.source_of(type(plugin))
 

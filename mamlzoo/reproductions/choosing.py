@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mamlzoo.contracts.recipes import Recipe, RecipeRun
+from mamlzoo.executors.executor import Executor
 from mamlzoo.runs.recording_policy import RecordingPolicy
 from mamlzoo.sweeps import directory as sweep_directory
 from mamlzoo.sweeps.axes import text
@@ -17,11 +18,16 @@ SUFFIX = ".choice"
 SEEDS = "seeds"
 
 
-def choose(recipe: Recipe, run: RecipeRun, directory: Path, policy: RecordingPolicy) -> dict[str, Any]:
+def choose(
+    recipe: Recipe, run: RecipeRun, directory: Path, policy: RecordingPolicy, executor: Executor | None = None
+) -> dict[str, Any]:
     """The values of a run's options and settings that are best on the validation tasks, by key.
 
     Where one value alone is given, it is taken. The trials are kept beside the run, and those that are finished are not
     made again.
+
+    Args:
+        executor: makes several trials at a time; None: one after another, here.
 
     Raises:
         UsageError: no trial has a finite validation metric, or none can work.
@@ -38,9 +44,8 @@ def choose(recipe: Recipe, run: RecipeRun, directory: Path, policy: RecordingPol
         options.pop(key, None)
     seeds = settings.pop(SEEDS, run.seeds)
     parts = {"task": [run.task], "model": [run.model], "algorithm": [run.algorithm]}
-    found = sweep_directory.record(
-        grid_of(several, parts, options, seeds, settings), directory / f"{run.label}{SUFFIX}", policy
-    )
+    grid = grid_of(several, parts, options, seeds, settings)
+    found = sweep_directory.record(grid, directory / f"{run.label}{SUFFIX}", policy, executor=executor)
     return chosen | dict(found.best().values)
 
 

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from mamlzoo import files
@@ -17,16 +16,17 @@ from mamlzoo.comparisons.verdicts import NO_VERDICT
 from mamlzoo.contracts.differentiation import differentiating
 from mamlzoo.contracts.recipes import Claim, Recipe, RecipeRun
 from mamlzoo.errors import PluginError, UsageError
+from mamlzoo.executors.executor import Executor
 from mamlzoo.experiments.experiment import Experiment
 from mamlzoo.experiments.result import Result
 from mamlzoo.files import json_document
-from mamlzoo.reproductions import choosing, judgement, ranking
+from mamlzoo.reproductions import choosing, judgement, ranking, spreading
 from mamlzoo.reproductions.judgement import Judgement
 from mamlzoo.reproductions.ranking import RankedRuns
+from mamlzoo.reproductions.recipe_runs import experiment_of
 from mamlzoo.runs import directory as run_directory
 from mamlzoo.runs import recording
 from mamlzoo.runs.commands import spelled
-from mamlzoo.runs.name_resolution import combined
 from mamlzoo.runs.recording_policy import DEFAULT, RecordingPolicy
 from mamlzoo.runs.setup import rehearse
 from mamlzoo.runs.watchers import Part
@@ -137,8 +137,13 @@ class Reproduction:
 
 
 @differentiating
-def reproduce(recipe: Recipe, directory: Path, policy: RecordingPolicy = DEFAULT) -> Reproduction:
+def reproduce(
+    recipe: Recipe, directory: Path, policy: RecordingPolicy = DEFAULT, executor: Executor | None = None
+) -> Reproduction:
     """Make all runs of a recipe in a directory, going on where it was stopped, and judge them.
+
+    Args:
+        executor: makes several runs at a time; None: one after another, here.
 
     Raises:
         UsageError: the directory holds something else.
@@ -151,8 +156,11 @@ def reproduce(recipe: Recipe, directory: Path, policy: RecordingPolicy = DEFAULT
     with files.locked(directory):
         results: dict[str, Result] = {}
         chosen: dict[str, dict[str, Any]] = {}
+        failed = spreading.failed(recipe, directory, policy, executor) if executor is not None else {}
         for at, run in enumerate(recipe.runs):
             label = run.label
+            if directory / label in failed:
+                raise failed[directory / label]
             own = run.origin is None
             chosen[label] = choosing.choose(recipe, run, directory, policy) if own else chosen[str(run.origin)]
             experiments[label] = experiment_of(run, directory, chosen[label])
@@ -194,23 +202,6 @@ def command_of(directory: Path) -> str:
 def command(recipe: str, directory: Path, *, full: bool = False) -> str:
     """The command that makes a recipe in a directory, or goes on with it."""
     return f"mamlzoo reproduce {shlex.quote(recipe)}{' --full' * full} --out {spelled(directory)}"
-
-
-def experiment_of(run: RecipeRun, directory: Path, chosen: Mapping[str, Any] = MappingProxyType({})) -> Experiment:
-    """The experiment of a recipe's run, in a directory that will have the runs before it.
-
-    Args:
-        chosen: options and settings that validation chose, by key; of a run that tests another's θ, those of that one.
-
-    Raises:
-        UsageError: a plugin is not installed.
-    """
-    settings = {**run.settings, **{key: value for key, value in chosen.items() if "." not in key}}
-    options = {**run.options, **{key: value for key, value in chosen.items() if "." in key}}
-    if run.origin is not None:
-        settings["init_from"] = str(directory / run.origin)
-    (experiment,) = combined([run.task], [run.model], [run.algorithm], options=options, seeds=run.seeds, **settings)
-    return experiment
 
 
 def _first(run: RecipeRun) -> dict[str, Any]:

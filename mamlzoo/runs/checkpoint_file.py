@@ -39,12 +39,21 @@ def save(checkpoint: Checkpoint, directory: Path, experiment: str) -> None:
         OSError: it cannot be written; what was there before stays.
     """
     content = _content(checkpoint, experiment)
-    current = directory / NAME
-    new = directory / f".{NAME}.new"
     data = io.BytesIO()  # torch hides what a disk answers
     torch.save(content | {"digest": digest(content)}, data)
+    put(directory, data.getbuffer())
+
+
+def put(directory: Path, data: bytes | memoryview) -> None:
+    """Write what a checkpoint's file holds; the one that was there becomes the previous one.
+
+    Raises:
+        OSError: it cannot be written; what was there before stays.
+    """
+    current = directory / NAME
+    new = directory / f".{NAME}.new"
     with files.whole(new) as file:
-        file.write(data.getbuffer())
+        file.write(data)
     if current.exists():
         current.replace(directory / PREVIOUS)
     new.replace(current)

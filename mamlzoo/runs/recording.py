@@ -97,6 +97,27 @@ def resume(
         return result
 
 
+def begin(experiment: Experiment, directory: Path, threads: int) -> None:
+    """Make the directory of a run that another process is to go on with, with the checkpoint that it begins with.
+
+    So θ⁰ is there, be it another run's, and what that process needs of this machine is the directory alone.
+
+    Args:
+        threads: that it computes with, where the experiment leaves the number to the machine.
+
+    Raises:
+        UsageError: the directory is taken, or the combination cannot work; nothing is left behind then.
+    """
+    config = config_of(experiment)
+    config["machine"]["threads"] = experiment.settings.threads or threads
+    with contextlib.closing(execution.events(experiment, config)) as told:
+        first = next(told)
+    assert isinstance(first, Checkpoint)
+    with run_directory.new_directory(directory, kept=False) as temporary:
+        run_directory.write_config(temporary, config)
+        run_directory.write_checkpoint(temporary, first, config)
+
+
 def side_by_side(runs: Sequence[tuple[Experiment, Path]], policy: RecordingPolicy) -> list[Result]:
     """Run experiments at once that are companions, each into its directory, or go on with them there.
 
@@ -226,11 +247,20 @@ def record_or_resume(
     """
     if not run_directory.is_run(directory):
         return record(experiment, directory, policy, workers)
+    check_holds(directory, experiment)
+    return resume(directory, policy, {plugin.kind: plugin for plugin in experiment.plugins}, workers)
+
+
+def check_holds(directory: Path, experiment: Experiment) -> None:
+    """A run directory must hold this experiment, on the data that there are.
+
+    Raises:
+        UsageError: it does not.
+    """
     config = run_directory.read_config(directory)
     if experiment_digest(config) != experiment_digest(config_of(experiment)):
         raise UsageError(f"{directory} holds another experiment; choose another directory")
     check_data(experiment, config)
-    return resume(directory, policy, {plugin.kind: plugin for plugin in experiment.plugins}, workers)
 
 
 class _Beginning(NamedTuple):

@@ -70,6 +70,8 @@ class RecordingPolicy:
         loggers: names of loggers, which are told what happens.
         begins: called with each of several runs when it begins.
         says: called with a line for a person.
+        spreads: called with several runs that go on at the same time; with none when all are over.
+        ends: called with one of these when it is over.
         draw: gives the figures of what is written down, by name, as PNG.
     """
 
@@ -80,6 +82,8 @@ class RecordingPolicy:
     begins: Callable[[Part], None] = field(default=lambda part: None)
     says: Callable[[str], None] = field(default=lambda text: None)
     draw: run_directory.Draw = run_directory.undrawn
+    spreads: Callable[[Sequence[Part]], None] = field(default=lambda parts: None)
+    ends: Callable[[Part], None] = field(default=lambda part: None)
 
 
 DEFAULT = RecordingPolicy()

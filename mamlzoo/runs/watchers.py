@@ -46,6 +46,15 @@ class Watcher:
     def begins(self, part: Part) -> None:
         """One of several runs begins; each event that follows is of this one."""
 
+    def spreads(self, parts: Sequence[Part]) -> None:
+        """These begin in any order from here on, several at a time, each with one experiment left; none: all are over.
+
+        Meanwhile `begins` is told of each, and an event is of the part that has its experiment.
+        """
+
+    def ends(self, part: Part) -> None:
+        """One of those that go on at the same time is over."""
+
     def says(self, text: str) -> None:
         """A line for a person."""
 

@@ -13,6 +13,8 @@ from mamlzoo import files
 from mamlzoo.contracts.plugins import KINDS
 from mamlzoo.engine.plan_choice import Notice
 from mamlzoo.errors import MamlzooError, UsageError
+from mamlzoo.executors import making
+from mamlzoo.executors.executor import Executor, Job
 from mamlzoo.experiments.experiment import Experiment
 from mamlzoo.runs import directory as run_directory
 from mamlzoo.runs import recording
@@ -36,11 +38,19 @@ LONGEST = 100
 """Characters of a directory's name, at most."""
 
 
-def record(grid: Grid, directory: Path, policy: RecordingPolicy = DEFAULT, *, one_by_one: bool = False) -> Sweep:
+def record(
+    grid: Grid,
+    directory: Path,
+    policy: RecordingPolicy = DEFAULT,
+    *,
+    one_by_one: bool = False,
+    executor: Executor | None = None,
+) -> Sweep:
     """Run the cells into a directory, new or of an earlier sweep, whose finished cells are kept.
 
     Args:
         one_by_one: run none side by side with others, though they differ in numbers alone.
+        executor: makes several groups of them at a time; None: one after another, here.
 
     Raises:
         UsageError: the directory holds something else, or no cell can work; nothing is left behind then.
@@ -55,11 +65,14 @@ def record(grid: Grid, directory: Path, policy: RecordingPolicy = DEFAULT, *, on
     with files.locked(directory):
         cells = _tried(grid, directory, policy) if cells is None else cells
         recording.remember_code([one.experiment for one in grid.candidates if one.experiment is not None], policy)
-        return _run(grid, cells, directory, policy, one_by_one=one_by_one)
+        return _run(grid, cells, directory, policy, executor, one_by_one=one_by_one)
 
 
-def resume(directory: Path, policy: RecordingPolicy = DEFAULT) -> Sweep:
+def resume(directory: Path, policy: RecordingPolicy = DEFAULT, executor: Executor | None = None) -> Sweep:
     """Go on with a sweep: its finished cells are loaded, the others gone on with or begun; failed ones are tried again.
+
+    Args:
+        executor: as for `record`.
 
     Raises:
         UsageError: a plugin of a cell is not installed, or came from Python; the call that began it goes on with it.
@@ -77,7 +90,7 @@ def resume(directory: Path, policy: RecordingPolicy = DEFAULT) -> Sweep:
             check_data(experiment, cell.config)
         candidates.append(Candidate(cell.values, experiment, cell.error if experiment is None else None, cell.config))
     one_by_one = run_directory.read_document(directory / NAME).get("one_by_one") is True
-    return record(Grid(axes, candidates), directory, policy, one_by_one=one_by_one)
+    return record(Grid(axes, candidates), directory, policy, one_by_one=one_by_one, executor=executor)
 
 
 def _experiment(config: Mapping[str, Any], directory: Path) -> Experiment:
@@ -132,11 +145,21 @@ def is_sweep(directory: Path) -> bool:
     return (directory / NAME).is_file()
 
 
-def _run(grid: Grid, cells: list[Cell], directory: Path, policy: RecordingPolicy, *, one_by_one: bool) -> Sweep:
+def _run(
+    grid: Grid,
+    cells: list[Cell],
+    directory: Path,
+    policy: RecordingPolicy,
+    executor: Executor | None,
+    *,
+    one_by_one: bool,
+) -> Sweep:
     sweep, experiments = Sweep(grid.axes, cells), [candidate.experiment for candidate in grid.candidates]
     waiting = [at for at, cell in enumerate(cells) if cell.error is None and not _is_finished(cell)]
     groups = [[at] for at in waiting] if one_by_one else _groups(cells, experiments, waiting, policy)
-    led_by, over = {group[0]: group for group in groups}, set[int]()
+    over = _spread(sweep, cells, experiments, groups, directory, policy, executor, one_by_one=one_by_one)
+    waiting = [at for at in waiting if at not in over]
+    led_by = {group[0]: group for group in groups}
     for at in range(len(cells)):
         if policy.stop():
             raise StoppedError(resume_command(directory))
@@ -157,11 +180,49 @@ def _run(grid: Grid, cells: list[Cell], directory: Path, policy: RecordingPolicy
         if group:
             _write(sweep, directory, one_by_one=one_by_one)
         for one in group or ([at] if cells[at].error is not None else []):
-            policy.says(f"cell {one + 1} of {len(cells)}: {sweep.label(cells[one])}: {_outcome(cells[one])}")
+            policy.says(_line(sweep, one))
     _write(sweep, directory, one_by_one=one_by_one)
     if sweep.finished:
         run_directory.write_figures(sweep, directory, policy.draw)
     return sweep
+
+
+def _spread(
+    sweep: Sweep,
+    cells: list[Cell],
+    experiments: Sequence[Experiment | None],
+    groups: Sequence[Sequence[int]],
+    directory: Path,
+    policy: RecordingPolicy,
+    executor: Executor | None,
+    *,
+    one_by_one: bool,
+) -> set[int]:
+    """Groups of a sweep's cells that an executor makes; which are over by that."""
+    over = set[int]()
+    places = {cells[at].run_dir: at for group in groups for at in group}
+
+    def ended(run: Path, error: MamlzooError | None) -> None:
+        at = places[run]
+        cells[at] = _loaded(cells[at]) if error is None else replace(cells[at], error=first_line(error))
+        over.add(at)
+        _write(sweep, directory, one_by_one=one_by_one)
+        policy.says(_line(sweep, at))
+
+    making.make(executor, _jobs(sweep, experiments, groups), policy, ended)
+    return over
+
+
+def _jobs(sweep: Sweep, experiments: Sequence[Experiment | None], groups: Sequence[Sequence[int]]) -> list[Job]:
+    """Groups of cells as an executor makes them."""
+    found = []
+    for group in groups:
+        runs = [(experiments[at], sweep.cells[at].run_dir) for at in group]
+        known = [(experiment, run) for experiment, run in runs if experiment is not None and run is not None]
+        name = sweep.label(sweep.cells[group[0]])
+        part = Part("cell", group[0] + 1, len(sweep.cells), name, [known[0][0]], len(known))
+        found.append(Job(part, known))
+    return found
 
 
 def _groups(
@@ -189,6 +250,11 @@ def _is_finished(cell: Cell) -> bool:
     return cell.run_dir is not None and run_directory.is_finished(cell.run_dir)
 
 
+def _line(sweep: Sweep, at: int) -> str:
+    """Which cell ended, and how."""
+    return f"cell {at + 1} of {len(sweep.cells)}: {sweep.label(sweep.cells[at])}: {_outcome(sweep.cells[at])}"
+
+
 def _outcome(cell: Cell) -> str:
     """How a cell ended, in one line."""
     scores = cell.scores
@@ -196,6 +262,15 @@ def _outcome(cell: Cell) -> str:
         return f"failed: {cell.error}"
     left_out = f", {len(scores.diverged)} of {count(scores.seeds, 'seed')} diverged" if scores.diverged else ""
     return f"valid {scores.metric} {scores.valid}, test {scores.metric} {scores.test}{left_out}"
+
+
+def _loaded(cell: Cell) -> Cell:
+    """A cell whose run is finished."""
+    assert cell.run_dir is not None
+    try:
+        return replace(cell, scores=Scores.of(run_directory.load(cell.run_dir)))
+    except MamlzooError as error:
+        return replace(cell, error=first_line(error))
 
 
 def _ended(
