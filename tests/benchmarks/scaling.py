@@ -38,7 +38,7 @@ ALONE = [(1, 25), (1, 50), (1, 100), (1, 200), (1, 400)]
 """Seeds and tasks of the runs that the model is fitted to."""
 BY_TWO = [(10, 25), (2, 25), (1, 50), (1, 200), (1, 400)]
 """Those that it predicts for two workers."""
-TASKS = 2_000_000
+TASKS = 1_000_000
 """Of each run, seeds and meta-steps together."""
 BYTES = [7_048, MOST, 450_000, 4_000_000]
 """θ of an MLP 1-40-40-1 in float32, the longest that goes by a socket, θ of four convolutions, a million numbers."""
