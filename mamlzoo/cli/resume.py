@@ -56,7 +56,7 @@ def command(
     """
     from mamlzoo import api
     from mamlzoo.cli.results import show
-    from mamlzoo.runs import processes, recording
+    from mamlzoo.runs import processes, standing
     from mamlzoo.runs.commands import resume_command
     from mamlzoo.sweeps.sweep import Sweep
 
@@ -66,7 +66,7 @@ def command(
     api.check_resumable(directory, places, processes.number_of(workers), by)
 
     def make() -> Experiment:
-        return recording.experiment_in(directory, _plugins(directory, places))
+        return standing.experiment_in(directory, _plugins(directory, places))
 
     def again() -> str:
         return f"{resume_command(directory)}{spread}"

@@ -29,7 +29,7 @@ from mamlzoo.experiments.checkpoint import Checkpoint
 from mamlzoo.experiments.events import Event
 from mamlzoo.experiments.experiment import Experiment
 from mamlzoo.runs import directory as run_directory
-from mamlzoo.runs import recording
+from mamlzoo.runs import recording, standing
 from mamlzoo.runs.recording_policy import LoggerError, RecordingPolicy, StoppedError
 
 KINDS = (LoggerError, UsageError, PluginError, MamlzooError)
@@ -98,7 +98,7 @@ class _Making:
         )
         given = [self._given(run, directory) for run, directory in zip(order.runs, directories, strict=True)]
         pairs = list(zip(directories, given, strict=True))
-        self._experiments = [recording.experiment_in(directory, plugins) for directory, plugins in pairs]
+        self._experiments = [standing.experiment_in(directory, plugins) for directory, plugins in pairs]
         if len(pairs) == 1:
             recording.resume(directories[0], policy, given[0])
         else:

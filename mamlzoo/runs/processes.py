@@ -30,7 +30,7 @@ from mamlzoo.engine.workers import ALONE, LostWorkerError, Workers, group
 from mamlzoo.errors import MamlzooError, UsageError, in_short
 from mamlzoo.experiments.experiment import Experiment
 from mamlzoo.experiments.seed_axis import division_of
-from mamlzoo.runs import recording
+from mamlzoo.runs import following
 from mamlzoo.runs.config import config_of
 from mamlzoo.runs.digests import digest, experiment_digest
 from mamlzoo.runs.recording_policy import StoppedError
@@ -308,4 +308,4 @@ def follow(experiment: Experiment, workers: Workers) -> None:
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
-    recording.follow(experiment, config_of(experiment), workers)
+    following.follow(experiment, config_of(experiment), workers)

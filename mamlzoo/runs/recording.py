@@ -3,51 +3,31 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from mamlzoo import files
-from mamlzoo.contracts import options
-from mamlzoo.contracts.plugins import KINDS, Plugin
+from mamlzoo.contracts.plugins import Plugin
 from mamlzoo.discovery import serialisation
-from mamlzoo.engine.plan_choice import Alert, Choice
-from mamlzoo.engine.training import TrainingRecord
+from mamlzoo.engine.plan_choice import Alert
 from mamlzoo.engine.workers import ALONE, LostWorkerError, Workers
 from mamlzoo.errors import MamlzooError, UsageError
-from mamlzoo.experiments.checkpoint import Checkpoint, ValidationRecord
+from mamlzoo.experiments.checkpoint import Checkpoint
 from mamlzoo.experiments.events import Event
 from mamlzoo.experiments.experiment import Experiment
 from mamlzoo.experiments.result import Result
 from mamlzoo.experiments.seed_axis import division_of, whole
-from mamlzoo.runs import checkpoint_file, execution
 from mamlzoo.runs import directory as run_directory
+from mamlzoo.runs import execution
 from mamlzoo.runs.commands import resume_command
-from mamlzoo.runs.config import check_data, config_of, experiment_from
+from mamlzoo.runs.config import check_data, config_of
 from mamlzoo.runs.digests import experiment_digest
-from mamlzoo.runs.loggers import Loggers
+from mamlzoo.runs.following import Beginning, Word
 from mamlzoo.runs.recording_policy import DEFAULT, DiskError, RecordingPolicy, StoppedError
-from mamlzoo.tables import count
-
-
-class Standing(NamedTuple):
-    """Where a run is to begin or to go on.
-
-    Attributes:
-        experiment: as it is to be run here.
-        config: that it is recorded with.
-        start: its last good checkpoint; None: it begins.
-    """
-
-    experiment: Experiment
-    config: dict[str, Any]
-    directory: Path
-    start: Checkpoint | None
+from mamlzoo.runs.sitting import Sitting
+from mamlzoo.runs.standing import Standing, gone_on_with, has_progress, place_of
 
 
 def record(
@@ -86,14 +66,14 @@ def resume(
     run_directory.read_config(directory)
     shown, _ = _shown(directory)
     if shown is not None:  # nothing was written, so the directory may be one that can only be read
-        workers.told(_Beginning(ended=True))
+        workers.told(Beginning(ended=True))
         return shown
     with files.locked(directory):
         shown, alerts = _shown(directory)  # another process may have ended it meanwhile
         if shown is not None:
-            workers.told(_Beginning(ended=True))
+            workers.told(Beginning(ended=True))
             return shown
-        (result,) = _run([_gone_on_with(directory, policy, given or {}, alerts, workers)], policy, workers)
+        (result,) = _run([gone_on_with(directory, policy, given or {}, alerts, workers)], policy, workers)
         return result
 
 
@@ -159,13 +139,13 @@ def _recorded(
                     standing.append(Standing(experiment, made[directory], directory, None))
                 else:
                     given = {plugin.kind: plugin for plugin in experiment.plugins}
-                    standing.append(_gone_on_with(directory, policy, given, []))
+                    standing.append(gone_on_with(directory, policy, given, []))
             return _run(standing, policy, workers)
         except (StoppedError, DiskError, LostWorkerError):  # which say how to go on
             raise
         except MamlzooError:
             for directory, config in made.items():
-                if not _has_progress(directory, config):
+                if not has_progress(directory, config):
                     shutil.rmtree(directory, ignore_errors=True)
             raise
 
@@ -179,49 +159,6 @@ def _check_together(runs: Sequence[tuple[Experiment, Path]]) -> None:
     ended = [directory for _, directory in runs if run_directory.is_finished(directory)]
     if ended or len({place_of(*run) for run in runs}) > 1:
         raise MamlzooError(f"{(ended or [runs[0][1]])[0]} does not stand where the runs beside it do")
-
-
-def _gone_on_with(
-    directory: Path,
-    policy: RecordingPolicy,
-    given: Mapping[str, Plugin],
-    alerts: Sequence[str],
-    workers: Workers = ALONE,
-) -> Standing:
-    """Where a run that is not finished goes on; what is left of its end is removed.
-
-    Args:
-        alerts: what else to say of it.
-    """
-    config = run_directory.read_config(directory)
-    experiment = _experiment(config, given)
-    start, said = _last_good(directory, config)
-    before = config["machine"].get("workers", 1)
-    if start is not None:
-        changes = _changes(config, experiment)
-        if before != workers.count:
-            numbers = [count(number, "worker") for number in (before, workers.count)]
-            step = start.training.step
-            changes.append(f"begun by {numbers[0]}, from meta-step {step} on by {numbers[1]}: the last bits may differ")
-        start, said = replace(start, remarks=[*start.remarks, *changes]), [*said, *changes]
-    for text in [*alerts, *said]:
-        policy.progress(experiment, Alert(text))
-    _tidy(directory)
-    run_directory.reopen(directory)
-    if before == workers.count:
-        # As many threads as it began with, where it left the number to the machine: sums depend on it.
-        settings = replace(experiment.settings, threads=config["machine"]["threads"])
-        experiment = replace(experiment, settings=settings)
-    return Standing(experiment, config, directory, start)
-
-
-def place_of(experiment: Experiment, directory: Path) -> tuple[int, str, int]:
-    """From where an experiment would begin or go on: its meta-step, its plan, its threads."""
-    start, threads = None, experiment.settings.most_threads
-    if run_directory.is_run(directory):
-        config = run_directory.read_config(directory)
-        start, threads = _last_good(directory, config)[0], config["machine"]["threads"]
-    return (0, execution.NOTHING.plan, threads) if start is None else (start.training.step, start.plan.plan, threads)
 
 
 def _shown(directory: Path) -> tuple[Result | None, list[str]]:
@@ -263,54 +200,6 @@ def check_holds(directory: Path, experiment: Experiment) -> None:
     check_data(experiment, config)
 
 
-class _Beginning(NamedTuple):
-    """What the first worker says before the run.
-
-    Attributes:
-        start: from where it goes on.
-        pauses: where to pause.
-        threads: of each worker.
-        ended: whether there is nothing to be done.
-    """
-
-    start: Checkpoint | None = None
-    pauses: Sequence[int] = ()
-    threads: int | None = None
-    ended: bool = False
-
-
-class _Word(NamedTuple):
-    """What the first worker says of a checkpoint: whether it is written down, and whether all stop there."""
-
-    writes: bool = False
-    stops: bool = False
-
-
-def follow(experiment: Experiment, config: dict[str, Any], workers: Workers) -> None:
-    """Make a run together with others, the first of which records it; nothing is read, written or told here.
-
-    Raises:
-        StoppedError: the first one stops.
-        LostWorkerError: another one is gone.
-    """
-    start, pauses, threads, ended = workers.told(_Beginning())
-    if ended:
-        return
-    experiment = replace(experiment, settings=replace(experiment.settings, threads=threads))
-
-    def hear(events: Sequence[Event | None]) -> None:
-        (event,) = events
-        if isinstance(event, Checkpoint):
-            word = workers.told(_Word())
-            if word.writes:
-                whole(event, division_of(experiment, workers))
-            if word.stops:
-                raise StoppedError("")
-
-    told = execution.side_by_side([experiment], [config], [start], pauses, workers)
-    execution.finished(told, hear)
-
-
 def _run(runs: Sequence[Standing], policy: RecordingPolicy, workers: Workers) -> list[Result]:
     """Run experiments at once; what happens goes to their directories.
 
@@ -318,7 +207,7 @@ def _run(runs: Sequence[Standing], policy: RecordingPolicy, workers: Workers) ->
         workers: that make a single one together.
     """
     remember_code([run.experiment for run in runs], policy)
-    recordings = [_Recording(run, policy) for run in runs]
+    recordings = [Sitting(run, policy) for run in runs]
     with contextlib.ExitStack() as opened:
         for recording in recordings:
             opened.enter_context(recording.open())
@@ -332,7 +221,7 @@ def _run(runs: Sequence[Standing], policy: RecordingPolicy, workers: Workers) ->
             stops, pairs = policy.stop(), list(zip(recordings, events, strict=True))
             writes = stops or any(isinstance(event, Checkpoint) and each.is_due(event) for each, event in pairs)
             if isinstance(events[0], Checkpoint):  # the only place where several workers stop, or write
-                workers.told(_Word(writes, stops))
+                workers.told(Word(writes, stops))
                 if writes and workers.count > 1:
                     pairs = [(recordings[0], whole(events[0], division_of(first, workers)))]
             for recording, event in pairs:
@@ -346,84 +235,12 @@ def _run(runs: Sequence[Standing], policy: RecordingPolicy, workers: Workers) ->
                 raise StoppedError(resume_command(runs[0].directory))
 
         try:
-            workers.told(_Beginning(starts[0], pauses, first.settings.threads))
+            workers.told(Beginning(starts[0], pauses, first.settings.threads))
             results = execution.finished(told, hear)
         except LostWorkerError as error:
             again = f"`{resume_command(runs[0].directory)}` goes on from the last checkpoint"
             raise LostWorkerError(error.what, remedy=again) from error
         return [recording.finish(result) for recording, result in zip(recordings, results, strict=True)]
-
-
-class _Recording:
-    """One sitting of a run: what happens goes to its directory.
-
-    Attributes:
-        in_training: whether what comes next belongs to meta-steps that are not written yet: no place to stop.
-    """
-
-    def __init__(self, run: Standing, policy: RecordingPolicy) -> None:
-        self._experiment, self._config, self._directory, self._start = run
-        self._policy = policy
-        self._loggers = Loggers(policy.loggers, run.experiment, run.directory)
-        self._tell: Callable[[Event], None] = lambda event: None
-        self._written: tuple[int, int, Choice] | None = None
-        self._when = time.monotonic()
-        self._lines: list[str] = []
-        self.in_training = False
-
-    @contextmanager
-    def open(self) -> Iterator[None]:
-        """Loggers hear of its start and of its end, and what the disk refuses is said in one line."""
-        start = self._start
-        with self._loggers.told(start.training.step if start else 0) as self._tell:
-            with _disk(self._directory):
-                self._begin_metrics(start)
-            yield
-
-    def keep(self, event: Event, *, writes: bool, stops: bool) -> None:
-        """Write down what happened.
-
-        Args:
-            writes: whether a checkpoint is.
-            stops: whether this is where to stop, where that is possible.
-        """
-        with _disk(self._directory):
-            if isinstance(event, TrainingRecord | ValidationRecord):
-                self._lines.append(run_directory.metrics_line(event))
-            elif isinstance(event, Checkpoint):  # which follows soon
-                with (self._directory / "metrics.jsonl").open("a", encoding="utf-8") as file:
-                    file.write("".join(self._lines))
-                self._lines.clear()
-                if writes:
-                    run_directory.write_checkpoint(self._directory, event, self._config)
-                    self._written, self._when = _key(event), time.monotonic()
-        if isinstance(event, Checkpoint):
-            # The records and validations that follow belong to meta-steps that are not written yet.
-            self.in_training = not stops and not self._experiment.is_trained(event)
-        self._tell(event)
-
-    def finish(self, result: Result) -> Result:
-        """Write what a finished run has."""
-        with _disk(self._directory):
-            result = run_directory.finish(result, self._directory, self._directory, self._policy.draw)
-        self._loggers.end(result=result)
-        return result
-
-    def _begin_metrics(self, start: Checkpoint | None) -> None:
-        """As the checkpoint has them: lines after it will come again."""
-        records = [] if start is None else start.records
-        files.write_text(self._directory / "metrics.jsonl", "".join(map(run_directory.metrics_line, records)))
-
-    def is_due(self, checkpoint: Checkpoint) -> bool:
-        """Whether a checkpoint is to be written down."""
-        step, every = checkpoint.training.step, self._policy.every
-        if self._written == _key(checkpoint):
-            return False
-        if self._written is None or step == 0 or self._experiment.is_trained(checkpoint):
-            return True
-        if every.steps is not None:
-            return step % every.steps == 0
-        return every.seconds is not None and time.monotonic() - self._when >= every.seconds
 
 
 def remember_code(experiments: Sequence[Experiment], policy: RecordingPolicy) -> None:
@@ -433,90 +250,3 @@ def remember_code(experiments: Sequence[Experiment], policy: RecordingPolicy) ->
     except UsageError as error:
         text = f"{error}; so what looks at this run later will ask for its code by name"
         policy.progress(experiments[0], Alert(text))
-
-
-def _key(checkpoint: Checkpoint) -> tuple[int, int, Choice]:
-    """What tells a checkpoint from another one of the same sitting."""
-    return checkpoint.training.step, len(checkpoint.validation), checkpoint.plan
-
-
-def experiment_in(directory: Path, given: Mapping[str, Plugin]) -> Experiment:
-    """The experiment of a run directory, as `resume` goes on with it.
-
-    Raises:
-        UsageError: as `resume`.
-    """
-    return _experiment(run_directory.read_config(directory), given)
-
-
-def _experiment(config: dict[str, Any], given: Mapping[str, Plugin]) -> Experiment:
-    for kind in KINDS:
-        saved = config[kind]
-        name = saved["name"]
-        if kind in given:
-            if (given[kind].name, options.values(given[kind])) != (name, saved["options"]):
-                raise UsageError(f"the {kind} given is not '{name}' with the options that the run began with")
-            serialisation.check_same(kind, saved, given[kind])
-        elif serialisation.text_of(saved) is None:
-            raise UsageError(
-                f"{kind} '{name}' came from Python and its code is not in the run directory; give it again: "
-                f"mamlzoo.resume(directory, {kind}=…)"
-            )
-    experiment = experiment_from(config, given)
-    check_data(experiment, config)
-    return experiment
-
-
-def _changes(config: dict[str, Any], experiment: Experiment) -> list[str]:
-    """What differs from when the run began and may change the last bits."""
-    now = config_of(experiment)
-    pairs = [(f"{name} {old}", f"{name} {now['versions'].get(name)}") for name, old in config["versions"].items()]
-    pairs.append((config["machine"]["processor"], now["machine"]["processor"]))
-    changed = [(before, after) for before, after in pairs if before != after]
-    return [f"begun with {before}, gone on with {after}: the last bits may differ" for before, after in changed]
-
-
-def _last_good(directory: Path, config: dict[str, Any]) -> tuple[Checkpoint | None, list[str]]:
-    """The newest checkpoint that is whole, None if none was ever written; and what to say of it."""
-    damage: list[str] = []
-    for name in (checkpoint_file.NAME, checkpoint_file.PREVIOUS):
-        if not os.path.lexists(directory / name):
-            damage.append(f"{directory / name} is not there")
-            continue
-        try:
-            found = run_directory.read_checkpoint(directory, name, config)
-        except MamlzooError as error:
-            damage.append(str(error))
-            continue
-        return found, [f"{text}; going on from {name}, meta-step {found.training.step}" for text in damage]
-    if any("is not there" not in text for text in damage):
-        raise MamlzooError(f"{'; '.join(damage)}; nothing is left to go on from; remove it and run it anew")
-    return None, [f"{directory} has no checkpoint, so the run begins again"]
-
-
-def _has_progress(directory: Path, config: dict[str, Any]) -> bool:
-    """Whether there is anything to go on from."""
-    try:
-        found, _ = _last_good(directory, config)
-    except MamlzooError:
-        return True
-    return found is not None and found.training.step > 0
-
-
-def _tidy(directory: Path) -> None:
-    """Remove what a killed process had not finished writing."""
-    for path in directory.glob(".*"):
-        if path.is_file() and path.name != files.LOCK:
-            path.unlink()
-
-
-@contextmanager
-def _disk(directory: Path) -> Iterator[None]:
-    """Say in one line what the disk refused."""
-    try:
-        yield
-    except OSError as error:
-        raise DiskError(
-            f"{directory} could not be written: {error.strerror or error}; what was written before is whole, and "
-            f"`{resume_command(directory)}` goes on from there"
-        ) from error

@@ -17,7 +17,7 @@ from mamlzoo.executors import making
 from mamlzoo.executors.executor import Executor, Job
 from mamlzoo.experiments.experiment import Experiment
 from mamlzoo.runs import directory as run_directory
-from mamlzoo.runs import recording
+from mamlzoo.runs import recording, standing
 from mamlzoo.runs.commands import resume_command
 from mamlzoo.runs.companions import companions
 from mamlzoo.runs.config import check_data, config_of, experiment_from
@@ -238,7 +238,7 @@ def _groups(
         own.append(experiment)
         configs.append(cell.config)
         try:
-            places.append(recording.place_of(experiment, cell.run_dir))
+            places.append(standing.place_of(experiment, cell.run_dir))
         except MamlzooError:  # said when its turn comes
             places.append(cell.run_dir)
     if len(own) > 1:
