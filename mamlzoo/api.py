@@ -13,6 +13,7 @@ from mamlzoo.contracts.differentiation import differentiating
 from mamlzoo.contracts.plugins import Plugin
 from mamlzoo.engine.workers import ALONE, Workers
 from mamlzoo.errors import UsageError
+from mamlzoo.executors.choice import executor_of
 from mamlzoo.executors.executor import Executor
 from mamlzoo.experiments.events import Listener
 from mamlzoo.experiments.result import Result
@@ -82,6 +83,9 @@ def resume(
     task: TaskLike | None = None,
     model: ModelLike | None = None,
     algorithm: AlgorithmLike | None = None,
+    executor: str = "local",
+    jobs: int | None = None,
+    address: str | None = None,
     progress: bool | Listener | None = None,
 ) -> Result | Comparison | Sweep:
     """Go on where the last checkpoint stands, to the bits of what was never stopped; what is finished is loaded.
@@ -89,6 +93,7 @@ def resume(
     Args:
         directory: of a run, a comparison or a sweep. The recipe that began another goes on with it.
         task, model, algorithm: of a run: what came from Python when it began; its code is not in the directory.
+        executor, jobs, address: of a comparison or a sweep, as for `compare`.
         progress: as for `run`.
 
     Raises:
@@ -98,9 +103,10 @@ def resume(
     place = Path(directory)
     likes = {"task": task, "model": model, "algorithm": algorithm}
     given = {kind: plugin(kind, like) for kind, like in likes.items() if like is not None}
-    check_resumable(place, given)
+    by = executor_of(executor, jobs, address)
+    check_resumable(place, given, executor=by)
     with policy("30s", progress) as how:
-        return resume_by(how, place, given)
+        return resume_by(how, place, given, executor=by)
 
 
 @differentiating
@@ -113,19 +119,31 @@ def compare(
     seeds: int | Sequence[int] = 1,
     out: str | Path | None = None,
     checkpoint_every: str = "30s",
+    executor: str = "local",
+    jobs: int | None = None,
+    address: str | None = None,
     progress: bool | Listener | None = None,
     **settings: Any,
 ) -> Comparison:
     """Train and test every combination of several tasks, models and algorithms; arguments as for `run`.
 
     A comparison that is recorded in a directory goes on there when `resume` is given it.
+
+    Args:
+        executor: 'local' makes the runs one after another; 'processes' several at a time in processes of this machine,
+            'ray' over a ray cluster, both with `out` alone. What came from Python is made in this process.
+        jobs: how many at a time; None: as many as there is room for.
+        address: of the ray cluster; None: one of this machine's, for as long as it is needed.
     """
+    by = executor_of(executor, jobs, address)
+    if by is not None and out is None:
+        raise UsageError(f"executor '{executor}' makes runs in directories: say where, by `out`")
     chosen = experiments(several(task), several(model), several(algorithm), options=options, seeds=seeds, **settings)
     if out is None:
         with watched(progress) as watcher:
             return comparison_directory.run(chosen, watcher)
     with policy(checkpoint_every, progress) as how:
-        return comparison_directory.record(chosen, Path(out), how)
+        return comparison_directory.record(chosen, Path(out), how, executor=by)
 
 
 @differentiating
@@ -140,6 +158,9 @@ def sweep(
     seeds: int | Sequence[int] = 1,
     checkpoint_every: str = "30s",
     one_by_one: bool = False,
+    executor: str = "local",
+    jobs: int | None = None,
+    address: str | None = None,
     progress: bool | Listener | None = None,
     **settings: Any,
 ) -> Sweep:
@@ -153,6 +174,7 @@ def sweep(
         task, model, algorithm: as for `run`; a list of several is an axis too, and an option goes to each that has it.
         one_by_one: run each cell alone. Cells that differ in numbers alone, as rates, are trained side by side
             otherwise, which is faster; they find the same but for rounding.
+        executor, jobs, address: as for `compare`; cells that are trained side by side are one job.
         options, seeds, checkpoint_every, progress, **settings: as for `run`, the same for all cells.
 
     Raises:
@@ -160,9 +182,10 @@ def sweep(
             failed cell.
     """
     chosen = {"task": several(task), "model": several(model), "algorithm": several(algorithm)}
+    by = executor_of(executor, jobs, address)
     grid = grid_of(axes, chosen, options or {}, seeds, settings)
     with policy(checkpoint_every, progress) as how:
-        return sweep_directory.record(grid, Path(out), how, one_by_one=one_by_one)
+        return sweep_directory.record(grid, Path(out), how, one_by_one=one_by_one, executor=by)
 
 
 def load(directory: str | Path) -> Result | Comparison | Sweep:

@@ -13,7 +13,9 @@ from contextlib import contextmanager
 
 import pytest
 
+import mamlzoo
 from mamlzoo import load, trees
+from mamlzoo.errors import UsageError
 
 MAMLZOO = [sys.executable, "-m", "mamlzoo"]
 ALGORITHMS = ["maml", "fomaml", "transfer", "scratch", "reptile", "anil", "meta-sgd", "cavia"]
@@ -93,10 +95,10 @@ def whole(tmp_path_factory):
 REFUSED = {
     "an unknown one": (["--executor", "cloud"], "Invalid value for '--executor': 'cloud' is not one of 'local', 'processes', 'ray'."),
     "no jobs": (["--executor", "processes", "--jobs", "0"], "Invalid value for '--jobs': must be at least 1, not 0"),
-    "several jobs here": (["--jobs", "2"], "--jobs is for several runs at once: add --executor processes, or --executor ray"),
+    "several jobs here": (["--jobs", "2"], "jobs are several runs at once: take --executor processes, or --executor ray"),
     "an address without ray": (
         ["--executor", "processes", "--address", "127.0.0.1:6379"],
-        "--address is a ray cluster's, and the executor is 'processes': add --executor ray",
+        "address 127.0.0.1:6379 is a ray cluster's, and the executor is 'processes': take --executor ray",
     ),
 }  # fmt: skip
 
@@ -110,6 +112,23 @@ REFUSED = {
 def test_what_cannot_be_is_refused_in_a_line_before_anything_is_written(cli, tmp_path, command, flags, line):
     assert cli.error(*command, *flags) == line
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_from_python_several_processes_make_what_one_makes(tmp_path):
+    asked = {
+        "algorithm": ["maml", "transfer"],
+        "iterations": 4,
+        "test_tasks": 4,
+        "test_steps": 1,
+        "plan": "vmap",
+        "threads": 1,
+    }
+    apart = mamlzoo.compare(**asked, out=tmp_path / "apart", executor="processes", jobs=2)
+    for one, other in zip(apart.results, mamlzoo.compare(**asked).results, strict=True):
+        assert one.evaluation.values["mse"].tobytes() == other.evaluation.values["mse"].tobytes()
+    with pytest.raises(UsageError, match="executor 'processes' makes runs in directories: say where, by `out`"):
+        mamlzoo.compare(**asked, executor="processes")
 
 
 def test_a_single_run_is_for_no_executor(cli, no_figures):
