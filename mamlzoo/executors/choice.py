@@ -26,14 +26,10 @@ def executor_of(name: str = LOCAL, at_once: int | None = None, address: str | No
     if name not in NAMES:
         raise UsageError(f"there is no executor '{name}'; {did_you_mean(name, NAMES)}")
     if address is not None and name != "ray":
-        raise UsageError(
-            f"address {address} is a ray cluster's, and the executor is '{name}'; it must be ray: --executor ray"
-        )
+        raise UsageError(f"address {address} is a ray cluster's, and the executor is '{name}': take --executor ray")
     if name == LOCAL:
         if at_once is not None:
-            raise UsageError(
-                "jobs are several runs at once: the executor must be processes or ray, as by --executor processes"
-            )
+            raise UsageError("jobs are several runs at once: take --executor processes, or --executor ray")
         return None
     if name == "processes":
         from mamlzoo.executors.processes import Processes
