@@ -23,7 +23,7 @@ RUN = [
     "run", "--seeds", "4", "--iterations", "60", "--meta-batch", "2", "--plan", "vmap", "--threads", "1", "--test-tasks", "5",
     "--test-steps", "1", "--checkpoint-every", "10", "-q",
 ]  # fmt: skip
-LONG = [*RUN, "--iterations", "3000", "--checkpoint-every", "50"]
+LONG = [*RUN, "--iterations", "2000", "--checkpoint-every", "50"]
 LOOPBACK = {"GLOO_SOCKET_IFNAME": "lo" if sys.platform == "linux" else "lo0", "OMP_NUM_THREADS": "1"}
 PAGE = Path(__file__).parents[2] / "docs" / "several-processes.md"
 CLUSTER = PAGE.with_name("on-a-cluster.md")
@@ -126,7 +126,7 @@ def test_a_worker_with_other_options_is_refused_by_name(tmp_path):
 @pytest.mark.parametrize("moment", range(10))
 def test_a_run_whose_worker_is_killed_ends_in_a_line_and_goes_on_to_the_same_bits(tmp_path, moment, never_killed):
     with begun(tmp_path, *LONG, "--out", "divided", "--workers", "2") as process:
-        time.sleep(random.Random(moment).uniform(0, 2))
+        time.sleep(random.Random(moment).uniform(0, 1.5))
         (worker,) = children_of(process)
         os.kill(worker, signal.SIGKILL)
         _, said = process.communicate(timeout=60)
