@@ -71,17 +71,26 @@ class Group(Workers):
         self._words = dist.new_group(backend="gloo")  # words never go by way of a GPU
 
     def told(self, value: T) -> T:
-        return cast(T, self.gathered(value if self.rank == 0 else None)[0])
+        own = value if self.rank == 0 else None
+        with _heard("another worker of this run is gone"):
+            if (said := self._said_nearby(own)) is not None:
+                return cast(T, said[0])
+            words = [own]  # a gathering would have each send as much as the first one says
+            dist.broadcast_object_list(words, src=0, group=self._words)
+            return cast(T, words[0])
 
     def gathered(self, value: T) -> list[T]:
         with _heard("another worker of this run is gone"):
-            if self._near is not None:
-                said = self._near.gathered(pickle.dumps(value))
-                if said is not None:
-                    return [pickle.loads(each) for each in said]
+            if (said := self._said_nearby(value)) is not None:
+                return said
             words: list[Any] = [None] * self.count
             dist.all_gather_object(words, value, group=self._words)
             return words
+
+    def _said_nearby(self, value: T) -> list[T] | None:
+        """What each gives, where all are on this machine and nobody says much."""
+        said = None if self._near is None else self._near.gathered(pickle.dumps(value))
+        return None if said is None else [pickle.loads(each) for each in said]
 
     def total(self, numbers: Tensor) -> Tensor:
         with _heard("another worker of this run is gone"):

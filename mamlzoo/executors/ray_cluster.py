@@ -32,15 +32,10 @@ ONE_MACHINE = {
     "RAY_AUTH_TOKEN": secrets.token_hex(32),  # nor to another user of this machine
 }
 """What ray is told of a cluster of this machine's."""
-ASKS = """
-import sys, ray
-try:
-    ray.init(address=sys.argv[1], log_to_driver=False)
-except Exception as error:
-    print(f"{type(error).__name__}: {str(error).strip()}"[:300])
-    sys.exit(1)
-"""
-"""What finds out whether there is a cluster."""
+BEGINS = (
+    "import sys; sys.path[:] = {path!r}; from mamlzoo.executors import ray_question; ray_question.main({address!r})"
+)
+"""What a process executes that finds out whether there is a cluster."""
 PATIENCE = 25.0
 """Seconds that a cluster has to answer."""
 DEFAULTS = {
@@ -179,7 +174,7 @@ def _check_answers(address: str) -> None:
         if address != "auto":  # what nobody listens at at all is known at once
             host, _, port = address.rpartition(":")
             socket.create_connection((host.strip("[]"), int(port)), PATIENCE).close()
-        asking = [sys.executable, "-c", ASKS, address]
+        asking = [sys.executable, "-c", BEGINS.format(path=sys.path, address=address)]
         done = subprocess.run(asking, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE)
         if done.returncode == 0:
             return

@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from mamlzoo import trees
 from mamlzoo.contracts.data import MetaParams
@@ -40,7 +39,8 @@ from mamlzoo.engine.side_by_side import (
 from mamlzoo.engine.training import TrainingRecord, TrainingState, train
 from mamlzoo.engine.workers import ALONE, Workers
 from mamlzoo.errors import MamlzooError
-from mamlzoo.experiments.checkpoint import Best, Checkpoint, ValidationRecord
+from mamlzoo.experiments.best_theta import better
+from mamlzoo.experiments.checkpoint import Checkpoint, ValidationRecord
 from mamlzoo.experiments.events import Event, Events, Listener
 from mamlzoo.experiments.experiment import Experiment
 from mamlzoo.experiments.metrics import Evaluation
@@ -246,7 +246,7 @@ class _Execution:
         at = replace(at, validation=[*at.validation, record])
         if settings.keeps_best:
             sign = 1.0 if metric in experiment.task.higher_is_better else -1.0
-            at = replace(at, best=_better(at, record, sign, settled, self._division.own_seeds))
+            at = replace(at, best=better(at, record, sign, settled, self._division.own_seeds))
         if record.step < settings.iterations and experiment.ran_out(at.validation).all():
             seeds = " for every seed" if len(settings.seeds) > 1 else ""
             waited = f"{count_of(settings.patience or 0, 'validation')} in a row brought no better one{seeds}"
@@ -363,33 +363,6 @@ def _mapped(events: Generator[E, None, T], change: Callable[[E], M]) -> Generato
             ended: T = end.value
             return ended
         yield change(event)
-
-
-def _better(at: Checkpoint, record: ValidationRecord, sign: float, settled: NDArray[np.bool_], own: slice) -> Best:
-    """For each seed the best θ so far; the earlier one of two that are equally good.
-
-    Args:
-        settled: seeds whose best stays what it is.
-        own: the seeds whose θ is here.
-    """
-    meta, seeds = at.training.judged, len(record.values)
-    if at.best is None:
-        steps = np.full(seeds, record.step)
-        return Best(trees.tree_map(torch.clone, meta), record.values, steps)
-    old = at.best
-    with np.errstate(invalid="ignore"):
-        improved: NDArray[np.bool_] = (sign * record.values > sign * old.values) | np.isnan(old.values)
-    improved &= ~settled
-    chosen = torch.from_numpy(improved[own])
-
-    def choose(new: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
-        return torch.where(chosen.to(new.device).reshape(-1, *[1] * (new.ndim - 1)), new, kept.to(new.device))
-
-    return Best(
-        trees.tree_map(choose, meta, old.meta),
-        np.where(improved, record.values, old.values),
-        np.where(improved, record.step, old.steps),
-    )
 
 
 def _on(device: torch.device, meta: MetaParams) -> MetaParams:

@@ -12,12 +12,12 @@ import time
 from contextlib import contextmanager
 
 import pytest
+from other_processes import MAMLZOO, free_port, is_there, said_by
 
 import mamlzoo
 from mamlzoo import load, trees
 from mamlzoo.errors import UsageError
 
-MAMLZOO = [sys.executable, "-m", "mamlzoo"]
 ALGORITHMS = ["maml", "fomaml", "transfer", "scratch", "reptile", "anil", "meta-sgd", "cavia"]
 COMPARE = [
     "compare", "--iterations", "40", "--meta-batch", "2", "--plan", "vmap", "--threads", "1", "--test-tasks", "5",
@@ -27,14 +27,6 @@ LONG = [*COMPARE, "-a", "maml", "-a", "fomaml", "-a", "anil", "--iterations", "6
 LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_USAGE_STATS_ENABLED": "0"}
 """By which ray, too, listens to this machine alone."""
 with_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="ray is not installed")
-
-
-def said_by(folder, *arguments, **environment):
-    """The exit code of a command, and its lines of errors."""
-    done = subprocess.run(
-        [*MAMLZOO, *arguments], cwd=folder, env=os.environ | environment, capture_output=True, text=True, timeout=300
-    )
-    return done.returncode, done.stderr.splitlines()
 
 
 def bits_in(directory):
@@ -51,14 +43,6 @@ def processes_below(pid):
     listed = subprocess.run(["ps", "-ww", "-o", "pid=,args=", "--ppid", str(pid)], capture_output=True, text=True)
     own = {int(line.split()[0]): line for line in listed.stdout.splitlines()}
     return own | {below: line for child in own for below, line in processes_below(child).items()}
-
-
-def is_there(pid):
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 @contextmanager
@@ -195,9 +179,7 @@ def test_a_run_whose_ray_worker_is_killed_is_tried_once_more(tmp_path, whole):
 @pytest.mark.slow
 @with_ray
 def test_an_address_that_nobody_answers_at_is_refused_in_a_line(tmp_path):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     code, lines = said_by(tmp_path, "compare", "--executor", "ray", "--address", f"127.0.0.1:{port}")
     assert code == 2
     (line,) = lines
@@ -209,9 +191,7 @@ def test_an_address_that_nobody_answers_at_is_refused_in_a_line(tmp_path):
 @pytest.mark.slow
 @with_ray
 def test_a_cluster_that_is_there_is_used_by_its_address(tmp_path):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
+    port = free_port()
     environment = LOOPBACK | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0123456789abcdef" * 4}
     start = ["start", "--head", "--block", "--port", port, "--num-cpus", "2", "--include-dashboard", "false"]
     cluster = subprocess.Popen(

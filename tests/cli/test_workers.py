@@ -7,7 +7,6 @@ import random
 import re
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,10 +14,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from other_processes import MAMLZOO, free_port, is_there, said_by
 
 from mamlzoo.runs import directory as run_directory
 
-MAMLZOO = [sys.executable, "-m", "mamlzoo"]
 RUN = [
     "run", "--seeds", "4", "--iterations", "60", "--meta-batch", "2", "--plan", "vmap", "--threads", "1", "--test-tasks", "5",
     "--test-steps", "1", "--checkpoint-every", "10", "-q",
@@ -27,14 +26,6 @@ LONG = [*RUN, "--iterations", "2000", "--checkpoint-every", "50"]
 LOOPBACK = {"GLOO_SOCKET_IFNAME": "lo" if sys.platform == "linux" else "lo0", "OMP_NUM_THREADS": "1"}
 PAGE = Path(__file__).parents[2] / "docs" / "several-processes.md"
 CLUSTER = PAGE.with_name("on-a-cluster.md")
-
-
-def said_by(folder, *arguments, **environment):
-    """The exit code of a command, and its lines of errors."""
-    done = subprocess.run(
-        [*MAMLZOO, *arguments], cwd=folder, env=os.environ | environment, capture_output=True, text=True, timeout=120
-    )
-    return done.returncode, done.stderr.splitlines()
 
 
 def values_in(directory):
@@ -66,20 +57,6 @@ def never_killed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("alone")
     assert said_by(folder, *LONG, "--out", "alone") == (0, [])
     return values_in(folder / "alone")
-
-
-def free_port():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return str(free.getsockname()[1])
-
-
-def is_there(pid):
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def test_a_run_by_workers_is_the_run(tmp_path):
