@@ -71,13 +71,26 @@ def computing(threads: int) -> Iterator[None]:
     An optimiser's averages of gradients that have become 0 decay into that range, where a processor takes a hundred
     times as long for each operation.
     """
-    before, flushed = torch.get_num_threads(), bool(torch.tensor(1e-40) * 1 == 0)
+    flushed = bool(torch.tensor(1e-40) * 1 == 0)
     torch.set_flush_denormal(True)
+    try:
+        with on_threads(threads):
+            yield
+    finally:
+        torch.set_flush_denormal(flushed)
+
+
+@contextmanager
+def on_threads(threads: int) -> Iterator[None]:
+    """Use so many threads meanwhile, for whatever is done.
+
+    One more than there is a core for is dear: those that have nothing to do wait in a loop that keeps a core busy.
+    """
+    before = torch.get_num_threads()
     if threads != before:
         torch.set_num_threads(threads)
     try:
         yield
     finally:
-        torch.set_flush_denormal(flushed)
         if threads != before:
             torch.set_num_threads(before)

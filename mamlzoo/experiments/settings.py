@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -10,7 +11,8 @@ from typing import Any, Literal
 from mamlzoo.contracts import options
 from mamlzoo.contracts.numbers_as_text import LARGEST
 from mamlzoo.engine import optimizer_options
-from mamlzoo.engine.cpu import available_threads
+from mamlzoo.engine.cpu import available_threads, on_threads
+from mamlzoo.engine.placement import matrix_products_in
 from mamlzoo.engine.plan_choice import Training
 from mamlzoo.engine.schedules import DROPS, Schedule
 from mamlzoo.errors import UsageError
@@ -172,3 +174,9 @@ class Settings:
     def most_threads(self) -> int:
         """How many CPU threads may compute."""
         return self.threads or available_threads()
+
+    @contextmanager
+    def in_force(self) -> Iterator[None]:
+        """Do all there is to do meanwhile, drawing too, on at most `most_threads` threads, and in `precision`."""
+        with matrix_products_in(self.precision), on_threads(self.most_threads):
+            yield

@@ -21,7 +21,6 @@ from mamlzoo.engine.binding import Bound, check_fit, sized, split_parameters
 from mamlzoo.engine.episodes import TestSet
 from mamlzoo.engine.held_tensors import reals_of
 from mamlzoo.engine.padding_check import check_takes_padding
-from mamlzoo.engine.placement import matrix_products_in
 from mamlzoo.errors import UsageError
 from mamlzoo.experiments.experiment import Experiment
 from mamlzoo.experiments.metrics import Evaluation
@@ -79,7 +78,7 @@ def evaluate(
     constants = trees.tree_map(lambda leaf: leaf.expand(len(first), *leaf.shape), dict(learner.constants))
     bound = Bound(algorithm, replace(learner, spec=spec), theta, constants)
     episodes = TestSet(resolved, settings.test_tasks, settings.test_seed, first.device, first.dtype)
-    with matrix_products_in(settings.precision), blamed(experiment, "testing"):
+    with settings.in_force(), blamed(experiment, "testing"):
         check_takes_padding(resolved, algorithm, episodes.episode(0))
         how = mapping_for(bound, resolved, episodes, settings.plan)
         values = finished(

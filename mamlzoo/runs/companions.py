@@ -24,7 +24,7 @@ from mamlzoo.engine.binding import Bound
 from mamlzoo.engine.episodes import BLOCK_NUMBERS, TestSet, draw
 from mamlzoo.engine.gradients import EAGER
 from mamlzoo.engine.memory import BUDGET
-from mamlzoo.engine.placement import device_of, matrix_products_in
+from mamlzoo.engine.placement import device_of
 from mamlzoo.engine.plan_choice import bytes_of_a_task
 from mamlzoo.engine.side_by_side import joined_bounds
 from mamlzoo.experiments.experiment import Experiment
@@ -145,7 +145,7 @@ def _fit(experiments: Sequence[Experiment], group: Sequence[int]) -> bool:
     """
     if len(group) == 1:
         return True
-    with matrix_products_in(experiments[group[0]].settings.precision):
+    with experiments[group[0]].settings.in_force():
         try:
             return _gives_the_same([experiments[at] for at in group])
         except Exception:

@@ -25,7 +25,7 @@ from mamlzoo.engine.episodes import TestSet, TrainingStream
 from mamlzoo.engine.evaluation import MetricValues, evaluate
 from mamlzoo.engine.memory import peak_memory
 from mamlzoo.engine.outer_optimizer import Part
-from mamlzoo.engine.placement import device_of, matrix_products_in
+from mamlzoo.engine.placement import device_of
 from mamlzoo.engine.plan_choice import Choice
 from mamlzoo.engine.side_by_side import (
     joined,
@@ -109,7 +109,7 @@ def side_by_side(
         workers: that make one experiment together. Each tells the same and has the same result, but that checkpoints on
             the way have the θ of the worker's own seeds alone; `whole` joins them.
     """
-    with matrix_products_in(experiments[0].settings.precision):
+    with experiments[0].settings.in_force():
         execution = _Execution(experiments, configs, starts, workers)
         yield from execution.train(pauses)
         return (yield from execution.test())

@@ -14,6 +14,7 @@ from mamlzoo.discovery.blame import blamed
 from mamlzoo.discovery.entry_points import installed
 from mamlzoo.engine import rehearsal
 from mamlzoo.engine.binding import Bound, bind_seeds, built_with
+from mamlzoo.engine.cpu import on_threads
 from mamlzoo.engine.episodes import TestSet, TrainingStream, draw
 from mamlzoo.engine.evaluation import evaluate
 from mamlzoo.engine.gradients import EAGER
@@ -84,6 +85,11 @@ def rehearse(experiment: Experiment) -> None:
     Raises:
         UsageError, PluginError: it cannot work.
     """
+    with on_threads(experiment.settings.most_threads):
+        _rehearse(experiment)
+
+
+def _rehearse(experiment: Experiment) -> None:
     settings = replace(experiment.settings, seeds=experiment.settings.seeds[:1])
     one_seed = replace(experiment, settings=settings)
     bound = bind(one_seed)

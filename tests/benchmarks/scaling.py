@@ -43,7 +43,7 @@ TASKS = 1_000_000
 BYTES = [7_048, MOST, 450_000, 4_000_000]
 """θ of an MLP 1-40-40-1 in float32, the longest that goes by a socket, θ of four convolutions, a million numbers."""
 ENVIRONMENT = os.environ | {
-    "OMP_NUM_THREADS": "1", "LOCAL_WORLD_SIZE": "2", "GLOO_SOCKET_IFNAME": "lo" if sys.platform == "linux" else "lo0",
+    "LOCAL_WORLD_SIZE": "2", "GLOO_SOCKET_IFNAME": "lo" if sys.platform == "linux" else "lo0",
 }  # fmt: skip
 
 
