@@ -47,7 +47,10 @@ USE = (
     Group(
         "Run and compare",
         "A task, a model and an algorithm, each a name, a class or an instance, and a budget.",
-        ("run", "compare", "sweep", "resume", "load", "save", "plot", "report", "verify", "Experiment", "Settings"),
+        (
+            "run", "compare", "sweep", "resume", "load", "save", "plot", "report", "explore", "verify", "Experiment",
+            "Settings",
+        ),
     ),
     Group(
         "Results",

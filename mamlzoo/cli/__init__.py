@@ -33,6 +33,7 @@ COMMANDS = {
     "check": "Check that plugins keep what their kind promises.",
     "bench": "Measure how fast a combination trains, beside other libraries.",
     "plot": "Draw sample tasks, fits and learning curves.",
+    "explore": "Write a page on which runs adapt, live, to points that you drag.",
     "report": "Put runs on one HTML page: tables, figures, configs, commands.",
 }
 
