@@ -10,6 +10,7 @@ from click.shell_completion import CompletionItem
 
 from mamlzoo.contracts.options import Option
 from mamlzoo.errors import MamlzooError
+from mamlzoo.tables import plain
 
 if TYPE_CHECKING:
     from mamlzoo.discovery.registry import Registry
@@ -24,9 +25,14 @@ def plugins(*kinds: str) -> Complete:
     def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         offers = [offer for kind in kinds for offer in _installed().offers[kind].items()]
         found = {name: offer.cls.summary() for name, offer in sorted(offers) if name.startswith(incomplete)}
-        return [CompletionItem(name, help=summary) for name, summary in found.items()] or _files(incomplete)
+        return [item(name, summary) for name, summary in found.items()] or _files(incomplete)
 
     return complete
+
+
+def item(name: str, help: str | None) -> CompletionItem:
+    """A word and, for shells that show it, what it means, in one line that no terminal obeys: it may be a stranger's."""
+    return CompletionItem(name, help=" ".join(plain(help or "").split()))
 
 
 def recipes(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -37,6 +43,13 @@ def recipes(ctx: click.Context, param: click.Parameter, incomplete: str) -> list
 def loggers(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Names of loggers."""
     return _beginning(sorted(_installed().loggers), incomplete)
+
+
+def optimizers(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Names of outer optimisers."""
+    from mamlzoo.engine.outer_optimizer import optimizer_names
+
+    return _beginning(optimizer_names(), incomplete)
 
 
 def values(option: Option, incomplete: str) -> list[CompletionItem]:

@@ -31,10 +31,14 @@ class ConfigCommand(SettingsCommand):
         given = _given(scouted)
         with said.named():
             names = self._names(said, given)
-            self.optimizers([*names, *without_dotted(args)])
-        super().prepare(ctx, [*names, *args])
+            if not ctx.resilient_parsing:
+                self._check(names)
+            self.optimizers([*_as_flags(names), *without_dotted(args)])
+        super().prepare(ctx, [*_as_flags(names), *args])
+        if ctx.resilient_parsing:  # what the file says may yet be offered
+            return args
         words = config_values.words(self.get_params(ctx))
-        told: list[str] = []
+        told = []
         with said.named():
             for word, value in said.values.items():
                 if word not in words:
@@ -56,32 +60,38 @@ class ConfigCommand(SettingsCommand):
             return None
         return config_file.read_run(run)
 
-    def _names(self, said: Said, given: set[str]) -> list[str]:
-        """What of the file chooses the flags that there are: names, and that there are options.
+    def _names(self, said: Said, given: set[str]) -> list[tuple[str, str]]:
+        """What of the file chooses which flags there are: names of plugins and of the optimiser, and options' words.
 
         Raises:
-            UsageError: there is no plugin of such a name.
+            UsageError: what should be a name is none.
+        """
+        names: list[tuple[str, str]] = []
+        for word, value in said.values.items():
+            if word in self.kinds or word == OPTIMIZER:
+                found = config_values.names(word, value, self.several if word in self.kinds else self.sweeps)
+                found = [",".join(found)] if word == OPTIMIZER else found
+                names += [(word, name) for name in found if word not in given]
+            elif "." in word:
+                names.append((word, ""))
+        return names
+
+    def _check(self, names: list[tuple[str, str]]) -> None:
+        """Refuse names that nothing has, while it is known that a file says them.
+
+        Raises:
+            UsageError: there is no such plugin or optimiser.
+            PluginError: it failed to load.
         """
         from mamlzoo.discovery.entry_points import installed
         from mamlzoo.engine.optimizer_options import options_of_optimizer
 
-        names: list[str] = []
-        for word, value in said.values.items():
-            if word in self.kinds or word == OPTIMIZER:
-                found = config_values.names(word, value, self.several if word in self.kinds else self.sweeps)
-                if word in given:
-                    continue
-                if word == OPTIMIZER:
-                    names.append(f"--{word}={','.join(found)}")
-                for name in found:
-                    if word == OPTIMIZER:
-                        options_of_optimizer(name)
-                    else:
-                        installed().get(word, name)
-                        names.append(f"--{word}={name}")
-            elif "." in word:
-                names.append(f"--{word}=")
-        return names
+        for word, name in names:
+            if word in self.kinds:
+                installed().get(word, name)
+            elif word == OPTIMIZER:
+                for one in name.split(",") if self.sweeps else [name]:
+                    options_of_optimizer(one.strip())
 
     def _params_to_scout(self) -> list[click.Parameter]:
         """All that need no plugin: what a flag stands for is then never taken for a file."""
@@ -94,6 +104,10 @@ class ConfigCommand(SettingsCommand):
         ctx.params.pop("config")
         ctx.params.pop("run_config", None)
         return super().invoke(ctx)
+
+
+def _as_flags(names: list[tuple[str, str]]) -> list[str]:
+    return [f"--{word}={name}" for word, name in names]
 
 
 def _given(scouted: click.Context) -> set[str]:

@@ -24,7 +24,7 @@ from typing import Any
 from mamlzoo import files
 from mamlzoo.cli.flags import GROUP, NETWORK, OPTIMIZER, SHORT_FLAGS
 from mamlzoo.contracts.numbers_as_text import shown
-from mamlzoo.errors import UsageError, in_short
+from mamlzoo.errors import UsageError, did_you_mean
 
 NAME = "name"
 """The word of a table that stands for the flag which the table is called after."""
@@ -82,8 +82,9 @@ def read(path: Path) -> Said:
     except tomllib.TOMLDecodeError as error:
         why = str(error).replace("at end of document", f"at line {len(text.splitlines())}, the last")
         raise UsageError(f"{path} cannot be read: {why}{_instead(why)}") from error
-    except (ValueError, RecursionError) as error:  # of a number of thousands of digits, of a thousand brackets
-        raise UsageError(f"{path} cannot be read: {in_short(error)}") from error
+    except (ValueError, RecursionError) as error:
+        why = "a number in it has thousands of digits, or a thousand lists are in each other"
+        raise UsageError(f"{path} cannot be read: {why}") from error
     values: dict[str, Any] = {}
     with said.named():
         for word, value in _words(document):
@@ -107,11 +108,11 @@ def _words(document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             continue
         table = key.replace("_", "-")
         if table not in TABLES:
-            raise UsageError(f"{shown(key)} is a table; tables are {', '.join(TABLES)}")
+            raise UsageError(f"{shown(key)} is a table that means nothing; {did_you_mean(table, TABLES)}")
         for name, one in value.items():
             word = table if name == NAME and table in NAMED else _word(f"{table}.{name}")
             if isinstance(one, dict):
-                raise UsageError(f"{word} is a table, and has one value")
+                raise UsageError(f"{word} is a table, and no word has one within another")
             yield word, one
 
 

@@ -97,11 +97,12 @@ def _spelled(text: str, value: Any, parse: Any) -> str:
 def _text(param: click.Option, value: Any) -> str:
     """The text of a value that its command checks; the flag's metavar says whether it may be numbers."""
     metavar = param.metavar or ""
-    listed = value if isinstance(value, list) and "..." in metavar else [value]
-    kinds = (str, int) if "INT" in metavar else (str,)
-    if not all(type(one) in kinds for one in listed):
-        raise UsageError(f"must be a text{', or whole numbers' if len(kinds) > 1 else ''}, not {shown(value)}")
-    text = ",".join(map(str, listed))
+    several = "..." in metavar and isinstance(value, list)
+    numbers = value if several else [value] if "INT" in metavar else []
+    if type(value) is not str and not (numbers and all(type(one) is int for one in numbers)):
+        also = ", or a list of whole numbers" if "..." in metavar else ", or a whole number" if "INT" in metavar else ""
+        raise UsageError(f"must be a text{also}, not {shown(value)}")
+    text = value if isinstance(value, str) else ",".join(map(str, numbers))
     param.type.convert(text, param, None)
     return text
 

@@ -84,6 +84,7 @@ class Flag(click.Option):
         super().__init__(
             [f"--{prefix}{option.flag}", f"{prefix.replace('.', '_')}{option.name}"],
             **alone,
+            shell_complete=completion.optimizers if f"{prefix}{option.name}" == OPTIMIZER else None,
             type=DeclaredType(option, several),
             help=f"{option.help[0].upper()}{option.help[1:]}.  [default: {shown}]",
         )
@@ -189,6 +190,9 @@ class PluginCommand(click.Command):
         """Names by what their options begin with."""
         chosen: Mapping[str, Sequence[str]] = ctx.meta[CHOSEN]
         return chosen
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        return [completion.item(found.value, found.help) for found in super().shell_complete(ctx, incomplete)]
 
     def get_help(self, ctx: click.Context) -> str:
         from mamlzoo.tables import plain
