@@ -31,7 +31,7 @@ def plugins(*kinds: str) -> Complete:
 
 
 def item(name: str, help: str | None) -> CompletionItem:
-    """A word and, for shells that show it, what it means, in one line that no terminal obeys: it may be a stranger's."""
+    """A word and, for shells that show it, what it means: in one line that no terminal obeys, whoever wrote it."""
     return CompletionItem(name, help=" ".join(plain(help or "").split()))
 
 

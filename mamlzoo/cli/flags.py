@@ -176,7 +176,7 @@ class PluginCommand(click.Command):
         plugins: dict[str, list[tuple[str, str]]] = {}
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx)
-            if record is not None:
+            if record is not None and isinstance(parameter, click.Option):  # of an argument the text above says it
                 key = getattr(parameter, "key", "")
                 kind = key.partition(".")[0] if "." in key else None
                 (own if kind is None else plugins.setdefault(kind, [])).append(record)
