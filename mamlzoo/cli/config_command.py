@@ -95,7 +95,7 @@ class ConfigCommand(SettingsCommand):
 
     def _params_to_scout(self) -> list[click.Parameter]:
         """All that need no plugin: what a flag stands for is then never taken for a file."""
-        return [*self.params, *self._settings_flags()]
+        return [*self.params, *self._settings_flags(), click.Option(["-h", "--help"], is_flag=True, expose_value=False)]
 
     def invoke(self, ctx: click.Context) -> Any:
         if ctx.params["save_config"] is not None:

@@ -99,6 +99,14 @@ def test_flags_win(cli, text, flags, said):
     assert saved(cli, "--config", "x.toml", *flags) == {"task": "sine", "model": "mlp", "algorithm": "maml"} | said
 
 
+def test_help_lists_the_options_of_what_the_file_chooses(cli):
+    write('algorithm = "protonet"\noptimizer = "sgd"')
+    shown = cli("run", "--config", "x.toml", "--help").stdout
+    assert "Options of algorithm protonet" in shown
+    assert "Options of optimizer sgd" in shown
+    assert cli("run", "-h", "--config", "x.toml").stdout == shown
+
+
 def test_flags_choose_of_several_anew(cli):
     write('algorithm = ["maml", "fomaml"]\ntask = ["sine", "linear"]')
     found = saved(cli, "--config", "x.toml", "-a", "scratch", command="compare")
