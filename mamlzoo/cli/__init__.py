@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 import click
+from click.shell_completion import CompletionItem
 
 from mamlzoo import __version__
 from mamlzoo.cli import standard_streams
@@ -50,6 +51,11 @@ class Commands(click.Group):
         module = importlib.import_module(f"mamlzoo.cli.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """From the words above, as help is: nobody waits for modules behind Tab."""
+        commands = [CompletionItem(name, help=help) for name, help in COMMANDS.items() if name.startswith(incomplete)]
+        return commands + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -193,7 +193,15 @@ def read_config(directory: Path) -> dict[str, Any]:
     """
     if not is_run(directory):
         raise UsageError(f"{directory} is no run directory: it has no config.json")
-    path = directory / "config.json"
+    return read_config_file(directory / "config.json")
+
+
+def read_config_file(path: Path) -> dict[str, Any]:
+    """The config that a run's config.json holds.
+
+    Raises:
+        MamlzooError: it cannot be read, or a newer mamlzoo wrote it.
+    """
     config = read_document(path)
     try:
         file_layouts.check_config(config)
