@@ -23,7 +23,7 @@ from mamlzoo.figures.plots import Figure
 from mamlzoo.reports import page
 from mamlzoo.reproductions import reproduction
 from mamlzoo.runs import directory as run_directory
-from mamlzoo.runs import execution, recording
+from mamlzoo.runs import execution, recording, trained
 from mamlzoo.runs.name_resolution import AlgorithmLike, ModelLike, TaskLike, experiments, plugin, several
 from mamlzoo.runs.recording_policy import Interval, RecordingPolicy
 from mamlzoo.runs.watchers import watched
@@ -190,20 +190,25 @@ def sweep(
 
 
 def load(directory: str | Path) -> Result | Comparison | Sweep:
-    """What was recorded in a directory: a run, a comparison or a sweep.
+    """What was recorded in a directory: a run, a comparison or a sweep; or a packed run, or one of the zoo.
 
     Args:
-        directory: of a finished run, a comparison all of whose runs are finished, or a sweep whose cells are.
+        directory: of a finished run, a comparison all of whose runs are finished, or a sweep whose cells are. Or a file
+            of `mamlzoo pack`, or a name that `mamlzoo zoo` lists; of a name that is also a path here the path is meant,
+            and of "zoo:maml-sine" never.
 
     Raises:
-        MamlzooError: it is no such directory, not finished, or damaged; a line says what goes on with it.
+        MamlzooError: it is nothing of the kind, not finished, or damaged; a line says what goes on with it.
+
+    >>> load("zoo:maml-sine").name
+    'sine × mlp × maml'
     """
     place = Path(directory)
     if reproduction.is_reproduction(place):
         raise UsageError(f"{place} is a recipe's directory; load the runs that are in it")
     if comparison_directory.is_comparison(place):
         return comparison_directory.load(place)
-    return sweep_directory.load(place) if sweep_directory.is_sweep(place) else run_directory.load(place)
+    return sweep_directory.load(place) if sweep_directory.is_sweep(place) else trained.result_of(directory)
 
 
 def save(what: S, directory: str | Path) -> S:

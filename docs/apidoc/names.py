@@ -169,7 +169,7 @@ WRITE = (
         (
             "hookimpl",
             "CONTRACT",
-            *(f"contracts.hooks.Offering.mamlzoo_{hook}" for hook in ("plugins", "recipes")),
+            *(f"contracts.hooks.Offering.mamlzoo_{hook}" for hook in ("plugins", "recipes", "trained")),
             *(
                 f"experiments.logger_hooks.Listening.mamlzoo_{hook}"
                 for hook in ("run_started", "run_progressed", "run_ended")
