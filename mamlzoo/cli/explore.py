@@ -28,11 +28,13 @@ from mamlzoo.cli.run_arguments import expanded, runs_argument
 def command(runs: tuple[Path, ...], output: Path, episode: int, seed: int | None, steps: int) -> None:
     """Write a page on which RUNS adapt, live, to support points that you drag.
 
+    RUNS are run directories, packed runs, or names of `mamlzoo zoo`.
+
     θ travels in the page and the inner loop runs in the browser, for tasks from one number to one number. Of images,
     the page shows what changes in an episode when a support image is exchanged. It is one file that needs no network.
     """
     from mamlzoo import api
-    from mamlzoo.runs import directory as run_directory
+    from mamlzoo.runs import trained
 
-    api.explore([run_directory.load(run) for run in expanded(runs)], output, episode=episode, seed=seed, steps=steps)
+    api.explore([trained.result_of(run) for run in expanded(runs)], output, episode=episode, seed=seed, steps=steps)
     console.say_where(output)
