@@ -41,7 +41,7 @@ log_flag = click.option(
     "loggers",
     multiple=True,
     metavar="NAME",
-    help="Tell this logger what happens, as tensorboard; may be repeated.",
+    help="Tell this logger what happens, as csv-log or mlflow; may be repeated.",
 )
 
 
