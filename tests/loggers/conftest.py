@@ -17,6 +17,11 @@ def small(**changes):
     return found
 
 
+def curves_of(result):
+    """Draws one figure."""
+    return {"curves": lambda: plots.png(plots.curves([result]))}
+
+
 @pytest.fixture
 def logged(tmp_path):
     """Makes a run in `tmp_path / "run"` that a logger is told of."""
@@ -30,8 +35,20 @@ def logged(tmp_path):
 
 @pytest.fixture
 def curves():
-    """Draws one figure."""
-    return lambda result: {"curves": lambda: plots.png(plots.curves([result]))}
+    return curves_of
+
+
+@pytest.fixture(scope="module")
+def logged_once(tmp_path_factory):
+    """Makes a run that several tests only read; its directory is `run_dir`."""
+
+    def record(logger):
+        policy = RecordingPolicy(loggers=[logger], draw=curves_of)
+        return recording.record(
+            small(validate_every=2, valid_tasks=2), tmp_path_factory.mktemp("logged") / "run", policy
+        )
+
+    return record
 
 
 @pytest.fixture

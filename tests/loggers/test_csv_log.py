@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 
-import pytest
+from mamlzoo.runs import recording
+from mamlzoo.runs.recording_policy import RecordingPolicy
 
 
 def read(path):
@@ -39,9 +40,6 @@ def test_a_run_that_goes_on_has_each_line_once(tmp_path, interrupted, shown):
 
 
 def test_half_a_line_of_a_killed_process_is_left_out(tmp_path, stopped, shown):
-    from mamlzoo.runs import recording
-    from mamlzoo.runs.recording_policy import RecordingPolicy
-
     stopped("csv-log")
     with (tmp_path / "run" / "scalars.csv").open("a") as file:
         file.write("meta-lo")
@@ -49,7 +47,6 @@ def test_half_a_line_of_a_killed_process_is_left_out(tmp_path, stopped, shown):
     assert read(tmp_path / "run" / "scalars.csv") == shown(result)
 
 
-@pytest.mark.parametrize("name", ["scalars.csv", "test.csv"])
-def test_nothing_else_is_left_behind(tmp_path, logged, name):
+def test_nothing_else_is_left_behind(tmp_path, logged):
     logged("csv-log")
-    assert [path.name for path in (tmp_path / "run").glob(f"{name}*")] == [name]
+    assert {path.name for path in (tmp_path / "run").glob("*.csv*")} == {"scalars.csv", "test.csv"}

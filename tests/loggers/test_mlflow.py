@@ -27,7 +27,7 @@ def mlflow():
     return pytest.importorskip("mlflow", reason=REASON)
 
 
-def told(mlflow, uri, experiment="mlflow"):
+def told(mlflow, uri):
     """A client, and the one run there is."""
     client = mlflow.MlflowClient(uri)
     (run,) = client.search_runs([found.experiment_id for found in client.search_experiments()])

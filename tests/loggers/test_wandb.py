@@ -19,30 +19,43 @@ BLOCK, HEAD = 32 * 1024, 7
 FULL, LAST = 1, 4
 
 
-@pytest.fixture(autouse=True)
-def _wandb(monkeypatch, tmp_path):
+@pytest.fixture(scope="module", autouse=True)
+def _environment(tmp_path_factory):
     """Nobody is logged in, and nothing leaves this machine."""
-    for name in ("WANDB_API_KEY", "WANDB_MODE", "WANDB_PROJECT"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("NETRC", str(tmp_path.parent / "no-netrc"))
-    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
-    monkeypatch.setenv("WANDB_ERROR_REPORTING", "false")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("WANDB_API_KEY", "WANDB_MODE", "WANDB_PROJECT"):
+            patch.delenv(name, raising=False)
+        patch.setenv("NETRC", str(tmp_path_factory.mktemp("nobody") / "netrc"))
+        patch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+        patch.setenv("WANDB_ERROR_REPORTING", "false")
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _read_anew():
+    """W&B reads the environment once, unless it is told that all is over."""
     wandb = sys.modules.get("wandb")
     if wandb is not None:
-        wandb.teardown()  # it reads the environment once
+        wandb.teardown()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def wandb():
     return pytest.importorskip("wandb", reason=REASON)
 
 
+@pytest.fixture(scope="module")
+def result(logged_once, wandb):
+    """A run that several tests only read."""
+    found = logged_once("wandb")
+    wandb.teardown()  # another process writes its file, and has by then
+    return found
+
+
 def records(directory):
     """The messages of the one run that is kept there, in their order."""
-    import wandb
     from wandb.proto.wandb_internal_pb2 import Record
 
-    wandb.teardown()  # another process writes the file, and has by then
     (path,) = directory.glob("wandb/offline-run-*/*.wandb")
     content, pieces, at = path.read_bytes(), b"", HEAD  # behind the file's own head, as long as a piece's
     while at + HEAD <= len(content):
@@ -66,39 +79,36 @@ def lines(directory):
     ]
 
 
-def test_its_file_holds_what_metrics_and_result_say(tmp_path, logged, shown, wandb):
-    result, found = logged("wandb"), {}
-    for line in lines(tmp_path / "run"):
+def test_its_file_holds_what_metrics_and_result_say(result, shown):
+    found = {}
+    for line in lines(result.run_dir):
         step = line.get("meta-step", line.get("adaptation step"))
         for name in line.keys() & shown(result):
             found.setdefault(name, {})[step] = line[name]
     assert found == shown(result)
 
 
-def test_test_metrics_have_adaptation_steps_on_their_axis(tmp_path, logged, wandb):
-    logged("wandb")
+def test_test_metrics_have_adaptation_steps_on_their_axis(result):
     axes = {
         record.metric.name: record.metric.step_metric
-        for record in records(tmp_path / "run")
+        for record in records(result.run_dir)
         if record.WhichOneof("record_type") == "metric"
     }
     assert axes["meta-loss/seed 1"] == "meta-step"
     assert axes["test mse by adaptation step/seed 1"] == "adaptation step"
 
 
-def test_table_and_figures_go_along(tmp_path, logged, curves, wandb):
-    evaluation = logged("wandb", curves).evaluation
-    last = lines(tmp_path / "run")[-1]
-    files = next((tmp_path / "run").glob("wandb/offline-run-*")) / "files"
-    assert (files / last["curves/path"]).read_bytes() == (tmp_path / "run" / "curves.png").read_bytes()
+def test_table_and_figures_go_along(result):
+    last = lines(result.run_dir)[-1]
+    files = next(result.run_dir.glob("wandb/offline-run-*")) / "files"
+    assert (files / last["curves/path"]).read_bytes() == (result.run_dir / "curves.png").read_bytes()
     table = json.loads((files / last["test/path"]).read_text())
     assert table["columns"] == ["adaptation step", "mse", "± 95%", "seed 0", "seed 1"]
-    assert [row[1] for row in table["data"]] == pytest.approx(list(evaluation.mean))
+    assert [row[1] for row in table["data"]] == pytest.approx(list(result.evaluation.mean))
 
 
-def test_options_and_settings_are_its_config(tmp_path, logged, wandb):
-    logged("wandb")
-    (run,) = [record.run for record in records(tmp_path / "run") if record.WhichOneof("record_type") == "run"]
+def test_options_and_settings_are_its_config(result):
+    (run,) = [record.run for record in records(result.run_dir) if record.WhichOneof("record_type") == "run"]
     config = {item.key: json.loads(item.value_json) for item in run.config.update}
     assert config["task"]["name"] == "sine"
     assert config["settings"]["meta_batch"] == 2
