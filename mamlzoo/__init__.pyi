@@ -1,6 +1,7 @@
 """The public names, each by the file that holds it: read by type checkers and by `__init__.py`."""
 
 from .api import compare as compare
+from .api import explore as explore
 from .api import load as load
 from .api import plot as plot
 from .api import report as report

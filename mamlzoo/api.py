@@ -1,4 +1,4 @@
-"""What is done with mamlzoo from Python: run, compare, sweep, go on, load, save, draw, report."""
+"""What is done with mamlzoo from Python: run, compare, sweep, go on, load, save, draw, report, explore."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from mamlzoo.executors.choice import executor_of
 from mamlzoo.executors.executor import Executor
 from mamlzoo.experiments.events import Listener
 from mamlzoo.experiments.result import Result
+from mamlzoo.explorer import page as explorer_page
 from mamlzoo.figures.figure_files import drawn, kinds_of
 from mamlzoo.figures.plots import Figure
 from mamlzoo.reports import page
 from mamlzoo.reproductions import reproduction
 from mamlzoo.runs import directory as run_directory
-from mamlzoo.runs import execution, recording
+from mamlzoo.runs import execution, recording, trained
 from mamlzoo.runs.name_resolution import AlgorithmLike, ModelLike, TaskLike, experiments, plugin, several
 from mamlzoo.runs.recording_policy import Interval, RecordingPolicy
 from mamlzoo.runs.watchers import watched
@@ -189,20 +190,25 @@ def sweep(
 
 
 def load(directory: str | Path) -> Result | Comparison | Sweep:
-    """What was recorded in a directory: a run, a comparison or a sweep.
+    """What was recorded in a directory: a run, a comparison or a sweep; or a packed run, or one of the zoo.
 
     Args:
-        directory: of a finished run, a comparison all of whose runs are finished, or a sweep whose cells are.
+        directory: of a finished run, a comparison all of whose runs are finished, or a sweep whose cells are. Or a file
+            of `mamlzoo pack`, or a name that `mamlzoo zoo` lists; of a name that is also a path here the path is meant,
+            and of "zoo:maml-sine" never.
 
     Raises:
-        MamlzooError: it is no such directory, not finished, or damaged; a line says what goes on with it.
+        MamlzooError: it is nothing of the kind, not finished, or damaged; a line says what goes on with it.
+
+    >>> load("zoo:maml-sine").name
+    'sine × mlp × maml'
     """
     place = Path(directory)
     if reproduction.is_reproduction(place):
         raise UsageError(f"{place} is a recipe's directory; load the runs that are in it")
     if comparison_directory.is_comparison(place):
         return comparison_directory.load(place)
-    return sweep_directory.load(place) if sweep_directory.is_sweep(place) else run_directory.load(place)
+    return sweep_directory.load(place) if sweep_directory.is_sweep(place) else trained.result_of(directory)
 
 
 def save(what: S, directory: str | Path) -> S:
@@ -256,6 +262,35 @@ def report(what: Result | Comparison | Sweep, path: str | Path) -> None:
             raise UsageError("no cell of the sweep is finished, so there is nothing to report")
         what = Comparison([run_directory.load(run) for run in runs])
     page.write(Comparison([what]) if isinstance(what, Result) else what, Path(path))
+
+
+def explore(
+    what: Result | Comparison | Sequence[Result],
+    path: str | Path,
+    *,
+    episode: int = 0,
+    seed: int | None = None,
+    steps: int = 20,
+) -> None:
+    """Write one HTML page on which trained θ adapt, live, to support points that a person drags.
+
+    Of a task from one number to one number the inner loop runs in the browser; of images the page shows what changes
+    in an episode when a support image is exchanged for another.
+
+    Args:
+        what: results of one task; up to six.
+        episode: the test episode to begin with.
+        seed: whose θ; None: of each result the first seed's that did not diverge.
+        steps: at most so many adaptation steps can be chosen.
+
+    Raises:
+        UsageError: another ending than .html, a place that cannot be written, several tasks, one that no page can
+            show, an algorithm that no page can carry, or a seed or an episode that is not there.
+    """
+    results = [what] if isinstance(what, Result) else list(what.results if isinstance(what, Comparison) else what)
+    for result in results:
+        _check_kind(result, Result)
+    explorer_page.write(results, Path(path), episode=episode, seed=seed, steps=steps)
 
 
 @contextmanager

@@ -105,8 +105,17 @@ def read_json(path: Path) -> Any:
         OSError: it cannot be read.
         ValueError: it is no JSON, or is nested too deep.
     """
+    return parsed_json(read(path).decode("utf-8"))
+
+
+def parsed_json(text: str) -> Any:
+    """What a JSON text holds.
+
+    Raises:
+        ValueError: it is no JSON, or is nested too deep.
+    """
     try:
-        document = json.loads(read(path).decode("utf-8"))
+        document = json.loads(text)
     except RecursionError:
         document = None
     if document is None or _is_deeper(document, DEEPEST):

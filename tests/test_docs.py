@@ -55,7 +55,8 @@ def run(command: str) -> str:
     assert words[0] == "mamlzoo", command
     result = CliRunner().invoke(main, words[1:], prog_name="mamlzoo")
     assert result.exit_code in (0, 1, 2), result.output
-    return "\n".join(line.rstrip() for line in result.output.splitlines()).strip("\n") + "\n"
+    printed = "\n".join(line.rstrip() for line in result.output.splitlines()).strip("\n")
+    return f"{printed}\n" if printed else ""
 
 
 def write_files(page: Path) -> None:

@@ -47,7 +47,10 @@ USE = (
     Group(
         "Run and compare",
         "A task, a model and an algorithm, each a name, a class or an instance, and a budget.",
-        ("run", "compare", "sweep", "resume", "load", "save", "plot", "report", "verify", "Experiment", "Settings"),
+        (
+            "run", "compare", "sweep", "resume", "load", "save", "plot", "report", "explore", "verify", "Experiment",
+            "Settings",
+        ),
     ),
     Group(
         "Results",
@@ -166,7 +169,7 @@ WRITE = (
         (
             "hookimpl",
             "CONTRACT",
-            *(f"contracts.hooks.Offering.mamlzoo_{hook}" for hook in ("plugins", "recipes")),
+            *(f"contracts.hooks.Offering.mamlzoo_{hook}" for hook in ("plugins", "recipes", "trained")),
             *(
                 f"experiments.logger_hooks.Listening.mamlzoo_{hook}"
                 for hook in ("run_started", "run_progressed", "run_ended")

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 import click
+from click.shell_completion import CompletionItem
 
 from mamlzoo import __version__
 from mamlzoo.cli import standard_streams
@@ -27,12 +28,16 @@ COMMANDS = {
     "data": "Add published data sets, of which some tasks are made.",
     "trust": "Let run directories that you were handed have code of their own run.",
     "adapt": "Adapt a trained θ to points of your own, and predict.",
+    "zoo": "List the trained θ that come along, to adapt without training.",
+    "pack": "Make one file of a run directory, to hand on.",
+    "unpack": "Make a run directory of such a file again.",
     "reproduce": "Make a published experiment again, and put its numbers beside ours.",
     "verify": "Check a combination's meta-gradient in float64.",
     "new-plugin": "Write a package with a plugin of your own, to begin from.",
     "check": "Check that plugins keep what their kind promises.",
     "bench": "Measure how fast a combination trains, beside other libraries.",
     "plot": "Draw sample tasks, fits and learning curves.",
+    "explore": "Write a page on which runs adapt, live, to points that you drag.",
     "report": "Put runs on one HTML page: tables, figures, configs, commands.",
 }
 
@@ -49,6 +54,11 @@ class Commands(click.Group):
         module = importlib.import_module(f"mamlzoo.cli.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """From the words above, as help is: nobody waits for modules behind Tab."""
+        commands = [CompletionItem(name, help=help) for name, help in COMMANDS.items() if name.startswith(incomplete)]
+        return commands + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

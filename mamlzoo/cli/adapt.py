@@ -49,7 +49,9 @@ def command(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Adapt the trained θ of a RUN directory to a few points of yours, and predict.
+    """Adapt the trained θ of RUN to a few points of yours, and predict.
+
+    RUN is a run directory, a file of `mamlzoo pack`, or a name that `mamlzoo zoo` lists.
 
     Most tasks read CSV files whose first line names the columns: x and y, or x1, x2, … and y1, y2, … where an input or
     a target is several numbers; a class is given by its index, from 0. Others say with `mamlzoo info` what they read. A
@@ -63,8 +65,9 @@ def command(
     from mamlzoo.figures import plots
     from mamlzoo.inference import meta_parameters, predictions
     from mamlzoo.runs import directory as run_directory
+    from mamlzoo.runs import trained
 
-    result = run_directory.load(run)
+    result = trained.result_of(run)
     task = meta_parameters.experiment_of(result).task
     given = task.read(support)
     asked = None if query is None else task.read(query, support=given)
@@ -89,8 +92,9 @@ def command(
 def _new_directory(run: Path) -> Path:
     """`adapted-` and the run's name, and a number where that is taken."""
     from mamlzoo.runs import directory as run_directory
+    from mamlzoo.runs import trained
 
-    return Path(run_directory.free_name(f"adapted-{run.resolve().name}", Path().absolute()))
+    return Path(run_directory.free_name(f"adapted-{trained.title_of(run)}", Path().absolute()))
 
 
 def _export(adapted: Adapted, path: Path) -> None:

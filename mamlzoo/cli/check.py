@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mamlzoo.cli import console
+from mamlzoo.cli import completion, console
+from mamlzoo.cli.flags import SHORT_FLAGS
 from mamlzoo.errors import MamlzooError, UsageError
 from mamlzoo.tables import Table
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command("check")
-@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=completion.plugins(*SHORT_FLAGS))
 @click.option("--all", "everything", is_flag=True, help="Every plugin that is installed.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of the tables.")

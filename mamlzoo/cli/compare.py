@@ -6,13 +6,15 @@ from typing import Any
 
 import click
 
+from mamlzoo.cli import config_command
+from mamlzoo.cli.config_command import ConfigCommand
 from mamlzoo.cli.executor_flags import ExecutorChoice, executor_flags
-from mamlzoo.cli.flags import SettingsCommand, numeric
+from mamlzoo.cli.flags import numeric
 from mamlzoo.cli.run_flags import Request, run_flags
 from mamlzoo.cli.stopping import recorded
 
 
-class CompareCommand(SettingsCommand):
+class CompareCommand(ConfigCommand):
     """Takes several of each kind."""
 
     several = True
@@ -45,6 +47,9 @@ def command(
     by = spread.executor()
     several = request.experiments()
     differences.check_request([config_of(experiment) for experiment in several], baseline, at_step)
+    if request.save_config is not None:
+        config_command.save(request.save_config, quiet=request.quiet)
+        return
     directory = request.directory("compare")
     with recorded(
         lambda: f"{resume_command(directory)}{spread}", request.checkpoint_every, request.loggers, request.quiet

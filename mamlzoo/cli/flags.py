@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from mamlzoo.cli import completion
 from mamlzoo.contracts import numbers_as_text
 from mamlzoo.contracts.options import Option
-from mamlzoo.errors import UsageError
+from mamlzoo.errors import MamlzooError, UsageError
 from mamlzoo.sweeps import axes
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from mamlzoo.contracts.plugins import Plugin
 
 
@@ -49,6 +52,9 @@ class DeclaredType(click.ParamType[Any]):
         except UsageError as error:
             self.fail(str(error), param, ctx)
 
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        return completion.values(self.option, incomplete)
+
 
 def numeric(type: type = int, minimum: float | None = None, maximum: float | None = None) -> DeclaredType:
     """The type of a flag that holds a number, read and refused as an option is."""
@@ -78,6 +84,7 @@ class Flag(click.Option):
         super().__init__(
             [f"--{prefix}{option.flag}", f"{prefix.replace('.', '_')}{option.name}"],
             **alone,
+            shell_complete=completion.optimizers if f"{prefix}{option.name}" == OPTIMIZER else None,
             type=DeclaredType(option, several),
             help=f"{option.help[0].upper()}{option.help[1:]}.  [default: {shown}]",
         )
@@ -137,8 +144,20 @@ class PluginCommand(click.Command):
     defaults: Mapping[str, Sequence[str]] = {"task": ["sine"], "model": ["mlp"], "algorithm": ["maml"]}
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        ctx.meta[CHOSEN] = self.choose(args)
+        try:
+            args = self.prepare(ctx, args)
+        except MamlzooError:
+            if not ctx.resilient_parsing:
+                raise
+            ctx.meta[CHOSEN] = dict(self.defaults)
+        if ctx.resilient_parsing:  # a shell asks what may come next, after words that need not be right
+            ctx.meta[CHOSEN] = completion.installed_among(ctx.meta[CHOSEN])
         return super().parse_args(ctx, args)
+
+    def prepare(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Find out on what plugins the flags depend; the arguments, as they are to be parsed."""
+        ctx.meta[CHOSEN] = self.choose(args)
+        return args
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         kinds = [self._kind_flag(kind) for kind in self.kinds]
@@ -157,7 +176,7 @@ class PluginCommand(click.Command):
         plugins: dict[str, list[tuple[str, str]]] = {}
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx)
-            if record is not None:
+            if record is not None and isinstance(parameter, click.Option):  # of an argument the text above says it
                 key = getattr(parameter, "key", "")
                 kind = key.partition(".")[0] if "." in key else None
                 (own if kind is None else plugins.setdefault(kind, [])).append(record)
@@ -172,6 +191,9 @@ class PluginCommand(click.Command):
         chosen: Mapping[str, Sequence[str]] = ctx.meta[CHOSEN]
         return chosen
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        return [completion.item(found.value, found.help) for found in super().shell_complete(ctx, incomplete)]
+
     def get_help(self, ctx: click.Context) -> str:
         from mamlzoo.tables import plain
 
@@ -182,17 +204,14 @@ class PluginCommand(click.Command):
             [SHORT_FLAGS[kind], f"--{kind}", kind],
             metavar="NAME",
             multiple=self.several,
+            shell_complete=completion.plugins(kind),
             help=f"The {kind}{', or several' * self.several}; FILE.py:NAME for your own{self.also.get(kind, '')}.  "
             f"[default: {', '.join(self.defaults[kind])}]",
         )
 
     def choose(self, args: list[str]) -> dict[str, list[str]]:
         """What `-t`, `-m` and `-a` say, before the flags that depend on it are known."""
-        kinds = [click.Option([SHORT_FLAGS[kind], f"--{kind}", kind], multiple=True) for kind in self.kinds]
-        own = [param for param in self.params if isinstance(param, click.Option)]
-        scout = click.Command("scout", params=[*kinds, *own], add_help_option=False)
-        context = click.Context(scout, resilient_parsing=True, ignore_unknown_options=True, allow_extra_args=True)
-        scout.parse_args(context, _without_dotted(args))
+        context = self._scouted(args)
         chosen = {}
         for kind in self.kinds:
             given = list(dict.fromkeys(context.params[kind] or ()))
@@ -200,6 +219,17 @@ class PluginCommand(click.Command):
                 raise UsageError(f"one {kind} only, not {', '.join(given)}; `mamlzoo compare` takes several")
             chosen[kind] = given or list(self.defaults[kind])
         return chosen
+
+    def _scouted(self, args: list[str]) -> click.Context:
+        """The arguments, parsed as far as no plugin needs to be known."""
+        kinds = [click.Option([SHORT_FLAGS[kind], f"--{kind}", kind], multiple=True) for kind in self.kinds]
+        scout = click.Command("scout", params=[*kinds, *self._params_to_scout()], add_help_option=False)
+        context = click.Context(scout, resilient_parsing=True, ignore_unknown_options=True, allow_extra_args=True)
+        scout.parse_args(context, without_dotted(args))
+        return context
+
+    def _params_to_scout(self) -> list[click.Parameter]:
+        return [param for param in self.params if isinstance(param, click.Option)]
 
     def _plugin_flags(self, ctx: click.Context) -> list[Flag]:
         from mamlzoo.contracts.options import options_of
@@ -224,7 +254,7 @@ class PluginCommand(click.Command):
         return flags
 
 
-def _networks_apart(args: Sequence[str]) -> list[str]:
+def networks_apart(args: Sequence[str]) -> list[str]:
     """The arguments with `--network.relation mlp` in place of `-m relation=mlp`."""
     found: list[str] = []
     rest = iter(args)
@@ -240,7 +270,7 @@ def _networks_apart(args: Sequence[str]) -> list[str]:
     return found
 
 
-def _without_dotted(args: Sequence[str]) -> list[str]:
+def without_dotted(args: Sequence[str]) -> list[str]:
     """The arguments less every `--kind.option VALUE`, whose value may look like anything."""
     left: list[str] = []
     rest = iter(args)
@@ -266,13 +296,13 @@ class SettingsCommand(PluginCommand):
     also = {"model": "; NETWORK=NAME for one of the algorithm's networks"}
     only: Container[str] | None = None
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        args = _networks_apart(args)
-        ctx.meta[OPTIMIZERS], ctx.meta[GROUPS] = self._optimizers(args), list(_dotted(GROUP, args))
+    def prepare(self, ctx: click.Context, args: list[str]) -> list[str]:
+        args = networks_apart(args)
+        ctx.meta[OPTIMIZERS], ctx.meta[GROUPS] = self.optimizers(args), list(_dotted(GROUP, args))
         ctx.meta[NETWORKS] = list(_dotted(NETWORK, args))
-        return super().parse_args(ctx, args)
+        return super().prepare(ctx, args)
 
-    def _optimizers(self, args: Sequence[str]) -> list[str]:
+    def optimizers(self, args: Sequence[str]) -> list[str]:
         """What `--optimizer` says, of which options are given, before the flags that depend on it are known.
 
         Raises:
@@ -280,7 +310,7 @@ class SettingsCommand(PluginCommand):
         """
         from mamlzoo.engine.optimizer_options import options_of_optimizer, unknown
 
-        text = _last(f"--{OPTIMIZER}", _without_dotted(args)) or DEFAULT_OPTIMIZER
+        text = _last(f"--{OPTIMIZER}", without_dotted(args)) or DEFAULT_OPTIMIZER
         names = [name.strip() for name in text.split(",")] if self.sweeps else [text]
         known, refused = list[str](), list[UsageError]()
         for name in names:

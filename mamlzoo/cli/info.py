@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 from rich.text import Text
 
-from mamlzoo.cli import console
+from mamlzoo.cli import completion, console
+from mamlzoo.cli.flags import SHORT_FLAGS
 from mamlzoo.tables import Table
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command("info")
-@click.argument("name")
+@click.argument("name", shell_complete=completion.plugins(*SHORT_FLAGS))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(name: str, as_json: bool) -> None:
     """Explain the plugin NAME, or FILE.py:NAME: its maths, its options with defaults, its reference."""

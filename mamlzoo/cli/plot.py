@@ -55,14 +55,14 @@ class RunsCommand(PluginCommand):
 
     def choose(self, args: list[str]) -> dict[str, list[str]]:
         from mamlzoo.discovery import serialisation
-        from mamlzoo.runs import directory as run_directory
+        from mamlzoo.runs import trained
 
         names = []
         for arg in args:
             # Some are values of flags; and what is wrong with a run directory is said in full when it is loaded.
             with contextlib.suppress(OSError, ValueError, MamlzooError):
                 for run in expanded([Path(arg)]):
-                    saved = run_directory.read_config(run)["task"]
+                    saved = trained.config_of(run)["task"]
                     serialisation.make("task", saved)
                     names.append(serialisation.text_of(saved) or saved["name"])
         return {"task": list(dict.fromkeys(names))}
@@ -129,10 +129,10 @@ def curves(runs: tuple[Path, ...], training: bool, output: Path) -> None:
     """Draw the learning curves of RUNS with 95% bands, in one figure."""
     from mamlzoo.comparisons.comparison import Comparison
     from mamlzoo.figures import plots
-    from mamlzoo.runs import directory as run_directory
+    from mamlzoo.runs import trained
 
     plots.check_format(output)
-    comparison = Comparison([run_directory.load(run) for run in expanded(runs)])
+    comparison = Comparison([trained.result_of(run) for run in expanded(runs)])
     _write(_training(comparison) if training else comparison.plot(), output)
 
 
@@ -200,13 +200,13 @@ def _panels(
     """Draw what `draw` gives of each run and each test task, side by side."""
     from mamlzoo.comparisons.comparison import Comparison
     from mamlzoo.figures import plots
-    from mamlzoo.runs import directory as run_directory
+    from mamlzoo.runs import trained
 
     plots.check_format(output)
     task_options = {key.partition(".")[2]: value for key, value in options.items()}
     numbers = whole_numbers("--steps", steps, 0, such_as="0,1,10")
     episodes = whole_numbers("--episode", episode, 0, such_as="0,1,2")
-    results = [run_directory.load(run) for run in expanded(runs)]
+    results = [trained.result_of(run) for run in expanded(runs)]
     titles = [result.name for result in results] if len(results) == 1 else Comparison(results).labels()
     panels = []
     for result, run in zip(results, titles, strict=True):
@@ -225,7 +225,7 @@ def _training(comparison: Any) -> Any:
     if trained:
         for result, _, _ in several:
             if not result.history:
-                console.say_to_copy(f"{result.run_dir}: nothing was trained, so it has no curve")
+                console.say_to_copy(f"{result.run_dir or result.name}: nothing was trained, so it has no curve")
     return plots.training(*zip(*(trained or several), strict=True))
 
 

@@ -29,12 +29,12 @@ def command(runs: tuple[Path, ...], output: Path) -> None:
     from mamlzoo.comparisons import directory as comparison_directory
     from mamlzoo.comparisons.comparison import Comparison
     from mamlzoo.reports import page
-    from mamlzoo.runs import directory as run_directory
+    from mamlzoo.runs import trained
 
     page.check_path(output)
     if len(runs) == 1 and comparison_directory.is_comparison(runs[0]):
         comparison = comparison_directory.load(runs[0])
     else:
-        comparison = Comparison([run_directory.load(run) for run in expanded(runs)])
+        comparison = Comparison([trained.result_of(run) for run in expanded(runs)])
     api.report(comparison, output)
     console.say_where(output)

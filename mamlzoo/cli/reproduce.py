@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mamlzoo.cli import console
+from mamlzoo.cli import completion, console
 from mamlzoo.cli.executor_flags import ExecutorChoice, executor_flags
 from mamlzoo.cli.run_flags import checkpoint_flag, log_flag
 from mamlzoo.cli.stopping import recorded
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @click.command("reproduce")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=completion.recipes)
 @click.option(
     "--out",
     type=click.Path(path_type=Path),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from mamlzoo.cli import completion
 from mamlzoo.cli.flags import SHORT_FLAGS, numeric, whole_numbers
 from mamlzoo.errors import UsageError
 from mamlzoo.experiments.settings import MOST_SEEDS
@@ -41,13 +42,26 @@ log_flag = click.option(
     "loggers",
     multiple=True,
     metavar="NAME",
+    shell_complete=completion.loggers,
     help="Tell this logger what happens, as csv-log or mlflow; may be repeated.",
 )
 
 
 def run_flags(function: F) -> F:
-    """The flags of `run` and `compare` that are no settings."""
+    """The flags of `run`, `compare` and `sweep` that are no settings."""
     for flag in (
+        click.option(
+            "--save-config",
+            type=click.Path(path_type=Path),
+            metavar="FILE",
+            help="Write what all flags say, and the config file, to a new config file; run nothing.",
+        ),
+        click.option(
+            "--config",
+            type=click.Path(path_type=Path),
+            metavar="FILE",
+            help="Config file in TOML, which says what flags would; those that are given as well win.",
+        ),
         click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of the table."),
         click.option("--quiet", "-q", is_flag=True, help="No progress and no logs."),
         click.option(
@@ -68,7 +82,7 @@ def run_flags(function: F) -> F:
 
 @dataclass(frozen=True)
 class Request:
-    """What the flags of `run` and `compare` ask for."""
+    """What the flags of `run`, `compare` and `sweep` ask for."""
 
     chosen: dict[str, list[str]]
     options: dict[str, Any]
@@ -80,6 +94,7 @@ class Request:
     loggers: tuple[str, ...]
     quiet: bool
     as_json: bool
+    save_config: Path | None
 
     def experiments(self, *, tried: bool = True) -> list[Experiment]:
         """Every combination chosen.

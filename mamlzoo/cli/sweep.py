@@ -6,14 +6,15 @@ from typing import Any
 
 import click
 
+from mamlzoo.cli import config_command
+from mamlzoo.cli.config_command import ConfigCommand
 from mamlzoo.cli.executor_flags import ExecutorChoice, executor_flags
-from mamlzoo.cli.flags import SettingsCommand
 from mamlzoo.cli.run_flags import Request, run_flags
 from mamlzoo.cli.stopping import recorded
 from mamlzoo.sweeps import axes
 
 
-class SweepCommand(SettingsCommand):
+class SweepCommand(ConfigCommand):
     """Takes several plugins of each kind, and several values of each option."""
 
     several = True
@@ -67,6 +68,9 @@ def command(
         request.which_seeds(),
         {key: value for key, value in given.items() if key in axes.FIXED},
     )
+    if request.save_config is not None:
+        config_command.save(request.save_config, quiet=request.quiet)
+        return
     directory = request.directory("sweep")
 
     def again() -> str:

@@ -1,4 +1,4 @@
-"""What a module can offer to the zoo: plugins and recipes; what it can hear of runs is in `experiments.logger_hooks`.
+"""What a module can offer: plugins, recipes, trained θ; what it can hear of runs is in `experiments.logger_hooks`.
 
 An entry point of the group `mamlzoo` names a plugin's class, or a module that has one of these functions at least:
 
@@ -44,3 +44,10 @@ class Offering:
     @hookspec
     def mamlzoo_recipes(self) -> Iterable[Traversable]:  # type: ignore[empty-body]
         """The recipes that this module offers: TOML files, as `importlib.resources.files` gives them."""
+
+    @hookspec
+    def mamlzoo_trained(self) -> Iterable[Traversable]:  # type: ignore[empty-body]
+        """The trained θ that this module offers: files of `mamlzoo pack`, as `importlib.resources.files` gives them.
+
+        A file's name without its `.safetensors` is that of the θ in `mamlzoo adapt` and `mamlzoo.load`.
+        """

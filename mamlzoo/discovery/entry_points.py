@@ -18,6 +18,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, redirect_stdout, suppress
 from importlib.metadata import Distribution, EntryPoint, distributions, entry_points
+from importlib.resources.abc import Traversable
 from typing import Any
 
 import pluggy
@@ -27,8 +28,9 @@ from mamlzoo.contracts.plugins import Plugin
 from mamlzoo.contracts.recipes import Recipe
 from mamlzoo.discovery import admission
 from mamlzoo.discovery.failures import UNKNOWN, Failure, Origin, diagnose
-from mamlzoo.discovery.registry import OWN, Logger, Offer, Registry, normal_name
+from mamlzoo.discovery.registry import OWN, Logger, Offer, Registry, Trained, normal_name
 from mamlzoo.errors import FOREIGN, PluginError, in_short
+from mamlzoo.experiments.trained_places import NAME, SUFFIX
 
 GROUP = "mamlzoo"
 
@@ -151,6 +153,10 @@ def _ask(
         for file in admission.answers(relay, "mamlzoo_recipes"):
             with apart("registering", file):
                 _add_recipe(registry, recipe_files.parse(file.read_text(encoding="utf-8")))
+    with apart("registering"):
+        for file in admission.answers(relay, "mamlzoo_trained"):
+            with apart("registering", file):
+                _add_trained(registry, file, origin)
     if any(getattr(relay, name).get_hookimpls() for name in admission.LISTENING):
         registry.loggers[origin.entry_point] = Logger(relay, origin)
 
@@ -209,6 +215,21 @@ def _add_recipe(registry: Registry, recipe: Recipe) -> None:
     if recipe.name in registry.recipes:
         raise PluginError(f"the name of recipe '{recipe.name}' is taken", remedy="give this one another `name`")
     registry.recipes[recipe.name] = recipe
+
+
+def _add_trained(registry: Registry, file: Traversable, origin: Origin) -> None:
+    name = file.name.removesuffix(SUFFIX)
+    if not file.name.endswith(SUFFIX) or NAME.fullmatch(name) is None:
+        raise PluginError(
+            f"a packed run is called {file.name!r}, which makes no name of a trained θ",
+            remedy=f"use letters, digits, dashes, dots and underscores, a letter or digit first, and {SUFFIX} last",
+        )
+    taken = registry.trained.get(name)
+    if taken is not None:
+        raise PluginError(
+            f"the name of trained θ '{name}' is taken by {taken.origin.release}", remedy="call it otherwise"
+        )
+    registry.trained[name] = Trained(file, origin)
 
 
 def _add(registry: Registry, cls: type[Plugin], origin: Origin) -> None:

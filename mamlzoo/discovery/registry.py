@@ -1,10 +1,11 @@
-"""Plugins, recipes and loggers by kind and name, and the failures; a name in a file is looked up there."""
+"""Plugins, recipes, loggers and trained θ by kind and name, and the failures; a name in a file is looked up there."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from importlib.resources.abc import Traversable
 from typing import Any, NamedTuple
 
 import pluggy
@@ -33,9 +34,16 @@ class Logger(NamedTuple):
     origin: Origin
 
 
+class Trained(NamedTuple):
+    """A packed run that a module offers; it is read when it is asked for."""
+
+    file: Traversable
+    origin: Origin
+
+
 @dataclass(frozen=True)
 class Registry:
-    """The plugins by kind and name, recipes and loggers by name, and the failures.
+    """The plugins by kind and name, recipes, loggers and trained θ by name, and the failures.
 
     Attributes:
         loggers: by entry point.
@@ -49,6 +57,7 @@ class Registry:
     failures: list[Failure] = field(default_factory=list)
     left_out: list[Origin] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
+    trained: dict[str, Trained] = field(default_factory=dict)
 
     def get(self, kind: str, name: str) -> type[Plugin]:
         """The class of that kind and name; a name as `file.py:Lines` is looked up in that file (`file_references`).

@@ -37,18 +37,25 @@ def optimizer_class(name: str) -> Callable[..., torch.optim.Optimizer]:
     Raises:
         UsageError: there is none, or it cannot serve as an outer optimiser.
     """
-    classes = {
+    classes = _classes()
+    if name.lower() in UNFIT:
+        raise UsageError(f"optimizer '{name}' cannot be the outer optimiser: {UNFIT[name.lower()]}")
+    if name.lower() not in classes:
+        raise UsageError(f"torch.optim has no optimizer '{name}'; {did_you_mean(name.lower(), optimizer_names())}")
+    return classes[name.lower()]
+
+
+def optimizer_names() -> list[str]:
+    """The optimisers that can serve as an outer one, in lower case."""
+    return sorted(set(_classes()) - set(UNFIT))
+
+
+def _classes() -> dict[str, Callable[..., torch.optim.Optimizer]]:
+    return {
         key.lower(): cls
         for key, cls in vars(torch.optim).items()
         if inspect.isclass(cls) and issubclass(cls, torch.optim.Optimizer) and cls is not torch.optim.Optimizer
     }
-    if name.lower() in UNFIT:
-        raise UsageError(f"optimizer '{name}' cannot be the outer optimiser: {UNFIT[name.lower()]}")
-    if name.lower() not in classes:
-        raise UsageError(
-            f"torch.optim has no optimizer '{name}'; {did_you_mean(name.lower(), set(classes) - set(UNFIT))}"
-        )
-    return classes[name.lower()]
 
 
 class Part(NamedTuple):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 from mamlzoo.contracts import options
@@ -16,6 +15,7 @@ from mamlzoo.engine.placement import matrix_products_in
 from mamlzoo.engine.plan_choice import Training
 from mamlzoo.engine.schedules import DROPS, Schedule
 from mamlzoo.errors import UsageError
+from mamlzoo.experiments.trained_places import lasting
 
 MOST_SEEDS = 10_000
 """A run has at most so many seeds: each trains a θ of its own beside the others."""
@@ -88,7 +88,9 @@ class Settings:
         "end training when every seed had so many validations without a better one, and test its best; none: never",
         minimum=1,
     )
-    init_from: str | None = options.option(None, "run directory whose trained θ this run begins with")
+    init_from: str | None = options.option(
+        None, "run directory, packed run or name in `mamlzoo zoo` whose trained θ this run begins with"
+    )
     device: str = options.option("cpu", "where to compute, as torch names it: cpu, cuda, cuda:1")
     plan: Literal["auto", "compile", "vmap", "loop"] = options.option(
         "auto",
@@ -117,9 +119,9 @@ class Settings:
         if len(set(self.seeds)) != len(self.seeds):
             raise UsageError(f"settings: seeds must differ, not {', '.join(map(str, self.seeds))}")
         if self.init_from == "":
-            raise UsageError("settings: init_from must name a run directory")
+            raise UsageError("settings: init_from must name a run directory, a packed run or one of `mamlzoo zoo`")
         if self.init_from is not None:
-            object.__setattr__(self, "init_from", str(Path(self.init_from).absolute()))
+            object.__setattr__(self, "init_from", lasting(self.init_from))
         checked = optimizer_options.checked(self.optimizer, self.optimizer_options)
         object.__setattr__(self, "optimizer_options", options.ByName(checked))
         if self.ema is not None and self.ema >= 1:

@@ -24,6 +24,6 @@ def experiment_of(run: RecipeRun, directory: Path, chosen: Mapping[str, Any] = M
     settings = {**run.settings, **{key: value for key, value in chosen.items() if "." not in key}}
     options = {**run.options, **{key: value for key, value in chosen.items() if "." in key}}
     if run.origin is not None:
-        settings["init_from"] = str(directory / run.origin)
+        settings["init_from"] = str((directory / run.origin).absolute())
     (experiment,) = combined([run.task], [run.model], [run.algorithm], options=options, seeds=run.seeds, **settings)
     return experiment

@@ -38,7 +38,7 @@ def save(checkpoint: Checkpoint, directory: Path, experiment: str) -> None:
     Raises:
         OSError: it cannot be written; what was there before stays.
     """
-    content = _content(checkpoint, experiment)
+    content = content_of(checkpoint, experiment)
     data = io.BytesIO()  # torch hides what a disk answers
     torch.save(content | {"digest": digest(content)}, data)
     put(directory, data.getbuffer())
@@ -80,12 +80,13 @@ def load(path: Path, experiment: str) -> Checkpoint:
         raise MamlzooError(f"{path} does not belong to the config.json beside it")
     try:
         file_layouts.check_checkpoint(content)
-        return _checkpoint(content)
+        return checkpoint_of(content)
     except Exception as error:  # whatever is not there, or of another type
         raise MamlzooError(f"{path} has another layout than this mamlzoo's: {file_layouts.told(error)}") from error
 
 
-def _content(checkpoint: Checkpoint, experiment: str) -> dict[str, Any]:
+def content_of(checkpoint: Checkpoint, experiment: str) -> dict[str, Any]:
+    """A checkpoint as tensors, numbers and words, on the CPU, for the experiment with this digest."""
     training, best = checkpoint.training, checkpoint.best
     history, validation = checkpoint.history, checkpoint.validation
     content = {
@@ -116,7 +117,8 @@ def _content(checkpoint: Checkpoint, experiment: str) -> dict[str, Any]:
     return compact
 
 
-def _checkpoint(content: dict[str, Any]) -> Checkpoint:
+def checkpoint_of(content: Mapping[str, Any]) -> Checkpoint:
+    """The checkpoint that `content_of` gave this of, once `file_layouts.check_checkpoint` has nothing against it."""
     recent, best = content["recent"], content["best"]
     history, validation = content["history"], content["validation"]
     diverged, steps = dict(content["diverged"]), history["steps"]

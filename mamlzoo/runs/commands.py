@@ -20,29 +20,41 @@ def command_of(config: Mapping[str, Any]) -> str:
     """`mamlzoo run …`, quoted for a POSIX shell, with the options that differ from their defaults.
 
     Raises:
+        UsageError, PluginError: as `words_of`.
+    """
+    given = [(f"-{word[0]}" if word in KINDS else f"--{word}", text) for word, text in words_of(config).items()]
+    return shlex.join(["mamlzoo", "run", *(part for pair in given for part in pair)])
+
+
+def words_of(config: Mapping[str, Any]) -> dict[str, str]:
+    """What the flags of `mamlzoo run` say to make this run again, by their words, as `algorithm.inner-lr`.
+
+    All plugins are named, at the place where their code is; of the options, those that differ from their defaults.
+
+    Raises:
         UsageError: a plugin came from Python, is not installed, or came from a file that is gone or has changed; or no
             flag can spell a value.
         PluginError: a plugin failed to load.
     """
-    names, flags = [], list[str]()
+    names, said = dict[str, str](), dict[str, str]()
     for kind in KINDS:
         saved = config[kind]
-        text = serialisation.text_of(saved)
-        if text is None:
+        if serialisation.text_of(saved) is None:
             name = saved["name"]
             raise UsageError(f"{kind} '{name}' came from Python: no command makes this run again, only that code does")
-        names += [f"-{kind[0]}", text]
-        for option, value in _changed(serialisation.make(kind, saved)):
-            flags += [f"--{kind}.{option.flag}", _spelled(option, value)]
+        plugin = serialisation.make(kind, saved)
+        source = serialisation.source_of(plugin)
+        names[kind] = source.reference if source else saved["name"]
+        said |= {f"{kind}.{option.flag}": _spelled(option, value) for option, value in _changed(plugin)}
     settings = options.make(Settings, config["settings"], "settings")
     for option, value in _changed(settings):
         if option.name == "seeds":
-            flags += _seeds(value)
+            said |= _seeds(value)
         elif option.named:
-            flags += _by_name(option, value, settings.optimizer)
+            said |= _by_name(option, value, settings.optimizer)
         else:
-            flags += [f"--{option.flag}", _spelled(option, value)]
-    return shlex.join(["mamlzoo", "run", *names, *flags])
+            said[option.flag] = _spelled(option, value)
+    return names | said
 
 
 def _changed(declaring: Any) -> Iterator[tuple[Option, Any]]:
@@ -60,22 +72,22 @@ def _spelled(option: Option, value: Any) -> str:
     return text
 
 
-def _by_name(option: Option, given: Mapping[str, Any], optimizer: str) -> list[str]:
+def _by_name(option: Option, given: Mapping[str, Any], optimizer: str) -> dict[str, str]:
     """Values by name have a flag each, as `--optimizer.weight-decay`."""
     (kind,) = (kind for kind, setting in BY_NAME.items() if setting == option.name)
     known = options_of_optimizer(optimizer) if kind == "optimizer" else {}
-    flags = list[str]()
+    said = dict[str, str]()
     for name, value in given.items():
         one = known.get(name) or Option(name, option.help, None, option.type)
-        flags += [f"--{kind.replace('_', '-')}.{one.flag if known else name}", _spelled(one, value)]
-    return flags
+        said[f"{kind.replace('_', '-')}.{one.flag if known else name}"] = _spelled(one, value)
+    return said
 
 
-def _seeds(seeds: tuple[int, ...]) -> list[str]:
+def _seeds(seeds: tuple[int, ...]) -> dict[str, str]:
     """Seeds have two flags of their own: how many, or which."""
     if seeds == tuple(range(len(seeds))):
-        return ["--seeds", str(len(seeds))]
-    return ["--seed-list", ",".join(map(str, seeds))]
+        return {"seeds": str(len(seeds))}
+    return {"seed-list": ",".join(map(str, seeds))}
 
 
 def resume_command(directory: Path) -> str:

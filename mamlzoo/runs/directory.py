@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mamlzoo import files, trees
 from mamlzoo.discovery import serialisation
@@ -193,7 +194,15 @@ def read_config(directory: Path) -> dict[str, Any]:
     """
     if not is_run(directory):
         raise UsageError(f"{directory} is no run directory: it has no config.json")
-    path = directory / "config.json"
+    return read_config_file(directory / "config.json")
+
+
+def read_config_file(path: Path) -> dict[str, Any]:
+    """The config that a run's config.json holds.
+
+    Raises:
+        MamlzooError: it cannot be read, or a newer mamlzoo wrote it.
+    """
     config = read_document(path)
     try:
         file_layouts.check_config(config)
@@ -256,22 +265,38 @@ def load(directory: str | Path) -> Result:
         checkpoint = read_checkpoint(directory, checkpoint_file.NAME, config)
     except MamlzooError as error:
         raise MamlzooError(f"{error}; `{resume_command(directory)}` makes it again") from error
-    seeds = config["settings"]["seeds"]
     try:
         document = files.read_json(directory / "result.json")
-        file_layouts.check_timing(document["timing"])
-        timing, better = Timing(**document["timing"]), document["evaluation"]["higher_is_better"]
-        if not isinstance(better, bool):
-            raise file_layouts.LayoutError("its evaluation.higher_is_better is neither true nor false")
+        timing, better = document["timing"], document["evaluation"]["higher_is_better"]
         with files.open_regular(directory / "test_losses.npz") as file, np.load(file) as arrays:
             values = {name: arrays[name] for name in arrays.files}
-        file_layouts.check_arrays(values, len(seeds))
+        return assembled(config, checkpoint, timing, values, better, directory)
     except Exception as error:  # each format has its own errors for a damaged file
         raise MamlzooError(
             f"{directory} cannot be read: {file_layouts.told(error)}; `{resume_command(directory)}` makes it again"
         ) from error
-    rows = [row for row in range(len(seeds)) if row not in checkpoint.training.diverged]
-    return Result(config, Evaluation(values, rows, better), checkpoint, timing, directory)
+
+
+def assembled(
+    config: dict[str, Any],
+    checkpoint: Checkpoint,
+    timing: Mapping[str, Any],
+    values: Mapping[str, NDArray[Any]],
+    higher_is_better: Any,
+    directory: Path | None = None,
+) -> Result:
+    """The result of what was read of a config, a checkpoint and the rest, of which the rest is checked here.
+
+    Raises:
+        LayoutError: it is not what mamlzoo writes.
+    """
+    file_layouts.check_timing(timing)
+    if not isinstance(higher_is_better, bool):
+        raise file_layouts.LayoutError("its evaluation.higher_is_better is neither true nor false")
+    seeds = len(config["settings"]["seeds"])
+    file_layouts.check_arrays(values, seeds)
+    rows = [row for row in range(seeds) if row not in checkpoint.training.diverged]
+    return Result(config, Evaluation(values, rows, higher_is_better), checkpoint, Timing(**timing), directory)
 
 
 def free_name(stem: str, taken: Collection[str] | Path) -> str:

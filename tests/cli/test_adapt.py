@@ -134,7 +134,7 @@ ERRORS = {
     "no file": ([*ADAPT[:3], "nowhere.csv"], "nowhere.csv cannot be read: No such file or directory"),
     "a directory for a file": ([*ADAPT[:3], "runs"], "runs cannot be read: Is a directory"),
     "no query file": ([*ADAPT, "--query", "nowhere.csv"], "nowhere.csv cannot be read: No such file or directory"),
-    "no run": (["adapt", "nowhere", *ADAPT[2:]], "nowhere is no run directory: it has no config.json"),
+    "no run": (["adapt", "runs/nowhere", *ADAPT[2:]], "runs/nowhere is no run directory: it has no config.json"),
     "an unfinished run": (
         ["adapt", "runs/unfinished", *ADAPT[2:]],
         "runs/unfinished is not finished; `mamlzoo resume runs/unfinished` goes on with it",

@@ -233,7 +233,7 @@ ERRORS = {
     "unknown optimizer": (["run", "--optimizer", "adamm"], "torch.optim has no optimizer 'adamm'; did you mean 'adam'"),
     "here": (["run", "--out", "."], f"{Path().resolve().anchor}"),
     "huge seed": (["run", "--seed-list", str(2**64)], "settings: seeds must be at most"),
-    "no run": (["plot", "curves", "nowhere"], "nowhere is no run directory: it has no config.json"),
+    "no run": (["plot", "curves", "runs/nowhere"], "runs/nowhere is no run directory: it has no config.json"),
     "unknown baseline": (["compare", "--iterations", "1000000000", "--baseline", "mamll"], "there is no baseline 'mamll'"),
     "no such step": (["compare", "--iterations", "1000000000", "--at-step", "11"], "no difference after 11 adaptation steps"),
     "no picture format": (["plot", "gallery", "-o", "x.bmp"], "x.bmp must end in .png, .svg or .pdf"),

@@ -29,7 +29,7 @@ def test_a_sweeps_directory_stands_for_its_cells(cli):
 
 
 ERRORS = {
-    "no run": (["nowhere"], "nowhere is no run directory: it has no config.json"),
+    "no run": (["no/where"], "no/where is no run directory: it has no config.json"),
     "nothing": ([], "Missing argument 'RUNS...'."),
     "no page": (["nowhere", "-o", "page.pdf"], "page.pdf must end in .html"),
     "a folder": (["nowhere", "-o", "."], "Invalid value for '-o' / '--output': File '.' is a directory."),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from tempfile import TemporaryDirectory
 
 import click
 import pytest
@@ -13,21 +14,26 @@ from torch import nn
 
 import mamlzoo
 from mamlzoo import Experiment, Settings, UsageError
-from mamlzoo.cli.flags import SettingsCommand
+from mamlzoo.cli import config_command
+from mamlzoo.cli.config_command import ConfigCommand
 from mamlzoo.cli.run_flags import Request, run_flags
 from mamlzoo.runs.commands import command_of
 from mamlzoo.runs.config import config_of
+from mamlzoo.runs.digests import experiment_digest
 from mamlzoo_algorithms.maml import MAML
 from mamlzoo_algorithms.reptile import Reptile
 from mamlzoo_models.mlp import MLP
 from mamlzoo_tasks.sine import Sine
 
 
-@click.command("run", cls=SettingsCommand)
+@click.command("run", cls=ConfigCommand)
 @run_flags
 def parse(**flags):
     """`mamlzoo run` up to where it begins to run."""
-    return Request(**flags)
+    request = Request(**flags)
+    if request.save_config is not None:
+        config_command.save(request.save_config, quiet=True)
+    return request
 
 
 def config_read_from(command: str) -> dict:
@@ -73,6 +79,18 @@ budgets = st.builds(
 def test_the_command_line_reads_the_same_config_back(experiment):
     saved = json.loads(json.dumps(config_of(experiment)))
     assert json.loads(json.dumps(config_read_from(command_of(saved)))) == saved
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.builds(Experiment, tasks, models, algorithms, budgets))
+def test_a_config_file_of_the_same_words_is_the_same_experiment(experiment):
+    saved = json.loads(json.dumps(config_of(experiment)))
+    with TemporaryDirectory() as folder:
+        file = f"{folder}/experiment.toml"
+        config_read_from(f"{command_of(saved)} --save-config {file}")
+        again = config_read_from(f"mamlzoo run --config {file}")
+    assert json.loads(json.dumps(again)) == saved
+    assert experiment_digest(again) == experiment_digest(saved)
 
 
 def test_only_what_differs_from_the_defaults_is_said():

@@ -1,0 +1,1 @@
+"""A page on which a trained θ adapts, live, to points that a person drags: the inner loop runs in the browser."""
