@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import PurePosixPath
+from typing import Any
 
 from sphinx.application import Sphinx
 
@@ -15,6 +17,7 @@ copyright = "the mamlzoo developers"
 version = release = __version__
 
 extensions = ["myst_parser"]
+source_suffix = {".md": "markdown", ".ipynb": "markdown"}
 myst_heading_anchors = 5  # the anchors that GitHub gives headings
 smartquotes = False  # a quoted word is often one to type
 highlight_language = "none"  # blocks without a language are formulas and trees of files
@@ -49,7 +52,28 @@ def rewritten(text: str, from_root: bool) -> str:
     return FILE.sub(r"```{code-block} python\n:caption: \g<name>\n", LINK.sub(target, text))
 
 
+def from_notebook(text: str) -> str:
+    """A notebook as a page: its text, its code, and what came out as it is stored."""
+    parts = []
+    for cell in json.loads(text)["cells"]:
+        written = "".join(cell["source"])
+        language = "text" if written.startswith("!") else "python"  # a command of a shell's
+        parts.append(written if cell["cell_type"] == "markdown" else f"```{language}\n{written}\n```")
+        parts += map(_output, cell.get("outputs", []))
+    return "\n\n".join(parts) + "\n"
+
+
+def _output(output: dict[str, Any]) -> str:
+    shown = output.get("data", {})
+    if "image/png" in shown:
+        return f"![figure](data:image/png;base64,{''.join(shown['image/png'].split())})"
+    text = "".join(output["text"] if "text" in output else shown["text/plain"])
+    return f"```text\n{text.rstrip()}\n```"
+
+
 def _page_read(app: Sphinx, page: str, source: list[str]) -> None:
+    if app.env.doc2path(page).suffix == ".ipynb":
+        source[0] = from_notebook(source[0])
     source[0] = rewritten(source[0], from_root=False)
 
 

@@ -126,6 +126,18 @@ def test_tables_show_themselves_in_notebooks_and_terminals():
     assert str(table).splitlines()[0] == "sine × mlp × maml: test mse after adaptation"
 
 
+def test_what_is_adapted_shows_its_losses_as_a_table():
+    adapted = mamlzoo.run(**QUICK).adapt([[[0], [1]], [[0], [2]]], [[0, 1], [0, -1]], steps=2)
+    assert [float(mean) for _, mean in adapted.table().rows] == pytest.approx(list(adapted.losses.mean(0)), rel=1e-3)
+    assert adapted._repr_html_().startswith("<table>")
+
+
+def test_what_verify_finds_shows_itself_in_notebooks():
+    found = mamlzoo.verify("scalar", "neuron", "maml")._repr_html_()
+    assert found.count("<table>") == 4
+    assert found.endswith("<p>scalar × neuron × maml: all ways agree</p>")
+
+
 def test_figures_show_themselves_in_notebooks():
     result = mamlzoo.run(**QUICK)
     for kind in ("curves", "training", "adaptation"):

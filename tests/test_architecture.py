@@ -15,7 +15,14 @@ import pytest
 
 import mamlzoo
 
-OF_THEIR_OWN = {"image_files": {"PIL"}, "omniglot_data": {"PIL"}, "letter_pictures": {"matplotlib"}}
+OF_THEIR_OWN = {
+    "image_files": {"PIL"},
+    "omniglot_data": {"PIL"},
+    "letter_pictures": {"matplotlib"},
+    "tensorboard": {"tensorboard"},
+    "mlflow": {"mlflow"},
+    "wandb": {"wandb"},
+}
 """Libraries that a file of the plugins may import besides."""
 PLUGINS = sorted((Path(__file__).parent.parent / "plugins").rglob("*.py"))
 

@@ -3,10 +3,7 @@
 `MAMLZOO_UPDATE_DOCS=1 pytest tests/test_docs.py` writes the outputs anew; with `-m slow`, those of the long runs; with
 `-m benchmark`, those of measurements.
 
-Processors round differently, and training carries a last bit on, so numbers are compared to a tolerance: relative to the
-number where it is whole, and to the largest decimal in its line where it is one. A line is a mean with its interval, or a
-difference with its ends: all of them move by what the mean moves by, however small the interval itself is. (Of 2 seeds the
-t quantile of one degree of freedom, 12.7, made a rounding of the mean by 1 in 2,000 one of its interval by 1 in 20.)
+Numbers are compared to a tolerance, as `printed_numbers` says.
 """
 
 from __future__ import annotations
@@ -28,6 +25,7 @@ from typing import NamedTuple
 import click
 import pytest
 from click.testing import CliRunner
+from printed_numbers import apart
 
 from apidoc import standings
 from mamlzoo.cli import COMMANDS, main
@@ -37,12 +35,6 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 UPDATE = os.environ.get("MAMLZOO_UPDATE_DOCS") == "1"
 BLOCK = re.compile(r"^```(?P<kind>[\w ]+?)(?: title=\"(?P<file>[\w.]+)\")?\n(?P<body>.*?)^```$", re.M | re.S)
-NUMBER = re.compile(r"(?<![\w.])[-−]?\d[\d,]*\.?\d*(?:e[+-]?\d+)?(?![\w.])")
-TIMING = re.compile(
-    r"^one thread is .* times as fast here as .*\n|^.* by (?:compile|vmap|loop): .*$|prepared in .* s, trained in .* tasks/s.*at most$|\d+\.\d s$|error \d\.\de-\d+"
-    r"|(?<=ed) on \d{4}-\d\d-\d\d, in .* with mamlzoo .*$",
-    re.M,
-)
 
 
 def pages_with(kind: str) -> list:
@@ -72,28 +64,6 @@ def write_files(page: Path) -> None:
     for block in BLOCK.finditer(page.read_text(encoding="utf-8")):
         if block["file"]:
             Path(block["file"]).write_text(block["body"], encoding="utf-8")
-
-
-def apart(shown: str, printed: str) -> float:
-    """How far numbers of two outputs are apart at most, as said above, times aside; NaN where other words differ."""
-    shown, printed = (TIMING.sub("", text) for text in (shown, printed))
-    if re.sub(r"[\s─]+", " ", NUMBER.sub("N", shown)) != re.sub(r"[\s─]+", " ", NUMBER.sub("N", printed)):
-        return math.nan
-    lines = [[NUMBER.findall(line) for line in text.splitlines() if NUMBER.search(line)] for text in (shown, printed)]
-    if [len(line) for line in lines[0]] != [len(line) for line in lines[1]]:
-        return math.nan
-    return max((_line_apart(*pair) for pair in zip(*lines, strict=True)), default=0.0)
-
-
-def _line_apart(shown: list[str], printed: list[str]) -> float:
-    pairs = [
-        (float(one.replace("−", "-").replace(",", "")), float(two.replace("−", "-").replace(",", "")), "." in one + two)
-        for one, two in zip(shown, printed, strict=True)
-    ]
-    largest = max((max(abs(a), abs(b)) for a, b, is_decimal in pairs if is_decimal), default=0.0)
-    return max(
-        abs(a - b) / (largest if is_decimal else max(abs(a), abs(b))) if a != b else 0.0 for a, b, is_decimal in pairs
-    )
 
 
 def same(shown: str, printed: str, tolerance: float) -> bool:

@@ -43,7 +43,7 @@ log_flag = click.option(
     multiple=True,
     metavar="NAME",
     shell_complete=completion.loggers,
-    help="Tell this logger what happens, as tensorboard; may be repeated.",
+    help="Tell this logger what happens, as csv-log or mlflow; may be repeated.",
 )
 
 

@@ -30,7 +30,7 @@ from mamlzoo.experiments.experiment import Experiment
 from mamlzoo.experiments.result import Numbers, Result
 from mamlzoo.inference import meta_parameters
 from mamlzoo.inference.own_data import examples_of, inputs_of
-from mamlzoo.tables import count
+from mamlzoo.tables import Table, count, number
 
 
 @dataclass(frozen=True, repr=False)
@@ -92,6 +92,15 @@ class Adapted:
     def __repr__(self) -> str:
         sets = "one data set" if self.data_sets is None else f"{self.data_sets} data sets"
         return f"{self.experiment.name}, seed {self.seed}, adapted to {sets} by {count(self.steps, 'step')}"
+
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()
+
+    def table(self) -> Table:
+        """The loss on the support set after each number of adaptation steps; of several data sets the mean."""
+        means = self.losses if self.data_sets is None else self.losses.mean(0)
+        column = "support loss" if self.data_sets is None else "mean support loss"
+        return Table(repr(self), ["steps", column], [[str(step), number(mean)] for step, mean in enumerate(means)])
 
     @property
     def seed(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -111,6 +112,9 @@ class Verification:
 
     def __repr__(self) -> str:
         return "\n\n".join([*map(str, self.tables()), self.verdict])
+
+    def _repr_html_(self) -> str:
+        return "".join(table._repr_html_() for table in self.tables()) + f"<p>{html.escape(self.verdict)}</p>"
 
     def tables(self) -> Iterator[Table]:
         """For each episode the chain rule, if known, and the meta-gradient by each way."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import mamlzoo
+from mamlzoo_loggers import scalars
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -27,22 +29,38 @@ def mamlzoo_run_started(directory: Path, step: int) -> None:
 
 @mamlzoo.hookimpl
 def mamlzoo_run_progressed(experiment: mamlzoo.Experiment, directory: Path, event: object) -> None:
-    writer, seeds = _writers[directory], experiment.settings.seeds
-    if isinstance(event, mamlzoo.TrainingRecord):
-        for name, values in {"meta-loss": event.losses, **event.logs}.items():
-            for seed, value in zip(seeds, values, strict=True):
-                writer.add_scalar(f"{name}/seed {seed}", value, event.step)
-    elif isinstance(event, mamlzoo.ValidationRecord):
-        for seed, value in zip(seeds, event.values, strict=True):
-            writer.add_scalar(f"valid {event.metric}/seed {seed}", value, event.step)
+    _add(_writers[directory], scalars.of_event(experiment, event))
 
 
 @mamlzoo.hookimpl
 def mamlzoo_run_ended(directory: Path, result: mamlzoo.Result | None) -> None:
     writer = _writers.pop(directory)
-    if result is not None:
-        evaluation = result.evaluation
-        for seed, means in zip(result.seeds, evaluation.per_seed, strict=True):
-            for step, mean in zip(evaluation.steps, means, strict=True):
-                writer.add_scalar(f"test {evaluation.metric} by adaptation step/seed {seed}", mean, step)
-    writer.close()
+    try:
+        if result is not None:
+            _add(writer, scalars.of_result(result))
+            writer.add_text("test", _markdown(result))
+            for figure in scalars.figures(directory):
+                _add_picture(writer, figure)
+    finally:
+        writer.close()
+
+
+def _add(writer: SummaryWriter, found: list[scalars.Scalar]) -> None:
+    for scalar in found:
+        writer.add_scalar(scalar.series, scalar.value, scalar.step)
+
+
+def _markdown(result: mamlzoo.Result) -> str:
+    columns, rows = scalars.test_table(result)
+    lines = [columns, ["---:"] * len(columns), *([f"{number:.6g}" for number in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _add_picture(writer: SummaryWriter, path: Path) -> None:
+    """Add a PNG as it is; `add_image` would want its pixels."""
+    from tensorboard.compat.proto.summary_pb2 import Summary
+
+    png = path.read_bytes()
+    width, height = struct.unpack(">II", png[16:24])  # where every PNG has them
+    image = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=png)
+    writer._get_file_writer().add_summary(Summary(value=[Summary.Value(tag=path.stem, image=image)]))

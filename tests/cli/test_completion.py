@@ -73,7 +73,7 @@ def test_values_are_offered_where_they_are_few():
     assert offered("run", "--clip-norm", "") == ["none"]
     assert offered("run", "--select-best", "") == ["true", "false"]
     assert offered("run", "--optimizer", "ada")[:3] == ["adadelta", "adafactor", "adagrad"]
-    assert offered("run", "--log", "") == ["tensorboard"]
+    assert offered("run", "--log", "") == ["csv-log", "mlflow", "tensorboard", "wandb"]
     assert offered("sweep", "--executor", "p") == ["processes"]
     assert offered("run", "--iterations", "") == []
 
