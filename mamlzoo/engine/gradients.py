@@ -19,7 +19,7 @@ from mamlzoo.contracts.data import Episode, MetaParams, Params
 from mamlzoo.contracts.return_values import broken, check_meta_loss, check_statistics
 from mamlzoo.engine.binding import Bound, Reduction
 from mamlzoo.engine.carried_statistics import moves, without
-from mamlzoo.engine.mapping import looped
+from mamlzoo.engine.mapping import apart, looped
 from mamlzoo.engine.outer_optimizer import clipped
 from mamlzoo.engine.singular_matrices import outcomes
 
@@ -175,12 +175,12 @@ def loop_plan(bound: Bound, reduction: Reduction, chunk: int | None = None, clip
         total = trees.tree_map(torch.zeros_like, trees.stop_gradient(meta))
         rows = []
         for seed in range(seeds):
-            own = trees.tree_map(lambda leaf, at=seed: leaf.detach()[at].requires_grad_(), meta)
-            constants = trees.index(bound.constants, seed)
+            own = trees.tree_map(lambda leaf: leaf.requires_grad_(), apart(trees.stop_gradient(meta), seed))
+            constants = apart(bound.constants, seed)
             alone = bound.with_numbers({name: value[seed].item() for name, value in bound.numbers.items()})
             for task in range(tasks):
                 gradient, loss, logs, carried = of_a_task(
-                    alone, own, constants, trees.index(episodes, (seed, task)), progress, clip
+                    alone, own, constants, apart(episodes, (seed, task)), progress, clip
                 )
                 trees.tree_map(lambda sum_, g, at=seed: sum_[at].add_(g, alpha=weight), total, gradient)
                 for name, group in moves(
