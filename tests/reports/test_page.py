@@ -16,6 +16,8 @@ import torch
 
 import mamlzoo
 from mamlzoo import Comparison, UsageError
+from mamlzoo.figures.fits import ON_DARK, ON_FILL
+from mamlzoo.figures.style import QUIET
 from mamlzoo.reports import page as report
 from mamlzoo.runs.commands import command_of
 
@@ -240,7 +242,7 @@ const look = frame => {{
     dark: frame.matchMedia("(prefers-color-scheme: dark)").matches,
     page: page.documentElement.scrollWidth,
     table: [wide.clientWidth, wide.scrollWidth],
-    figures: [...page.querySelectorAll("svg")].map(figure => figure.getBoundingClientRect().width),
+    figures: [...page.querySelectorAll("svg:not(li svg)")].map(figure => figure.getBoundingClientRect().width),
     requests: frame.performance.getEntriesByType("resource").length,
     ink: style(page.body, "color"),
     paper: style(page.body, "backgroundColor"),
@@ -275,12 +277,23 @@ def luminance(colour: str) -> float:
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
+def contrast(one: str, other: str) -> float:
+    """Between two colours, as WCAG 2 defines it."""
+    low, high = sorted(map(luminance, (one, other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def rgb(colour: str) -> str:
+    """'#rrggbb' as a browser writes it."""
+    return f"rgb({', '.join(str(int(colour[at : at + 2], 16)) for at in (1, 3, 5))})"
+
+
 def test_on_a_phone_the_page_fits_and_a_wide_table_scrolls_in_its_box(seen):
     for frame in seen:
         assert frame["page"] <= PHONE
         inside, whole = frame["table"]
         assert inside <= PHONE < whole
-        assert len(frame["figures"]) == 4 + report.FITTED_TASKS  # curves and training of two metrics, and fits
+        assert len(frame["figures"]) >= 4 + report.FITTED_TASKS  # curves and training of two metrics, and fits
         assert all(PHONE / 2 < width <= PHONE for width in frame["figures"])
 
 
@@ -291,7 +304,8 @@ def test_opening_the_page_asks_nobody_for_anything(seen):
 def test_text_and_figures_are_read_with_ease_by_day_and_by_night(seen):
     assert [frame["dark"] for frame in seen] == [False, True]
     for frame in seen:
-        ink, paper = luminance(frame["ink"]), luminance(frame["paper"])
-        assert (ink > paper) == frame["dark"]
-        assert (max(ink, paper) + 0.05) / (min(ink, paper) + 0.05) > 7  # WCAG 2's contrast for level AAA
-        assert set(frame["lettering"]) == {frame["ink"]}
+        assert (luminance(frame["ink"]) > luminance(frame["paper"])) == frame["dark"]
+        assert contrast(frame["ink"], frame["paper"]) > 7  # WCAG 2's for level AAA
+        beside_data, on_fill, on_dark = map(rgb, (QUIET, ON_FILL, ON_DARK))
+        assert set(frame["lettering"]) == {frame["ink"], beside_data, on_fill, on_dark}
+        assert all(contrast(beside_data, ground) > 4.5 for ground in ("rgb(0, 0, 0)", "rgb(255, 255, 255)"))
