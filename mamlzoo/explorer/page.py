@@ -20,6 +20,7 @@ from mamlzoo.explorer.pictures import pictures
 from mamlzoo.inference import fits
 from mamlzoo.inference.meta_parameters import experiment_of
 from mamlzoo.inference.pictures import shows
+from mamlzoo.tables import listed
 
 MOST = 6
 """Results that can be told apart on one page."""
@@ -51,7 +52,7 @@ def write(results: Sequence[Result], path: Path, *, episode: int = 0, seed: int 
     """Write the page, whole or not at all; a page that is there already is replaced.
 
     Args:
-        results: of one task: from one number to one number, or of classes of images.
+        results: of one task: from one number to one number, where its options may differ, or of classes of images.
         episode: the test episode to begin with.
         seed: whose θ; None: of each result the first seed's that did not diverge.
         steps: at most so many adaptation steps can be chosen.
@@ -70,25 +71,24 @@ def page(results: Sequence[Result], *, episode: int = 0, seed: int | None = None
     """The page as HTML5; arguments as for `write`.
 
     Raises:
-        UsageError: the results are of several tasks, or too many; a task that no page can show; an algorithm that no
-            page can carry; a seed or an episode that is not there.
+        UsageError: the results are of several tasks, or too many; they have no episode of images in common; a task that
+            no page can show; an algorithm that no page can carry; a seed or an episode that is not there.
     """
     if not 1 <= len(results) <= MOST:
         raise UsageError(f"a page shows 1 to {MOST} runs, and {len(results)} were given")
     if steps < 1:
         raise UsageError(f"steps must be at least 1, not {steps}")
     tasks = [result.config["task"] for result in results]
-    other = next((each for each in tasks if each != tasks[0]), None)
-    if other is not None:
-        difference = f"'{tasks[0]['name']}' and '{other['name']}'"
-        if other["name"] == tasks[0]["name"]:
-            difference = f"'{other['name']}' with different options"
-        raise UsageError(f"the runs are of several tasks, {difference}; a page is of one")
+    names = list(dict.fromkeys(task["name"] for task in tasks))
+    if len(names) > 1:
+        raise UsageError(f"the runs are of several tasks, {listed(names)}; a page is of one")
     task, labels = experiment_of(results[0]).task, Comparison(list(results)).labels()
     shown = [Shown(label, result, seed) for label, result in zip(labels, results, strict=True)]
     if fits.is_curve(task):
         document = curves(shown, episode, steps)
     elif shows(task.spec):
+        if any(each != tasks[0] for each in tasks):
+            raise UsageError(f"the runs are of '{task.name}' with different options, so they have no episode in common")
         document = pictures(shown, episode, steps)
     else:
         raise UsageError(
