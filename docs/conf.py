@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from sphinx.application import Sphinx
@@ -81,7 +81,17 @@ def _included(app: Sphinx, path: PurePosixPath, page: str, source: list[str]) ->
     source[0] = rewritten(source[0], from_root=True)
 
 
+def _explorer_written(app: Sphinx, error: Exception | None) -> None:
+    """The page that `explore.md` holds in a frame, of what comes with mamlzoo."""
+    if error is None and app.builder.format == "html":
+        import mamlzoo
+
+        names = ("maml-sine", "transfer-sine", "alpaca-sine")
+        mamlzoo.explore([mamlzoo.load(name) for name in names], Path(app.outdir) / "explore-sine.html")
+
+
 def setup(app: Sphinx) -> None:
-    """Rewrite links as pages are read."""
+    """Rewrite links as pages are read, and write the page that one of them holds."""
+    app.connect("build-finished", _explorer_written)
     app.connect("source-read", _page_read)
     app.connect("include-read", _included)

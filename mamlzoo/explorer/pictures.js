@@ -4,7 +4,7 @@
 (() => {
   const page = JSON.parse(document.getElementById("document").textContent);
   const element = (id) => document.getElementById(id);
-  const state = { learner: 0, step: page.steps.length - 1, exchange: -1 };
+  const state = { learner: 0, step: page.steps.filter((steps) => steps <= 10).length - 1, exchange: -1 };
 
   function made(name, className, ...inside) {
     const found = document.createElement(name);
