@@ -19,7 +19,8 @@ MACHINE = re.compile(r"^(?:made|passed|FAILED) on \S+, in .*, with .* on (?P<pro
 SECTION = re.compile(r"^### (?P<name>[\w-]+)\n\n```console\n.*?^```\n", re.M | re.S)
 HEADED = "\nResults ([all](results.md)):\n\n"
 RESULTS = re.compile(f"{re.escape(HEADED)}(?:- .*\n)+")
-SHOWN_IN_README = ("zoo-sine", "zoo-blobs")
+SHOWN_IN_README = {"zoo-sine": "sine waves", "zoo-blobs": "Gaussian classes", "zoo-letters": "letters"}
+"""The rankings that the README has a column for, and its head."""
 BEGIN, END = "<!-- which one: generated from docs/results.md -->", "<!-- which one: the end -->"
 
 
@@ -73,31 +74,34 @@ def _row(line: str) -> Row:
 
 
 def readme(text: str, results: str) -> str:
-    """The README with the tables of these rankings between its marks.
+    """The README with the table of these rankings between its marks.
 
     Raises:
         ValueError: it has not both marks, once each.
     """
     found = {standing.recipe: standing for standing in standings(results)}
-    tables = "\n\n".join(_table(found[recipe]) for recipe in SHOWN_IN_README)
     before, rest = text.split(BEGIN)
     _, after = rest.split(END)
-    return f"{before}{BEGIN}\n\n{tables}\n\n{END}{after}"
+    return f"{before}{BEGIN}\n\n{_table([found[recipe] for recipe in SHOWN_IN_README])}\n\n{END}{after}"
 
 
-def _table(standing: Standing) -> str:
-    question, _, what = standing.title.partition("? ")
-    heads = ["algorithm", standing.metric, "behind the best by [95%]", "train s", "parameters"]
-    lines = [
-        f"**{_begun(question)}?** {_begun(what)}, by `mamlzoo reproduce {standing.recipe}` on {standing.processor}:",
-        "",
-        f"| {' | '.join(heads)} |",
-        "|---|---:|---:|---:|---:|",
+def _table(shown: Sequence[Standing]) -> str:
+    """A row for each that took part in any, in the order of the first ranking, then of the next; the best in bold."""
+    heads = [f"{SHOWN_IN_README[standing.recipe]}, {standing.metric}" for standing in shown]
+    lines = [f"| algorithm | {' | '.join(heads)} |", f"|---|{'---:|' * len(shown)}"]
+    for label in dict.fromkeys(row.label for standing in shown for row in standing.rows):
+        lines.append(f"| `{label}` | {' | '.join(_cell(standing, label) for standing in shown)} |")
+    said = [
+        f"{_begun(standing.title.partition('? ')[2])}, by `mamlzoo reproduce {standing.recipe}` on {standing.processor}"
+        for standing in shown
     ]
-    for row in standing.rows:
-        behind = f"{row.behind} {row.interval}".strip() or "–"
-        lines.append(f"| `{row.label}` | {row.metric} | {behind} | {row.seconds} | {row.parameters} |")
-    return "\n".join(lines)
+    return "\n".join([*lines, "", f"{'. '.join(said)}."])
+
+
+def _cell(standing: Standing, label: str) -> str:
+    metrics = {row.label: row.metric for row in standing.rows}
+    text = metrics.get(label, "")
+    return f"**{text}**" if label == standing.rows[0].label else text
 
 
 def _begun(sentence: str) -> str:
