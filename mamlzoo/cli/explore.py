@@ -7,6 +7,8 @@ from pathlib import Path
 import click
 
 from mamlzoo.cli import console
+from mamlzoo.cli.flags import numeric
+from mamlzoo.cli.plot import seed_flag
 from mamlzoo.cli.run_arguments import expanded, runs_argument
 
 
@@ -20,10 +22,10 @@ from mamlzoo.cli.run_arguments import expanded, runs_argument
     show_default=True,
     help="File to write; one that is there already is replaced.",
 )
-@click.option("--episode", type=click.IntRange(0), default=0, show_default=True, help="Test episode to begin with.")
-@click.option("--seed", type=int, help="Whose θ; without it, the first seed's that did not diverge.")
+@click.option("--episode", type=numeric(minimum=0), default=0, show_default=True, help="Test task to begin with.")
+@seed_flag
 @click.option(
-    "--steps", type=click.IntRange(1, 1000), default=20, show_default=True, help="Most adaptation steps to choose from."
+    "--steps", type=numeric(minimum=1, maximum=1000), default=20, show_default=True, help="Most that can be chosen."
 )
 def command(runs: tuple[Path, ...], output: Path, episode: int, seed: int | None, steps: int) -> None:
     """Write a page on which RUNS adapt, live, to support points that you drag.
