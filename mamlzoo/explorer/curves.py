@@ -59,8 +59,7 @@ def curves(shown: Sequence[Shown], episode: int, steps: int) -> dict[str, Any]:
     x = _grid(drawn)
     pool = Pool()
     counts = [len(fit.support) for fit in drawn]
-    sizes = sorted({*range(1, min(FEWEST, max(counts)) + 1), *counts})
-    learners = [_learner(one, pool, x, sizes, steps) for one in shown]
+    learners = [_learner(one, pool, x, counts, steps) for one in shown]
     return {
         "kind": "curves",
         "task": first.result.config["task"]["name"],
@@ -95,18 +94,21 @@ def _grid(drawn: Sequence[Fit]) -> Tensor:
     return torch.linspace(low, high, GRID)[:, None]
 
 
-def _learner(shown: Shown, pool: Pool, x: Tensor, sizes: Sequence[int], steps: int) -> dict[str, Any]:
+def _learner(shown: Shown, pool: Pool, x: Tensor, counts: Sequence[int], steps: int) -> dict[str, Any]:
+    """Its programs for support sets of these sizes, and for as many smaller ones as it takes."""
     experiment, bound = meta_parameters.of_seed(shown.result, shown.seed)
     carried = Carried(experiment.task, bound, x, pool)
+    needed = sorted(set(counts))
+    smaller = [size for size in range(1, min(FEWEST, max(counts)) + 1) if size not in needed]
     programs = {}
-    try:
-        for size in reading(sizes, f"carry {shown.label} into the page"):
-            support = Batch(torch.linspace(float(x[0]), float(x[-1]), size)[:, None], torch.zeros(size, 1))
+    for size in reading([*needed, *smaller], f"carry {shown.label} into the page"):
+        support = Batch(torch.linspace(float(x[0]), float(x[-1]), size)[:, None], torch.zeros(size, 1))
+        try:
             programs[size] = carried.programs(support, steps)
-    except (CannotCompileError, UncoveredError) as error:
-        raise UsageError(
-            f"{shown.label} cannot be carried into a page: {error}; `mamlzoo plot adaptation` draws what it does"
-        ) from error
+        except (CannotCompileError, UncoveredError) as error:
+            if size in needed:  # others may be too few, as a single example is for a batch norm
+                instead = "`mamlzoo plot adaptation` draws what it does"
+                raise UsageError(f"{shown.label} cannot be carried into a page: {error}; {instead}") from error
     return {
         "name": shown.label,
         "rate": carried.rate,

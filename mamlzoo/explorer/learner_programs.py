@@ -17,6 +17,7 @@ from mamlzoo.contracts.numeric_options import numeric_options
 from mamlzoo.contracts.plugins import Task
 from mamlzoo.contracts.readings import reading_of
 from mamlzoo.engine.adaptation import JUDGED
+from mamlzoo.engine.batch_norm import batch_norms
 from mamlzoo.engine.binding import Bound
 from mamlzoo.engine.compilation.graph import as_it_is
 from mamlzoo.engine.compilation.program_cache import CannotCompileError
@@ -71,6 +72,9 @@ class Carried:
         Raises:
             UncoveredError: it does what no page can.
         """
+        learner = self.bound.learner
+        if learner.norms == "support" and batch_norms(learner.networks.values()):
+            raise UncoveredError("its predictions need the statistics of the support set")
         try:
             return self._programs(support, steps)
         except (CannotCompileError, UncoveredError):

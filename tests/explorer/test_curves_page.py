@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 import mamlzoo
 from mamlzoo.contracts.data import Batch
@@ -128,7 +129,7 @@ def test_the_steps_are_played_from_none_to_the_most(opened, zoo):
     while tab.locator("#play").text_content() == "Stop":
         seen.add(tab.locator("#steps").input_value())
         tab.wait_for_timeout(50)
-    assert seen == {"0", "1", "2"}
+    assert seen | {tab.locator("#steps").input_value()} == {"0", "1", "2"}
 
 
 def test_the_copied_points_are_what_adapt_reads(opened, zoo):
@@ -181,6 +182,30 @@ def test_what_an_algorithm_does_is_done_by_the_page(opened, name):
     slide(tab, "#steps", 3)
     drag(tab, 3, 20, -90)
     same_as_python(tab, [result], 3)
+
+
+def with_batch_norm(**how):
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Linear(1, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 1))
+    return mamlzoo.run("sine", network, "maml", iterations=5, test_tasks=2, test_steps=1, plan="loop", **how)
+
+
+def test_sizes_that_a_network_does_not_take_cannot_be_chosen(opened):
+    """A batch norm has no statistics of a single example."""
+    result = with_batch_norm()
+    tab = opened([result], steps=2)
+    slide(tab, "#steps", 2)
+    while tab.locator("#fewer").is_enabled():
+        tab.locator("#fewer").click()
+        tab.wait_for_timeout(50)  # a frame
+    assert len(support(tab)[0]) == 2
+    same_as_python(tab, [result], 2)
+
+
+def test_predictions_by_the_statistics_of_the_support_set_are_refused(tmp_path):
+    with pytest.raises(UsageError, match="^maml cannot be carried into a page: its predictions need the statistics of"):
+        mamlzoo.explore(with_batch_norm(norm_statistics="support"), tmp_path / "page.html")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_network_that_no_page_can_carry_is_said_so_and_nothing_is_written(tmp_path):
