@@ -16,7 +16,7 @@ from mamlzoo import __version__
 from mamlzoo.cli import standard_streams
 from mamlzoo.contracts.reading import watched_by
 from mamlzoo.engine import torchrun
-from mamlzoo.errors import MamlzooError
+from mamlzoo.errors import MamlzooError, UsageError, did_you_mean
 
 COMMANDS = {
     "list": "Show the tasks, models, algorithms, recipes and loggers there are, and the plugins that failed.",
@@ -59,6 +59,14 @@ class Commands(click.Group):
         """From the words above, as help is: nobody waits for modules behind Tab."""
         commands = [CompletionItem(name, help=help) for name, help in COMMANDS.items() if name.startswith(incomplete)]
         return commands + click.Command.shell_complete(self, ctx, incomplete)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-"):
+            raise UsageError(f"there is no command '{name}'; {did_you_mean(name, COMMANDS)}")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -139,6 +139,11 @@ def read_run(path: Path) -> Said:
             f"{path} is a run directory; `mamlzoo run {spelled(path / 'config.json')}` makes its run again, "
             f"`mamlzoo resume {spelled(path)}` goes on with it"
         )
+    if path.suffix == "":
+        raise UsageError(
+            f"unexpected argument '{path}': what stands alone is the config.json of a run to make again; "
+            "is it the value of a flag before it that has one already?"
+        )
     if path.suffix != ".json":
         raise UsageError(
             f"{path} is no run's config.json; `mamlzoo run --config {spelled(path)}` reads a file of yours"

@@ -121,9 +121,8 @@ def _read(data: bytes, where: str) -> PackedRun:
     try:
         tensors = load_tensors(data)
     except (SafetensorError, ValueError, KeyError, RuntimeError, OverflowError) as error:
-        raise MamlzooError(
-            f"{where} is damaged, or no packed run: it is no whole safetensors file ({in_short(error)})"
-        ) from error
+        why = in_short(error).rpartition("deserializing: ")[2]
+        raise MamlzooError(f"{where} is damaged, or no packed run: it is no whole safetensors file ({why})") from error
     document = _document(data, where)
     content = _content(document, tensors, where)
     try:

@@ -60,6 +60,7 @@ def package(name: str, kind: str) -> dict[str, str]:
         "module": module,
         "cls": cls,
         "kind": kind,
+        "article": "An" if kind == "algorithm" else "A",
         "letter": kind[0],
         "summary": _summary(source),
         "versions": _versions(__version__),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple
@@ -65,13 +66,14 @@ class Columns(NamedTuple):
             lacking = [stem for stem in lacking if stem == "x"]
         if lacking:
             *first, last = (name for name in table.header if name != self.group)
-            example = f"--task.inputs {','.join(first) or 'NAME'} --task.targets {last}"
+            example = f"--task.inputs {shlex.quote(','.join(first) or 'NAME')} --task.targets {shlex.quote(last)}"
             raise UsageError(
                 f"{table.where_header}: there is no column '{lacking[0]}'; there are {_named(table.header)}: say which "
                 f"to use, as in {example}"
             )
         if others:
-            example = f"--task.inputs {','.join(found.inputs)} --task.targets {','.join(found.targets) or 'y'}"
+            given, wanted = shlex.quote(",".join(found.inputs)), shlex.quote(",".join(found.targets) or "y")
+            example = f"--task.inputs {given} --task.targets {wanted}"
             raise UsageError(
                 f"{table.where_header}: column '{others[0]}' is neither x nor y; say which to use, as in {example}"
             )
