@@ -25,7 +25,7 @@ import mamlzoo
 from mamlzoo.cli import main
 from mamlzoo.discovery.entry_points import installed
 
-pytest_plugins = "pytester"
+pytest_plugins = ["pytester", "browser_pages", "logged_runs"]
 collect_ignore = ["example_plugin"]  # a distribution of its own, tested where it is installed
 
 

@@ -64,7 +64,7 @@ class Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
-        if name not in COMMANDS and not name.startswith("-"):
+        if self.get_command(ctx, name) is None and not name.startswith("-"):
             raise UsageError(f"there is no command '{name}'; {did_you_mean(name, COMMANDS)}")
         return super().resolve_command(ctx, args)
 
