@@ -26,7 +26,7 @@ from torch import Tensor
 from torch.fx import Node
 
 from mamlzoo.errors import UsageError
-from mamlzoo.explorer.numbers import Pool, shape_of, whole
+from mamlzoo.explorer.numbers import Pool
 
 Operand = float | list[int]
 MOST_MATRICES = 64
@@ -51,7 +51,7 @@ class Seen:
     @property
     def shape(self) -> list[int]:
         """Its shape."""
-        return shape_of(self.view)
+        return list(self.view.shape)
 
     def operand(self, shape: Sequence[int] | None = None) -> list[int]:
         """Itself, broadcast to a shape."""
@@ -76,7 +76,7 @@ class Lowering:
 
     def new(self, shape: Sequence[int]) -> Seen:
         """A buffer of its own."""
-        self._sizes.append(whole(shape))
+        self._sizes.append(math.prod(shape))
         return Seen(len(self._sizes) - 1, torch.empty(tuple(shape), device="meta"))
 
     def size(self, value: Seen) -> int:

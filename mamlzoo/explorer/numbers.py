@@ -5,10 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -45,16 +43,6 @@ class Pool:
             self._known[key] = len(among)
             among.append(value)
         return self._known[key]
-
-
-def shape_of(values: Tensor) -> list[int]:
-    """A tensor's shape, for JSON."""
-    return list(values.shape)
-
-
-def whole(sizes: Sequence[int]) -> int:
-    """How many numbers a shape holds."""
-    return int(np.prod(sizes, dtype=np.int64))
 
 
 def _is_small(values: Tensor) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -11,7 +12,6 @@ from torch import Tensor
 from torch.fx import Node
 
 from mamlzoo.explorer.lowering import Lowering, Seen, UncoveredError, Value
-from mamlzoo.explorer.numbers import whole
 
 aten = torch.ops.aten
 Operation = Callable[..., Value]
@@ -70,7 +70,7 @@ def _div(lowering: Lowering, node: Node, one: Value, other: Value, rounding_mode
 
 def _mean(lowering: Lowering, node: Node, value: Value, axes: Any = (), keeps: bool = False, **_: Any) -> Value:
     total = lowering.fold("sum", value, axes or (), keeps)
-    count = whole(_shape_of(value)) // max(1, whole(total.shape))
+    count = math.prod(_shape_of(value)) // max(1, math.prod(total.shape))
     return lowering.map("div", total.shape, total, count)
 
 
@@ -87,7 +87,7 @@ def _var_mean(
     assert isinstance(mean, Seen)
     away = lowering.map("sub", value.shape, value, mean)
     squares = lowering.fold("sum", lowering.map("mul", value.shape, away, away), axes or (), keepdim)
-    count = whole(value.shape) // max(1, whole(mean.shape))
+    count = math.prod(value.shape) // max(1, math.prod(mean.shape))
     spread = lowering.map("div", squares.shape, squares, count - (1 if correction is None else correction))
     return spread, Seen(mean.buffer, mean.view.reshape(squares.shape))
 
@@ -281,7 +281,7 @@ def _sort(
     turned = lowering.seen(value)
     turned = Seen(turned.buffer, turned.view.movedim(axis, -1))
     found, order = lowering.new(turned.shape), lowering.new(turned.shape)
-    rows, n = whole(turned.shape[:-1]), turned.shape[-1]
+    rows, n = math.prod(turned.shape[:-1]), turned.shape[-1]
     source = lowering.copied(turned)
     lowering.code.append(["sort", found.buffer, order.buffer, [rows, n], int(descending), source.buffer])
     return tuple(Seen(each.buffer, each.view.movedim(-1, axis)) for each in (found, order))  # type: ignore[return-value]

@@ -54,7 +54,7 @@ def _value(lowering: Lowering, node: Node) -> Value:
         return tuple(known) if isinstance(known, list) else known
     packet = getattr(node.target, "overloadpacket", None)
     if (node.target.is_view or packet in LOOKS) and isinstance(args[0], Seen):  # type: ignore[union-attr]
-        look = torch.reshape if packet in (aten._unsafe_view, aten.view) else node.target
+        look = torch.reshape if packet in (aten._unsafe_view, aten.reshape, aten.view) else node.target
         if packet is aten.lift_fresh_copy:
             return args[0]
         return lowering.looked(_strict(look), args, keywords)  # type: ignore[arg-type]
