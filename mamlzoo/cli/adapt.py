@@ -108,4 +108,4 @@ def _export(adapted: Adapted, path: Path) -> None:
         if path.exists():
             raise UsageError(f"{path} exists; nothing is overwritten, choose another")
         with files.whole(path) as file:
-            file.write(data.getbuffer())
+            file.write(data.getvalue())

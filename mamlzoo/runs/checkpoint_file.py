@@ -41,10 +41,10 @@ def save(checkpoint: Checkpoint, directory: Path, experiment: str) -> None:
     content = content_of(checkpoint, experiment)
     data = io.BytesIO()  # torch hides what a disk answers
     torch.save(content | {"digest": digest(content)}, data)
-    put(directory, data.getbuffer())
+    put(directory, data.getvalue())
 
 
-def put(directory: Path, data: bytes | memoryview) -> None:
+def put(directory: Path, data: bytes) -> None:
     """Write what a checkpoint's file holds; the one that was there becomes the previous one.
 
     Raises:

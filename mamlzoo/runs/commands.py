@@ -61,7 +61,7 @@ def _changed(declaring: Any) -> Iterator[tuple[Option, Any]]:
     """The options of a plugin or of settings that are not at their defaults, with their values."""
     for name, option in options.options_of(type(declaring)).items():
         value = getattr(declaring, name)
-        if value != option.default:
+        if repr(value) != repr(option.default):  # -0.0 equals 0.0, and its config has another digest
             yield option, value
 
 

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 import click
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
@@ -76,6 +76,7 @@ budgets = st.builds(
 
 @settings(max_examples=25, deadline=None)
 @given(st.builds(Experiment, tasks, models, algorithms, budgets))
+@example(Experiment(Sine(phase_min=-0.0), MLP(), MAML(), Settings(outer_lr=0.0)))
 def test_the_command_line_reads_the_same_config_back(experiment):
     saved = json.loads(json.dumps(config_of(experiment)))
     assert json.loads(json.dumps(config_read_from(command_of(saved)))) == saved
@@ -83,6 +84,7 @@ def test_the_command_line_reads_the_same_config_back(experiment):
 
 @settings(max_examples=8, deadline=None)
 @given(st.builds(Experiment, tasks, models, algorithms, budgets))
+@example(Experiment(Sine(phase_min=-0.0), MLP(), MAML(), Settings(outer_lr=0.0)))
 def test_a_config_file_of_the_same_words_is_the_same_experiment(experiment):
     saved = json.loads(json.dumps(config_of(experiment)))
     with TemporaryDirectory() as folder:

@@ -64,7 +64,7 @@ def as_it_is(
         raise CannotCompileError(reason_of(error)) from error
     lifted = _lift_tensors(graph)
     _forget_the_profiler(graph)
-    graph.graph.eliminate_dead_code()
+    graph.graph.eliminate_dead_code(_has_effects)
     graph.recompile()
     return graph, lifted
 
@@ -78,6 +78,11 @@ def _graph_of(
 def _changes(node: Node) -> bool:
     """Whether an operation changes one of its arguments in place."""
     return isinstance(node.target, torch._ops.OpOverload) and node.target._schema.is_mutable
+
+
+def _has_effects(node: Node) -> bool:
+    """Whether an operation is of use though nobody uses its result; the check of a matrix was not to torch 2.6."""
+    return node.is_impure() or node.target is aten._linalg_check_errors.default
 
 
 def _lift_tensors(graph: GraphModule) -> list[Tensor]:
