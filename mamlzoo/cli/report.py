@@ -25,13 +25,12 @@ def command(runs: tuple[Path, ...], output: Path) -> None:
 
     A comparison's directory stands for all of its runs. The page is a single file that needs no network.
     """
-    from mamlzoo import api
+    from mamlzoo import api, pages
     from mamlzoo.comparisons import directory as comparison_directory
     from mamlzoo.comparisons.comparison import Comparison
-    from mamlzoo.reports import page
     from mamlzoo.runs import trained
 
-    page.check_path(output)
+    pages.check_path(output)
     if len(runs) == 1 and comparison_directory.is_comparison(runs[0]):
         comparison = comparison_directory.load(runs[0])
     else:

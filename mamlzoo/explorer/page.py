@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 from typing import Any
 
-import mamlzoo
-from mamlzoo import files
+from mamlzoo import pages
 from mamlzoo.comparisons.comparison import Comparison
 from mamlzoo.errors import UsageError
 from mamlzoo.experiments.result import Result
@@ -25,27 +20,6 @@ from mamlzoo.tables import listed
 MOST = 6
 """Results that can be told apart on one page."""
 SCRIPTS = {"curves": ("programs.js", "curves.js"), "pictures": ("pictures.js",)}
-PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:; \
-script-src 'sha256-{digest}'">
-<title>{title}</title>
-<style>
-{style}</style>
-</head>
-<body>
-<main>
-{body}</main>
-<footer>mamlzoo {version}</footer>
-<script type="application/json" id="document">{document}</script>
-<script>{script}</script>
-</body>
-</html>
-"""
 
 
 def write(results: Sequence[Result], path: Path, *, episode: int = 0, seed: int | None = None, steps: int = 10) -> None:
@@ -60,11 +34,8 @@ def write(results: Sequence[Result], path: Path, *, episode: int = 0, seed: int 
     Raises:
         UsageError: another ending than .html, a place that cannot be written, or what `page` raises.
     """
-    if path.suffix.lower() != ".html":
-        raise UsageError(f"{path} must end in .html")
-    text = page(results, episode=episode, seed=seed, steps=steps)
-    with files.named_in_refusal(path), files.whole(path) as file:
-        file.write(text.encode("utf-8", "replace"))
+    pages.check_path(path)
+    pages.write(page(results, episode=episode, seed=seed, steps=steps), path)
 
 
 def page(results: Sequence[Result], *, episode: int = 0, seed: int | None = None, steps: int = 10) -> str:
@@ -100,16 +71,12 @@ def page(results: Sequence[Result], *, episode: int = 0, seed: int | None = None
 
 def _written(document: dict[str, Any]) -> str:
     kind = document["kind"]
-    script = "\n" + "".join(_own(name) for name in SCRIPTS[kind])
-    text = json.dumps(document, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
-    return PAGE.format(
-        digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        title=escape(f"{document['task']}: adapt it yourself"),
-        style=_own("explorer.css"),
-        body=_own(f"{kind}.html"),
-        version=escape(mamlzoo.__version__),
-        document=text,
-        script=script,
+    return pages.page(
+        f"{document['task']}: adapt it yourself",
+        _own("explorer.css"),
+        _own(f"{kind}.html"),
+        script="\n" + "".join(_own(name) for name in SCRIPTS[kind]),
+        document=document,
     )
 
 

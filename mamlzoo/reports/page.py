@@ -14,8 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-import mamlzoo
-from mamlzoo import files
+from mamlzoo import pages
 from mamlzoo.comparisons import labels
 from mamlzoo.comparisons.comparison import Comparison
 from mamlzoo.comparisons.test_sets import tested_apart
@@ -33,25 +32,6 @@ FITTED_RUNS = 4
 """Fits are drawn for so many runs, the first ones."""
 FITTED_TASKS = 3
 """Of each run, for so many test tasks, the first ones."""
-PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
-<title>{title}</title>
-<style>
-{style}</style>
-</head>
-<body>
-<main>
-{body}
-</main>
-<footer>{footer}</footer>
-</body>
-</html>
-"""
 
 
 class Entry(NamedTuple):
@@ -68,20 +48,8 @@ def write(comparison: Comparison, path: Path) -> None:
     Raises:
         UsageError: another ending than .html, a place that cannot be written, or no results.
     """
-    check_path(path)
-    text = page(comparison)
-    with files.named_in_refusal(path), files.whole(path) as file:
-        file.write(text.encode("utf-8", "replace"))
-
-
-def check_path(path: Path) -> None:
-    """Refuse a file that is no page by its name, before anything is drawn.
-
-    Raises:
-        UsageError: its ending is not .html.
-    """
-    if path.suffix.lower() != ".html":
-        raise UsageError(f"{path} must end in .html")
+    pages.check_path(path)
+    pages.write(page(comparison), path)
 
 
 def page(comparison: Comparison) -> str:
@@ -95,9 +63,9 @@ def page(comparison: Comparison) -> str:
     results = comparison.results
     runs = [Entry(*run) for run in zip(comparison.labels(), results, plots.looks(len(results)), strict=True)]
     names = [_unique(result.config[kind]["name"] for result in results) for kind in KINDS]
-    title = escape(" × ".join(", ".join(several) for several in names))
+    title = " × ".join(", ".join(several) for several in names)
     sections = [
-        f"<h1>{title}</h1>",
+        f"<h1>{escape(title)}</h1>",
         _paragraph(what_was_compared(comparison)),
         _section("Results", [_table(table) for table in tables(comparison)]),
         _section("Learning curves", _curves(runs)),
@@ -107,8 +75,7 @@ def page(comparison: Comparison) -> str:
         _section("Run again", _again(runs)),
     ]
     style = Path(__file__).with_name("report.css").read_text(encoding="utf-8")
-    footer = f"mamlzoo {escape(mamlzoo.__version__)}"
-    return plain(PAGE.format(title=title, style=style, body="\n".join(sections), footer=footer))
+    return plain(pages.page(title, style, "\n".join(sections) + "\n"))
 
 
 def tables(comparison: Comparison) -> list[Table]:

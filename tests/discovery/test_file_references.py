@@ -198,7 +198,7 @@ def test_a_file_may_import_what_lies_beside_it(folder):
     write("sub/beside_it.py", "from torch import nn\nlayer = nn.Linear(1, 1)\n")
     write("sub/net.py", "import beside_it\n\n\ndef net():\n    from beside_it import layer\n    return layer\n")
     net = mamlzoo.make("model", "sub/net.py:net")
-    assert net.build(Sine.spec) is inspect.unwrap(type(net)).__globals__["beside_it"].layer
+    assert net.build(Sine.spec) is type(net).__wrapped__.__globals__["beside_it"].layer
 
 
 def test_nothing_that_is_installed_is_hidden_and_what_would_be_is_refused(folder):
