@@ -123,7 +123,7 @@ class RowsByClass:
         named = ", ".join(f"{title(at)} ({int(self.rows[at])})" for at in fewest)
         more = f" and {len(few) - NAMED} more" if len(few) > NAMED else ""
         wanted = f"shots + queries = {needed}" if short == "refuse" else "2, one to adapt to and one to judge by,"
-        use = "lower shots or queries, leave them out, or short='use' takes what they have"
+        use = "lower shots or queries, leave them out, or set short to 'use', which takes what they have"
         raise UsageError(
             f"{len(few)} of {tables.count(len(self.rows), what)} {'has' if len(few) == 1 else 'have'} fewer than "
             f"{wanted} examples: {named}{more}; {use if short == 'refuse' else 'leave them out'}"

@@ -25,14 +25,22 @@ def divided(
         least: how many each of the three must have.
 
     Raises:
-        UsageError: too few are left to train on.
+        UsageError: there are too few, or too few are left to train on.
     """
-    of_valid, of_test = (max(least, round(share * len(names))) for share in (valid, test))
-    if of_valid + of_test + least > len(names):
-        left = max(0, len(names) - of_valid - of_test)
+    each, there = len(SPLITS) * least, tables.count(len(names), what)
+    if len(names) < each:
+        fewer = len(names) // len(SPLITS)
+        remedy = f", or lower ways to {fewer}" if fewer > 1 else ""
         raise UsageError(
-            f"of {tables.count(len(names), what)}, {of_valid} to validate and {of_test} to test leave {left} to train, "
-            f"and it takes {least} at least; lower {'ways, valid' if least > 1 else 'valid'} or test"
+            f"{there} do not make three splits of {least} at least, to train, to validate and to test; have {each} or "
+            f"more{remedy}"
+        )
+    of_valid, of_test = (max(least, round(share * len(names))) for share in (valid, test))
+    left = max(0, len(names) - of_valid - of_test)
+    if left < least:
+        raise UsageError(
+            f"of {there}, {of_valid} to validate (valid {valid:g}) and {of_test} to test (test {test:g}) leave {left} "
+            f"to train, and it takes {least} at least; lower valid or test"
         )
     shuffled = random.Random(seed).sample(list(names), len(names))
     return {

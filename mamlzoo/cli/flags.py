@@ -12,8 +12,9 @@ from click.core import ParameterSource
 from mamlzoo.cli import completion
 from mamlzoo.contracts import numbers_as_text
 from mamlzoo.contracts.options import Option
-from mamlzoo.errors import MamlzooError, UsageError
+from mamlzoo.errors import MamlzooError, UsageError, did_you_mean
 from mamlzoo.sweeps import axes
+from mamlzoo.tables import listed
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -152,7 +153,18 @@ class PluginCommand(click.Command):
             ctx.meta[CHOSEN] = dict(self.defaults)
         if ctx.resilient_parsing:  # a shell asks what may come next, after words that need not be right
             ctx.meta[CHOSEN] = completion.installed_among(ctx.meta[CHOSEN])
-        return super().parse_args(ctx, args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            kind, _, unknown = error.option_name.removeprefix("--").partition(".")
+            if not unknown or kind not in self.kinds:
+                raise
+            names = [f"'{name}'" for name in ctx.meta[CHOSEN][kind]]
+            which = f"{kind} {names[0]} has" if len(names) == 1 else f"{kind}s {listed(names)} have"
+            prefix = f"--{kind}."
+            known = [flag.opts[0].removeprefix(prefix) for flag in self._plugin_flags(ctx) if prefix in flag.opts[0]]
+            hint = did_you_mean(unknown, known)
+            raise UsageError(f"{which} no option '{unknown}'; {hint}") from error
 
     def prepare(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Find out on what plugins the flags depend; the arguments, as they are to be parsed."""

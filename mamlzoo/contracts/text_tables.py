@@ -147,6 +147,8 @@ def read_table(path: str | Path, encoding: str | None = None) -> TextTable:
     if path.suffix.lower() in arrow_files.SUFFIXES:
         header, rows = arrow_files.read(path)
         return TextTable(path, header, rows, range(1, len(rows) + 1), unit="row", separator="")
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder, and a CSV file is wanted, whose first line names the columns")
     text = _text(path, encoding)
     separator = _separator(path, text)
     (at, header), *below = _lines(path, text, separator) or [(1, [])]

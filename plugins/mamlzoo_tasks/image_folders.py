@@ -53,7 +53,7 @@ def image_folder(folder: Path) -> ImageFolder:
     there = [split for split, part in parts.items() if part.is_dir() and holds_folders(part)]
     if not there:
         return ImageFolder(folder, classes_in(folder), None)
-    beside = [path for path in entries(folder) if path.name not in parts and (path.is_dir() or _is_named_image(path))]
+    beside = [path for path in entries(folder) if path.name not in parts and (path.is_dir() or is_named_image(path))]
     missing = [split for split in SPLITS if split not in there]
     if beside:
         raise UsageError(f"{beside[0]} lies beside the {_folders(there)}, which hold the classes; put it into one")
@@ -82,7 +82,7 @@ def classes_in(folder: Path) -> dict[str, list[Path]]:
         UsageError: there are none, or images lie beside them.
     """
     inside = entries(folder)
-    beside = [path for path in inside if _is_named_image(path)]
+    beside = [path for path in inside if is_named_image(path)]
     classes = {path.name: path for path in inside if path.is_dir()}
     if not classes:
         what = f"{beside[0]} is of no class" if beside else f"there is no folder in {folder}"
@@ -122,6 +122,10 @@ def entries(folder: Path) -> list[Path]:
     """
     try:
         inside = sorted(folder.iterdir())
+    except NotADirectoryError as error:
+        raise UsageError(
+            f"{folder} is a file, and a folder is wanted, with a folder of images for each class"
+        ) from error
     except OSError as error:
         raise UsageError(f"folder {folder} cannot be read: {error.strerror or error}") from error
     return [path for path in inside if not path.name.startswith(".") and path.name.lower() not in LEFT_BEHIND]
@@ -169,7 +173,8 @@ def _sha256(file: Path, modified: int, size: int) -> str:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
-def _is_named_image(path: Path) -> bool:
+def is_named_image(path: Path) -> bool:
+    """Whether a file is called as images are."""
     return path.suffix.lower() in ENDINGS and not path.is_dir()
 
 

@@ -4,29 +4,22 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-import torch
 from torch import Tensor
 
 import mamlzoo
 from mamlzoo import ClassEpisodes, Points, Range, Spec, Split, UsageError, option
+from mamlzoo_tasks import own_images
 from mamlzoo_tasks.image_files import DECODER, Colour, Fit, Shape, read_images
 from mamlzoo_tasks.image_folders import (
     ImageFolder,
     check_different,
-    classes_in,
     digests,
-    holds_folders,
     image_folder,
-    images_in,
 )
-
-WHITE = 255
-"""The byte that is 1."""
 
 
 class Images(mamlzoo.ImageTask):
@@ -115,25 +108,4 @@ class Images(mamlzoo.ImageTask):
         return digest.hexdigest()
 
     def read(self, path: Path, *, support: Points | None = None) -> Points:
-        if support is not None and path.is_file():
-            return self._points(path.parent, [path])
-        if support is not None and not holds_folders(path):
-            return self._points(path, images_in(path))
-        found = classes_in(path)
-        classes = list(found) if support is None else list(support.classes or ())
-        if support is None and len(found) != self.ways:
-            given = f"a folder for {len(found)} class{'es' * (len(found) != 1)}"
-            raise UsageError(f"{path} has {given}, and the run adapts to {self.ways}, its ways; give as many")
-        for name in found:
-            if name not in classes:
-                raise UsageError(
-                    f"{path / name}: the support set has no class '{name}'; there are: {', '.join(classes)}"
-                )
-        files = [file for several in found.values() for file in several]
-        y = torch.tensor([classes.index(name) for name, several in found.items() for _ in several])
-        return replace(self._points(path, files), y=y.numpy(), classes=classes)
-
-    def _points(self, folder: Path, files: Sequence[Path]) -> Points:
-        images = mamlzoo.reading(read_images(files, self._shape), "read images", len(files))
-        x = torch.stack(list(images)).float() / WHITE
-        return Points(x.numpy(), columns={"file": [file.relative_to(folder).as_posix() for file in files]})
+        return own_images.read(path, self.ways, self._shape, support=support)

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Literal
 
+from torch import Tensor
+from torch.nn import functional
+
 import mamlzoo
-from mamlzoo import ClassEpisodes, Split, option
-from mamlzoo_tasks.letter_pictures import STYLES, Alphabets, alphabets
+from mamlzoo import ClassEpisodes, Points, Split, option
+from mamlzoo_tasks import own_images
+from mamlzoo_tasks.image_files import Shape
+from mamlzoo_tasks.letter_pictures import SIDE, STYLES, Alphabets, alphabets
 
 SCRIPTS: dict[Split, tuple[str, ...]] = {
     "train": ("Latin",),
@@ -16,6 +22,10 @@ SCRIPTS: dict[Split, tuple[str, ...]] = {
     "test": ("Cyrillic", "Armenian", "Georgian"),
 }
 """Whose letters each split has."""
+SEEN = Shape(size=8 * SIDE, colour="grey", fit="crop")
+"""How fine an image of one's own letter is looked at, before its ink is cut out."""
+TALL = 14
+"""Pixels of a letter's larger side, as most in the task have it."""
 
 
 class Letters(mamlzoo.ImageTask):
@@ -29,6 +39,11 @@ class Letters(mamlzoo.ImageTask):
     With `splits` scripts, Latin letters are to train, Greek ones to validate, and Cyrillic, Armenian and Georgian ones
     to test on; with random all are divided by `valid`, `test` and split-seed. Every image that is drawn is distorted by
     an affine map of its own, so that comparing pixels does not do.
+
+    `mamlzoo adapt RUN --support FOLDER --query FOLDER` takes images of your own letters: a folder with a folder for
+    each of `ways` classes, as task images does, and as query an image or a folder of them, too. Dark ink on light is
+    turned, and the ink is put in the middle, as large as a capital is in the task's own. Or a CSV file with x1 to x784
+    and y.
 
     Loss: cross-entropy. Metrics: accuracy, and the loss.
 
@@ -54,3 +69,22 @@ class Letters(mamlzoo.ImageTask):
     @functools.cached_property
     def _letters(self) -> Alphabets:
         return alphabets()
+
+    def read(self, path: Path, *, support: Points | None = None) -> Points:
+        if not own_images.are_at(path):
+            return super().read(path, support=support)
+        return own_images.read(path, self.ways, SEEN, support=support, look=in_the_middle)
+
+
+def in_the_middle(image: Tensor) -> Tensor:
+    """A picture of one letter, [1, side, side], as the task's own are: ink 1 on 0, [1, 28, 28], TALL high or wide."""
+    ink = own_images.as_ink(image)
+    there = ink[0] > ink.max() / 2
+    if not there.any():
+        return ink.new_zeros(1, SIDE, SIDE)
+    (top, bottom), (left, right) = (there.any(axis).nonzero()[[0, -1], 0] for axis in (1, 0))
+    cut = ink[:, top : bottom + 1, left : right + 1]
+    height, width = (max(1, round(TALL * size / max(cut.shape))) for size in cut.shape[1:])
+    small = functional.interpolate(cut[None], (height, width), mode="bilinear", antialias=True)[0]
+    above, before = (SIDE - height) // 2, (SIDE - width) // 2
+    return functional.pad(small, (before, SIDE - width - before, above, SIDE - height - above))

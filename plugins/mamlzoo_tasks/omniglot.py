@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 import torch
+from torch import Tensor
 
 import mamlzoo
-from mamlzoo import ClassEpisodes, Episode, Spec, Split, UsageError, option
+from mamlzoo import ClassEpisodes, Episode, Points, Spec, Split, UsageError, option
+from mamlzoo_tasks import own_images
+from mamlzoo_tasks.image_files import Shape
 from mamlzoo_tasks.omniglot_data import DRAWERS, SETS, Characters, OmniglotData, characters
 from mamlzoo_tasks.omniglot_runs import RUNS, one_shot_runs
 
@@ -20,6 +23,8 @@ VINYALS_FIRST = 1200
 """So many characters train and validate in Vinyals' split, the others test."""
 VALIDATED = ("Armenian", "Bengali", "Early_Aramaic", "Hebrew", "Mkhedruli_(Georgian)")
 """The alphabets that validate."""
+SEEN = Shape(size=28, colour="grey", fit="crop")
+"""What an image of one's own character is made."""
 RANDOM_TRAINED, RANDOM_VALIDATED = 1100, 100
 """Characters of a random split; the others test."""
 
@@ -39,6 +44,10 @@ class Omniglot(mamlzoo.ImageTask):
     Papers differ in quarter turns, too: they make classes of their own in all splits for Vinyals and prototypical
     networks (`rotations` classes), in training alone for Reptile (train-classes), and are drawn for each class of an
     episode in MAML's code (random).
+
+    `mamlzoo adapt RUN --support FOLDER --query FOLDER` takes images of your own characters: a folder with a folder for
+    each of `ways` classes, as task images does, and as query an image or a folder of them, too. Dark ink on light is
+    turned; draw them as large and as thick as the data set's. Or a CSV file with x1 to x784 and y.
 
     With `runs` tests are Lake's 20 one-shot runs, from his archive all_runs.zip. Each has 20 characters of one alphabet
     of the evaluation set, one drawing to learn from and another to classify; people make 4.5% errors.
@@ -97,6 +106,15 @@ class Omniglot(mamlzoo.ImageTask):
 
     def data_digest(self) -> str:
         return f"{super().data_digest()} {_sha256(Path(self.runs))}" if self.runs else super().data_digest()
+
+    def read(self, path: Path, *, support: Points | None = None) -> Points:
+        if not own_images.are_at(path):
+            return super().read(path, support=support)
+        return own_images.read(path, self.ways, SEEN, support=support, look=self._look)
+
+    def _look(self, image: Tensor) -> Tensor:
+        ink = own_images.as_ink(image)
+        return ink if self.inverted else 1 - ink
 
     @functools.cached_property
     def _characters(self) -> Characters:

@@ -282,12 +282,12 @@ WRONG = {
     "unequal parts": (lambda: ClassEpisodes((X, X[1:]), LABELS), "examples.0 of 29 and examples.1 of 28 must be equally many"),
     "a small class": (lambda: draw(ClassEpisodes(X, LABELS)),
                       "1 of 4 classes has fewer than shots + queries = 5 examples: class 2 (2); lower shots or queries, leave "
-                      "them out, or short='use' takes what they have"),
+                      "them out, or set short to 'use', which takes what they have"),
     "few classes": (lambda: draw(ClassEpisodes(X, LABELS).only([0, 1]), ways=3),
                     "an episode has ways = 3 classes, and there are 2; lower ways"),
     "a small class of a group": (lambda: draw(ClassEpisodes(X, LABELS, groups=LABELS // 2)),
                                  "1 of 4 classes has fewer than shots + queries = 5 examples: class 2 of group 1 (2); lower shots or "
-                                 "queries, leave them out, or short='use' takes what they have"),
+                                 "queries, leave them out, or set short to 'use', which takes what they have"),
     "few classes of a group": (lambda: draw(ClassEpisodes(X, LABELS, groups=LABELS // 3), shots=1, queries=1),
                                "an episode has ways = 2 classes, and there is 1 of group 1; lower ways"),
     "nothing": (lambda: ClassEpisodes([], []), "there are no examples"),
@@ -296,7 +296,10 @@ WRONG = {
     "no class to train on": (lambda: mamlzoo.task_of_classes(X, LABELS, split={"train": [], "valid": [0], "test": [1]}),
                              "task 'arrays': there is no class to draw episodes of"),
     "few to split": (lambda: ClassEpisodes(X, LABELS).split(least=2),
-                     "of 4 classes, 2 to validate and 2 to test leave 0 to train, and it takes 2 at least; lower ways, valid or test"),
+                     "4 classes do not make three splits of 2 at least, to train, to validate and to test; have 6 or more"),
+    "too much to test": (lambda: ClassEpisodes(X, LABELS).split(valid=0.25, test=0.75),
+                         "of 4 classes, 1 to validate (valid 0.25) and 3 to test (test 0.75) leave 0 to train, and it takes 1 at "
+                         "least; lower valid or test"),
     "not finite": (lambda: draw(ClassEpisodes(np.where(X == 4, np.nan, X), LABELS).only([int(LABELS[4]), int(LABELS[0])]), 99, shots=4, queries=5),
                    "examples number 4, counted from 0, holds a number that is not finite"),
     "targets of fewer rows": (lambda: GroupEpisodes(X, X[1:], LABELS), "y of 28 targets beside x of 29 examples; they must be equally many"),
@@ -304,7 +307,7 @@ WRONG = {
                                     "y of shape [29, 1], float32, must be class numbers from 0, [m] of whole numbers"),
     "a short group": (lambda: mamlzoo.task_of_groups(X, X, LABELS, split={"train": [0, 2], "valid": [1], "test": [3]}, shots=1, queries=2),
                       "task 'arrays': in train 1 of 2 groups has fewer than shots + queries = 3 examples: group 2 (2); lower shots "
-                      "or queries, leave them out, or short='use' takes what they have"),
+                      "or queries, leave them out, or set short to 'use', which takes what they have"),
     "a class in two splits": (lambda: mamlzoo.task_of_classes(X, LABELS, split={"train": [0, 1], "valid": [2, 3], "test": [1, 2]}),
                               "split: class 1 is in train and test; a test must not see what was trained on"),
     "no valid": (lambda: mamlzoo.task_of_classes(X, LABELS, split={"train": [0], "test": [1]}),

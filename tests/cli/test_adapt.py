@@ -132,7 +132,10 @@ def test_classes_without_support_points_have_no_share_and_spoil_nothing(cli):
 ERRORS = {
     "no support": (["adapt", "runs/maml"], "Missing option '--support'."),
     "no file": ([*ADAPT[:3], "nowhere.csv"], "nowhere.csv cannot be read: No such file or directory"),
-    "a directory for a file": ([*ADAPT[:3], "runs"], "runs cannot be read: Is a directory"),
+    "a directory for a file": (
+        [*ADAPT[:3], "runs"],
+        "runs is a folder, and a CSV file is wanted, whose first line names the columns",
+    ),
     "no query file": ([*ADAPT, "--query", "nowhere.csv"], "nowhere.csv cannot be read: No such file or directory"),
     "no run": (["adapt", "runs/nowhere", *ADAPT[2:]], "runs/nowhere is no run directory: it has no config.json"),
     "an unfinished run": (

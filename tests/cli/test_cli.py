@@ -215,10 +215,17 @@ def test_every_setting_of_a_run_has_a_flag(cli):
 
 ERRORS = {
     "unknown plugin": (["run", "-a", "mamll"], "there is no algorithm 'mamll'; did you mean 'maml' or 'imaml'?"),
-    "unknown option": (["run", "--task.shotz", "5"], "No such option '--task.shotz'. (Did you mean one of: "),
+    "unknown option": (["run", "--task.shotz", "5"], "task 'sine' has no option 'shotz'; did you mean 'shots'?"),
     "unknown command": (["rum"], "there is no command 'rum'; did you mean 'run' or 'resume'?"),
     "a stray word": (["run", "extra"], "unexpected argument 'extra': what stands alone is the config.json of a run"),
-    "option of another plugin": (["run", "-t", "blobs", "-a", "protonet", "--algorithm.inner-lr", "1"], "No such option"),
+    "option of another plugin": (
+        ["run", "-t", "blobs", "-a", "protonet", "--algorithm.inner-lr", "1"],
+        "algorithm 'protonet' has no option 'inner-lr'; there are: embedding",
+    ),
+    "option of none of several": (
+        ["compare", "-a", "maml", "-a", "fomaml", "--algorithm.inner-lrr", "1"],
+        "algorithms 'maml' and 'fomaml' have no option 'inner-lrr'; did you mean 'inner-lr'",
+    ),
     "no shots": (["run", "--task.shots", "0"], "Invalid value for '--task.shots': must be at least 1, not 0"),
     "no grid": (["run", "--task.test-points", "0"], "Invalid value for '--task.test-points': must be at least 1"),
     "negative rate": (["run", "--algorithm.inner-lr", "-1"], "Invalid value for '--algorithm.inner-lr': must be at least 0"),

@@ -135,11 +135,17 @@ def test_a_query_that_has_some_targets_must_have_all(tmp_path):
     assert str(caught.value) == f"{tmp_path / 'points.csv'}, line 1: there is no column 'y2'; {takes}"
 
 
-@pytest.mark.parametrize(("name", "reason"), [("nowhere.csv", "No such file or directory"), ("", "Is a directory")])
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("nowhere.csv", "cannot be read: No such file or directory"),
+        ("", "is a folder, and a CSV file is wanted, whose first line names the columns"),
+    ],
+)
 def test_a_file_that_cannot_be_read_is_named(tmp_path, name, reason):
     with pytest.raises(UsageError) as caught:
         SINE.read(tmp_path / name)
-    assert str(caught.value) == f"{tmp_path / name} cannot be read: {reason}"
+    assert str(caught.value) == f"{tmp_path / name} {reason}"
 
 
 @pytest.mark.parametrize("data", FORMS.values(), ids=FORMS)

@@ -345,7 +345,7 @@ FOLDERS = {
     pipe: "{folder}/class-0/pipe.png is no file",
     empty_class: "there is no image in {folder}/class-9",
     copy_elsewhere: "the same image is there 2 times: {folder}/class-0/0.png, {folder}/class-5/other.png; ",
-    few_classes: "of 5 classes, 2 to validate and 2 to test leave 1 to train, and it takes 2 at least; lower ways, ",
+    few_classes: "5 classes do not make three splits of 2 at least, to train, to validate and to test; have 6 or more",
     few_images: "1 of 2 classes has fewer than shots + queries = 3 examples: class 'class-0' (2); lower ",
     only_train: "{folder} has the folder train, with a folder for each class in it, and none called valid and test",
     class_in_two_splits: "class 'class-5' is in {folder}/train and in {folder}/test; a test is on classes that no ",
@@ -471,7 +471,7 @@ def test_the_document_names_images_and_does_not_hold_them(cli):
         (["--query", "other"], "other/fox: the support set has no class 'fox'; there are: cat, dog"),
         (["--query", "note.txt"], "note.txt is no image: PNG, JPEG, GIF, BMP, WebP and TIFF are read"),
         (["--query", "nowhere"], "folder nowhere cannot be read: No such file or directory"),
-        (["--support", "note.txt"], "folder note.txt cannot be read: Not a directory"),
+        (["--support", "note.txt"], "note.txt is a file, and a folder is wanted, with a folder of images for each class"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_adapted_to_is_said_in_a_line_and_leaves_nothing(cli, given, line):
