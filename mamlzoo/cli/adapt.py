@@ -10,6 +10,7 @@ import click
 
 from mamlzoo.cli import console
 from mamlzoo.cli.flags import numeric
+from mamlzoo.cli.run_arguments import run_argument
 from mamlzoo.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ file_type = click.Path(path_type=Path)
 
 
 @click.command("adapt")
-@click.argument("run", type=file_type)
+@run_argument
 @click.option(
     "--support",
     type=file_type,

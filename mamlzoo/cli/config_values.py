@@ -9,7 +9,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from mamlzoo.cli.flags import SHORT_FLAGS, DeclaredType
+from mamlzoo.cli.flags import SHORT_FLAGS, DeclaredType, no_option
 from mamlzoo.contracts import numbers_as_text, options
 from mamlzoo.contracts.numbers_as_text import shown
 from mamlzoo.contracts.options import Option
@@ -112,8 +112,7 @@ def unknown(word: str, known: Mapping[str, Any], chosen: Mapping[str, Sequence[s
     kind, dot, name = word.partition(".")
     if dot and kind in chosen:
         own = [other.partition(".")[2] for other in known if other.startswith(f"{kind}.")]
-        hint = did_you_mean(name, own) if own else "it has no options"
-        return f"{kind} {' or '.join(map(repr, chosen[kind]))} has no option '{name}'; {hint}"
+        return no_option(kind, chosen[kind], name, own)
     tail = [other for other in known if other.endswith(f".{word}")]
     hint = f"did you mean '{tail[0]}'?" if tail else did_you_mean(word, known)
     return f"{shown(word)} is no word of `mamlzoo {command}`; {hint}"

@@ -159,12 +159,9 @@ class PluginCommand(click.Command):
             kind, _, unknown = error.option_name.removeprefix("--").partition(".")
             if not unknown or kind not in self.kinds:
                 raise
-            names = [f"'{name}'" for name in ctx.meta[CHOSEN][kind]]
-            which = f"{kind} {names[0]} has" if len(names) == 1 else f"{kind}s {listed(names)} have"
             prefix = f"--{kind}."
             known = [flag.opts[0].removeprefix(prefix) for flag in self._plugin_flags(ctx) if prefix in flag.opts[0]]
-            hint = did_you_mean(unknown, known)
-            raise UsageError(f"{which} no option '{unknown}'; {hint}") from error
+            raise UsageError(no_option(kind, ctx.meta[CHOSEN][kind], unknown, known)) from error
 
     def prepare(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Find out on what plugins the flags depend; the arguments, as they are to be parsed."""
@@ -264,6 +261,17 @@ class PluginCommand(click.Command):
             differ = len({option.default for option in same}) > 1
             flags.append(Flag(same[0], f"{kind}.", "each its own" if differ else None, several=self.sweeps))
         return flags
+
+
+def no_option(kind: str, names: Sequence[str], option: str, known: Sequence[str]) -> str:
+    """What to say of an option that none of the plugins chosen has.
+
+    >>> no_option("algorithm", ["maml", "anil"], "rate", [])
+    "algorithms 'maml' and 'anil' have no option 'rate'; they have no options"
+    """
+    quoted = listed([f"'{name}'" for name in names])
+    who, it_has = (f"{kind} {quoted} has", "it has") if len(names) == 1 else (f"{kind}s {quoted} have", "they have")
+    return f"{who} no option '{option}'; {did_you_mean(option, known) if known else f'{it_has} no options'}"
 
 
 def networks_apart(args: Sequence[str]) -> list[str]:

@@ -5,12 +5,26 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
 from mamlzoo.errors import UsageError
 
-runs_argument = click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+
+class TrainedArgument(click.Argument):
+    """A trained θ, or several, by whatever name it has; one that is missing gets a line that says what would do."""
+
+    def process_value(self, ctx: click.Context, value: Any) -> Any:
+        try:
+            return super().process_value(ctx, value)
+        except click.MissingParameter as error:
+            which = "a run directory, a file of `mamlzoo pack`, or a name that `mamlzoo zoo` lists"
+            raise UsageError(f"{self.human_readable_name} is missing: give {which}") from error
+
+
+run_argument = click.argument("run", cls=TrainedArgument, type=click.Path(path_type=Path))
+runs_argument = click.argument("runs", cls=TrainedArgument, nargs=-1, required=True, type=click.Path(path_type=Path))
 
 
 def expanded(runs: Sequence[Path]) -> list[Path]:

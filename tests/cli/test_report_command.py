@@ -30,7 +30,10 @@ def test_a_sweeps_directory_stands_for_its_cells(cli):
 
 ERRORS = {
     "no run": (["no/where"], "no/where is no run directory: it has no config.json"),
-    "nothing": ([], "Missing argument 'RUNS...'."),
+    "nothing": (
+        [],
+        "RUNS is missing: give a run directory, a file of `mamlzoo pack`, or a name that `mamlzoo zoo` lists",
+    ),
     "no page": (["nowhere", "-o", "page.pdf"], "page.pdf must end in .html"),
     "a folder": (["nowhere", "-o", "."], "Invalid value for '-o' / '--output': File '.' is a directory."),
 }
