@@ -31,6 +31,17 @@ def test_a_notebook_shows_what_is_stored_in_it(path):
         assert apart(text, its_text) <= TOLERANCE, f"--- stored\n{text}\n--- shown\n{its_text}"
 
 
+RESULTS = {
+    "a result": "mamlzoo.run(**budget)",
+    "a comparison": "mamlzoo.compare(algorithm=['maml', 'fomaml'], **budget)",
+    "a sweep": "mamlzoo.sweep(axes={'algorithm.inner_lr': [0.01, 0.1]}, out='sweep', **budget)",
+}
+BUDGET = """import mamlzoo
+
+budget = {"iterations": 4, "meta_batch": 4, "test_tasks": 20, "test_steps": 1, "plan": "vmap"}
+"""
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS)
 def test_what_is_stored_has_nothing_that_changes_by_itself(path):
     text = path.read_text(encoding="utf-8")
@@ -59,3 +70,15 @@ def test_in_a_real_kernel_progress_is_a_bar_that_goes_and_a_line_that_stays():
     assert drawn[-1] == ""
     (text,) = [output.text for output in notebook.cells[0].outputs if output.output_type == "stream"]
     assert text.startswith("sine × mlp × maml by vmap")
+
+
+@pytest.mark.slow
+def test_in_a_real_kernel_what_comes_of_runs_shows_its_table_and_its_figure_by_itself(tmp_path):
+    cells = [nbformat.v4.new_code_cell(BUDGET), *map(nbformat.v4.new_code_cell, RESULTS.values())]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    where = {"metadata": {"path": str(tmp_path)}}
+    execute.NotebookClient(notebook, timeout=100, kernel_name="python3", resources=where).execute()
+    for name, cell in zip(RESULTS, notebook.cells[1:], strict=True):
+        table, figure = [output.data for output in cell.outputs if output.output_type == "display_data"]
+        assert table["text/html"].startswith("<table>"), name
+        assert figure["image/png"], name

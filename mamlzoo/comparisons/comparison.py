@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import mamlzoo
+from mamlzoo import notebooks
 from mamlzoo.comparisons import differences as paired
 from mamlzoo.comparisons import labels
 from mamlzoo.experiments.metrics import Evaluation
@@ -33,6 +34,9 @@ class Comparison:
 
     def _repr_html_(self) -> str:
         return self.table()._repr_html_()
+
+    def _ipython_display_(self) -> None:
+        notebooks.show(self.table(), self.plot())
 
     def labels(self) -> list[str]:
         """What tells each result from the others: names, then an option or a setting, then a number."""

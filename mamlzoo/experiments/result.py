@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 import mamlzoo
-from mamlzoo import trees
+from mamlzoo import notebooks, trees
 from mamlzoo.contracts.data import MetaParams
 from mamlzoo.contracts.plugins import KINDS
 from mamlzoo.engine.plan_choice import Choice
@@ -79,6 +79,9 @@ class Result:
 
     def _repr_html_(self) -> str:
         return self.table()._repr_html_()
+
+    def _ipython_display_(self) -> None:
+        notebooks.show(self.table(), self.plot())
 
     @property
     def seeds(self) -> list[int]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import mamlzoo
+from mamlzoo import notebooks
 from mamlzoo.contracts.plugins import KINDS
 from mamlzoo.errors import UsageError
 from mamlzoo.experiments.transduction import transductive_notes
@@ -38,6 +39,9 @@ class Sweep:
 
     def _repr_html_(self) -> str:
         return self.table()._repr_html_()
+
+    def _ipython_display_(self) -> None:
+        notebooks.show(self.table(), *([self.plot()] if self.finished else []))
 
     @property
     def finished(self) -> list[tuple[Cell, Scores]]:
