@@ -126,9 +126,12 @@ class Evaluation:
             per_seed = self.per_seed[list(self.rows)]
             for row, low, high in zip(rows, per_seed.min(0), per_seed.max(0), strict=True):
                 row += [number(low), number(high)]
+        if unmoved(self):
+            rows = [[f"{rows[0][0]} to {rows[-1][0]}", *rows[0][1:]]]
         title = f"test {self.metric} after adaptation"
-        notes = [*alike(self), *self._left_out(), *runaways(self)] if caveats is None else caveats
-        return Table(f"{of}: {title}" if of else title, columns, rows, [self.basis(), *self._uncertainty(), *notes])
+        if caveats is None:
+            caveats = [*alike(self), *self._left_out(), *effects(self)]
+        return Table(f"{of}: {title}" if of else title, columns, rows, [self.basis(), *self._uncertainty(), *caveats])
 
     def basis(self) -> str:
         """Over what the means and intervals are taken."""
@@ -162,7 +165,38 @@ def alike(evaluation: Evaluation) -> list[str]:
     return [line] if evaluation.seeds_alike else []
 
 
+def effects(evaluation: Evaluation) -> list[str]:
+    """A line where adaptation ran away, where it changes nothing, and where it makes things worse."""
+    return [*runaways(evaluation), *unmoved(evaluation), *worsening(evaluation)]
+
+
 def runaways(evaluation: Evaluation) -> list[str]:
     """A line where some number is not finite though θ is."""
     line = "'diverged': adaptation ran to infinity on some test task; a smaller inner rate may help"
     return [] if np.isfinite(evaluation.per_seed[list(evaluation.rows)]).all() else [line]
+
+
+def unmoved(evaluation: Evaluation) -> list[str]:
+    """A line where all numbers of steps find the very same numbers, as where adaptation is one closed form."""
+    counted = evaluation.main[list(evaluation.rows)]
+    still = counted.size > 0 and counted.shape[-1] > 1 and bool((counted == counted[..., :1]).all())
+    return ["adaptation steps change nothing"] if still else []
+
+
+def worsening(evaluation: Evaluation) -> list[str]:
+    """A line where the test metric is worse after all adaptation steps than after none, and chance is no reason."""
+    if not evaluation.rows:
+        return []
+    seeds = evaluation.per_seed[list(evaluation.rows)]
+    values = seeds if evaluation.over == "seeds" else evaluation.main[evaluation.rows[0]].astype(np.float64)
+    with np.errstate(invalid="ignore"):  # what diverged is told elsewhere
+        gain = values[:, -1] - values[:, 0]
+    mean, half = statistics.mean_and_ci95(gain if evaluation.higher_is_better else -gain)
+    if not mean < -half:
+        return []
+    before, after = (number(float(evaluation.mean[at])) for at in (0, -1))
+    steps = count(int(evaluation.steps[-1]), "step")
+    return [
+        f"adaptation makes it worse: {evaluation.metric} {before} before, {after} after {steps}; fewer steps or a "
+        "smaller inner rate may help"
+    ]

@@ -19,7 +19,7 @@ from mamlzoo.engine.plan_choice import Choice
 from mamlzoo.engine.training import TrainingRecord
 from mamlzoo.experiments.checkpoint import Checkpoint, ValidationRecord
 from mamlzoo.experiments.experiment import Experiment
-from mamlzoo.experiments.metrics import Evaluation, alike, runaways
+from mamlzoo.experiments.metrics import Evaluation, alike, effects
 from mamlzoo.experiments.transduction import TRANSDUCTIVE
 from mamlzoo.files import json_document
 from mamlzoo.tables import Table, count, named
@@ -185,7 +185,7 @@ class Result:
         if self.diverged:
             where = f"{named('seed', self.diverged)} diverged at {named('meta-step', self.diverged.values())}"
             notes.append(f"{where}: the meta-loss or θ was not finite; left out of the mean")
-        return notes + runaways(self.evaluation)
+        return notes + effects(self.evaluation)
 
     def plot(self, kind: Literal["curves", "training", "adaptation", "embedding"] = "curves") -> mamlzoo.Figure:
         """A figure: test metric by adaptation steps, meta-loss by meta-steps, or fits of one sample task."""
