@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import pickle
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar, cast
@@ -22,6 +23,8 @@ from mamlzoo.engine.neighbours import MOST, Neighbours, neighbours
 from mamlzoo.errors import MamlzooError, in_short
 
 T = TypeVar("T")
+MOMENT = 0.2
+"""Seconds in which a thread that has nothing else to do lets go of a tensor, however busy the machine."""
 
 
 class LostWorkerError(MamlzooError):
@@ -69,6 +72,16 @@ class Group(Workers):
         """
         self.rank, self.count, self._near = dist.get_rank(), dist.get_world_size(), near
         self._words = dist.new_group(backend="gloo")  # words never go by way of a GPU
+
+    def part(self) -> None:
+        """Leave the others; nothing can be said any more.
+
+        torch joins gloo's threads while it holds Python's lock, and a thread that is about to let go of the last tensor
+        waits for that lock: both would wait for ever. So they get a moment in which nobody holds it.
+        """
+        time.sleep(MOMENT)
+        del self._words
+        dist.destroy_process_group()
 
     def told(self, value: T) -> T:
         own = value if self.rank == 0 else None
@@ -125,8 +138,10 @@ def group(store: str = "env://", count: int = -1, rank: int = -1) -> Iterator[Gr
         fresh = dist.PrefixStore(f"attempt {torchrun.attempt()}", there)  # type: ignore[attr-defined]
         dist.init_process_group(backend, store=fresh, world_size=count, rank=rank)
     with contextlib.ExitStack() as opened:
-        opened.callback(dist.destroy_process_group)
-        with _heard("this worker could not meet the others of its run"):
+        with contextlib.ExitStack() as unmet, _heard("this worker could not meet the others of its run"):
+            unmet.callback(dist.destroy_process_group)
             near = opened.enter_context(neighbours(fresh, rank, count)) if torchrun.count_here() == count else None
             workers = Group(near)
+            unmet.pop_all()
+        opened.callback(workers.part)
         yield workers
