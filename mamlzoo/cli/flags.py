@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Container, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -145,6 +146,7 @@ class PluginCommand(click.Command):
     defaults: Mapping[str, Sequence[str]] = {"task": ["sine"], "model": ["mlp"], "algorithm": ["maml"]}
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        said = networks_apart(args)
         try:
             args = self.prepare(ctx, args)
         except MamlzooError:
@@ -154,6 +156,8 @@ class PluginCommand(click.Command):
         if ctx.resilient_parsing:  # a shell asks what may come next, after words that need not be right
             ctx.meta[CHOSEN] = completion.installed_among(ctx.meta[CHOSEN])
         try:
+            if not ctx.resilient_parsing:
+                self._refuse_repeated(ctx, said)
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
             kind, _, unknown = error.option_name.removeprefix("--").partition(".")
@@ -162,6 +166,22 @@ class PluginCommand(click.Command):
             prefix = f"--{kind}."
             known = [flag.opts[0].removeprefix(prefix) for flag in self._plugin_flags(ctx) if prefix in flag.opts[0]]
             raise UsageError(no_option(kind, ctx.meta[CHOSEN][kind], unknown, known)) from error
+
+    def _refuse_repeated(self, ctx: click.Context, args: Sequence[str]) -> None:
+        """Refuse a flag of several values that is given twice: its values would be those of the last one alone.
+
+        Of a flag with a single value the last one counts, as everywhere in a shell.
+
+        Raises:
+            UsageError: there is one.
+        """
+        _, _, order = self.make_parser(ctx).parse_args(list(args))
+        for param, times in Counter(order).items():
+            type = param.type
+            if times > 1 and isinstance(type, DeclaredType) and (type.several or type.option.many):
+                flag = max(param.opts, key=len)
+                mark = ";" if type.several and type.option.many else ","
+                raise UsageError(f"{flag} is given {times} times; give it once, several values as a{mark}b")
 
     def prepare(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Find out on what plugins the flags depend; the arguments, as they are to be parsed."""

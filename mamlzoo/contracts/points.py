@@ -21,6 +21,7 @@ class Points:
             None: their numbers, as x, or x1, x2, …
         classes: names of the classes by their index; None: they are called by their index.
         remarks: what a reader of the predictions should know of the files, as how many rows were left out; each a line.
+        targets: the names of the columns that targets have in files; None: y, or y1, y2, …
     """
 
     x: NDArray[np.float32]
@@ -28,6 +29,7 @@ class Points:
     columns: Mapping[str, Sequence[str]] | None = None
     classes: Sequence[str] | None = None
     remarks: Sequence[str] = ()
+    targets: Sequence[str] | None = None
 
     def class_name(self, index: int) -> str:
         """What a class is called.

@@ -12,6 +12,7 @@
   const plot = element("plot");
   const state = { episode: 0, support: [], steps: Math.min(page.steps, 10), factor: 1, playing: 0 };
   const [left, right] = [page.x[0], page.x[page.x.length - 1]];
+  const { x: ofX, y: ofY } = page.axes;
   let [bottom, top] = [0, 1];
   let size = { width: 800, height: 400 };
   let wanted = false;
@@ -40,6 +41,17 @@
     return text;
   };
 
+  // Between the numbers that networks have and those of a person's own data; along x as the page's numbers lie.
+  function between(value, from, to) {
+    let at = from.findIndex((each) => each > value);
+    if (at === -1) at = from.length - 1;
+    const before = Math.max(at, 1) - 1;
+    const part = (value - from[before]) / (from[before + 1] - from[before]);
+    return to[before] + part * (to[before + 1] - to[before]);
+  }
+  const ownX = (x) => between(x, page.x, ofX.own), netX = (x) => between(x, ofX.own, page.x);
+  const ownY = (y) => ofY.zero + y * (ofY.one - ofY.zero), netY = (y) => (y - ofY.zero) / (ofY.one - ofY.zero);
+
   function ticks(low, high) {
     const raw = (high - low) / 6, power = 10 ** Math.floor(Math.log10(raw));
     const step = [1, 2, 5, 10].map((each) => each * power).find((each) => each >= raw);
@@ -54,14 +66,18 @@
     size = { width: Math.max(200, box.width), height: Math.max(160, box.height) };
     plot.setAttribute("viewBox", `0 0 ${size.width} ${size.height}`);
     plot.replaceChildren();
-    for (const x of ticks(left, right)) {
+    for (const tick of ticks(ownX(left), ownX(right))) {
+      const x = netX(tick);
       svg("line", { class: "grid", x1: across(x), x2: across(x), y1: down(bottom), y2: down(top) });
-      svg("text", { x: across(x), y: size.height - 8, "text-anchor": "middle" }).textContent = x;
+      svg("text", { x: across(x), y: size.height - 8, "text-anchor": "middle" }).textContent = tick;
     }
-    for (const y of ticks(bottom, top)) {
+    for (const tick of ticks(ownY(bottom), ownY(top))) {
+      const y = netY(tick);
       svg("line", { class: "grid", x1: across(left), x2: across(right), y1: down(y), y2: down(y) });
-      svg("text", { x: 34, y: down(y) + 4, "text-anchor": "end" }).textContent = y;
+      svg("text", { x: 34, y: down(y) + 4, "text-anchor": "end" }).textContent = tick;
     }
+    if (ofX.name !== "x") svg("text", { x: size.width - 14, y: size.height - 32, "text-anchor": "end" }).textContent = ofX.name;
+    if (ofY.name !== "y") svg("text", { x: 46, y: 24 }).textContent = ofY.name;
     const { truth } = page.episodes[state.episode];
     if (truth) svg("path", { class: "truth", d: path(truth.map((each) => each[0]), truth.map((each) => each[1])) });
     learners.forEach((one, at) => {
@@ -100,7 +116,8 @@
         circle.setAttribute("cx", across(point.x));
         circle.setAttribute("cy", down(point.y));
       }
-      const said = `support point ${at + 1} of ${state.support.length}: x ${point.x.toFixed(2)}, y ${point.y.toFixed(2)}`;
+      const [x, y] = [ownX(point.x), ownY(point.y)].map((each) => Number(each.toPrecision(3)));
+      const said = `support point ${at + 1} of ${state.support.length}: ${ofX.name} ${x}, ${ofY.name} ${y}`;
       point.touch.setAttribute("aria-label", said);
     });
     element("steps-said").textContent = state.steps;
@@ -187,7 +204,12 @@
   }
 
   async function copy() {
-    const lines = ["x,y", ...state.support.map(({ x, y }) => `${x.toFixed(4)},${y.toFixed(4)}`)];
+    const cell = (name) => (/[",\n]/.test(name) ? `"${name.replaceAll('"', '""')}"` : name);
+    const digits = (number) => Number(number.toPrecision(6));
+    const lines = [
+      `${cell(ofX.name)},${cell(ofY.name)}`,
+      ...state.support.map(({ x, y }) => `${digits(ownX(x))},${digits(ownY(y))}`),
+    ];
     try {
       await navigator.clipboard.writeText(lines.join("\n") + "\n");
       element("said").textContent = "Copied as CSV: what `mamlzoo adapt --support FILE` reads.";

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mamlzoo.contracts.data import Batch
+from mamlzoo.contracts.plugins import Task
+from mamlzoo.contracts.points import Points
 from mamlzoo.contracts.reading import reading
 from mamlzoo.engine.compilation.program_cache import CannotCompileError
 from mamlzoo.errors import UsageError
@@ -64,6 +66,7 @@ def curves(shown: Sequence[Shown], episode: int, steps: int) -> dict[str, Any]:
         "kind": "curves",
         "task": first.result.config["task"]["name"],
         "steps": steps,
+        "axes": _axes(meta_parameters.experiment_of(first.result).task, x),
         "x": [round(float(value), DIGITS) for value in x[:, 0]],
         "episodes": [
             {
@@ -92,6 +95,21 @@ def _episodes(shown: Shown, first: int) -> list[Fit]:
 def _grid(drawn: Sequence[Fit]) -> Tensor:
     low, high = min(float(fit.x[0]) for fit in drawn), max(float(fit.x[-1]) for fit in drawn)
     return torch.linspace(low, high, GRID)[:, None]
+
+
+def _axes(task: Task, x: Tensor) -> dict[str, Any]:
+    """What a person calls the axes, and their own data's units: at the page's x, and where the network's y is 0, 1."""
+    y = np.zeros((len(x), 1), np.float32)
+    y[1] = 1.0
+    own = task.in_units(Points(x.numpy(), y))
+    assert own.y is not None
+    low, high = own.y[:2, 0].astype(float)
+    (name,) = own.columns or ["x"]
+    (target,) = own.targets or ["y"]
+    return {
+        "x": {"name": name, "own": [round(float(value), DIGITS) for value in own.x[:, 0]]},
+        "y": {"name": target, "zero": low, "one": high},
+    }
 
 
 def _learner(shown: Shown, pool: Pool, x: Tensor, counts: Sequence[int], steps: int) -> dict[str, Any]:

@@ -38,6 +38,11 @@ def read(
         UsageError: one line that names the file, its line and column, and what would be right.
     """
     table = mamlzoo.read_table(path, encoding)
+    if wanted.group and wanted.group in table.header and (several := len(set(table.column(wanted.group)))) > 1:
+        raise UsageError(
+            f"{path}: column '{wanted.group}' has {several:,} values, each a data set of its own; give the rows of "
+            "one, as a network adapts to one"
+        )
     columns = wanted._replace(group="").of(table, targets=support is None)
     for kind, found, known in (("inputs", columns.inputs, facts.inputs), ("targets", columns.targets, facts.targets)):
         if found and len(found) != len(known):
@@ -75,7 +80,7 @@ def in_units(points: Points, facts: DataFacts) -> Points:
     y = points.y
     if y is not None and y.ndim == 2:
         y = facts.in_units(torch.as_tensor(y), facts.targets).numpy()
-    return replace(points, x=x, y=y, columns=columns)
+    return replace(points, x=x, y=y, columns=columns, targets=facts.targets)
 
 
 def _lacks(table: TextTable, targets: Sequence[str], labels: bool) -> bool:

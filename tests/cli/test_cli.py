@@ -216,6 +216,10 @@ def test_every_setting_of_a_run_has_a_flag(cli):
 ERRORS = {
     "unknown plugin": (["run", "-a", "mamll"], "there is no algorithm 'mamll'; did you mean 'maml' or 'imaml'?"),
     "unknown option": (["run", "--task.shotz", "5"], "task 'sine' has no option 'shotz'; did you mean 'shots'?"),
+    "a list given in parts": (
+        ["run", "-t", "csv", "--task.inputs", "day", "--task.inputs", "light"],
+        "--task.inputs is given 2 times; give it once, several values as a,b",
+    ),
     "unknown command": (["rum"], "there is no command 'rum'; did you mean 'run' or 'resume'?"),
     "a stray word": (["run", "extra"], "unexpected argument 'extra': what stands alone is the config.json of a run"),
     "option of another plugin": (

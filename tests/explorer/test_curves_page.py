@@ -134,13 +134,51 @@ def test_the_steps_are_played_from_none_to_the_most(opened, zoo):
 
 def test_the_copied_points_are_what_adapt_reads(opened, zoo):
     tab = opened(zoo[:1])
-    tab.evaluate("navigator.clipboard.writeText = async text => { window.copied = text; }")
-    tab.locator("#copy").click()
-    header, *lines = tab.evaluate("window.copied").split()
+    header, *lines = copied(tab).split()
     assert header == "x,y"
     np.testing.assert_allclose(
         [[*map(float, line.split(","))] for line in lines], np.concatenate(support(tab), 1), atol=1e-4
     )
+
+
+def copied(tab):
+    tab.evaluate("navigator.clipboard.writeText = async text => { window.copied = text; }")
+    tab.locator("#copy").click()
+    return tab.evaluate("window.copied")
+
+
+def plants(folder):
+    """Growth curves in days and centimetres, a plant a file, and a run that is trained on their scaled columns."""
+    folder.mkdir()
+    for plant in range(6):
+        lines = [f"{day},{5 + plant + 0.4 * day}" for day in range(0, 60, 3)]
+        (folder / f"{plant}.csv").write_text("\n".join(['day,"height, cm"', *lines]))
+    options = {
+        "task.folder": str(folder),
+        "task.inputs": ["day"],
+        "task.targets": ["height, cm"],
+        "task.scale": True,
+        "task.shots": 3,
+        "task.queries": 3,
+    }
+    return mamlzoo.run("csv", "mlp", "maml", options=options, iterations=2, test_tasks=2, test_steps=1, plan="loop")
+
+
+@pytest.mark.parametrize("made", [plants, lambda folder: mamlzoo.load("maml-tides")], ids=["scaled columns", "hours"])
+def test_copied_points_are_in_the_units_of_a_persons_own_files(opened, tmp_path, made):
+    result = made(tmp_path / "plants")
+    tab = opened([result])
+    (tmp_path / "copied.csv").write_text(copied(tab))
+    task = meta_parameters.experiment_of(result).task
+    read = task.read(tmp_path / "copied.csv")
+    np.testing.assert_allclose(np.concatenate([read.x, read.y], 1), np.concatenate(support(tab), 1), atol=1e-4)
+
+
+def test_axes_have_the_names_and_the_units_of_a_persons_own_files(opened, tmp_path):
+    tab = opened([plants(tmp_path / "plants")])
+    written = tab.eval_on_selector_all("#plot text", "all => all.map(one => one.textContent)")
+    assert {"day", "height, cm", "20", "40"} <= set(written)
+    assert "day" in tab.locator(".touch").first.get_attribute("aria-label")
 
 
 def test_a_learner_that_is_unticked_is_not_drawn(opened, zoo):

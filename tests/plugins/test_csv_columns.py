@@ -246,6 +246,17 @@ def test_a_table_of_groups_is_trained_tested_and_adapted_from_the_command_line(c
     assert all(abs(float(line["prediction"]) - 180) < 120 for line in predictions("adapted"))
 
 
+def test_points_of_several_groups_are_no_support_set(trained, cli):
+    rows = ["1,2024-01-01,1,199", "1,2024-01-08,2,180", "2,2024-01-01,1,150"]
+    Path("two.csv").write_text("\n".join(["patient,visit,dose,response", *rows]))
+    said = cli.error("adapt", trained, "--support", "two.csv")
+    assert said == (
+        "two.csv: column 'patient' has 2 values, each a data set of its own; give the rows of one, as a network adapts to one"
+    )
+    Path("one.csv").write_text("\n".join(["patient,visit,dose,response", *rows[:2]]))
+    cli("adapt", trained, "--support", "one.csv", "--out", "adapted")
+
+
 def test_the_training_data_may_be_gone(trained):
     loaded = mamlzoo.load(trained)
     csv_task = mamlzoo.make("task", "csv", **json.loads((trained / "config.json").read_text())["task"]["options"])
