@@ -8,6 +8,7 @@ from typing import Any
 
 from mamlzoo import pages
 from mamlzoo.comparisons.comparison import Comparison
+from mamlzoo.contracts.inputs import described
 from mamlzoo.errors import UsageError
 from mamlzoo.experiments.result import Result
 from mamlzoo.explorer.curves import Shown, curves
@@ -64,7 +65,7 @@ def page(results: Sequence[Result], *, episode: int = 0, seed: int | None = None
     else:
         raise UsageError(
             f"task '{task.name}' is neither from one number to one number nor of up to 10 classes of images, "
-            "which is what a page can show"
+            f"which is what a page can show; here its inputs are {described(task.spec.structure)}"
         )
     return _written(document)
 
