@@ -67,12 +67,11 @@ def page(title: str, style: str, body: str, *, script: str = "", document: Any =
 
 
 def write(text: str, path: Path) -> None:
-    """Write a page, whole or not at all; one that is there already is replaced.
+    """Write a page to a path that was checked, whole or not at all; one that is there already is replaced.
 
     Raises:
-        UsageError: another ending than .html, or a place that cannot be written.
+        UsageError: it cannot be written.
     """
-    check_path(path)
     with files.named_in_refusal(path), files.whole(path) as file:
         file.write(text.encode("utf-8", "replace"))
 

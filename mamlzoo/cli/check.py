@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mamlzoo.cli import completion, console
-from mamlzoo.cli.flags import SHORT_FLAGS
+from mamlzoo.cli.argument_words import SHORT_FLAGS
 from mamlzoo.errors import MamlzooError, UsageError
 from mamlzoo.tables import Table
 

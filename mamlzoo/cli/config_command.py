@@ -8,8 +8,9 @@ from typing import Any
 import click
 
 from mamlzoo.cli import config_file, config_values, console
+from mamlzoo.cli.argument_words import OPTIMIZER, networks_apart, without_dotted
 from mamlzoo.cli.config_file import Said
-from mamlzoo.cli.flags import CHOSEN, OPTIMIZER, SettingsCommand, networks_apart, without_dotted
+from mamlzoo.cli.flags import CHOSEN, SettingsCommand
 from mamlzoo.errors import UsageError
 
 TOLD = "mamlzoo.cli.told"

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from mamlzoo import files
-from mamlzoo.cli.flags import GROUP, NETWORK, OPTIMIZER, SHORT_FLAGS
+from mamlzoo.cli.argument_words import GROUP, NETWORK, OPTIMIZER, SHORT_FLAGS
 from mamlzoo.contracts.numbers_as_text import shown
 from mamlzoo.errors import UsageError, did_you_mean
 

@@ -9,7 +9,8 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from mamlzoo.cli.flags import SHORT_FLAGS, DeclaredType, no_option
+from mamlzoo.cli.argument_words import SHORT_FLAGS
+from mamlzoo.cli.flags import DeclaredType, no_option
 from mamlzoo.contracts import numbers_as_text, options
 from mamlzoo.contracts.numbers_as_text import shown
 from mamlzoo.contracts.options import Option

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Container, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,16 @@ import click
 from click.core import ParameterSource
 
 from mamlzoo.cli import completion
+from mamlzoo.cli.argument_words import (
+    GROUP,
+    NETWORK,
+    OPTIMIZER,
+    SHORT_FLAGS,
+    dotted,
+    last,
+    networks_apart,
+    without_dotted,
+)
 from mamlzoo.contracts import numbers_as_text
 from mamlzoo.contracts.options import Option
 from mamlzoo.errors import MamlzooError, UsageError, did_you_mean
@@ -23,14 +32,9 @@ if TYPE_CHECKING:
     from mamlzoo.contracts.plugins import Plugin
 
 
-SHORT_FLAGS = {"task": "-t", "model": "-m", "algorithm": "-a"}
 CHOSEN = "mamlzoo.cli.chosen"
 OPTIMIZERS, GROUPS, NETWORKS = "mamlzoo.cli.optimizers", "mamlzoo.cli.groups", "mamlzoo.cli.networks"
-OPTIMIZER, GROUP, NETWORK = "optimizer", "outer-lr", "network"
-"""How the flags of an optimiser's options begin, those of the rates of groups of θ, and those of networks' models."""
 MODEL = Option("model", "the model that builds this network", "mlp", str)
-OF_NETWORK = re.compile(r"(-m|--model=)(?P<name>[A-Za-z_]\w*)=(?P<model>.+)")
-"""`-m relation=mlp`, in one word."""
 DEFAULT_OPTIMIZER = "adam"
 
 
@@ -101,23 +105,6 @@ class NamedFlag(Flag):
         super().__init__(option, f"{begins}.", several=several)
         self.name = f"{prefix} {part}"
         self.opts, self.key, self.hidden = [f"--{prefix}.{part}"], f"{begins}.{part}", True
-
-
-def _dotted(kind: str, args: Sequence[str]) -> dict[str, None]:
-    """What stands behind the dot of every `--kind.NAME`, each once."""
-    begins = f"--{kind}."
-    return dict.fromkeys(arg.removeprefix(begins).partition("=")[0] for arg in args if arg.startswith(begins))
-
-
-def _last(flag: str, args: Sequence[str]) -> str | None:
-    """The value that a flag is given last."""
-    found = None
-    for at, arg in enumerate(args):
-        if arg == flag and at + 1 < len(args):
-            found = args[at + 1]
-        elif arg.startswith(f"{flag}="):
-            found = arg.partition("=")[2]
-    return found
 
 
 def take_given(ctx: click.Context, flags: Sequence[Flag]) -> dict[str, Any]:
@@ -294,35 +281,6 @@ def no_option(kind: str, names: Sequence[str], option: str, known: Sequence[str]
     return f"{who} no option '{option}'; {did_you_mean(option, known) if known else f'{it_has} no options'}"
 
 
-def networks_apart(args: Sequence[str]) -> list[str]:
-    """The arguments with `--network.relation mlp` in place of `-m relation=mlp`."""
-    found: list[str] = []
-    rest = iter(args)
-    for arg in rest:
-        given = OF_NETWORK.fullmatch(arg)
-        if arg in ("-m", "--model"):
-            value = next(rest, None)
-            given = None if value is None else OF_NETWORK.fullmatch(f"-m{value}")
-            if given is None:
-                found += [arg] if value is None else [arg, value]
-                continue
-        found += [arg] if given is None else [f"--{NETWORK}.{given['name']}", given["model"]]
-    return found
-
-
-def without_dotted(args: Sequence[str]) -> list[str]:
-    """The arguments less every `--kind.option VALUE`, whose value may look like anything."""
-    left: list[str] = []
-    rest = iter(args)
-    for arg in rest:
-        if arg.startswith(tuple(f"--{kind}." for kind in (*SHORT_FLAGS, OPTIMIZER, GROUP, NETWORK))):
-            if "=" not in arg:
-                next(rest, None)
-        else:
-            left.append(arg)
-    return left
-
-
 class SettingsCommand(PluginCommand):
     """A `PluginCommand` that also has the flags of a run's settings; the callback gets them as `settings`.
 
@@ -338,8 +296,8 @@ class SettingsCommand(PluginCommand):
 
     def prepare(self, ctx: click.Context, args: list[str]) -> list[str]:
         args = networks_apart(args)
-        ctx.meta[OPTIMIZERS], ctx.meta[GROUPS] = self.optimizers(args), list(_dotted(GROUP, args))
-        ctx.meta[NETWORKS] = list(_dotted(NETWORK, args))
+        ctx.meta[OPTIMIZERS], ctx.meta[GROUPS] = self.optimizers(args), list(dotted(GROUP, args))
+        ctx.meta[NETWORKS] = list(dotted(NETWORK, args))
         return super().prepare(ctx, args)
 
     def optimizers(self, args: Sequence[str]) -> list[str]:
@@ -350,7 +308,7 @@ class SettingsCommand(PluginCommand):
         """
         from mamlzoo.engine.optimizer_options import options_of_optimizer, unknown
 
-        text = _last(f"--{OPTIMIZER}", without_dotted(args)) or DEFAULT_OPTIMIZER
+        text = last(f"--{OPTIMIZER}", without_dotted(args)) or DEFAULT_OPTIMIZER
         names = [name.strip() for name in text.split(",")] if self.sweeps else [text]
         known, refused = list[str](), list[UsageError]()
         for name in names:
@@ -359,7 +317,7 @@ class SettingsCommand(PluginCommand):
                 known.append(name)
             except UsageError as error:  # said where the settings are made
                 refused.append(error)
-        for key in _dotted(OPTIMIZER, args):
+        for key in dotted(OPTIMIZER, args):
             if not known:
                 raise refused[0]
             if not any(key.replace("-", "_") in options_of_optimizer(name) for name in known):

@@ -10,7 +10,7 @@ import click
 from rich.text import Text
 
 from mamlzoo.cli import completion, console
-from mamlzoo.cli.flags import SHORT_FLAGS
+from mamlzoo.cli.argument_words import SHORT_FLAGS
 from mamlzoo.tables import Table
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mamlzoo.cli import console
-from mamlzoo.cli.flags import SHORT_FLAGS
+from mamlzoo.cli.argument_words import SHORT_FLAGS
 from mamlzoo.tables import Table
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from mamlzoo.cli import console
-from mamlzoo.cli.flags import SHORT_FLAGS
+from mamlzoo.cli.argument_words import SHORT_FLAGS
 
 
 @click.command("new-plugin")

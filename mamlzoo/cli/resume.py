@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mamlzoo.cli.argument_words import SHORT_FLAGS
 from mamlzoo.cli.executor_flags import ExecutorChoice, executor_flags
-from mamlzoo.cli.flags import SHORT_FLAGS
 from mamlzoo.cli.run_flags import checkpoint_flag, log_flag, workers_flag
 from mamlzoo.cli.stopping import recorded
 

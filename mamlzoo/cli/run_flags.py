@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from mamlzoo.cli import completion
-from mamlzoo.cli.flags import SHORT_FLAGS, numeric, whole_numbers
+from mamlzoo.cli.argument_words import SHORT_FLAGS
+from mamlzoo.cli.flags import numeric, whole_numbers
 from mamlzoo.errors import UsageError
 from mamlzoo.experiments.settings import MOST_SEEDS
 

@@ -7,7 +7,8 @@ from typing import Any
 import click
 
 from mamlzoo.cli import console
-from mamlzoo.cli.flags import SHORT_FLAGS, PluginCommand, numeric
+from mamlzoo.cli.argument_words import SHORT_FLAGS
+from mamlzoo.cli.flags import PluginCommand, numeric
 from mamlzoo.contracts.numbers_as_text import LARGEST
 
 

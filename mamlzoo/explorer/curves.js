@@ -13,6 +13,7 @@
   const state = { episode: 0, support: [], steps: Math.min(page.steps, 10), factor: 1, playing: 0 };
   const [left, right] = [page.x[0], page.x[page.x.length - 1]];
   const { x: ofX, y: ofY } = page.axes;
+  const gridX = ofX.own ?? page.x;
   let [bottom, top] = [0, 1];
   let size = { width: 800, height: 400 };
   let wanted = false;
@@ -49,7 +50,7 @@
     const part = (value - from[before]) / (from[before + 1] - from[before]);
     return to[before] + part * (to[before + 1] - to[before]);
   }
-  const ownX = (x) => between(x, page.x, ofX.own), netX = (x) => between(x, ofX.own, page.x);
+  const ownX = (x) => between(x, page.x, gridX), netX = (x) => between(x, gridX, page.x);
   const ownY = (y) => ofY.zero + y * (ofY.one - ofY.zero), netY = (y) => (y - ofY.zero) / (ofY.one - ofY.zero);
 
   function ticks(low, high) {

@@ -28,8 +28,8 @@ EPISODES = 6
 """Test episodes that a person may begin from."""
 FEWEST = 10
 """Support sets of every size up to this can be made on the page; of larger ones, those of the episodes' sizes."""
-DIGITS = 6
-"""Of points and of true curves, as they are written."""
+DIGITS = 8
+"""Significant ones of points and of true curves, as they are written: what float32 has."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def curves(shown: Sequence[Shown], episode: int, steps: int) -> dict[str, Any]:
         "task": first.result.config["task"]["name"],
         "steps": steps,
         "axes": _axes(meta_parameters.experiment_of(first.result).task, x),
-        "x": [round(float(value), DIGITS) for value in x[:, 0]],
+        "x": _written(x[:, 0].numpy()),
         "episodes": [
             {
                 "support": _pairs(fit.support),
@@ -98,7 +98,10 @@ def _grid(drawn: Sequence[Fit]) -> Tensor:
 
 
 def _axes(task: Task, x: Tensor) -> dict[str, Any]:
-    """What a person calls the axes, and their own data's units: at the page's x, and where the network's y is 0, 1."""
+    """What a person calls the axes, and their own data's units: at the page's x, and where the network's y is 0, 1.
+
+    x's are None where they are the page's own.
+    """
     y = np.zeros((len(x), 1), np.float32)
     y[1] = 1.0
     own = task.in_units(Points(x.numpy(), y))
@@ -106,8 +109,9 @@ def _axes(task: Task, x: Tensor) -> dict[str, Any]:
     low, high = own.y[:2, 0].astype(float)
     (name,) = own.columns or ["x"]
     (target,) = own.targets or ["y"]
+    same = np.array_equal(own.x, x.numpy())
     return {
-        "x": {"name": name, "own": [round(float(value), DIGITS) for value in own.x[:, 0]]},
+        "x": {"name": name, "own": None if same else _written(own.x[:, 0])},
         "y": {"name": target, "zero": low, "one": high},
     }
 
@@ -138,4 +142,8 @@ def _learner(shown: Shown, pool: Pool, x: Tensor, counts: Sequence[int], steps: 
 
 
 def _pairs(points: NDArray[np.float32]) -> list[list[float]]:
-    return [[round(float(value), DIGITS) for value in pair] for pair in points]
+    return [_written(pair) for pair in points]
+
+
+def _written(values: NDArray[np.float32]) -> list[float]:
+    return [float(f"{value:.{DIGITS}g}") for value in values]

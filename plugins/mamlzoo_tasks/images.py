@@ -14,12 +14,7 @@ import mamlzoo
 from mamlzoo import ClassEpisodes, Points, Range, Spec, Split, UsageError, option
 from mamlzoo_tasks import own_images
 from mamlzoo_tasks.image_files import DECODER, Colour, Fit, Shape, read_images
-from mamlzoo_tasks.image_folders import (
-    ImageFolder,
-    check_different,
-    digests,
-    image_folder,
-)
+from mamlzoo_tasks.image_folders import ImageFolder, check_different, digests, image_folder
 
 
 class Images(mamlzoo.ImageTask):

@@ -66,14 +66,14 @@ class Letters(mamlzoo.ImageTask):
         named = [*zip(self._letters.letters, self._letters.scripts, strict=True)]
         return {split: [letter for letter, script in named if script in scripts] for split, scripts in SCRIPTS.items()}
 
-    @functools.cached_property
-    def _letters(self) -> Alphabets:
-        return alphabets()
-
     def read(self, path: Path, *, support: Points | None = None) -> Points:
         if not own_images.are_at(path):
             return super().read(path, support=support)
         return own_images.read(path, self.ways, SEEN, support=support, look=in_the_middle)
+
+    @functools.cached_property
+    def _letters(self) -> Alphabets:
+        return alphabets()
 
 
 def in_the_middle(image: Tensor) -> Tensor:

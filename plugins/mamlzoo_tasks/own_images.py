@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from mamlzoo_tasks.image_folders import classes_in, holds_folders, images_in, is
 WHITE = 255
 """The byte that is 1."""
 Look = Callable[[Tensor], Tensor]
-"""What is made of an image of 0 to 1, [channels, size, size] to the task's shape."""
+"""From an image of 0 to 1, [channels, size, size], to what a network sees of it."""
 
 
 def are_at(path: Path) -> bool:
@@ -33,8 +33,9 @@ def read(
     Args:
         path: a folder with a folder for each class; as query an image or a folder of images, too.
         ways: how many classes a support set must have.
-        shape: what images are made of.
+        shape: what images are made.
         support: None: it is the support set. Else the query that belongs to it.
+        look: what a network sees of an image of 0 to 1.
 
     Raises:
         UsageError: the path holds something else, another number of classes, or a class that the support set has not.
@@ -44,9 +45,9 @@ def read(
     if support is not None and not holds_folders(path):
         return _points(path, images_in(path), shape, look)
     found = classes_in(path)
-    if support is not None and support.classes is None:
+    classes = list(found) if support is None else support.classes
+    if classes is None:
         raise UsageError(f"{path} has folders of classes, and the support set's classes have no names; give images")
-    classes = list(found) if support is None else list(support.classes or ())
     if support is None and len(found) != ways:
         given = f"a folder for {len(found)} class{'es' * (len(found) != 1)}"
         raise UsageError(f"{path} has {given}, and the run adapts to {ways}, its ways; give as many")
@@ -65,9 +66,6 @@ def as_ink(image: Tensor) -> Tensor:
 
 
 def _points(folder: Path, files: Sequence[Path], shape: Shape, look: Look) -> Points:
-    def seen() -> Iterator[Tensor]:
-        for image in mamlzoo.reading(read_images(files, shape), "read images", len(files)):
-            yield look(image.float() / WHITE)
-
-    x = torch.stack(list(seen()))
+    images = mamlzoo.reading(read_images(files, shape), "read images", len(files))
+    x = torch.stack([look(image.float() / WHITE) for image in images])
     return Points(x.numpy(), columns={"file": [file.relative_to(folder).as_posix() for file in files]})

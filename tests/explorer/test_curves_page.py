@@ -147,17 +147,18 @@ def copied(tab):
     return tab.evaluate("window.copied")
 
 
-def plants(folder):
-    """Growth curves in days and centimetres, a plant a file, and a run that is trained on their scaled columns."""
+def plants(folder, unit=1, scale=True):
+    """Growth curves in days and centimetres, a plant a file, and a run that is trained on their columns."""
     folder.mkdir()
     for plant in range(6):
-        lines = [f"{day},{5 + plant + 0.4 * day}" for day in range(0, 60, 3)]
+        lines = [f"{day * unit},{5 + plant + 0.4 * day}" for day in range(0, 60, 3)]
         (folder / f"{plant}.csv").write_text("\n".join(['day,"height, cm"', *lines]))
     options = {
         "task.folder": str(folder),
         "task.inputs": ["day"],
         "task.targets": ["height, cm"],
-        "task.scale": True,
+        "task.scale": scale,
+        "task.any_scale": not scale,
         "task.shots": 3,
         "task.queries": 3,
     }
@@ -172,6 +173,13 @@ def test_copied_points_are_in_the_units_of_a_persons_own_files(opened, tmp_path,
     task = meta_parameters.experiment_of(result).task
     read = task.read(tmp_path / "copied.csv")
     np.testing.assert_allclose(np.concatenate([read.x, read.y], 1), np.concatenate(support(tab), 1), atol=1e-4)
+
+
+def test_numbers_of_any_size_keep_their_digits(opened, tmp_path):
+    tab = opened([plants(tmp_path / "plants", unit=1e-9, scale=False)])
+    days = support(tab)[0] / 1e-9
+    assert len(np.unique(days.round())) == 3
+    np.testing.assert_allclose(days, (days / 3).round() * 3, rtol=1e-5, atol=1e-4)
 
 
 def test_axes_have_the_names_and_the_units_of_a_persons_own_files(opened, tmp_path):
